@@ -1,0 +1,236 @@
+"""What belongs to a workspace, and taking it away.
+
+Two things belong: what the workspace created (its label, its word for the object and its recorded
+id all agree), and what appeared since it opened and is plainly the lab's, because the learner made
+it: a container on its port, by its name or of an image from its registry; a tag under its registry
+or with its image's name; the volumes of those containers. Whatever was there before never does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .engine import Engine
+from .facts import Container, Image
+from .verdict import CannotCheck
+
+if TYPE_CHECKING:
+    from .workspace import Workspace
+
+OBJECT = "io.github.registry-lab.object"  # label: a word for this one object, written down before
+WORKSPACE = "io.github.registry-lab.workspace"  # label: the id of the workspace that made it
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """An object on the engine. `id` is what removes it: a full id, or a tag, or a volume's name."""
+
+    kind: Literal["container", "image", "volume", "network"]
+    id: str
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """An object that could not be removed, and the engine's reason."""
+
+    item: Belonging
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.item}: {self.reason}"
+
+
+def snapshot(engine: Engine) -> dict[str, Any]:
+    """What is on the engine now, to be told from what appears later."""
+    return {
+        "containers": [each.id for each in engine.containers()],
+        "volumes": [each.name for each in engine.volumes()],
+        "networks": [each.id for each in engine.networks()],
+        "images": {each.id: list(each.tags) for each in engine.images()},
+    }
+
+
+def of(workspace: Workspace) -> list[Belonging]:
+    """All that belongs to the workspace now, in the order in which it can be removed."""
+    if not workspace.record.before:  # stopped before it did anything
+        return []
+    containers = _containers(workspace)
+    return [
+        *(Belonging("container", each.id, each.name, why) for each, why in containers),
+        *_images(workspace),
+        *_volumes(workspace),
+        *_networks(workspace),
+    ]
+
+
+def observe(workspace: Workspace) -> None:
+    """Note the learner's containers and their volumes, so that a volume which outlives its
+    container is still known."""
+    _containers(workspace)
+
+
+def remove(workspace: Workspace, items: Iterable[Belonging]) -> list[Leftover]:
+    """Remove these objects, going on after each that cannot be; those are returned."""
+    engine = workspace.engine
+    acts = {
+        "container": engine.remove_container,
+        "image": engine.remove_image,
+        "volume": engine.remove_volume,
+        "network": engine.remove_network,
+    }
+    left = []
+    for item in items:
+        try:
+            acts[item.kind](item.id)
+        except CannotCheck as error:
+            left.append(Leftover(item, error.found))
+    return left
+
+
+def _owned(workspace: Workspace, kind: str, id: str, labels: dict[str, str]) -> bool:
+    """Whether the workspace made it: the labels are its own, and the id is the recorded one.
+
+    A row without an id is of a run that was killed between making and recording; its word, which
+    was written down before and is nowhere else, stands for the id.
+    """
+    if labels.get(WORKSPACE) != workspace.id:
+        return False
+    return any(
+        row["kind"] == kind and row["word"] == labels.get(OBJECT) and row["id"] in (id, None)
+        for row in workspace.record.owned
+    )
+
+
+def _containers(workspace: Workspace) -> list[tuple[Container, str]]:
+    record, engine = workspace.record, workspace.engine
+    found = []
+    for listed in engine.containers():
+        if listed.id in record.before["containers"]:
+            continue
+        container = engine.container(listed.id)
+        why = container and _why_container(workspace, container)
+        if container and why:
+            found.append((container, why))
+    _note(workspace, "containers", (container.id for container, _ in found))
+    _note(workspace, "volumes", (name for container, _ in found for name in container.volumes))
+    return found
+
+
+def _why_container(workspace: Workspace, container: Container) -> str | None:
+    if _owned(workspace, "container", container.id, container.labels):
+        return "this lab made it"
+    if WORKSPACE in container.labels or not workspace.record.values:
+        return None
+    if container.name == workspace.name:
+        return "it has the name that this lab uses"
+    if container.publishes(workspace.port):
+        return "it is on your registry's port"
+    if _under_registry(workspace, container.image):
+        return "it was made from an image of your registry"
+    image = workspace.record.values.get("image")
+    if image and container.image in (image, f"{image}:latest"):
+        return "it was made from this lab's image"
+    return None
+
+
+def _images(workspace: Workspace) -> list[Belonging]:
+    """Names, so that an image that is also known otherwise stays; nameless ones by id."""
+    found = []
+    for image in workspace.engine.images():
+        before = workspace.record.before["images"].get(image.id)
+        for tag in image.tags:
+            if tag not in (before or ()) and (why := _why_tag(workspace, tag)):
+                if before == []:  # its last name would take a learner's nameless image with it
+                    continue
+                found.append(Belonging("image", tag, tag, why))
+        if not image.tags and before is None and (why := _why_nameless(workspace, image)):
+            found.append(Belonging("image", image.id, image.id[:19], why))
+    return found
+
+
+def _why_tag(workspace: Workspace, tag: str) -> str | None:
+    values = workspace.record.values
+    if _under_registry(workspace, tag):
+        return "it is named after your registry"
+    repository = tag.rpartition(":")[0]
+    if values.get("image") and repository == values["image"]:
+        return "it has the name of this lab's image"
+    return None
+
+
+def _why_nameless(workspace: Workspace, image: Image) -> str | None:
+    if _owned(workspace, "image", image.id, image.labels):
+        return "this lab built it"
+    if any(_under_registry(workspace, name) for name in image.digests):
+        return "it was pulled from your registry"
+    return None
+
+
+def _under_registry(workspace: Workspace, name: str) -> bool:
+    port = workspace.record.values.get("port")
+    hosts = ("localhost", "127.0.0.1", "[::1]")
+    return bool(port) and name.startswith(tuple(f"{host}:{port}/" for host in hosts))
+
+
+def _volumes(workspace: Workspace) -> list[Belonging]:
+    record = workspace.record
+    found = []
+    _note(workspace, "volumes", _volumes_in_events(workspace))
+    for volume in workspace.engine.volumes():
+        if volume.name in record.before["volumes"]:
+            continue
+        if _owned(workspace, "volume", volume.name, volume.labels):
+            why = "this lab made it"
+        elif WORKSPACE not in volume.labels and volume.name in record.seen["volumes"]:
+            why = "a container of this lab used it"
+        else:
+            continue
+        found.append(Belonging("volume", volume.name, volume.name, why))
+    return found
+
+
+def _volumes_in_events(workspace: Workspace) -> list[str]:
+    """Volumes of the learner's containers that came and went between two observations.
+
+    The engine remembers its last 256 events, so this is the second source, never the only one.
+    """
+    engine, record = workspace.engine, workspace.record
+    now = engine.about().time
+    seen = set(record.seen["containers"])
+    for event in engine.events(record.opened, now, type="container", event="create"):
+        names = event.attributes
+        if names.get("name") == record.values.get("name") or _under_registry(
+            workspace, names.get("image", "")
+        ):
+            seen.add(event.id)
+    mounts = engine.events(record.opened, now, type="volume", event="mount")
+    return [event.id for event in mounts if event.attributes.get("container") in seen]
+
+
+def _networks(workspace: Workspace) -> list[Belonging]:
+    return [
+        Belonging("network", each.id, each.name, "this lab made it")
+        for each in workspace.engine.networks()
+        if each.id not in workspace.record.before["networks"]
+        and _owned(workspace, "network", each.id, each.labels)
+    ]
+
+
+def _note(workspace: Workspace, kind: str, found: Iterable[str]) -> None:
+    seen = workspace.record.seen[kind]
+    new = [each for each in found if each not in seen]
+    if new:
+        seen += new
+        workspace.save()
+
+
+def named(items: Sequence[Belonging]) -> str:
+    """The objects in one line, for a terminal."""
+    return ", ".join(map(str, items)) or "nothing"

@@ -1,0 +1,138 @@
+"""Why the learner's registry does not answer as one: what stands where it should be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .facts import Container, Listed
+from .registry import RegistryDown
+from .verdict import CannotCheck
+
+if TYPE_CHECKING:
+    from .workspace import Workspace
+
+RUN = "`docker run -d -p {port}:5000 --name {name} registry:2`"
+
+
+def registry_container(workspace: Workspace) -> Container | None:
+    """The container that serves the workspace's port; else one that was made to, or has its name,
+    or runs a registry since the lab was opened."""
+    engine = workspace.engine
+    listed = engine.containers()
+    for each in listed:
+        if each.publishes(workspace.port):
+            return engine.container(each.id)
+    new = [each for each in listed if each.id not in workspace.record.before["containers"]]
+    candidates = [each for each in listed if each.name == workspace.name]
+    candidates += [each for each in new if each not in candidates]
+    found = [container for each in candidates if (container := engine.container(each.id))]
+    ranks = (
+        lambda each: each.publishes(workspace.port),
+        lambda each: _runs_a_registry(workspace, each),
+        lambda each: each.name == workspace.name,
+    )
+    for rank in ranks:
+        for container in found:
+            if rank(container):
+                return container
+    return None
+
+
+def silence(workspace: Workspace) -> tuple[str, str]:
+    """Nothing answers on the workspace's port: what was found instead, and what to do next."""
+    container = registry_container(workspace)
+    run = workspace.fill(RUN)
+    nothing = workspace.fill("Nothing answers on `{registry}`")
+    if container is None:
+        return f"{nothing}, and there is no container for it.", f"Start one: {run}."
+    name = f"`{container.name}`"
+    again = f"Make it anew: `docker rm -f {container.name}`, then {run}."
+    if not _runs_a_registry(workspace, container):
+        return (
+            f"{nothing}. The name {name} is taken by a container of `{container.image}`.",
+            "Give your registry another name: "
+            f"`docker run -d -p {workspace.port}:5000 --name my-registry registry:2`. "
+            f"Or remove that container, if it is yours: `docker rm -f {container.name}`.",
+        )
+    ports = [port for port in container.ports if port.host == workspace.port]
+    if container.running and ports and ports[0].container != 5000:
+        return (
+            f"The container {name} publishes {workspace.port} to its own port "
+            f"{ports[0].container}, where nothing listens; a registry listens on 5000.",
+            again,
+        )
+    if container.running and ports:
+        return (
+            f"The container {name} runs and publishes {workspace.port}, but does not answer.",
+            f"Wait a moment; else read `docker logs {container.name}`.",
+        )
+    if not ports:
+        published = _published(workspace, container)
+        return f"{nothing}. The container {name} publishes {published}.", again
+    return _not_running(workspace, container, nothing)
+
+
+def impostor(workspace: Workspace) -> tuple[str, str]:
+    """Something answers on the workspace's port that is no registry: what, and what to do next."""
+    run = workspace.fill(RUN)
+    for each in workspace.engine.containers(status="running"):
+        if each.publishes(workspace.port):
+            return (
+                f"The container `{each.name}`, made from `{each.image}`, answers on "
+                f"`{workspace.registry}`, but not as a registry does.",
+                f"Stop it with `docker stop {each.name}`, then {run}.",
+            )
+    return (
+        f"A program of this machine, not a container, answers on `{workspace.registry}`, and "
+        "not as a registry does.",
+        f"Stop that program, then {run}. `sudo ss -ltnp 'sport = :{workspace.port}'` names it on "
+        "Linux; on a Mac it may be the AirPlay Receiver.",
+    )
+
+
+def ago(seconds: float) -> str:
+    """A length of time as people say it."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        if seconds >= length:
+            number = int(seconds // length)
+            return f"{number} {unit}{'s' if number > 1 else ''} ago"
+    return "just now"
+
+
+def _not_running(workspace: Workspace, container: Container, nothing: str) -> tuple[str, str]:
+    name = f"`{container.name}`"
+    start = f"`docker start {container.name}`"
+    if container.state == "created":
+        reason = f" Its start failed: {container.error}." if container.error else ""
+        return f"{nothing}. The container {name} was created, but not started.{reason}", f"{start}."
+    when = ago(workspace.engine.about().time - container.finished)
+    found = f"{nothing}. The container {name} exited {when} with code {container.exit_code}."
+    opened, now = workspace.record.opened, workspace.engine.about().time
+    stopped = workspace.engine.events(opened, now, container=container.id, event=["kill", "stop"])
+    if stopped or container.exit_code == 0:
+        return found, f"{start}; what you pushed is still in it."
+    return found, f"`docker logs {container.name}` says why; mend that and make it anew."
+
+
+def _published(workspace: Workspace, container: Container) -> str:
+    """The ports that a container publishes, which are not the workspace's."""
+    for each in workspace.engine.containers(id=container.id):
+        hosts = sorted({str(port.host) for port in each.ports if port.host})
+        if hosts:
+            return f"{' and '.join(hosts)}, not {workspace.port}"
+    wanted = sorted({str(port.host) for port in container.ports if port.host})
+    return f"{' and '.join(wanted)}, not {workspace.port}" if wanted else "no port"
+
+
+def _runs_a_registry(workspace: Workspace, container: Container | Listed) -> bool:
+    if container.image.split("@")[0].split(":")[0].split("/")[-1] == "registry":
+        return True
+    image = workspace.engine.image("registry:2")
+    return image is not None and image.id == container.image_id
+
+
+def explain(workspace: Workspace, error: CannotCheck) -> CannotCheck:
+    """The same error, saying what stands where the registry should be."""
+    say = silence if isinstance(error, RegistryDown) else impostor
+    error.found, error.next = say(workspace)
+    return error

@@ -1,0 +1,296 @@
+"""Image references: take a written name apart, complete it, and say what is wrong with it.
+
+The rules are those of the distribution project (github.com/distribution/reference, after v0.6.0):
+`regexp.go` for the grammar, `normalize.go` for Docker Hub's short names. Two of them surprise:
+
+- The limit of 255 characters is the repository's, `library/` included; the host does not count.
+  Engine 20.10 counts the host too, and knows neither IPv6 hosts nor hosts known only by a capital.
+- `private_registry.io/app` has a dot, so it is not put on Docker Hub, and an underscore, so it has
+  no host either. It is valid, with an empty registry, and cannot be pulled ("no Host in request
+  URL", says the engine).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+DOCKER_HUB = "docker.io"
+LONGEST_REPOSITORY = 255
+DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}  # hexadecimal digits
+
+_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_HOST = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_PART = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_TAG = "[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127}"
+_DIGEST = "|".join(f"{name}:[0-9a-f]{{{length}}}" for name, length in DIGEST_LENGTHS.items())
+_REFERENCE = re.compile(
+    rf"(?:(?P<registry>{_HOST})/)?(?P<repository>{_PART}(?:/{_PART})*)"
+    rf"(?::(?P<tag>{_TAG}))?(?:@(?P<digest>{_DIGEST}))?"
+)
+_IMAGE_ID = re.compile("[0-9a-f]{64}")
+
+
+class InvalidReference(ValueError):
+    """A name that is no image reference; its text is one sentence: what is wrong, what to do."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The parts of an image reference, as `parse` gives them.
+
+    `registry` is a host with its port if one is written ("localhost:5000"), Docker Hub's when none
+    is named, and empty only for the odd names the module's text describes. `repository` is the
+    whole path ("library/nginx"). `tag` and `digest` ("sha256:…") are None unless written.
+    """
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: str | None = None
+
+    @property
+    def default_registry(self) -> bool:
+        """Whether the image is on Docker Hub."""
+        return self.registry == DOCKER_HUB
+
+    @property
+    def canonical(self) -> str:
+        """The full form; it carries `:latest` where neither tag nor digest is written.
+
+        Written tag and digest are both kept (the digest decides which image is meant).
+        """
+        return self._name + (self._suffix or ":latest")
+
+    @property
+    def familiar(self) -> str:
+        """The short form that Docker shows: without `docker.io/`, and without `library/`."""
+        if not self.default_registry:
+            return self._name + self._suffix
+        official = self.repository.removeprefix("library/")
+        return (self.repository if "/" in official else official) + self._suffix
+
+    @property
+    def _name(self) -> str:
+        return f"{self.registry}/{self.repository}" if self.registry else self.repository
+
+    @property
+    def _suffix(self) -> str:
+        return (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+    def as_dict(self) -> dict[str, str | None]:
+        """The four parts and the two forms: registry, repository, tag, digest, canonical, familiar.
+
+        `tag` is what was written, None when absent, also where `canonical` ends in `:latest`.
+        """
+        keys = ("registry", "repository", "tag", "digest", "canonical", "familiar")
+        return {key: getattr(self, key) for key in keys}
+
+
+def parse(text: str) -> Reference:
+    """Take `text` apart as the `docker` command would; raise InvalidReference where it refuses.
+
+    Accepts every `str`. A bare image id (64 hexadecimal digits) is no reference.
+    """
+    match = None if _IMAGE_ID.fullmatch(text) else _REFERENCE.fullmatch(_with_registry(text))
+    if match is None:
+        raise InvalidReference(_first_fault(text))
+    if (length := len(match["repository"])) > LONGEST_REPOSITORY:
+        raise InvalidReference(
+            f"The repository {_quote(match['repository'])} has {length} characters and may have"
+            f" {LONGEST_REPOSITORY} (not counting the registry's host): shorten it."
+        )
+    return Reference(match["registry"] or "", match["repository"], match["tag"], match["digest"])
+
+
+def notes(text: str) -> list[str]:
+    """Say what a learner may have misread in a valid reference, a sentence each, perhaps none.
+
+    Raises InvalidReference as `parse` does.
+    """
+    reference = parse(text)
+    found = list(_sentences(_NOTES, text, text))
+    try:
+        read_again = parse(reference.familiar)
+    except InvalidReference:
+        read_again = None
+    if read_again != reference:
+        found.append(
+            f"Docker shows this name as {_quote(reference.familiar)}, which means something else"
+            f" when it is typed: keep writing {_quote(reference.canonical)}."
+        )
+    return found
+
+
+def _with_registry(text: str) -> str:
+    """Write out Docker Hub's host and `library/` where `text` leaves them out."""
+    first, slash, rest = text.partition("/")
+    if not slash:
+        return f"{DOCKER_HUB}/library/{text}"
+    if not _stands_for_host(first):
+        return f"{DOCKER_HUB}/{text}"
+    if first == "index.docker.io":
+        first = DOCKER_HUB
+    if first == DOCKER_HUB and "/" not in rest:
+        rest = f"library/{rest}"
+    return f"{first}/{rest}"
+
+
+def _stands_for_host(first: str) -> bool:
+    """Whether Docker takes what stands before the first slash for a registry's host."""
+    return first == "localhost" or "." in first or ":" in first or first != first.lower()
+
+
+def _quote(text: str) -> str:
+    """`text` in backticks, cut to a readable length, with invisible characters written out."""
+    shown = text if len(text) <= 60 else f"{text[:40]}…{text[-12:]}"
+    return "`" + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in shown) + "`"
+
+
+def _first_fault(text: str) -> str:
+    """The sentence for a `text` that is no reference; it is read from left to right."""
+    first, slash, rest = text.partition("/")
+    hosted = slash and _stands_for_host(first) and re.fullmatch(_HOST, first)
+    return next(
+        chain(
+            _sentences(_FAULTS_UP_TO_HOST, text, text),
+            _sentences(_FAULTS_AFTER_HOST, rest if hosted else text, text),
+        ),
+        f"{_quote(text)} is not an image reference: write `host:port/repository:tag`.",
+    )
+
+
+def _sentences(rows: tuple[tuple[str, str], ...], part: str, text: str) -> Iterator[str]:
+    """The sentences of the rows whose pattern is found in `part` of `text`."""
+    for pattern, sentence in rows:
+        if match := re.search(pattern, part):
+            groups = match.groups("")
+            last = groups[-1] if groups else ""
+            yield sentence.format(
+                *map(_quote, groups),
+                text=_quote(text),
+                lower=_quote(last.lower()),
+                length=len(last),
+            )
+
+
+# What each row finds is said by its sentence: {0}, {1} are the pattern's groups, {text} is the
+# whole name, {lower} and {length} are of the last group. A fault's row relies on those before
+# it; patterns must stay linear, since names of any length come in.
+_FAULTS_UP_TO_HOST = (
+    (r"^\s*$", "The name is empty: write one, such as `nginx` or `localhost:5000/my-image`."),
+    (r"\s", "There is a blank or a line break in {text}: take it out."),
+    ("([^!-~])", "The character {0} in {text} is not allowed: type the name without it."),
+    ("^([a-zA-Z]+://)(.+)", "{0} is for web addresses, and {text} is to be a name: write {1}."),
+    (
+        "^[0-9a-f]{64}$",
+        "{text} is 64 hexadecimal digits, an image id to Docker and never a name: choose another.",
+    ),
+    (r"^\[[^/]*$", "{text} names no repository: put a slash and a repository behind the host."),
+    (
+        rf"^(?!{_HOST}/)(\[[^/]*|[^/@:]*:[^/@:]*:[^/@]*)/",
+        "The registry {0} is not a host: write IPv6 in brackets, without a zone: `[::1]:5000`.",
+    ),
+    ("^([^/:@]*:)/", "The registry {0} has no port behind the colon: write it, or no colon."),
+    (
+        "^([^/:@]*:((?![0-9]+/)[^/:@]+))/",
+        "The registry {0} has the port {1}, which is not a number: write the port in digits.",
+    ),
+    (
+        rf"^(?!{_HOST}/|{_PART}/)(?=[^/@.:]*[.:])([^/@_]*_[^/@]*)/",
+        "The registry {0} has an underscore, which a host may not have: use the host's real name.",
+    ),
+    (
+        rf"^(?!{_HOST}/|{_PART}/)(?=[^/@.:]*[.:])([^/@]*)/",
+        "The registry {0} is not a host: use letters, digits, and `-` and single dots in between.",
+    ),
+)
+_FAULTS_AFTER_HOST = (
+    ("^(?:[:@]|$)", "{text} names no repository: add one, as in `localhost:5000/my-image`."),
+    (
+        "^(?:/|[^:@]*/(?:[/:@]|$))",
+        "A slash in {text} has nothing before or behind it: take it out, or write what is missing.",
+    ),
+    ("^([^:@]*[A-Z][^:@]*)", "{0} has capital letters; repositories are lower case: {lower}."),
+    (
+        "^[^:@]*?([^a-z0-9._/:@-])",
+        "The repository in {text} has the character {0}: use a to z, digits, `.`, `_` and `-`.",
+    ),
+    (
+        "^(?:[^:@]*/)?([._-][^/:@]*|[^/:@]*[._-])(?:[/:@]|$)",
+        "{0} in {text} begins or ends with `.`, `_` or `-`: put these between letters or digits.",
+    ),
+    (
+        "^[^:@]*?(?<![._-])(?!(?:[._]|__|-+)[a-z0-9])([._-]+)",
+        "{0} in {text} is not allowed: separate by one `.`, one or two `_`, or hyphens only.",
+    ),
+    ("^[^:@]*:(?:@|$)", "The tag in {text} is empty: write one behind the colon, as in `:latest`."),
+    (
+        "^([^:@]*):(sha[0-9]+:[^@]*)",
+        "{1} is a digest, and a digest stands behind `@`: put `@` for the colon after {0}.",
+    ),
+    ("^[^:@]*:([^@]*/[^@]*)", "A slash follows a colon in {0}: write the tag at the very end."),
+    ("^[^:@]*:([^@]*:[^@]*)", "There are several tags in {text}: keep one of {0}."),
+    ("^[^:@]*:([^@]{129,})", "The tag {0} has {length} characters: shorten it to 128 or fewer."),
+    ("^[^:@]*:([.-][^@]*)", "The tag {0} begins with `.` or `-`: begin with a letter or a digit."),
+    (
+        "^[^:@]*:([^@]*?([^a-zA-Z0-9_.@-])[^@]*)",
+        "The tag {0} has the character {1}: use letters, digits, `.`, `_` and `-`.",
+    ),
+    ("@$", "Nothing stands behind the `@` in {text}: add the digest, or take the `@` out."),
+    (
+        "^[^@]*@([^:]*)$",
+        "{0} is not a digest, which `@` asks for: write one as `sha256:…`, or a tag behind `:`.",
+    ),
+    (
+        f"^[^@]*@(?!(?:{'|'.join(DIGEST_LENGTHS)}):)([^:]*):",
+        "{0} is not a kind of digest that Docker knows: it is `sha256`, in lower case.",
+    ),
+    ("^[^@]*@[^:]*:[^:@]*(:.*)", "{0} follows the digest in {text}: write the tag before the `@`."),
+    (
+        "^[^@]*@[^:]*:([0-9a-fA-F]*[A-F][0-9a-fA-F]*)$",
+        "The digest {0} has capital letters: write it in lower case.",
+    ),
+    (
+        "^[^@]*@[^:]*:[0-9a-f]*([^0-9a-f])",
+        "The digest in {text} has the character {0}: it consists of 0 to 9 and a to f.",
+    ),
+    (
+        "^[^@]*@[^:]*:([0-9a-f]*)$",
+        "The digest in {text} has {length} digits: copy all of it (sha256 has 64, sha512 128).",
+    ),
+)
+_NOTES = (
+    ("^[^/]*$", "No registry is named, so this is on Docker Hub, in its folder `library/`."),
+    (
+        "^(?!localhost/)([a-z0-9_-]+)/",
+        "No registry is named, so this is on Docker Hub: {0} has no `.` or `:` and is no host.",
+    ),
+    (
+        r"^(?=[^/.]*\.)([^/_]*_[^/]*)/",
+        "{0} has a `_` and so is no host: the name has no registry to be pulled from or pushed to.",
+    ),
+    ("^(index[.]docker[.]io)/", "{0} is an old name of Docker Hub, which is `docker.io` today."),
+    (
+        "^(?=[^/A-Z]*[A-Z])([a-zA-Z0-9-]+)/",
+        "{0} has capital letters and so is a host: an account on Docker Hub would be {lower}.",
+    ),
+    ("^[^/]*:([0-9]{6,})/", "Docker accepts the port {0}, but no port is higher than 65535."),
+    (
+        r"^(localhost|[^/:@]*\.[^/:@]*)(?:[:@][^/]*)?$",
+        "{0} is a repository here: a registry's host is followed by a slash and a repository.",
+    ),
+    (
+        "^[^/:@]*:([0-9]{4,5})(?:@|$)",
+        "{0} in {text} is a tag, not a port: a port is followed by a slash and a repository.",
+    ),
+    (
+        "^(sha256|sha384|sha512):[^/]*$",
+        "{text} is read as a tag of a repository named {0}: a digest stands behind `name@`.",
+    ),
+    (
+        "^(?:[^/]*/)?[^:@]*$",
+        "No tag is written, so `latest` is meant: a tag like any other, not the newest image.",
+    ),
+    (":([a-zA-Z0-9_.-]+)@", "The digest decides which image is meant; the tag {0} is ignored."),
+)

@@ -1,0 +1,237 @@
+"""What one run of a lab works with: its names, its port, and the objects that it owns.
+
+A workspace labels all that it creates, and writes down each object before it creates it, so that
+what is left after a crash can be found and nothing else is ever taken for it. Its record lies in
+a folder of its own, which goes when the workspace is closed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+
+from . import diagnosis
+from .belongings import OBJECT, WORKSPACE
+from .engine import Engine
+from .lab import Lab
+from .registry import NotARegistry, Registry, RegistryDown
+from .verdict import CannotCheck
+
+STARTUP = 15  # seconds for a registry to answer
+
+Kind = Literal["learner", "headless"]
+Say = Callable[[str], None]
+
+
+@dataclass
+class Record:
+    """What a workspace remembers, as JSON on disk.
+
+    opened: the engine's clock when it opened. before: what was on the engine then: full ids of
+    containers and networks, names of volumes, and the tags of each image id. owned: for each
+    object that was created, kind, word and full id (None: not known to have been made).
+    seen: full ids of the learner's containers, and names of their volumes.
+    """
+
+    id: str
+    lab: str
+    kind: Kind
+    state: Literal["opening", "open", "kept"]
+    opened: float
+    values: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+    sample: str = ""
+    before: dict[str, Any] = field(default_factory=dict)
+    owned: list[dict[str, str | None]] = field(default_factory=list)
+    seen: dict[str, list[str]] = field(default_factory=lambda: {"containers": [], "volumes": []})
+
+
+class Workspace:
+    """The values stand in `workspace["registry"]` and as attributes for the common ones."""
+
+    def __init__(self, folder: Path, record: Record, lab: Lab, engine: Engine) -> None:
+        self.folder = folder
+        self.record = record
+        self.lab = lab
+        self.engine = engine
+        self.alive = FileLock(folder / "lock")
+        self.work = folder / "work"
+
+    def __getitem__(self, name: str) -> str:
+        return self.record.values[name]
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    @property
+    def port(self) -> int:
+        return int(self["port"])
+
+    @property
+    def name(self) -> str:
+        return self["name"]
+
+    @property
+    def registry(self) -> str:
+        return self["registry"]
+
+    @property
+    def image(self) -> str:
+        return self["image"]
+
+    @property
+    def sample(self) -> str:
+        """The id of the image that the lab built as `image`."""
+        return self.record.sample
+
+    @property
+    def api(self) -> Registry:
+        """The HTTP API of the workspace's registry. When it fails, it says what stands there."""
+        return Registry(self.registry, explain=partial(diagnosis.explain, self))
+
+    def fill(self, text: str) -> str:
+        """The text with `{registry}` and the other values in it."""
+        return text.format_map(self.record.values)
+
+    def save(self) -> None:
+        """Write the record down, whole or not at all."""
+        draft = self.folder / "record.json.new"
+        draft.write_text(json.dumps(asdict(self.record)))
+        os.replace(draft, self.folder / "record.json")
+
+    def keep(self) -> None:
+        """Leave all as it is, to be looked at; the next headless run removes it."""
+        self.record.state = "kept"
+        self.save()
+        self.alive.release()
+
+    # Acts, for solutions and mistakes
+
+    def run(self, image: str, *, name: str | None = None, **options: Any) -> str:
+        """Create and start a container that the workspace owns; its full id.
+
+        options are those of `Engine.create_container`. A start that fails leaves nothing behind.
+        """
+        container = self.create(image, name=name, **options)
+        try:
+            self.engine.start(container)
+        except BaseException:
+            self.engine.remove_container(container)
+            raise
+        return container
+
+    def create(self, image: str, *, name: str | None = None, **options: Any) -> str:
+        """Create a container that the workspace owns, and do not start it; its full id."""
+        with self._owned("container") as (labels, made):
+            made["id"] = self.engine.create_container(image, name=name, labels=labels, **options)
+        return str(made["id"])
+
+    def build(self, folder: Path, name: str, **arguments: str) -> str:
+        """Build an image that no other workspace can have, as `name:latest`; its id."""
+        with self._owned("image") as (labels, made):
+            arguments = {"WORKSPACE": self.id, **arguments}
+            self.engine.build(folder, f"{name}:latest", arguments, labels)
+            image = self.engine.image(f"{name}:latest")
+            made["id"] = image.id if image else None
+        return str(made["id"])
+
+    def create_volume(self, name: str) -> None:
+        with self._owned("volume") as (labels, made):
+            self.engine.create_volume(name, labels)
+            made["id"] = name
+
+    def create_network(self, name: str) -> str:
+        with self._owned("network") as (labels, made):
+            made["id"] = self.engine.create_network(name, labels)
+        return str(made["id"])
+
+    def tag(self, image: str, reference: str) -> None:
+        """Name an image; the reference has a tag."""
+        self.engine.tag(image, reference)
+
+    def push(self, reference: str) -> None:
+        for _ in self.engine.push(reference):
+            pass
+
+    def pull(self, reference: str) -> None:
+        for _ in self.engine.pull(reference):
+            pass
+
+    def run_to_end(self, image: str, command: Sequence[str] | None = None, **options: Any) -> str:
+        """Run a container to its end, as `docker run --rm` does; what it printed."""
+        container = self.run(image, command=command, **options)
+        try:
+            self.engine.wait(container)
+            return self.engine.logs(container)
+        finally:
+            self.engine.remove_container(container)
+
+    def run_registry(self, **options: Any) -> str:
+        """Start `registry:2` on the workspace's port and wait until it answers; its full id."""
+        options = {"name": self.name, "ports": {5000: self.port}, **options}
+        container = self.run("registry:2", **options)
+        self.wait_for_registry()
+        return container
+
+    def wait_for_registry(self) -> None:
+        """Return once the registry answers; raise `CannotCheck` after `STARTUP` seconds."""
+        end = time.monotonic() + STARTUP
+        while True:
+            try:
+                Registry(self.registry).ping()
+                return
+            except (RegistryDown, NotARegistry):
+                if time.monotonic() > end:
+                    self.api.ping()
+                time.sleep(0.05)
+
+    # Opening
+
+    def prepare(self, say: Say) -> None:
+        """Bring what the lab gives: the registry and the sample image. Again at will."""
+        if self.lab.registry:
+            self._provide_registry(say)
+        if self.lab.sample and not self._has_sample():
+            say(f"Building the image {self.image}.")
+            self.record.sample = self.build(self.lab.folder, self.image)
+            self.save()
+
+    def _provide_registry(self, say: Say) -> None:
+        try:
+            self.api.ping()
+            return
+        except CannotCheck:
+            say(f"Starting a registry on {self.registry}.")
+        stopped = self.engine.container(self.name)
+        if stopped and stopped.labels.get(WORKSPACE) == self.id:
+            self.engine.start(stopped.id)
+            self.wait_for_registry()
+        else:
+            self.run_registry()
+
+    def _has_sample(self) -> bool:
+        """On the engine, or where the learner pushed it before removing it there."""
+        if self.sample and self.engine.image(self.sample):
+            return True
+        pushed = self.api.manifest(self.image, "latest") if self.lab.registry else None
+        return pushed is not None and self.sample in pushed.ids
+
+    @contextmanager
+    def _owned(self, kind: str) -> Iterator[tuple[dict[str, str], dict[str, str | None]]]:
+        """Write down what is about to be made, hand out its labels, and write down its id."""
+        row: dict[str, str | None] = {"kind": kind, "word": secrets.token_hex(8), "id": None}
+        self.record.owned.append(row)
+        self.save()
+        yield {WORKSPACE: self.id, OBJECT: str(row["word"])}, row
+        self.save()
