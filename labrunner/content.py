@@ -25,11 +25,15 @@ ALWAYS = {"registry", "port", "name"}  # the values that every workspace has
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a file is not served. `path` is relative to the course; `line` 0 is the whole file."""
+    """Why a file is not served. `path` is relative to the course; `line` 0 is the whole file.
+
+    lab: the lab that cannot be used for it, as far as that is known.
+    """
 
     path: Path
     line: int
     what: str
+    lab: str | None = None
 
     def __str__(self) -> str:
         place = f"{self.path}, line {self.line}" if self.line else str(self.path)
@@ -71,7 +75,8 @@ def load(root: Path) -> Course:
             labs[folder.name] = _read_lab(path)
         except Refused as refused:
             labs[folder.name] = None
-            problems.append(Problem(path.relative_to(root), refused.line, refused.what))
+            place = path.relative_to(root)
+            problems.append(Problem(place, refused.line, refused.what, folder.name))
     lessons: list[Lesson] = []
     named: set[str] = set()
     for path in sorted((root / "lessons").glob("*.md")):
@@ -84,12 +89,13 @@ def load(root: Path) -> Course:
                 raise Refused(min(found.steps.values()), "A step needs a lab: add a `lab:` line.")
             lessons.append(found)
         except Refused as refused:
-            problems.append(Problem(path.relative_to(root), refused.line, refused.what))
-            named |= _lab_named_in(path)
+            lab = _lab_named_in(path)
+            named.add(lab or "")
+            problems.append(Problem(path.relative_to(root), refused.line, refused.what, lab))
     for name in sorted(set(labs) - named):
         path = root / "labs" / name / "lab.py"
         what = f"No lesson has this lab. Put `lab: {name}` at the top of one."
-        problems.append(Problem(path.relative_to(root), 0, what))
+        problems.append(Problem(path.relative_to(root), 0, what, name))
     return Course(tuple(lessons), tuple(problems))
 
 
@@ -110,9 +116,7 @@ def _join(found: Lesson, labs: dict[str, Lab | None], named: set[str]) -> Lesson
             )
     for step_id, line in found.steps.items():
         if not lab.find(step_id):
-            raise Refused(
-                line, f"`labs/{name}/lab.py` has no check `{step_id.replace('-', '_')}`."
-            )
+            raise Refused(line, f"`labs/{name}/lab.py` has no check `{step_id.replace('-', '_')}`.")
     if list(found.steps) != [step.id for step in lab.steps]:
         raise Refused(0, "The steps stand in another order than in the lab. Use one order.")
     known = _values(lab)
@@ -216,10 +220,10 @@ def _values(lab: Lab) -> set[str]:
     return ALWAYS | set(lab.values) | ({"image"} if lab.sample else set())
 
 
-def _lab_named_in(path: Path) -> set[str]:
+def _lab_named_in(path: Path) -> str | None:
     """The lab that a refused lesson names, so that the lab is not called an orphan as well."""
     match = re.search(rb"^lab:\s*([a-z0-9-]+)\s*$", path.read_bytes(), re.MULTILINE)
-    return {match[1].decode()} if match else set()
+    return match[1].decode() if match else None
 
 
 def _listed(names: set[str]) -> str:

@@ -223,8 +223,8 @@ class Engine:
     ) -> str:
         """Create a container and return its full id.
 
-        ports: host port for each container port, None for any. volumes: path in the container for each volume
-        or folder. host: more of docker-py's `create_host_config`.
+        ports: host port for each container port, None for any. volumes: path in the container for
+        each volume or folder. host: more of docker-py's `create_host_config`.
         """
         binds = [f"{source}:{path}" for source, path in (volumes or {}).items()]
         config = self._act.create_host_config(port_bindings=dict(ports or {}), binds=binds, **host)

@@ -115,7 +115,7 @@ class Lab:
     images: Sequence[str] = ()
     registry: bool = False
     sample: bool = False
-    requires: Sequence[Callable[[Any], "str | None"]] = ()
+    requires: Sequence[Callable[[Any], str | None]] = ()
     steps: list[Step] = field(default_factory=list)
     values: dict[str, Callable[[Any], str]] = field(default_factory=dict)
     name: str = ""  # its folder's name; the loader fills in both

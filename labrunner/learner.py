@@ -5,8 +5,10 @@ The pages and the commands `start-lab`, `check-lab` and `finish-lab` are both on
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from filelock import Timeout
 
@@ -27,7 +29,7 @@ class Busy(Exception):
 
 
 class NotStarted(Exception):
-    """The lab has no open workspace."""
+    """The lab, whose name is the argument, has no open workspace."""
 
 
 class Learner:
@@ -71,12 +73,14 @@ class Learner:
         """
         workspace = self.workspace(lab)
         if not workspace:
-            raise NotStarted
+            raise NotStarted(lab.name)
         with suppress(ProgressUnavailable):
             before = self.progress.of(lab.name).get(step.id)
             if before and before.passed_at and not step.lasting:
                 return before
+        began = time.monotonic()
         verdict = step.judge(workspace, answer)
+        seconds = time.monotonic() - began
         with suppress(CannotCheck):
             belongings.observe(workspace)
             self.workspaces.remember_registry(workspace)
@@ -85,15 +89,43 @@ class Learner:
             steps = self.progress.of(lab.name)
             if all(each.id in steps and steps[each.id].done for each in lab.steps):
                 self.progress.done(lab.name)
-            return after
+            return replace(after, seconds=seconds)
         except ProgressUnavailable:
-            return StepProgress(verdict)
+            return StepProgress(verdict, passed_at=time.time() if verdict.passed else None)
+
+    def check_all(self, lab: Lab) -> dict[str, StepProgress]:
+        """Check the steps in their order. One that waits for an answer is left as it was."""
+        workspace = self.workspace(lab)
+        if not workspace:
+            raise NotStarted(lab.name)
+        try:
+            before = self.progress.of(lab.name)
+        except ProgressUnavailable:
+            before = {}
+        results = {}
+        for step in lab.steps:
+            if not step.takes_answer:
+                results[step.id] = self.check(lab, step)
+            else:
+                unanswered = StepProgress(step.judge(workspace))
+                results[step.id] = before.get(step.id, unanswered)
+        return results
+
+    def word(self, lab: Lab) -> str:
+        """The progress of a lab in a word or two."""
+        steps = self.progress.of(lab.name)
+        done = sum(step.id in steps and steps[step.id].done for step in lab.steps)
+        if lab.name in self.progress.done_labs() and not (self.workspace(lab) and steps):
+            return "done"
+        if done == len(lab.steps):
+            return "done"
+        return f"{done} of {len(lab.steps)}" if steps or self.workspace(lab) else "not started"
 
     def belongings(self, lab: Lab) -> list[Belonging]:
         """What finishing the lab would remove. Raises `NotStarted`."""
         workspace = self.workspace(lab)
         if not workspace:
-            raise NotStarted
+            raise NotStarted(lab.name)
         return belongings.of(workspace)
 
     def finish(self, lab: Lab, chosen: Collection[str]) -> list[Leftover]:
@@ -105,7 +137,7 @@ class Learner:
         with self._alone(lab):
             workspace = self.workspace(lab)
             if not workspace:
-                raise NotStarted
+                raise NotStarted(lab.name)
             items = [item for item in belongings.of(workspace) if item.id in chosen]
             return self.workspaces.close(workspace, items)
 

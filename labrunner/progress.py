@@ -31,12 +31,16 @@ class ProgressUnavailable(Exception):
 
 @dataclass(frozen=True)
 class StepProgress:
-    """The last verdict on a step, and when it first passed (seconds since 1970)."""
+    """The last verdict on a step, and when it first passed (seconds since 1970).
+
+    seconds: how long the last check took; not kept.
+    """
 
     verdict: Verdict | None = None
     checked_at: float | None = None
     passed_at: float | None = None
     attempts: int = 0
+    seconds: float = 0
 
     @property
     def state(self) -> State:

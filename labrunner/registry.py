@@ -8,16 +8,19 @@ and follows no redirect. What keeps an answer from being read is raised as `Cann
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import time
-from collections.abc import Callable
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
-
-import requests
 
 from .verdict import CannotCheck
 
@@ -29,6 +32,7 @@ MANIFEST_TYPES = (
 )
 LARGEST = 4 << 20  # bytes; the limit that the specification suggests for a manifest
 MOST_PAGES = 50
+NEXT = re.compile(r'<(?P<url>[^>]+)>\s*;\s*rel="?next"?')  # in a Link header
 
 
 class RegistryDown(CannotCheck):
@@ -60,7 +64,7 @@ class Answer:
         """The body as JSON, or None where it is not."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
 
@@ -107,9 +111,7 @@ class Registry:
         self.explain = explain
         host, _, port = address.rpartition(":")
         loopback = host in ("localhost", "127.0.0.1", "[::1]")
-        self._base = f"http://{'127.0.0.1' if loopback else host}:{port}/v2/"
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._host, self._port = "127.0.0.1" if loopback else host, int(port)
 
     def ping(self) -> Answer:
         """What `/v2/` answers: 200, or 401 with a challenge. Raises `NotARegistry`."""
@@ -151,33 +153,28 @@ class Registry:
 
     def ask(self, method: str, path: str, *, accept: str = "application/json") -> Answer:
         """One request below `/v2/`. Raises `RegistryDown` or `NotARegistry`."""
-        end = time.monotonic() + self.timeout
+        connection = HTTPConnection(self._host, self._port, timeout=self.timeout)
         try:
-            with self._session.request(
-                method,
-                urljoin(self._base, path),
-                headers={"Accept": accept},
-                timeout=self.timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                body = b""
-                for chunk in response.iter_content(1 << 16):
-                    body += chunk
-                    if len(body) > LARGEST:
-                        raise self._odd(f"sends more than {LARGEST >> 20} MiB")
-                    if time.monotonic() > end:
-                        raise requests.Timeout
-        except requests.Timeout:
-            raise RegistryDown(
-                f"`{self.address}` takes more than {self.timeout:g} seconds to answer.",
-                next="Try again; `docker logs` of the registry's container may say why.",
-            ) from None
-        except requests.ConnectionError as error:
-            raise self._down(error) from None
-        except requests.RequestException:
+            connection.connect()
+            with _deadline(connection.sock, self.timeout):
+                connection.request(method, urljoin("/v2/", path), headers={"Accept": accept})
+                response = connection.getresponse()
+                body = response.read(LARGEST + 1)
+                if len(body) <= LARGEST and response.length:
+                    raise IncompleteRead(body, response.length)
+        except TimeoutError:
+            raise self._down(f"takes more than {self.timeout:g} seconds to answer") from None
+        except (ConnectionResetError, BrokenPipeError, IncompleteRead):
+            raise self._down("hangs up without a whole answer") from None
+        except OSError:
+            raise self._down("does not answer") from None
+        except (HTTPException, UnicodeError):
             raise self._odd("does not speak HTTP") from None
-        return Answer(response.status_code, response.headers, body)
+        finally:
+            connection.close()
+        if len(body) > LARGEST:
+            raise self._odd(f"sends more than {LARGEST >> 20} MiB")
+        return Answer(response.status, response.headers, body)
 
     def _pages(self, path: str, key: str) -> list[str] | None:
         """A list that may come in pages, each naming the next in its Link header."""
@@ -186,11 +183,14 @@ class Registry:
             answer = self.ask("GET", path)
             if answer.status == 404:
                 return None
-            found += self._expect(answer).get(key) or []
-            following = requests.utils.parse_header_links(answer.headers.get("Link", ""))
+            names = self._expect(answer).get(key) or []  # null for a repository without tags
+            if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+                raise self._odd(f"sends `{key}` that are no names")
+            found += names
+            following = NEXT.search(answer.headers.get("Link", ""))
             if not following:
                 return found
-            parts = urlsplit(urljoin(self._base, following[0]["url"]))
+            parts = urlsplit(urljoin("/v2/", following["url"]))
             path = f"{parts.path}?{parts.query}"
         return found
 
@@ -227,14 +227,36 @@ class Registry:
             )
         )
 
-    def _down(self, error: Exception) -> CannotCheck:
-        """`ConnectionError` also covers a server that hangs up, which is another thing to mend."""
-        if "refused" in str(error).lower():
-            found = f"Nothing answers on `{self.address}`."
-        else:
-            found = f"Whatever listens on `{self.address}` hangs up without an answer."
-        todo = "Start your registry, or look at `docker ps -a` for why it is not running."
-        return self.explain(RegistryDown(found, next=todo))
+    def _down(self, what: str) -> CannotCheck:
+        return self.explain(
+            RegistryDown(
+                f"`{self.address}` {what}.",
+                next="Start your registry, or look at `docker ps -a` for why it is not running.",
+            )
+        )
+
+
+@contextmanager
+def _deadline(connection: socket.socket, seconds: float) -> Iterator[None]:
+    """Raise `TimeoutError` when that is over, also where the peer drips one byte at a time."""
+    late = threading.Event()
+
+    def hang_up() -> None:
+        late.set()
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, hang_up)
+    timer.start()
+    try:
+        yield
+    except (OSError, HTTPException):
+        if not late.is_set():
+            raise
+    finally:
+        timer.cancel()
+    if late.is_set():
+        raise TimeoutError
 
 
 def _digest(body: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -65,8 +66,8 @@ class LessonShell:
         }
         blocks, self._blocks = os.pipe()
         self._records, records = os.pipe()
-        self._bash = subprocess.Popen(  # noqa: S602, S603 - the commands are the course's own
-            ["bash", "--noprofile", "--norc", "-c", f"exec 9<&{blocks} 8>&{records}\n{DRIVER}"],  # noqa: S607
+        self._bash = subprocess.Popen(
+            ["bash", "--noprofile", "--norc", "-c", f"exec 9<&{blocks} 8>&{records}\n{DRIVER}"],
             cwd=folder,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -91,10 +92,8 @@ class LessonShell:
         """End the shell and all that it started."""
         os.close(self._blocks)
         os.close(self._records)
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._bash.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self._bash.wait()
 
     def _judge(

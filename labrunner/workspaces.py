@@ -112,7 +112,8 @@ class Workspaces:
     def preview(self, lab: Lab) -> dict[str, str]:
         """The values that the lab would likely get now, without asking the engine to try a port."""
         adopted = self._adoptable() if lab.registry else None
-        return self._named(*(adopted or (next(self._likely_ports()), None)), lab)
+        port, name = adopted or (next(self._likely_ports()), None)
+        return self._named(port, name, lab)
 
     def _read(self) -> Iterator[Workspace]:
         known = {each.name for each in fields(Record)}

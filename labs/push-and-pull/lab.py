@@ -171,7 +171,7 @@ def _(workspace):
     workspace.pull(_name(workspace))
 
 
-@remove_your_copies.mistake("one name removed, not both", advice="docker image rm {registry}/{image}")
+@remove_your_copies.mistake("one name of two removed", advice="image rm {registry}/{image}")
 def _(workspace):
     workspace.engine.remove_image(f"{workspace.image}:latest")
 
@@ -298,19 +298,19 @@ def _which(workspace, ids):
 def _slip(workspace, name):
     """What is wrong with a name that was meant to be the registry's."""
     reference = parse(name)
+    found = f"Your image has the name `{name}`"
     if reference.familiar == f"{workspace.image}:{workspace.port}":
         return (
-            f"Your image has the name `{name}`: there `{workspace.port}` is a tag, not a port. "
+            f"{found}: there `{workspace.port}` is a tag, not a port. "
             "The registry stands in front, before a slash."
         )
     if reference.default_registry:
-        return f"Your image has the name `{name}`, which has no registry, so it means Docker Hub's."
-    hosts = [f"{host}:{workspace.port}" for host in HOSTS]
-    if reference.registry not in hosts:
-        return f"Your image has the name `{name}`, which is for the registry `{reference.registry}`."
+        return f"{found}, which names no registry, and so means Docker Hub."
+    if reference.registry not in [f"{host}:{workspace.port}" for host in HOSTS]:
+        return f"{found}, which is for the registry `{reference.registry}`."
     if reference.repository != workspace.image:
-        return f"Your image has the name `{name}`: its repository is `{reference.repository}`."
-    return f"Your image has the name `{name}`: its tag is `{reference.tag}`, not `latest`."
+        return f"{found}: its repository is `{reference.repository}`."
+    return f"{found}: its tag is `{reference.tag}`, not `latest`."
 
 
 def _elsewhere(workspace):

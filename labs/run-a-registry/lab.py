@@ -3,7 +3,7 @@
 import json
 import time
 
-from labrunner import RUN, CannotCheck, Lab, NotARegistry, NotYet, RegistryDown, registry_container
+from labrunner import RUN, Lab, NotARegistry, NotYet, RegistryDown, registry_container
 
 lab = Lab(title="Run a registry", images=["registry:2", "busybox:stable"])
 
@@ -44,7 +44,7 @@ def _(workspace):
     workspace.engine.stop(workspace.run_registry())
 
 
-@start_a_registry.mistake("exited by itself, for a fault in its settings", advice="docker logs {name}")
+@start_a_registry.mistake("settings that make it exit", advice="docker logs {name}")
 def _(workspace):
     panics = {"REGISTRY_AUTH": "htpasswd"}  # without a realm
     ports = {5000: workspace.port}
@@ -221,8 +221,9 @@ def _(workspace):
 def _container(workspace):
     container = registry_container(workspace)
     if not container:
-        raise CannotCheck(
-            f"There is no container of a registry for `{workspace.registry}`.",
+        raise NotYet(
+            expected=workspace.fill("A container serves the registry on `{registry}`."),
+            found="There is no such container.",
             next=workspace.fill(f"Do the first step again: {RUN}."),
         )
     return container

@@ -1,0 +1,146 @@
+"""`script/lab kit`: the images that the course needs."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.filesize import decimal
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from ..kit import BadCall, Bar, Kit, Say
+from ..recipes import CannotGet
+from ..verdict import CannotCheck
+
+BAD_CALL, CANNOT, INTERRUPTED = 2, 3, 130
+
+FILE = click.argument("file", type=click.Path(path_type=Path))
+REFERENCES = click.argument("references", nargs=-1, metavar="[IMAGE]...")
+
+
+def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
+    """The group `kit`. `get_kit` is called once for each command that runs."""
+
+    @click.group("kit")
+    def group() -> None:
+        """The images that the course needs."""
+
+    @group.command("status")
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+    @_told
+    def status(as_json: bool) -> None:
+        """Show which images are here, and what they were made from."""
+        images = get_kit().status()
+        if as_json:
+            click.echo(json.dumps({"images": [image.as_dict() for image in images]}))
+            return
+        width = max((len(image.reference) for image in images), default=0)
+        for image in images:
+            here = f"{decimal(image.size or 0):>9}  made from {image.made_from}"
+            click.echo(f"{image.reference:<{width}}  {here if image.present else ' not here'}")
+
+    @group.command("pull")
+    @REFERENCES
+    @_told
+    def pull(references: Sequence[str]) -> None:
+        """Pull what is not here from Docker Hub."""
+        kit = get_kit()
+        _each(kit, references, kit.pull)
+
+    @group.command("build")
+    @REFERENCES
+    @_told
+    def build(references: Sequence[str]) -> None:
+        """Build what is not here of Debian's or Ubuntu's packages."""
+        kit = get_kit()
+        _each(kit, references, lambda reference, say, bar: kit.build(reference, say))
+
+    @group.command("get")
+    @REFERENCES
+    @_told
+    def get(references: Sequence[str]) -> None:
+        """Pull what is not here; where that fails, build it."""
+        kit = get_kit()
+        _each(kit, references, kit.get)
+
+    @group.command("save")
+    @FILE
+    @_told
+    def save(file: Path) -> None:
+        """Write all images into FILE, for those without a network."""
+        kit = get_kit()
+        with _bar(f"Saving {file}") as bar:
+            kit.save(file, bar)
+        click.echo(
+            f"{file}: {decimal(file.stat().st_size)}. Others run `script/lab kit load` with it."
+        )
+
+    @group.command("load")
+    @FILE
+    @_told
+    def load(file: Path) -> None:
+        """Load the images in FILE."""
+        kit = get_kit()
+        with _bar(f"Loading {file}") as bar:
+            new = kit.load(file, bar)
+        click.echo(f"Loaded {', '.join(new)}." if new else "All of it is here already.")
+
+    return group
+
+
+def _told(command: Callable[..., None]) -> Callable[..., None]:
+    """End with a sentence and an exit code, whatever happens."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except CannotCheck as error:
+            _tell(error)
+            sys.exit(BAD_CALL if isinstance(error, BadCall) else CANNOT)
+        except KeyboardInterrupt:
+            click.echo("Interrupted. Nothing was left half done.", err=True)
+            sys.exit(INTERRUPTED)
+
+    return run
+
+
+def _tell(error: CannotCheck) -> None:
+    click.echo(f"{error.found}\n{error.next}", err=True)
+
+
+def _each(kit: Kit, references: Sequence[str], act: Callable[[str, Say, Bar], bool]) -> None:
+    """Do it for these images, or all. One that cannot be got does not keep the others back."""
+    for reference in references:
+        kit.check(reference)
+    failed = False
+    for reference in references or kit.references:
+        try:
+            with _bar(reference) as bar:
+                new = act(reference, click.echo, bar)
+        except CannotGet as error:
+            _tell(error)
+            failed = True
+        else:
+            click.echo(f"{reference} is here." if new else f"{reference} is here already.")
+    if failed:
+        sys.exit(CANNOT)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Bar]:
+    """A bar with bytes on a terminal, shown from the first byte on; nothing elsewhere."""
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
+    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
+        task = progress.add_task(what, visible=False, total=None)
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total or None, visible=True)
+
+        yield show

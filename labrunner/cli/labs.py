@@ -1,0 +1,148 @@
+"""`flask labs`, `start-lab`, `check-lab`, `finish-lab`: the learner's way in a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import click
+from flask.cli import with_appcontext
+from rich.table import Table
+
+from ..lab import Lab, Step
+from ..learner import Learner
+from ..progress import StepProgress
+from ..results import LabResult
+from .terminal import (
+    BAD_CALL,
+    FAILED,
+    console,
+    errors,
+    find_lesson,
+    find_step,
+    learner,
+    leave,
+    prose,
+    show_step,
+    told,
+)
+
+LAB = click.argument("lab")
+
+
+@click.command("labs")
+@with_appcontext
+@told
+def labs() -> None:
+    """List the lessons and labs with your progress."""
+    table = Table(box=None, header_style="dim")
+    for column in ("Lesson", "Title", "Lab", "Progress"):
+        table.add_column(column)
+    for lesson in learner().course.lessons:
+        lab = lesson.lab
+        row = (lab.name, learner().word(lab)) if lab else ("", "")
+        table.add_row(str(lesson.number), lesson.title, *row)
+    console.print(table)
+    for problem in learner().course.problems:
+        errors.print(prose(f"Refused: {problem}"))
+
+
+@click.command("start-lab")
+@LAB
+@click.option("--json", "as_json", is_flag=True, help="Print the values as one JSON object.")
+@with_appcontext
+@told
+def start_lab(lab: str, as_json: bool) -> None:
+    """Open a lab: find it a free port and free names, and bring what it gives."""
+    found = _lab(lab)
+    workspace = learner().start(found, lambda line: errors.print(prose(line)))
+    values = workspace.record.values
+    if as_json:
+        row = {"workspace": workspace.id, "lab": found.name, **values, "port": workspace.port}
+        click.echo(json.dumps(row))
+        return
+    console.print(prose(f"Your registry is `{workspace.registry}`. {workspace.record.note}"))
+    for name, value in values.items():
+        console.print(prose(f"  {name:<10} `{value}`"))
+    console.print(prose(f"Follow the lesson, and check with `script/lab check-lab {found.name}`."))
+
+
+@click.command("check-lab")
+@LAB
+@click.argument("step", required=False)
+@click.option("--answer", default="", help="Your answer, for a step that asks for one.")
+@click.option("--json", "as_json", is_flag=True, help="Print the lab as one JSON object.")
+@click.option("--watch", is_flag=True, help="Check again until all has passed.")
+@with_appcontext
+@told
+def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: bool) -> None:
+    """Check your work: all steps of a lab, or one. Exits 0 when all that was checked has passed."""
+    found = _lab(lab)
+    one = find_step(found, step) if step else None
+    if answer and not (one and one.takes_answer):
+        leave(BAD_CALL, "`--answer` goes with a step that asks for one: name that step.")
+    learner().engine.about()
+    shown: dict[str, StepProgress] = {}
+    while True:
+        began = time.monotonic()
+        results = _check(learner(), found, one, answer)
+        if as_json:
+            lab_result = LabResult.of(found, results, time.monotonic() - began)
+            click.echo(json.dumps(lab_result.as_dict()))
+        else:
+            _show({name: each for name, each in results.items() if _changed(shown.get(name), each)})
+        shown = results
+        if all(each.done for each in results.values()):
+            return
+        if not watch:
+            sys.exit(FAILED)
+        time.sleep(1)
+
+
+@click.command("finish-lab")
+@LAB
+@click.option("--yes", is_flag=True, help="Remove what belongs to the lab without asking.")
+@with_appcontext
+@told
+def finish_lab(lab: str, yes: bool) -> None:
+    """Close a lab: list what belongs to it, and remove that if you agree."""
+    found = _lab(lab)
+    items = learner().belongings(found)
+    for item in items:
+        console.print(prose(f"  {item.kind:<10} `{item.name}`, because {item.why}"))
+    if items and not yes:
+        if not sys.stdin.isatty():
+            leave(BAD_CALL, "Nothing was removed. Add `--yes` to remove these.")
+        if not click.confirm("Remove these?"):
+            console.print("Nothing was removed, and the lab stays open.")
+            return
+    left = learner().finish(found, {item.id for item in items})
+    for leftover in left:
+        errors.print(prose(f"Not removed: {leftover}"))
+    if left:
+        leave(FAILED, f"The lab stays open. Mend that and run `script/lab finish-lab {lab}` again.")
+    console.print(f"Finished. {len(items)} removed." if items else "Finished. Nothing to remove.")
+
+
+def _lab(name: str) -> Lab:
+    lab = find_lesson(name).lab
+    assert lab  # noqa: S101 - a lesson found by its lab has one
+    return lab
+
+
+def _check(who: Learner, lab: Lab, step: Step | None, answer: str) -> dict[str, StepProgress]:
+    if step:
+        return {step.id: who.check(lab, step, answer)}
+    return who.check_all(lab)
+
+
+def _changed(old: StepProgress | None, new: StepProgress) -> bool:
+    return old is None or (old.state, old.verdict) != (new.state, new.verdict)
+
+
+def _show(results: dict[str, StepProgress]) -> None:
+    for name, each in results.items():
+        verdict = each.verdict
+        rows = (verdict.expected, verdict.found, verdict.next) if verdict else (None, None, None)
+        show_step(name, each.state, None, *rows)
