@@ -3,11 +3,13 @@
 Two things belong: what the workspace created (its label, its word for the object and its recorded
 id all agree), and what appeared since it opened and is plainly the lab's, because the learner made
 it: a container on its port, by its name or of an image from its registry; a tag under its registry
-or with its image's name; the volumes of those containers. Whatever was there before never does.
+or with its image's name; the volumes and networks of those containers. Whatever was there before
+never does.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 OBJECT = "io.github.registry-lab.object"  # label: a word for this one object, written down before
 WORKSPACE = "io.github.registry-lab.workspace"  # label: the id of the workspace that made it
+
+SETTLED = 1  # seconds without anything new, after which the engine has ended what was begun
+MOST_LOOKS = 8
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,7 @@ def snapshot(engine: Engine) -> dict[str, Any]:
 
 def of(workspace: Workspace) -> list[Belonging]:
     """All that belongs to the workspace now, in the order in which it can be removed."""
-    if not workspace.record.before:  # stopped before it did anything
-        return []
+    _settle(workspace)
     containers = _containers(workspace)
     return [
         *(Belonging("container", each.id, each.name, why) for each, why in containers),
@@ -94,6 +98,20 @@ def remove(workspace: Workspace, items: Iterable[Belonging]) -> list[Leftover]:
     return left
 
 
+def _settle(workspace: Workspace) -> None:
+    """Let the engine end the step at hand, where a run was stopped while it made something."""
+    if all(row["id"] for row in workspace.record.owned):
+        return
+    engine, label, seen = workspace.engine, f"{WORKSPACE}={workspace.id}", None
+    for _ in range(MOST_LOOKS):
+        now = {image.id for image in engine.images(label=label)}
+        now |= {container.id for container in engine.containers(label=label)}
+        if now == seen:
+            return
+        seen = now
+        time.sleep(SETTLED)
+
+
 def _owned(workspace: Workspace, kind: str, id: str, labels: dict[str, str]) -> bool:
     """Whether the workspace made it: the labels are its own, and the id is the recorded one.
 
@@ -120,13 +138,16 @@ def _containers(workspace: Workspace) -> list[tuple[Container, str]]:
             found.append((container, why))
     _note(workspace, "containers", (container.id for container, _ in found))
     _note(workspace, "volumes", (name for container, _ in found for name in container.volumes))
+    _note(workspace, "networks", (id for container, _ in found for id in container.networks))
     return found
 
 
 def _why_container(workspace: Workspace, container: Container) -> str | None:
     if _owned(workspace, "container", container.id, container.labels):
         return "this lab made it"
-    if WORKSPACE in container.labels or not workspace.record.values:
+    if container.labels.get(WORKSPACE, workspace.id) != workspace.id:
+        return None  # another's; but what was made from our image has its labels
+    if not workspace.record.values:
         return None
     if container.name == workspace.name:
         return "it has the name that this lab uses"
@@ -135,7 +156,8 @@ def _why_container(workspace: Workspace, container: Container) -> str | None:
     if _under_registry(workspace, container.image):
         return "it was made from an image of your registry"
     image = workspace.record.values.get("image")
-    if image and container.image in (image, f"{image}:latest"):
+    by_name = image and container.image in (image, f"{image}:latest")
+    if by_name or container.image_id == workspace.sample:
         return "it was made from this lab's image"
     return None
 
@@ -145,13 +167,17 @@ def _images(workspace: Workspace) -> list[Belonging]:
     found = []
     for image in workspace.engine.images():
         before = workspace.record.before["images"].get(image.id)
-        for tag in image.tags:
-            if tag not in (before or ()) and (why := _why_tag(workspace, tag)):
-                if before == []:  # its last name would take a learner's nameless image with it
-                    continue
-                found.append(Belonging("image", tag, tag, why))
+        ours = [
+            Belonging("image", tag, tag, why)
+            for tag in image.tags
+            if tag not in (before or ()) and (why := _why_tag(workspace, tag))
+        ]
+        if before is None or len(ours) < len(image.tags):
+            found += ours
+        # else its last name would take with it an image that was there before
         if not image.tags and before is None and (why := _why_nameless(workspace, image)):
-            found.append(Belonging("image", image.id, image.id[:19], why))
+            ids = image.digests if len(image.digests) > 1 else (image.id,)
+            found += [Belonging("image", id, id[:19] if id == image.id else id, why) for id in ids]
     return found
 
 
@@ -215,12 +241,19 @@ def _volumes_in_events(workspace: Workspace) -> list[str]:
 
 
 def _networks(workspace: Workspace) -> list[Belonging]:
-    return [
-        Belonging("network", each.id, each.name, "this lab made it")
-        for each in workspace.engine.networks()
-        if each.id not in workspace.record.before["networks"]
-        and _owned(workspace, "network", each.id, each.labels)
-    ]
+    record = workspace.record
+    found = []
+    for network in workspace.engine.networks():
+        if network.id in record.before["networks"]:
+            continue
+        if _owned(workspace, "network", network.id, network.labels):
+            why = "this lab made it"
+        elif WORKSPACE not in network.labels and network.id in record.seen["networks"]:
+            why = "a container of this lab was connected to it"
+        else:
+            continue
+        found.append(Belonging("network", network.id, network.name, why))
+    return found
 
 
 def _note(workspace: Workspace, kind: str, found: Iterable[str]) -> None:

@@ -87,6 +87,8 @@ def load(root: Path) -> Course:
                 named.add(str(found.lab_name))
             elif found.steps:
                 raise Refused(min(found.steps.values()), "A step needs a lab: add a `lab:` line.")
+            if any(each.slug == found.slug for each in lessons):
+                raise Refused(0, f"Another lesson is called `{found.slug}` already. Rename one.")
             lessons.append(found)
         except Refused as refused:
             lab = _lab_named_in(path)
@@ -134,10 +136,7 @@ def _read_lab(path: Path) -> Lab:
     if not path.is_file():
         raise Refused(0, "The file is missing: a lab's folder holds a `lab.py`.")
     try:
-        source = path.read_text(encoding="utf-8")
-        tree = ast.parse(source)
-    except UnicodeDecodeError:
-        raise Refused(0, "This is not UTF-8. Save the file as UTF-8.") from None
+        tree = ast.parse(lesson.text_of(path))
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", 0) or 0
         raise Refused(line, f"Python cannot read this: {getattr(error, 'msg', error)}.") from None
@@ -153,10 +152,11 @@ def _execute(path: Path, name: str) -> Lab:
     if not spec or not spec.loader:
         raise Refused(0, "Python cannot load this file.")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # dataclasses look there
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # an author's file may raise anything
+    except (Exception, SystemExit) as error:  # an author's file may raise anything
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno or 0 for frame in frames if frame.filename == str(path)]
         line = lines[-1] if lines else 0
@@ -172,8 +172,8 @@ def _execute(path: Path, name: str) -> Lab:
 def _look_over(lab: Lab, tree: ast.Module) -> None:
     if not lab.steps:
         raise Refused(0, "The lab has no step. Decorate a check with `@lab.step`.")
-    if not lab.images:
-        raise Refused(0, "Name the images that the lab needs: `Lab(images=[…])`.")
+    if not lab.images or isinstance(lab.images, str):
+        raise Refused(0, "Name the images that the lab needs in a list: `Lab(images=[…])`.")
     for image in lab.images:
         try:
             references.parse(image)
@@ -201,19 +201,25 @@ def _look_over_step(step: Step, known: set[str]) -> None:
         raise Refused(step.line, "A check is called with `workspace`, or `workspace, answer`.")
     if not step.goal:
         raise Refused(step.line, "Say what the learner must reach in the check's docstring.")
-    try:
-        names = {name for _, name, _, _ in string.Formatter().parse(step.goal) if name is not None}
-    except ValueError as error:
-        raise Refused(step.line, f"The goal's braces do not fit: {error}.") from None
-    if unknown := names - known:
-        raise Refused(step.line, f"The goal names {_listed(unknown)}; there are {_listed(known)}.")
+    _look_over_values("goal", step.goal, step.line, known)
     if not step.act:
         what = f"The step has no solution: add `@{step.check.__name__}.solution`."
         raise Refused(step.line, what)
     for mistake in step.mistakes:
+        line = mistake.act.__code__.co_firstlineno
         if not mistake.advice.strip():
-            line = mistake.act.__code__.co_firstlineno
             raise Refused(line, f"The mistake “{mistake.name}” has no advice to look for.")
+        _look_over_values("advice", mistake.advice, line, known)
+
+
+def _look_over_values(what: str, text: str, line: int, known: set[str]) -> None:
+    """Refuse a text with `{braces}` that a workspace could not fill."""
+    try:
+        names = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+    except ValueError as error:
+        raise Refused(line, f"The {what}'s braces do not fit: {error}.") from None
+    if unknown := names - known:
+        raise Refused(line, f"The {what} names {_listed(unknown)}; there are {_listed(known)}.")
 
 
 def _values(lab: Lab) -> set[str]:
@@ -222,7 +228,10 @@ def _values(lab: Lab) -> set[str]:
 
 def _lab_named_in(path: Path) -> str | None:
     """The lab that a refused lesson names, so that the lab is not called an orphan as well."""
-    match = re.search(rb"^lab:\s*([a-z0-9-]+)\s*$", path.read_bytes(), re.MULTILINE)
+    try:
+        match = re.search(rb"^lab:\s*([a-z0-9-]+)\s*$", path.read_bytes(), re.MULTILINE)
+    except OSError:
+        return None
     return match[1].decode() if match else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .belongings import WORKSPACE
 from .facts import Container, Listed
 from .registry import RegistryDown
 from .verdict import CannotCheck
@@ -16,13 +17,18 @@ RUN = "`docker run -d -p {port}:5000 --name {name} registry:2`"
 
 def registry_container(workspace: Workspace) -> Container | None:
     """The container that serves the workspace's port; else one that was made to, or has its name,
-    or runs a registry since the lab was opened."""
+    or runs a registry since the lab was opened. Never one of another workspace, but on the port."""
     engine = workspace.engine
     listed = engine.containers()
     for each in listed:
         if each.publishes(workspace.port):
             return engine.container(each.id)
-    new = [each for each in listed if each.id not in workspace.record.before["containers"]]
+    new = [
+        each
+        for each in listed
+        if each.id not in workspace.record.before["containers"]
+        and each.labels.get(WORKSPACE, workspace.id) == workspace.id
+    ]
     candidates = [each for each in listed if each.name == workspace.name]
     candidates += [each for each in new if each not in candidates]
     found = [container for each in candidates if (container := engine.container(each.id))]
@@ -48,6 +54,12 @@ def silence(workspace: Workspace) -> tuple[str, str]:
     name = f"`{container.name}`"
     again = f"Make it anew: `docker rm -f {container.name}`, then {run}."
     if not _runs_a_registry(workspace, container):
+        if container.name != workspace.name:
+            return (
+                f"{nothing}. The container {name}, made from `{container.image}`, is meant for "
+                "that port, and is no registry.",
+                f"Stop it with `docker stop {container.name}`, then start a registry: {run}.",
+            )
         return (
             f"{nothing}. The name {name} is taken by a container of `{container.image}`.",
             "Give your registry another name: "
@@ -102,6 +114,8 @@ def ago(seconds: float) -> str:
 def _not_running(workspace: Workspace, container: Container, nothing: str) -> tuple[str, str]:
     name = f"`{container.name}`"
     start = f"`docker start {container.name}`"
+    if container.state == "paused":
+        return f"{nothing}. The container {name} is paused.", f"`docker unpause {container.name}`."
     if container.state == "created":
         reason = f" Its start failed: {container.error}." if container.error else ""
         return f"{nothing}. The container {name} was created, but not started.{reason}", f"{start}."
@@ -116,12 +130,8 @@ def _not_running(workspace: Workspace, container: Container, nothing: str) -> tu
 
 def _published(workspace: Workspace, container: Container) -> str:
     """The ports that a container publishes, which are not the workspace's."""
-    for each in workspace.engine.containers(id=container.id):
-        hosts = sorted({str(port.host) for port in each.ports if port.host})
-        if hosts:
-            return f"{' and '.join(hosts)}, not {workspace.port}"
-    wanted = sorted({str(port.host) for port in container.ports if port.host})
-    return f"{' and '.join(wanted)}, not {workspace.port}" if wanted else "no port"
+    hosts = sorted({str(port.host) for port in container.ports if port.host})
+    return f"{' and '.join(hosts)}, not {workspace.port}" if hosts else "no port"
 
 
 def _runs_a_registry(workspace: Workspace, container: Container | Listed) -> bool:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import json
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,8 +21,9 @@ from urllib.parse import urlsplit
 import docker
 import requests
 from docker.auth import get_config_header, resolve_repository_name
-from docker.errors import APIError, DockerException, NotFound
-from docker.utils import parse_repository_tag
+from docker.errors import APIError, DockerException, NotFound, NullResource, StreamParseError
+from docker.utils import convert_filters, parse_repository_tag, tar
+from urllib3.exceptions import HTTPError
 
 from .facts import About, Container, Event, Image, Listed, Network, Progress, Volume
 from .verdict import CannotCheck
@@ -29,6 +32,16 @@ OLDEST_API = "1.41"  # Engine 20.10
 NEWEST_API = "1.44"  # the newest whose fields are read here; 1.52 dropped some (Engine 29)
 QUESTION = 10  # seconds without a byte before a question is given up
 ACT = 600  # the same for a pull, push or build, which are silent for long
+FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)  # in a Dockerfile
+LABELLED = ".Dockerfile.labelled"
+BREAKS = (  # what comes out of docker-py, requests and urllib3 when the engine dies in a call
+    APIError,
+    requests.RequestException,
+    HTTPError,
+    StreamParseError,
+    json.JSONDecodeError,
+    OSError,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,14 +70,14 @@ def _told(method: F) -> F:
     def call(self: Engine, *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
-        except (APIError, requests.RequestException, OSError) as error:
+        except BREAKS as error:
             raise retold(self, error) from error
 
     @functools.wraps(method)
     def stream(self: Engine, *args: Any, **kwargs: Any) -> Any:
         try:
             yield from method(self, *args, **kwargs)
-        except (APIError, requests.RequestException, OSError) as error:
+        except BREAKS as error:
             raise retold(self, error) from error
 
     return stream if inspect.isgeneratorfunction(method) else call  # type: ignore[return-value]
@@ -94,7 +107,10 @@ class Engine:
     @property
     def remote_host(self) -> str | None:
         """The other machine that the engine runs on, or None where it is this one."""
-        parts = urlsplit(self.address)
+        try:
+            parts = urlsplit(self.address)
+        except ValueError:  # no address; any question says so
+            return None
         if parts.scheme in ("unix", "npipe") or parts.hostname in ("localhost", "127.0.0.1", "::1"):
             return None
         return parts.hostname
@@ -104,7 +120,7 @@ class Engine:
         if timeout not in self._clients:
             try:
                 client = docker.from_env(version=OLDEST_API, timeout=timeout).api
-            except DockerException as error:
+            except (DockerException, ValueError) as error:
                 raise EngineDown(
                     f"The engine's address, `{self.address}`, cannot be used: {error}",
                     next="Mend `DOCKER_HOST` or the context that `docker context ls` marks.",
@@ -185,10 +201,12 @@ class Engine:
 
         The engine remembers its last 256 events. An `until` in the future waits for it.
         """
-        rows = self._ask.events(
-            since=f"{since:.9f}", until=f"{until:.9f}", filters=filters, decode=True
+        moments = {"since": f"{since:.9f}", "until": f"{until:.9f}"}
+        response = self._ask._get(  # docker-py's own would take an engine that dies for the end
+            self._ask._url("/events"), params={**moments, "filters": convert_filters(filters)}
         )
-        return [Event.read(row) for row in rows]
+        self._ask._raise_for_status(response)
+        return [Event.read(json.loads(line)) for line in response.iter_lines()]
 
     @_told
     def logs(self, container: str, *, since: float = 0, tail: int = 2000) -> str:
@@ -199,7 +217,7 @@ class Engine:
     def _inspect(self, read: Callable[[Any], Any], ask: Callable[[str], Any], what: str) -> Any:
         try:
             return read(ask(what))
-        except NotFound:
+        except (NotFound, NullResource):
             return None
         except APIError as error:
             if error.status_code == 400:  # not a reference at all, so nothing has this name
@@ -311,18 +329,26 @@ class Engine:
         arguments: Mapping[str, str],
         labels: Mapping[str, str],
     ) -> None:
-        """Build the Dockerfile in a folder."""
-        lines = self._act.build(
-            path=str(folder),
-            tag=reference,
-            rm=True,
-            forcerm=True,
-            decode=True,
-            buildargs=dict(arguments),
-            labels=dict(labels),
-        )
-        for _ in self._steps(lines):
-            pass
+        """Build the Dockerfile in a folder.
+
+        The labels come first and not, as with the engine's own option, last: so what a build that
+        stops half way leaves behind has them as well.
+        """
+        label = " ".join(f'"{name}"="{value}"' for name, value in labels.items())
+        source = FROM.sub(rf"\g<0>\nLABEL {label}", (folder / "Dockerfile").read_text())
+        with tar(str(folder), dockerfile=(LABELLED, source)) as context:
+            for _ in self._post(
+                "/build",
+                {
+                    "t": reference,
+                    "dockerfile": LABELLED,
+                    "buildargs": json.dumps(dict(arguments)),
+                    "forcerm": True,
+                },
+                headers={"Content-Type": "application/tar"},
+                data=context,
+            ):
+                pass
 
     @_told
     def push(self, reference: str) -> Iterator[Progress]:
@@ -337,30 +363,24 @@ class Engine:
         repository, tag = parse_repository_tag(reference)
         registry, _ = resolve_repository_name(repository)
         login = get_config_header(self._act, registry)
-        response = self._act._post(
-            self._act._url("/images/create"),
-            params={"fromImage": repository, "tag": tag or "latest"},
+        yield from self._post(
+            "/images/create",
+            {"fromImage": repository, "tag": tag or "latest"},
             headers={"X-Registry-Auth": login} if login else {},
-            stream=True,
             timeout=silence,
         )
-        self._act._raise_for_status(response)
-        yield from self._steps(self._act._stream_helper(response, decode=True))
 
     @_told
     def import_image(self, archive: Path, reference: str, changes: Sequence[str]) -> None:
         """Make an image of a root file system in a tar file, with Dockerfile instructions."""
         repository, _, tag = reference.rpartition(":")
-        with archive.open("rb") as body:  # docker-py would not raise an error inside the answer
-            response = self._act._post(
-                self._act._url("/images/create"),
-                params={"fromSrc": "-", "repo": repository, "tag": tag, "changes": list(changes)},
+        with archive.open("rb") as body:
+            for _ in self._post(
+                "/images/create",
+                {"fromSrc": "-", "repo": repository, "tag": tag, "changes": list(changes)},
                 headers={"Content-Type": "application/tar"},
                 data=body,
-                stream=True,
-            )
-            self._act._raise_for_status(response)
-            for _ in self._steps(self._act._stream_helper(response, decode=True)):
+            ):
                 pass
 
     @_told
@@ -374,6 +394,14 @@ class Engine:
     @_told
     def load(self, stream: Iterable[bytes]) -> Iterator[Progress]:
         yield from self._steps(self._act.load_image(stream))
+
+    def _post(self, path: str, params: Mapping[str, Any], **how: Any) -> Iterator[Progress]:
+        """What the answer to a long act reports. docker-py would not raise an error inside it, and
+        would keep the connection when it is left half way; the engine stops once it is closed."""
+        options = {"timeout": ACT, **how, "params": params, "stream": True}
+        with self._act._post(self._act._url(path), **options) as response:
+            self._act._raise_for_status(response)
+            yield from self._steps(self._act._stream_helper(response, decode=True))
 
     def _steps(self, lines: Iterator[dict[str, Any]]) -> Iterator[Progress]:
         """What a stream reports; an error inside it is raised (docker-py does not)."""

@@ -59,6 +59,12 @@ class Port:
     address: str = ""
 
 
+def _host_port(binding: Json) -> int:
+    """The host's port of a wanted binding; 0 where the engine is to choose, also from a range."""
+    wanted = binding.get("HostPort") or ""
+    return int(wanted) if wanted.isdecimal() else 0
+
+
 @dataclass(frozen=True)
 class Listed:
     """A container as a list shows it. `ports` is empty unless it runs."""
@@ -94,7 +100,8 @@ class Listed:
 
 @dataclass(frozen=True)
 class Container:
-    """One container, inspected. `ports` are the wanted bindings, also when it does not run."""
+    """One container, inspected. `ports` are those that it publishes, or would if it ran;
+    `networks` are the full ids of those it is or was connected to."""
 
     id: str
     name: str
@@ -108,12 +115,14 @@ class Container:
     restart_policy: str
     restart_count: int
     volumes: dict[str, str]
+    networks: tuple[str, ...]
     labels: Json
 
     @classmethod
     def read(cls, row: Json) -> Container:
         state, host = row["State"], row["HostConfig"]
-        bindings = host.get("PortBindings") or {}
+        network = row.get("NetworkSettings") or {}
+        bindings = network.get("Ports") or host.get("PortBindings") or {}
         return cls(
             id=row["Id"],
             name=row["Name"].lstrip("/"),
@@ -124,7 +133,7 @@ class Container:
             error=state.get("Error", ""),
             finished=_moment(state["FinishedAt"]) if state["FinishedAt"][:4] != "0001" else 0,
             ports=tuple(
-                Port(int(port.split("/")[0]), int(binding["HostPort"] or 0), binding["HostIp"])
+                Port(int(port.split("/")[0]), _host_port(binding), binding.get("HostIp") or "")
                 for port, rows in bindings.items()
                 for binding in rows or ()
             ),
@@ -135,6 +144,11 @@ class Container:
                 for mount in row.get("Mounts") or ()
                 if mount.get("Type") == "volume"
             },
+            networks=tuple(
+                each["NetworkID"]
+                for each in (network.get("Networks") or {}).values()
+                if each.get("NetworkID")
+            ),
             labels=row["Config"].get("Labels") or {},
         )
 

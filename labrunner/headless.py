@@ -13,14 +13,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from traceback import extract_tb
 from typing import Any
 
 from . import belongings
 from .belongings import Leftover
 from .engine import EngineDown
 from .kit import Kit
-from .lab import Act, Lab, Mistake, Step
+from .lab import Act, Lab, Mistake, Step, place
 from .lesson import Lesson
 from .results import LabResult, Run, StepResult, worst
 from .shell import LessonShell
@@ -119,7 +118,12 @@ class _LabRun:
         with _deadline(self.how.seconds):
             before = step.judge(workspace)
         if self.how.prove:
-            result.proved = {"before": before.status, "mistakes": []}
+            result.proved = {
+                "before": before.status,
+                "mistakes": [],
+                "after": None,
+                "again": None,
+            }
             for mistake in step.mistakes:
                 row, weakness = self._mistake(step, mistake)
                 result.proved["mistakes"].append(row)
@@ -210,15 +214,19 @@ class _LabRun:
 
 def _do(act: Act | None, workspace: Workspace) -> tuple[str, Verdict | None]:
     """Do a solution or a mistake; the answer that it gives, and what went wrong."""
+    assert act  # noqa: S101 - the loader refuses a step without a solution
     try:
-        answer = act(workspace) if act else None
+        answer = act(workspace)
+    except CannotCheck as error:
+        return "", _broken(error.found, place(error, act))
     except Exception as error:  # whatever a lab's author overlooked
-        place = extract_tb(error.__traceback__)[-1]
-        found = f"The lab's own act stopped: {getattr(error, 'found', error)!s}"
-        todo = f"Mend it: `{place.name}`, line {place.lineno}."
-        return "", Verdict("unknown", None, found, todo)
+        return "", _broken(f"`{type(error).__name__}: {error}`", place(error, act))
     belongings.observe(workspace)
     return answer or "", None
+
+
+def _broken(why: str, where: str) -> Verdict:
+    return Verdict("unknown", None, f"The lab's own act stopped: {why}", f"Mend it: {where}.")
 
 
 def _weak(found: str, step: Step) -> Verdict:

@@ -30,10 +30,8 @@ REMEMBERED = 60  # seconds for which a registry that refused a pull is not asked
 CHUNK = 1 << 20
 ANOTHER_COPY = "Check its name, copy it again, or make a new one with `script/lab kit save FILE`."
 
-Say = Callable[[str], None]
-"""Takes a sentence on what is being done."""
-Bar = Callable[[int, int], None]
-"""Takes the bytes done and the bytes in all (0: not known)."""
+Say = Callable[[str], None]  # takes a sentence on what is being done
+Bar = Callable[[int, int], None]  # takes the bytes done and the bytes in all (0: not known)
 
 _TOO_MANY = re.compile("toomanyrequests|429|rate limit", re.IGNORECASE)
 _OUT_OF_REACH = re.compile(
@@ -70,8 +68,7 @@ class KitImage:
         return {**asdict(self), "present": self.present}
 
 
-def _silent(*_: object) -> None:
-    pass
+def _silent(*_: object) -> None: ...
 
 
 class Kit:
@@ -152,50 +149,39 @@ class Kit:
             raise CannotGet(f"There is no recipe for `{reference}`.", next=FROM_A_COLLEAGUE)
         here, there = platform.machine(), self.engine.about().machine
         if here != there:
-            raise CannotGet(
-                f"The engine runs on {there}, and this machine's packages are for {here}.",
-                next=FROM_A_COLLEAGUE,
-            )
-        say(f"Building `{reference}` of this system's packages.")
+            found = f"The engine runs on {there}, and this machine's packages are for {here}."
+            raise CannotGet(found, next=FROM_A_COLLEAGUE)
         try:
             with tempfile.TemporaryDirectory(prefix="registry-lab-") as folder:
+                say(f"Building `{reference}` of this system's packages.")
                 made = make(recipe, Path(folder))
                 with _one_at_a_time():
                     if self.engine.image(reference):  # another run was quicker
                         return False
                     self.engine.import_image(made.archive, reference, made.changes)
         except EngineRefused as error:
-            raise CannotGet(
-                f"`{reference}` could not be built: {error.words}", next=error.next
-            ) from error
+            raise CannotGet(error.found, next=error.next) from error
         except OSError as error:
-            raise CannotGet(
-                f"`{reference}` could not be built: {error.strerror}.",
-                next=f"Make room in `{tempfile.gettempdir()}`.",
-            ) from error
+            found = f"`{reference}` could not be built: {error.strerror}."
+            raise CannotGet(found, next=f"Make room in `{tempfile.gettempdir()}`.") from error
         self._must_be_here(reference)
         return True
 
     def save(self, file: Path, bar: Bar = _silent) -> None:
         """Write the whole kit into one file for `load` and `docker load`. It is whole or absent."""
-        if file.exists():
-            raise BadCall(f"`{file}` is there already.", next="Choose another name.")
+        _refuse_to_overwrite(file)
         if not file.parent.is_dir():
-            raise BadCall(
-                f"There is no folder `{file.parent}`.", next="Make it, or choose another."
-            )
+            raise BadCall(f"There is no folder `{file.parent}`.", next="Choose another.")
         if missing := [f"`{each.reference}`" for each in self.status() if not each.present]:
-            raise BadCall(
-                f"Not on this engine: {', '.join(missing)}.", next="Run `script/lab kit get`."
-            )
+            listed = ", ".join(missing)
+            raise BadCall(f"Not on this engine: {listed}.", next="Run `script/lab kit get`.")
         part = file.with_name(f".{file.name}.{os.getpid()}")
         try:
             with part.open("xb") as output:
                 for chunk in self.engine.save(self.references):
                     output.write(chunk)
                     bar(output.tell(), 0)
-            if file.exists():
-                raise BadCall(f"`{file}` is there already.", next="Choose another name.")
+            _refuse_to_overwrite(file)
             part.rename(file)
         except OSError as error:
             raise CannotGet(
@@ -218,20 +204,22 @@ class Kit:
             if reference not in self.references:
                 raise BadCall(
                     f"`{file}` holds `{reference}`, which is not part of the kit.",
-                    next="Use a file that `script/lab kit save` wrote for this version of the course.",
+                    next="Use a file that `script/lab kit save` wrote for this course.",
                 )
-        with _one_at_a_time():
-            new = [each for each, ids in archived.items() if not self._is_one_of(each, ids, file)]
-            if new:
-                try:
-                    for _ in self.engine.load(_chunks(file, bar)):
-                        pass
-                except EngineRefused as error:
-                    if "no space" in error.words:
-                        raise CannotGet(str(error), next="Make room for the engine.") from error
-                    raise BadCall(
-                        f"The engine refuses `{file}`: {error.words}", next=ANOTHER_COPY
-                    ) from error
+        try:
+            with _one_at_a_time():
+                here = {each: self._is_one_of(each, ids, file) for each, ids in archived.items()}
+                new = [each for each in here if not here[each]]
+                for _ in self.engine.load(_chunks(file, bar)) if new else ():
+                    pass
+        except EngineRefused as error:
+            if "no space" in error.words:
+                raise CannotGet(error.found, next="Make room for the engine.") from error
+            refused = f"The engine refuses `{file}`: {error.words}"
+            raise BadCall(refused, next=ANOTHER_COPY) from error
+        except OSError as error:
+            found = f"`{file}` could not be loaded: {error.strerror}."
+            raise CannotGet(found, next=f"Make room in `{tempfile.gettempdir()}`.") from error
         for reference in new:
             self._must_be_here(reference)
         return new
@@ -279,6 +267,11 @@ class Kit:
         then, refusal = self._refusals.get(_source(reference), (0.0, None))
         if refusal and time.monotonic() - then < REMEMBERED:
             raise refusal
+
+
+def _refuse_to_overwrite(file: Path) -> None:
+    if file.exists():
+        raise BadCall(f"`{file}` is there already.", next="Choose another name.")
 
 
 def _source(reference: str) -> str:

@@ -19,6 +19,13 @@ Act = Callable[[Any], "str | None"]
 """Does something in a workspace; returns the answer to submit where the step asks for one."""
 
 
+def place(error: BaseException, function: Callable[..., Any]) -> str:
+    """Where in its own file a lab's function went wrong, like `lab.py`, line 30."""
+    file = function.__code__.co_filename
+    lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == file]
+    return f"`{Path(file).name}`, line {lines[-1] if lines else function.__code__.co_firstlineno}"
+
+
 @dataclass(frozen=True)
 class Mistake:
     """A known wrong way to do a step. `advice` must stand in the verdict's `next`."""
@@ -74,12 +81,11 @@ class Step:
         except (NotYet, CannotCheck) as outcome:
             return outcome.verdict
         except Exception as error:  # whatever a lab's author overlooked
-            place = extract_tb(error.__traceback__)[-1]
             return Verdict(
                 "unknown",
                 None,
                 f"The check itself broke: `{type(error).__name__}: {error}` "
-                f"(`{Path(place.filename).name}`, line {place.lineno}).",
+                f"({place(error, self.check)}).",
                 "This is a fault of the lab and does not count against you. Please report it.",
             )
         return Verdict("passed", None, found)

@@ -63,7 +63,8 @@ class Learner:
                 return workspace
             self.workspaces.sweep()
             workspace = self.workspaces.open(lab, "learner", say)
-            self.progress.begin(lab.name)
+            with suppress(ProgressUnavailable):
+                self.progress.begin(lab.name)
             return workspace
 
     def check(self, lab: Lab, step: Step, answer: str = "") -> StepProgress:

@@ -60,16 +60,23 @@ def fill(text: str, values: dict[str, str]) -> str:
     return VALUE.sub(lambda match: values.get(match["name"], match[0]), text)
 
 
+def text_of(path: Path) -> str:
+    """The text of an author's file. Raises `Refused` where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise Refused(line, "This is not UTF-8. Save the file as UTF-8.") from None
+    except OSError as error:
+        raise Refused(0, f"The file cannot be read: {error.strerror}.") from None
+
+
 def read(path: Path) -> Lesson:
     """Read one lesson. Raises `Refused` for the first thing that is wrong with it."""
     name = FILE.fullmatch(path.name)
     if not name:
         raise Refused(0, "Name it like `04-push-and-pull.md`: two digits, then lower-case words.")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise Refused(line, "This is not UTF-8. Save the file as UTF-8.") from None
+    text = text_of(path)
     if not text.strip():
         raise Refused(0, "The file is empty. Begin with `---`, a `title:` line, and `---`.")
     matter, first = _front_matter(text)
@@ -104,7 +111,7 @@ def _front_matter(text: str) -> tuple[dict[str, str], int]:
         key, value = key.strip(), value.strip()
         if not colon or key not in ("title", "lab", "minutes"):
             raise Refused(number, f"Write `title:`, `lab:` or `minutes:` here, not `{key}`.")
-        if key == "minutes" and not value.isdecimal():
+        if key == "minutes" and not re.fullmatch("[0-9]{1,3}", value):
             raise Refused(number, "Write `minutes:` as a whole number.")
         matter[key] = value
     raise Refused(1, "Close the settings at the top with a line `---`.")

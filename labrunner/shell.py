@@ -80,11 +80,15 @@ class LessonShell:
     def run(self, block: Block) -> Ran:
         """Run one block. Each command's exit code counts, also inside a pipeline."""
         code = fill(block.code, self.values)
+        if unread := _unreadable(code):
+            return Ran("", (f"In {_place(block)}, bash cannot read this: {unread}", "Mend it."))
         try:
             os.write(self._blocks, AROUND.format(code=code).encode() + b"\0")
         except BrokenPipeError:
             return Ran("", ("The shell has ended.", f"Take `exit` out before line {block.line}."))
         commands = self._read_records()
+        if commands is None:
+            self._end()
         output, errors = _read(self.out), _read(self.err)
         return Ran(output, self._judge(block, commands, output + errors))
 
@@ -92,6 +96,9 @@ class LessonShell:
         """End the shell and all that it started."""
         os.close(self._blocks)
         os.close(self._records)
+        self._end()
+
+    def _end(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._bash.pid, signal.SIGKILL)
         self._bash.wait()
@@ -99,7 +106,7 @@ class LessonShell:
     def _judge(
         self, block: Block, commands: list[tuple[int, str]] | None, output: str
     ) -> tuple[str, str] | None:
-        where = f"the block in line {block.line} of the lesson"
+        where = _place(block)
         if commands is None:
             return (
                 f"In {where}, the commands took more than {self.seconds:g} seconds or ended bash.",
@@ -144,27 +151,34 @@ class LessonShell:
 def _client_config(folder: Path) -> Path:
     """A copy of the learner's client configuration without its credentials.
 
-    An empty folder would lose the plugins, buildx among them.
+    An empty folder would lose the plugins, contexts and builders. What else programs keep beside
+    them, such as sockets and models, is not the command line's.
     """
     own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     if folder.exists():
         return folder
     folder.mkdir(mode=0o700)
-    for path in own.iterdir() if own.is_dir() else ():
-        if path.name == "cli-plugins":
-            (folder / path.name).symlink_to(path.resolve())
-        elif path.name == "config.json":
-            try:
-                settings = json.loads(path.read_text())
-            except (OSError, ValueError):
-                continue
-            kept = {key: value for key, value in settings.items() if key not in CREDENTIALS}
-            (folder / path.name).write_text(json.dumps(kept))
-        elif path.is_dir():
-            shutil.copytree(path, folder / path.name, symlinks=True)
-        elif path.is_file():
-            shutil.copy(path, folder / path.name)
+    if (own / "cli-plugins").is_dir():
+        (folder / "cli-plugins").symlink_to((own / "cli-plugins").resolve())
+    for name in ("contexts", "buildx"):
+        with contextlib.suppress(OSError):  # absent, or parts of it are another user's
+            shutil.copytree(own / name, folder / name, symlinks=True)
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # absent, or not an object
+        settings = json.loads((own / "config.json").read_text()).items()
+        kept = {key: value for key, value in settings if key not in CREDENTIALS}
+        (folder / "config.json").write_text(json.dumps(kept))
     return folder
+
+
+def _place(block: Block) -> str:
+    return f"the block in line {block.line} of the lesson"
+
+
+def _unreadable(code: str) -> str | None:
+    """What is wrong with the grammar of the commands; bash would run those before it."""
+    words = ["bash", "--norc", "-n", "-c", code]
+    parsed = subprocess.run(words, capture_output=True, text=True, check=False)
+    return parsed.stderr.strip().splitlines()[0] if parsed.returncode else None
 
 
 def _read(path: Path) -> str:

@@ -22,7 +22,7 @@ from filelock import FileLock
 
 from . import diagnosis
 from .belongings import OBJECT, WORKSPACE
-from .engine import Engine
+from .engine import Engine, EngineRefused
 from .lab import Lab
 from .registry import NotARegistry, Registry, RegistryDown
 from .verdict import CannotCheck
@@ -40,7 +40,7 @@ class Record:
     opened: the engine's clock when it opened. before: what was on the engine then: full ids of
     containers and networks, names of volumes, and the tags of each image id. owned: for each
     object that was created, kind, word and full id (None: not known to have been made).
-    seen: full ids of the learner's containers, and names of their volumes.
+    seen: full ids of the learner's containers and of their networks, and names of their volumes.
     """
 
     id: str
@@ -48,12 +48,14 @@ class Record:
     kind: Kind
     state: Literal["opening", "open", "kept"]
     opened: float
+    before: dict[str, Any]
     values: dict[str, str] = field(default_factory=dict)
     note: str = ""
     sample: str = ""
-    before: dict[str, Any] = field(default_factory=dict)
     owned: list[dict[str, str | None]] = field(default_factory=list)
-    seen: dict[str, list[str]] = field(default_factory=lambda: {"containers": [], "volumes": []})
+    seen: dict[str, list[str]] = field(
+        default_factory=lambda: {"containers": [], "volumes": [], "networks": []}
+    )
 
 
 class Workspace:
@@ -233,5 +235,11 @@ class Workspace:
         row: dict[str, str | None] = {"kind": kind, "word": secrets.token_hex(8), "id": None}
         self.record.owned.append(row)
         self.save()
-        yield {WORKSPACE: self.id, OBJECT: str(row["word"])}, row
-        self.save()
+        try:
+            yield {WORKSPACE: self.id, OBJECT: str(row["word"])}, row
+        except EngineRefused:
+            if kind != "image":  # a build that fails leaves the images of its first steps
+                self.record.owned.remove(row)
+            raise
+        finally:
+            self.save()

@@ -10,6 +10,7 @@ import random
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from itertools import chain, count
 from pathlib import Path
@@ -21,6 +22,7 @@ from .belongings import Leftover
 from .engine import Engine, EngineRefused
 from .facts import Listed
 from .lab import Lab
+from .registry import Registry
 from .verdict import CannotCheck
 from .workspace import Kind, Record, Say, Workspace
 
@@ -65,13 +67,13 @@ class Workspaces:
 
         port: this one and no other; raises `EngineRefused` where it is taken.
         """
-        record = Record(secrets.token_hex(4), lab.name, kind, "opening", self.engine.about().time)
+        now, before = self.engine.about().time, belongings.snapshot(self.engine)
+        record = Record(secrets.token_hex(4), lab.name, kind, "opening", now, before)
         workspace = Workspace(self.folder / record.id, record, lab, self.engine)
         workspace.work.mkdir(parents=True, mode=0o700)
         workspace.alive.acquire(timeout=0)
+        workspace.save()
         try:
-            record.before = belongings.snapshot(self.engine)
-            workspace.save()
             self._choose(workspace, port)
             workspace.prepare(say)
             for name, make in lab.values.items():
@@ -97,16 +99,12 @@ class Workspaces:
         """Remove what crashed runs left behind; with `kept` also what `--keep` left on purpose."""
         left: list[Leftover] = []
         for workspace in self._read():
-            record = workspace.record
-            if record.state == "kept" and not kept:
+            if not _left_behind(workspace, kept):
                 continue
-            if record.kind == "learner" and record.state == "open":
-                continue
-            try:
-                workspace.alive.acquire(timeout=0)
-            except Timeout:  # somebody is at work in it
-                continue
-            left += self.close(workspace, belongings.of(workspace))
+            with suppress(Timeout), workspace.alive.acquire(timeout=0):  # else it is at work
+                for again in self._read(workspace.id):  # it may have opened or closed meanwhile
+                    if _left_behind(again, kept):
+                        left += self.close(again, belongings.of(again))
         return left
 
     def preview(self, lab: Lab) -> dict[str, str]:
@@ -115,9 +113,9 @@ class Workspaces:
         port, name = adopted or (next(self._likely_ports()), None)
         return self._named(port, name, lab)
 
-    def _read(self) -> Iterator[Workspace]:
+    def _read(self, id: str = "*") -> Iterator[Workspace]:
         known = {each.name for each in fields(Record)}
-        for path in sorted(self.folder.glob("*/record.json")):
+        for path in sorted(self.folder.glob(f"{id}/record.json")):
             try:
                 row = json.loads(path.read_text())
                 lab = self.labs.get(row["lab"]) or Lab(row["lab"], name=row["lab"])
@@ -212,16 +210,34 @@ class Workspaces:
         for workspace in self.all():
             record = workspace.record
             learners = record.kind == "learner" and record.state == "open"
-            if learners and (container := self._serving(workspace)):
+            container = self._serving(workspace) if learners else None
+            if container and _answers(workspace.port):
                 return workspace.port, container.name
         try:
             note = json.loads((self.folder / "registry.json").read_text())
             found = self.engine.container(note["container"])
-            if found and found.running and found.publishes(note["port"]):
+            serves = found and found.running and found.publishes(note["port"])
+            if found and serves and _answers(note["port"]):
                 return int(note["port"]), found.name
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return None
+
+
+def _answers(port: int) -> bool:
+    """Whether a registry does, and not something else that the learner put there."""
+    try:
+        Registry(f"localhost:{port}").ping()
+    except CannotCheck:
+        return False
+    return True
+
+
+def _left_behind(workspace: Workspace, kept: bool) -> bool:
+    record = workspace.record
+    if record.state == "kept":
+        return kept
+    return not (record.kind == "learner" and record.state == "open")
 
 
 def _values(port: int, name: str) -> dict[str, str]:

@@ -94,7 +94,7 @@ def ask_the_catalog(workspace, answer):
     expected = f"What {ask} prints: the names of the repositories, none so far."
     try:
         told = json.loads(answer)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NotYet(
             expected=expected,
             found="Your answer is not JSON, the format in which a registry answers.",
@@ -220,7 +220,7 @@ def _(workspace):
 
 def _container(workspace):
     container = registry_container(workspace)
-    if not container:
+    if not container or not container.publishes(workspace.port):
         raise NotYet(
             expected=workspace.fill("A container serves the registry on `{registry}`."),
             found="There is no such container.",

@@ -1,0 +1,86 @@
+"""The application: reads from top to bottom, and only puts the parts together."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from flask import Flask
+
+from labrunner import cli, content, web
+from labrunner.engine import Engine
+from labrunner.kit import Kit
+from labrunner.learner import Learner
+from labrunner.progress import Progress
+from labrunner.verdict import CannotCheck
+from labrunner.workspaces import Workspaces
+
+HERE = Path(__file__).resolve().parent
+
+
+def create_app(
+    root: str | Path | None = None,
+    instance: str | Path | None = None,
+    port: int | None = None,
+    token: str | None = None,
+) -> Flask:
+    """The course in `root` as an app, with all that it keeps in `instance`.
+
+    port is the one that it will be served on, by default that of `flask run`, `LABRUNNER_PORT` or
+    8000; token lets a browser in, by default `LABRUNNER_TOKEN` or a new one, which is printed.
+    """
+    command = click.get_current_context(silent=True)
+    running = command is not None and command.info_name == "run"
+    root = Path(root or HERE)
+    instance = Path(instance or root / "instance")
+    port = port or (command.params["port"] if command and running else None)
+    port = port or int(os.environ.get("LABRUNNER_PORT", "8000"))
+    token = token or os.environ.get("LABRUNNER_TOKEN")
+
+    app = Flask(
+        __name__,
+        instance_path=str(instance.absolute()),
+        template_folder=HERE / "templates",
+        static_folder=HERE / "static",
+    )
+    app.secret_key = _secret(instance)
+
+    course = content.load(root)
+    engine = Engine()
+    workspaces = Workspaces(instance / "workspaces", engine, course.labs)
+    progress = Progress(instance / "progress.db")
+    kit = Kit(engine, course.images)
+    app.extensions["labrunner"] = Learner(course, workspaces, progress, kit)
+    hurried = Workspaces(instance / "workspaces", Engine(timeout=1), course.labs)
+    app.extensions["labrunner.glance"] = hurried  # for pages, which wait for no engine
+
+    if running or not command:  # a server asks for the app, not one of the commands
+        threading.Thread(target=_sweep, args=(workspaces,), daemon=True).start()
+        if not token:
+            token = secrets.token_urlsafe(24)
+            click.echo(f"Open http://127.0.0.1:{port}/?token={token}")
+
+    web.register(app, token or secrets.token_urlsafe(24), port)
+    cli.register(app)
+    return app
+
+
+def _secret(instance: Path) -> bytes:
+    """What cookies are signed with. It outlives the server, so that an open page does as well."""
+    instance.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = instance / "secret"
+    with suppress(FileExistsError):
+        new = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(new, "wb") as file:
+            file.write(secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+def _sweep(workspaces: Workspaces) -> None:
+    """Remove what crashed runs left behind. Without an engine that waits for the next start."""
+    with suppress(CannotCheck):
+        workspaces.sweep()
