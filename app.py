@@ -48,6 +48,7 @@ def create_app(
         static_folder=HERE / "static",
     )
     app.secret_key = _secret(instance)
+    app.config["PORT"] = port
 
     course = content.load(root)
     engine = Engine()

@@ -143,14 +143,14 @@ def make(recipe: Recipe, folder: Path) -> Made:
     wanted = recipe.packages + (("busybox-static",) if recipe.busybox else ())
     _unpack(wanted, packages)
     for target, source in recipe.programs.items():
-        _copy(packages / source[1:], root, target)
+        _copy(_find(packages, source), root, target)
     if recipe.busybox:
-        _copy(packages / "bin/busybox", root, "/bin/busybox")
-        for applet in _run([packages / "bin/busybox", "--list"]).split():
+        _copy(busybox := _find(packages, "/usr/bin/busybox"), root, "/bin/busybox")
+        for applet in _run([busybox, "--list"]).split():
             if not os.path.lexists(link := root / "bin" / applet):
                 link.symlink_to("busybox")
     for program in recipe.programs.values():
-        for target, library in _libraries(packages / program[1:], packages).items():
+        for target, library in _libraries(_find(packages, program), packages).items():
             _copy(library, root, target)
     for target, text in {**_COMMON_FILES, **recipe.files}.items():
         _place(root, target).write_text(text)
@@ -245,9 +245,16 @@ def _place(root: Path, target: str) -> Path:
     return place
 
 
+def _find(packages: Path, path: str) -> Path:
+    """A file of the packages; from one release to the next it may move from `/bin` to `/usr/bin`."""
+    bare = path.lstrip("/").removeprefix("usr/")
+    for place in (packages / "usr" / bare, packages / bare):
+        if place.exists():
+            return place
+    raise CannotGet(f"The package no longer has `{path}`.", next=FROM_A_COLLEAGUE)
+
+
 def _copy(source: Path, root: Path, target: str) -> None:
-    if not source.exists():
-        raise CannotGet(f"The package no longer has `{source.name}`.", next=FROM_A_COLLEAGUE)
     shutil.copy(source, _place(root, target))
     _place(root, target).chmod(0o755)
 

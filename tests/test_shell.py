@@ -179,9 +179,9 @@ def test_the_learners_configuration_stays_as_it_is_and_credentials_are_not_copie
     assert shell.run(block(login)).wrong is None
 
     assert state(own) == before
-    assert "detachKeys" in (copy / "config.json").read_text()
     kept = json.loads((copy / "config.json").read_text())
-    assert not set(kept) & {"auths", "credsStore", "credHelpers", "currentContext"}
+    assert kept.pop("auths", {}) == {}  # an older client writes an empty one at a logout
+    assert kept == {"detachKeys": "ctrl-e"}
     assert "c2VjcmV0OnBhc3M=" not in "".join(map(str, state(copy).values()))
     assert not (copy / "trust").exists() and not (copy / "run").exists()
     assert (copy / "contexts" / "meta" / "meta.json").is_file()

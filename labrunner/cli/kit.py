@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from ..kit import BadCall, Bar, Kit, Say
+from ..kit import Bar, Kit, Say
 from ..recipes import CannotGet
-from ..verdict import CannotCheck
-
-BAD_CALL, CANNOT, INTERRUPTED = 2, 3, 130
+from .terminal import CANNOT, tell, told
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 REFERENCES = click.argument("references", nargs=-1, metavar="[IMAGE]...")
@@ -33,7 +29,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
     @group.command("status")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-    @_told
+    @told
     def status(as_json: bool) -> None:
         """Show which images are here, and what they were made from."""
         images = get_kit().status()
@@ -47,7 +43,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
     @group.command("pull")
     @REFERENCES
-    @_told
+    @told
     def pull(references: Sequence[str]) -> None:
         """Pull what is not here from Docker Hub."""
         kit = get_kit()
@@ -55,7 +51,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
     @group.command("build")
     @REFERENCES
-    @_told
+    @told
     def build(references: Sequence[str]) -> None:
         """Build what is not here of Debian's or Ubuntu's packages."""
         kit = get_kit()
@@ -63,7 +59,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
     @group.command("get")
     @REFERENCES
-    @_told
+    @told
     def get(references: Sequence[str]) -> None:
         """Pull what is not here; where that fails, build it."""
         kit = get_kit()
@@ -71,7 +67,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
     @group.command("save")
     @FILE
-    @_told
+    @told
     def save(file: Path) -> None:
         """Write all images into FILE, for those without a network."""
         kit = get_kit()
@@ -83,7 +79,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
     @group.command("load")
     @FILE
-    @_told
+    @told
     def load(file: Path) -> None:
         """Load the images in FILE."""
         kit = get_kit()
@@ -92,27 +88,6 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
         click.echo(f"Loaded {', '.join(new)}." if new else "All of it is here already.")
 
     return group
-
-
-def _told(command: Callable[..., None]) -> Callable[..., None]:
-    """End with a sentence and an exit code, whatever happens."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except CannotCheck as error:
-            _tell(error)
-            sys.exit(BAD_CALL if isinstance(error, BadCall) else CANNOT)
-        except KeyboardInterrupt:
-            click.echo("Interrupted. Nothing was left half done.", err=True)
-            sys.exit(INTERRUPTED)
-
-    return run
-
-
-def _tell(error: CannotCheck) -> None:
-    click.echo(f"{error.found}\n{error.next}", err=True)
 
 
 def _each(kit: Kit, references: Sequence[str], act: Callable[[str, Say, Bar], bool]) -> None:
@@ -125,7 +100,7 @@ def _each(kit: Kit, references: Sequence[str], act: Callable[[str, Say, Bar], bo
             with _bar(reference) as bar:
                 new = act(reference, click.echo, bar)
         except CannotGet as error:
-            _tell(error)
+            tell(error.found, error.next)
             failed = True
         else:
             click.echo(f"{reference} is here." if new else f"{reference} is here already.")

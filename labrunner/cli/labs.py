@@ -18,13 +18,13 @@ from .terminal import (
     BAD_CALL,
     FAILED,
     console,
-    errors,
     find_lesson,
     find_step,
     learner,
     leave,
     prose,
     show_step,
+    tell,
     told,
 )
 
@@ -45,7 +45,7 @@ def labs() -> None:
         table.add_row(str(lesson.number), lesson.title, *row)
     console.print(table)
     for problem in learner().course.problems:
-        errors.print(prose(f"Refused: {problem}"))
+        tell(f"Refused: {problem}")
 
 
 @click.command("start-lab")
@@ -56,7 +56,7 @@ def labs() -> None:
 def start_lab(lab: str, as_json: bool) -> None:
     """Open a lab: find it a free port and free names, and bring what it gives."""
     found = _lab(lab)
-    workspace = learner().start(found, lambda line: errors.print(prose(line)))
+    workspace = learner().start(found, tell)
     values = workspace.record.values
     if as_json:
         row = {"workspace": workspace.id, "lab": found.name, **values, "port": workspace.port}
@@ -119,7 +119,7 @@ def finish_lab(lab: str, yes: bool) -> None:
             return
     left = learner().finish(found, {item.id for item in items})
     for leftover in left:
-        errors.print(prose(f"Not removed: {leftover}"))
+        tell(f"Not removed: {leftover}")
     if left:
         leave(FAILED, f"The lab stays open. Mend that and run `script/lab finish-lab {lab}` again.")
     console.print(f"Finished. {len(items)} removed." if items else "Finished. Nothing to remove.")

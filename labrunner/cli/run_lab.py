@@ -21,12 +21,12 @@ from .terminal import (
     FAILED,
     INTERRUPTED,
     console,
-    errors,
     find_lesson,
     learner,
     leave,
     prose,
     show_step,
+    tell,
     told,
 )
 
@@ -68,7 +68,7 @@ def run_lab(
     lessons = [find_lesson(lab) for lab in labs] or list(course.lessons)
     problems = [] if labs else course.problems
     for problem in problems:
-        errors.print(prose(f"Refused: {problem}"))
+        tell(f"Refused: {problem}")
     if junit and not junit.absolute().parent.is_dir():
         leave(BAD_CALL, f"There is no folder `{junit.absolute().parent}` for the report.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -80,7 +80,7 @@ def run_lab(
         keep,
         port,
         seconds,
-        say=lambda line: errors.print(prose(line)),
+        say=tell,
         ended=(lambda lab, step: None) if as_json else _show,
     )
     run = headless.run(lessons)

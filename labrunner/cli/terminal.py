@@ -13,6 +13,7 @@ from flask import current_app
 from rich.console import Console
 from rich.text import Text
 
+from ..kit import BadCall
 from ..lab import Lab, Step
 from ..learner import Busy, Learner, NotStarted
 from ..lesson import Lesson
@@ -48,7 +49,7 @@ def told(command: Command) -> Command:
         try:
             return command(*args, **kwargs)
         except CannotCheck as error:
-            leave(CANNOT, error.found, error.next)
+            leave(BAD_CALL if isinstance(error, BadCall) else CANNOT, error.found, error.next)
         except NotStarted as error:
             leave(
                 BAD_CALL, "This lab is not started.", f"Start it: `script/lab start-lab {error}`."
@@ -65,9 +66,14 @@ def told(command: Command) -> Command:
 
 def leave(code: int, *sentences: str) -> NoReturn:
     """Say these on standard error, and exit."""
+    tell(*sentences)
+    sys.exit(code)
+
+
+def tell(*sentences: str) -> None:
+    """Say these on standard error, a line each."""
     for sentence in sentences:
         errors.print(prose(sentence))
-    sys.exit(code)
 
 
 def find_lesson(name: str) -> Lesson:
