@@ -79,8 +79,10 @@ def silence(workspace: Workspace) -> tuple[str, str]:
             f"Wait a moment; else read `docker logs {container.name}`.",
         )
     if not ports:
-        published = _published(workspace, container)
-        return f"{nothing}. The container {name} publishes {published}.", again
+        found = f"{nothing}. The container {name} publishes {_published(workspace, container)}."
+        if container.name != workspace.name:  # it may be there for something else
+            return found, f"Leave it if you need it, and start one for this lab: {run}."
+        return found, again
     return _not_running(workspace, container, nothing)
 
 
@@ -117,15 +119,16 @@ def _not_running(workspace: Workspace, container: Container, nothing: str) -> tu
     if container.state == "paused":
         return f"{nothing}. The container {name} is paused.", f"`docker unpause {container.name}`."
     if container.state == "created":
-        reason = f" Its start failed: {container.error}." if container.error else ""
-        return f"{nothing}. The container {name} was created, but not started.{reason}", f"{start}."
+        found = f"{nothing}. The container {name} was created, but not started."
+        if container.error:
+            return f"{found} Its start failed: {container.error}.", f"Mend that, then {start}."
+        return found, f"{start}."
     when = ago(workspace.engine.about().time - container.finished)
-    found = f"{nothing}. The container {name} exited {when} with code {container.exit_code}."
-    opened, now = workspace.record.opened, workspace.engine.about().time
-    stopped = workspace.engine.events(opened, now, container=container.id, event=["kill", "stop"])
-    if stopped or container.exit_code == 0:
-        return found, f"{start}; what you pushed is still in it."
-    return found, f"`docker logs {container.name}` says why; mend that and make it anew."
+    return (
+        f"{nothing}. The container {name} exited {when} with code {container.exit_code}.",
+        f"{start}; what you pushed is still in it. If it exits again, "
+        f"`docker logs {container.name}` says why.",
+    )
 
 
 def _published(workspace: Workspace, container: Container) -> str:
