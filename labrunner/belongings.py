@@ -10,7 +10,7 @@ never does.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -99,17 +99,28 @@ def remove(workspace: Workspace, items: Iterable[Belonging]) -> list[Leftover]:
 
 
 def _settle(workspace: Workspace) -> None:
-    """Let the engine end the step at hand, where a run was stopped while it made something."""
+    """Let the engine end the step at hand, where a run was stopped while it made something.
+
+    A build that nobody waits for any more ends with its step, and takes the step's container away.
+    """
     if all(row["id"] for row in workspace.record.owned):
         return
     engine, label, seen = workspace.engine, f"{WORKSPACE}={workspace.id}", None
     for _ in range(MOST_LOOKS):
-        now = {image.id for image in engine.images(label=label)}
-        now |= {container.id for container in engine.containers(label=label)}
-        if now == seen:
+        containers = engine.containers(label=label)
+        now = {image.id for image in engine.images(label=label)} | {each.id for each in containers}
+        if now == seen and not any(_of_a_step(workspace, each.labels) for each in containers):
             return
         seen = now
         time.sleep(SETTLED)
+
+
+def _of_a_step(workspace: Workspace, labels: dict[str, str]) -> bool:
+    """Whether the engine made the container for a step of a build that was stopped."""
+    return any(
+        row["kind"] == "image" and row["word"] == labels.get(OBJECT) and not row["id"]
+        for row in workspace.record.owned
+    )
 
 
 def _owned(workspace: Workspace, kind: str, id: str, labels: dict[str, str]) -> bool:
@@ -147,6 +158,8 @@ def _why_container(workspace: Workspace, container: Container) -> str | None:
         return "this lab made it"
     if container.labels.get(WORKSPACE, workspace.id) != workspace.id:
         return None  # another's; but what was made from our image has its labels
+    if _of_a_step(workspace, container.labels):
+        return "this lab built with it"
     if not workspace.record.values:
         return None
     if container.name == workspace.name:
@@ -218,7 +231,9 @@ def _volumes(workspace: Workspace) -> list[Belonging]:
             why = "a container of this lab used it"
         else:
             continue
-        found.append(Belonging("volume", volume.name, volume.name, why))
+        anonymous = len(volume.name) == 64  # the engine's own name for one
+        name = f"{volume.name[:12]}…" if anonymous else volume.name
+        found.append(Belonging("volume", volume.name, name, why))
     return found
 
 
@@ -262,8 +277,3 @@ def _note(workspace: Workspace, kind: str, found: Iterable[str]) -> None:
     if new:
         seen += new
         workspace.save()
-
-
-def named(items: Sequence[Belonging]) -> str:
-    """The objects in one line, for a terminal."""
-    return ", ".join(map(str, items)) or "nothing"

@@ -284,8 +284,14 @@ class Engine:
 
     @_told
     def remove_container(self, container: str) -> None:
-        """Remove it, running or not, with its anonymous volumes. No complaint if it is gone."""
-        self._gone(self._act.remove_container, container, force=True, v=True)
+        """Remove it, running or not, with its anonymous volumes. No complaint if it is gone; where
+        it is going already, as after a removal that was interrupted, wait until it is gone."""
+        try:
+            self._gone(self._act.remove_container, container, force=True, v=True)
+        except APIError as error:
+            if "already in progress" not in str(error.explanation):
+                raise
+            self._gone(self._act.wait, container, condition="removed")
 
     @_told
     def remove_image(self, image: str) -> None:

@@ -9,6 +9,7 @@ are proved as well.
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -200,16 +201,17 @@ class _LabRun:
         try:
             yield workspace
         finally:
-            items = belongings.of(workspace)
-            if keep:
-                workspace.keep()
-                left += map(str, items)
-            else:
-                try:
-                    left += map(str, self.how.workspaces.close(workspace, items))
-                except KeyboardInterrupt:  # the second one: stop at once, and say what is left
-                    left += [str(Leftover(item, "not removed")) for item in items]
-                    raise
+            with _one_interruption_held():
+                items = belongings.of(workspace)
+                if keep:
+                    workspace.keep()
+                    left += map(str, items)
+                else:
+                    try:
+                        left += map(str, self.how.workspaces.close(workspace, items))
+                    except KeyboardInterrupt:  # the second one: stop at once, say what is left
+                        left += [str(Leftover(item, "not removed")) for item in items]
+                        raise
 
 
 def _do(act: Act | None, workspace: Workspace) -> tuple[str, Verdict | None]:
@@ -252,3 +254,26 @@ def _deadline(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
+
+
+@contextmanager
+def _one_interruption_held() -> Iterator[None]:
+    """Let the first Ctrl-C wait until the clean-up is done, if it was not what led to it; the
+    second one breaks through. For the main thread only."""
+    already = isinstance(sys.exc_info()[1], KeyboardInterrupt)
+    held = False
+
+    def hold(*_: Any) -> None:
+        nonlocal held
+        if already or held:
+            raise KeyboardInterrupt
+        held = True
+
+    old = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+    if held:
+        raise KeyboardInterrupt

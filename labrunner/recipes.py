@@ -143,15 +143,15 @@ def make(recipe: Recipe, folder: Path) -> Made:
     wanted = recipe.packages + (("busybox-static",) if recipe.busybox else ())
     _unpack(wanted, packages)
     for target, source in recipe.programs.items():
-        _copy(_find(packages, source), root, target)
+        program = _find(packages, source)
+        _copy(program, root, target)
+        for place, library in _libraries(program, packages).items():
+            _copy(library, root, place)
     if recipe.busybox:
         _copy(busybox := _find(packages, "/usr/bin/busybox"), root, "/bin/busybox")
         for applet in _run([busybox, "--list"]).split():
             if not os.path.lexists(link := root / "bin" / applet):
                 link.symlink_to("busybox")
-    for program in recipe.programs.values():
-        for target, library in _libraries(_find(packages, program), packages).items():
-            _copy(library, root, target)
     for target, text in {**_COMMON_FILES, **recipe.files}.items():
         _place(root, target).write_text(text)
         _place(root, target).chmod(0o755 if text.startswith("#!") else 0o644)
@@ -217,11 +217,8 @@ def _libraries(program: Path, packages: Path) -> dict[str, Path]:
 
 def _dependencies(packages: Path) -> set[str]:
     """The library packages that the fetched ones depend on."""
-    names = set()
-    for package in packages.glob("*.deb"):
-        for choice in _run(["dpkg-deb", "-f", package, "Depends"]).split(","):
-            names |= set(re.findall(r"^\s*(lib[a-z0-9.+-]+)", choice))
-    return names
+    lines = (_run(["dpkg-deb", "-f", each, "Depends"]) for each in packages.glob("*.deb"))
+    return {name for line in lines for name in re.findall(r"(?:^|,)\s*(lib[a-z0-9.+-]+)", line)}
 
 
 def _installed() -> set[str]:
@@ -246,7 +243,7 @@ def _place(root: Path, target: str) -> Path:
 
 
 def _find(packages: Path, path: str) -> Path:
-    """A file of the packages; from one release to the next it may move from `/bin` to `/usr/bin`."""
+    """A file of the packages, whether this release has it in `/bin` or in `/usr/bin`."""
     bare = path.lstrip("/").removeprefix("usr/")
     for place in (packages / "usr" / bare, packages / bare):
         if place.exists():

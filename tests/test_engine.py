@@ -3,6 +3,10 @@
 import json
 import os
 import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
 import time
 
 import pytest
@@ -174,16 +178,28 @@ def test_no_engine_is_said_at_once_with_what_to_do(tmp_path, monkeypatch):
     assert "script/bootstrap" in caught.value.next
 
 
-def test_no_permission_on_the_socket_is_said_with_what_to_do(monkeypatch):
-    engine = Engine()
-
-    def refuse(*_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)  # root may connect to any real one
-    with pytest.raises(EngineDown, match="You may not use the engine's socket") as caught:
-        engine.about()
-    assert "usermod -aG docker" in caught.value.next
+def test_no_permission_on_the_socket_is_said_with_what_to_do():
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as closed:
+        closed.bind(f"{folder}/engine.sock")
+        closed.listen()
+        os.chmod(f"{folder}/engine.sock", 0)
+        os.chmod(folder, 0o755)  # noqa: S103 - the other user must reach the socket to be refused
+        script = f"""
+            import os
+            from labrunner.engine import Engine, EngineDown
+            os.environ.update(DOCKER_HOST="unix://{folder}/engine.sock", HOME="{folder}")
+            if os.getuid() == 0:  # root may use any socket
+                os.setgroups([])
+                os.setuid(65534)
+            try:
+                Engine().about()
+            except EngineDown as down:
+                print(down.found, down.next)
+        """
+        command = [sys.executable, "-c", textwrap.dedent(script)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "You may not use the engine's socket" in said
+    assert "usermod -aG docker" in said
 
 
 @pytest.mark.parametrize("address", ["nonsense://x", "tcp://[", "unix:/nowhere"])

@@ -344,3 +344,19 @@ def test_a_second_ctrl_c_stops_at_once_and_says_what_is_left(headless, monkeypat
     assert run.leftovers == [f"volume {workspace.name}: not removed"]
     assert traces(engine, {workspace.id}) != nothing()
     workspace.alive.release()
+
+
+def test_a_ctrl_c_during_the_clean_up_waits_for_its_end(headless, engine, monkeypatch):
+    """It would otherwise leave what the run had made, and not even list it."""
+    listed = belongings.of
+
+    def interrupted(workspace):
+        signal.raise_signal(signal.SIGINT)
+        return listed(workspace)
+
+    monkeypatch.setattr(belongings, "of", interrupted)
+    run = headless()
+    assert run.interrupted and run.leftovers == []
+    assert [step.status for step in run.labs[0].steps] == ["passed"]
+    assert headless.workspaces.all() == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -24,6 +24,7 @@ import requests
 from click.testing import CliRunner
 
 from labrunner import kit as kit_module
+from labrunner import recipes
 from labrunner.cli.kit import kit_commands
 from labrunner.engine import Engine
 from labrunner.kit import BadCall, Kit, NoHub
@@ -170,6 +171,23 @@ def test_a_built_image_names_its_packages_and_status_shows_them(engine, registry
     assert image.made_from == engine.image(REGISTRY).labels[MADE_FROM]
     assert image.made_from.startswith("docker-registry 2.") and "busybox-static" in image.made_from
     assert image.version.startswith("2.")
+
+
+@pytest.mark.parametrize("bin", ["bin", "usr/bin"])
+def test_a_program_is_found_where_this_release_has_it(tmp_path, monkeypatch, bin):
+    """Debian moved busybox from the one to the other; apt here has one release only."""
+    unpack = recipes._unpack
+
+    def moved(names, folder):
+        unpack(names, folder)
+        [program] = folder.rglob("bin/busybox")
+        (folder / bin).mkdir(parents=True, exist_ok=True)
+        program.rename(folder / bin / "busybox")
+
+    monkeypatch.setattr(recipes, "_unpack", moved)
+    with tarfile.open(make(RECIPES["busybox:stable"], tmp_path).archive) as tar:
+        assert tar.getmember("./bin/busybox").size > 1_000_000
+        assert tar.getmember("./bin/sh").linkname == "busybox"
 
 
 def test_the_same_packages_give_the_same_bytes(tmp_path):

@@ -306,15 +306,19 @@ def test_an_image_that_was_there_keeps_its_last_name(workspaces, lab, docker, en
             engine.remove_image(image)
 
 
-@pytest.mark.parametrize("last", ["RUN false", "RUN sleep 60"])
+SLOW_COMMIT = "RUN dd if=/dev/zero of=/z bs=1M count=400 2>/dev/null"
+
+
+@pytest.mark.parametrize("last", ["RUN false", "RUN sleep 60", SLOW_COMMIT])
 def test_a_build_that_stops_half_way_leaves_nothing(
     workspaces, workspace, docker, tmp_path, monkeypatch, last
 ):
-    """Not even an image between two steps, which would have no label if labels came last."""
+    """Not even an image between two steps, which would have no label if labels came last; nor
+    one that the engine is still writing."""
     steps = ["from busybox:stable AS one", "ARG WORKSPACE", "RUN echo $WORKSPACE >/x"]
     steps += ["FROM busybox:stable", "COPY --from=one /x /y", last]
     (tmp_path / "Dockerfile").write_text("\n".join(steps))
-    monkeypatch.setattr("labrunner.engine.ACT", 3)
+    monkeypatch.setattr("labrunner.engine.ACT", 1.5)
     before = images(docker)
 
     with pytest.raises(CannotCheck):
@@ -323,6 +327,27 @@ def test_a_build_that_stops_half_way_leaves_nothing(
     assert built(docker, before, {workspace.id})
     assert close(workspaces, workspace) == []
     assert built(docker, before, {workspace.id}) == []
+
+
+def test_what_an_engine_that_died_in_a_build_left_behind_goes(
+    workspaces, workspace, engine, docker, tmp_path, monkeypatch
+):
+    """The container of the last step, which the engine would have taken away itself."""
+    monkeypatch.setattr(belongings, "SETTLED", 0.1)
+    (tmp_path / "Dockerfile").write_text("FROM busybox:stable")
+    image = workspace.build(tmp_path, f"{workspace.registry}/image")
+    workspace.record.owned[-1]["id"] = None  # as if the build had not come to its end
+    step = docker("create", image)
+    assert close(workspaces, workspace) == []
+    assert engine.container(step) is None and engine.image(image) is None
+
+
+def test_a_removal_that_is_under_way_is_waited_for(workspace, engine):
+    """As after Ctrl-C in the middle of one, which the engine brings to its end."""
+    container = workspace.run("registry:2")
+    with ThreadPoolExecutor(2) as threads:
+        assert list(threads.map(engine.remove_container, [container] * 2)) == [None, None]
+    assert engine.container(container) is None
 
 
 def test_clean_up_that_fails_half_way_goes_on_and_a_second_one_finishes(
