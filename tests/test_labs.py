@@ -294,7 +294,8 @@ def test_the_registry_is_down(pushing, docker):
         assert f"Nothing answers on `{pushing.registry}`. The container `{registry}` exited" in (
             verdict.found
         )
-        assert verdict.next.startswith(f"`docker start {registry}`; what you pushed is still in it.")
+        start = f"`docker start {registry}`; what you pushed is still in it."
+        assert verdict.next.startswith(start)
 
 
 def test_the_engine_is_down(pushing, monkeypatch, tmp_path):
