@@ -1,13 +1,14 @@
 """A Docker registry tutorial that checks itself. Here stands all that a lab's author imports."""
 
-from .diagnosis import RUN, ago, registry_container
+from .diagnosis import RUN, registry_container
 from .lab import Lab
 from .references import parse
-from .registry import NotARegistry, RegistryDown
+from .registry import LOOPBACK, NotARegistry, RegistryDown
 from .verdict import CannotCheck, NotYet
 from .workspace import Workspace
 
 __all__ = [
+    "LOOPBACK",
     "RUN",
     "CannotCheck",
     "Lab",
@@ -15,7 +16,6 @@ __all__ = [
     "NotYet",
     "RegistryDown",
     "Workspace",
-    "ago",
     "parse",
     "registry_container",
 ]

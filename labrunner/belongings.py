@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .engine import Engine
 from .facts import Container, Image
+from .registry import LOOPBACK
 from .verdict import CannotCheck
 
 if TYPE_CHECKING:
@@ -214,27 +215,29 @@ def _why_nameless(workspace: Workspace, image: Image) -> str | None:
 
 def _under_registry(workspace: Workspace, name: str) -> bool:
     port = workspace.record.values.get("port")
-    hosts = ("localhost", "127.0.0.1", "[::1]")
-    return bool(port) and name.startswith(tuple(f"{host}:{port}/" for host in hosts))
+    return bool(port) and name.startswith(tuple(f"{host}:{port}/" for host in LOOPBACK))
 
 
 def _volumes(workspace: Workspace) -> list[Belonging]:
-    record = workspace.record
     found = []
     _note(workspace, "volumes", _volumes_in_events(workspace))
     for volume in workspace.engine.volumes():
-        if volume.name in record.before["volumes"]:
-            continue
-        if _owned(workspace, "volume", volume.name, volume.labels):
-            why = "this lab made it"
-        elif WORKSPACE not in volume.labels and volume.name in record.seen["volumes"]:
-            why = "a container of this lab used it"
-        else:
-            continue
-        anonymous = len(volume.name) == 64  # the engine's own name for one
-        name = f"{volume.name[:12]}…" if anonymous else volume.name
-        found.append(Belonging("volume", volume.name, name, why))
+        if why := _why_used(workspace, "volume", volume.name, volume.labels):
+            anonymous = len(volume.name) == 64  # the engine's own name for one
+            name = f"{volume.name[:12]}…" if anonymous else volume.name
+            found.append(Belonging("volume", volume.name, name, why))
     return found
+
+
+def _why_used(workspace: Workspace, kind: str, id: str, labels: dict[str, str]) -> str | None:
+    """For a volume or network, which belongs with the containers that used it."""
+    if id in workspace.record.before[f"{kind}s"]:
+        return None
+    if _owned(workspace, kind, id, labels):
+        return "this lab made it"
+    if WORKSPACE not in labels and id in workspace.record.seen[f"{kind}s"]:
+        return "a container of this lab used it"
+    return None
 
 
 def _volumes_in_events(workspace: Workspace) -> list[str]:
@@ -256,19 +259,11 @@ def _volumes_in_events(workspace: Workspace) -> list[str]:
 
 
 def _networks(workspace: Workspace) -> list[Belonging]:
-    record = workspace.record
-    found = []
-    for network in workspace.engine.networks():
-        if network.id in record.before["networks"]:
-            continue
-        if _owned(workspace, "network", network.id, network.labels):
-            why = "this lab made it"
-        elif WORKSPACE not in network.labels and network.id in record.seen["networks"]:
-            why = "a container of this lab was connected to it"
-        else:
-            continue
-        found.append(Belonging("network", network.id, network.name, why))
-    return found
+    return [
+        Belonging("network", each.id, each.name, why)
+        for each in workspace.engine.networks()
+        if (why := _why_used(workspace, "network", each.id, each.labels))
+    ]
 
 
 def _note(workspace: Workspace, kind: str, found: Iterable[str]) -> None:

@@ -24,6 +24,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from .verdict import CannotCheck
 
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # hosts that are one registry
 MANIFEST_TYPES = (
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -110,7 +111,7 @@ class Registry:
         self.timeout = timeout
         self.explain = explain
         host, _, port = address.rpartition(":")
-        loopback = host in ("localhost", "127.0.0.1", "[::1]")
+        loopback = host in LOOPBACK
         self._host, self._port = "127.0.0.1" if loopback else host, int(port)
 
     def ping(self) -> Answer:

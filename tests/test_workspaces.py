@@ -410,7 +410,7 @@ def test_what_the_learner_makes_is_listed_with_why(
         ("container", f"{unique}-by-id"): "it was made from this lab's image",
         ("container", f"{unique}-port"): "it is on your registry's port",
         ("volume", unique): "a container of this lab used it",
-        ("network", unique): "a container of this lab was connected to it",
+        ("network", unique): "a container of this lab used it",
     }
     assert found[("container", own)] == "this lab made it"
     assert found[("image", f"{registry}/{image}:latest")] == "it is named after your registry"

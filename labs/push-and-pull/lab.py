@@ -1,12 +1,11 @@
 """Name an image after your registry, push it there, and pull it back."""
 
-from labrunner import CannotCheck, Lab, NotYet, parse, registry_container
+from labrunner import LOOPBACK, CannotCheck, Lab, NotYet, parse, registry_container
 
 lab = Lab(
     title="Push and pull", images=["registry:2", "busybox:stable"], registry=True, sample=True
 )
 
-HOSTS = ("localhost", "127.0.0.1", "[::1]")
 TAG = "`docker image tag {image} {registry}/{image}`"
 PUSH = "`docker push {registry}/{image}`"
 PULL = "`docker pull {registry}/{image}`"
@@ -271,7 +270,7 @@ def _name(workspace):
 
 def _names(workspace):
     """All spellings of the name: a registry on loopback has three hosts."""
-    return [f"{host}:{workspace.port}/{workspace.image}:latest" for host in HOSTS]
+    return [f"{host}:{workspace.port}/{workspace.image}:latest" for host in LOOPBACK]
 
 
 def _short(digest):
@@ -306,7 +305,7 @@ def _slip(workspace, name):
         )
     if reference.default_registry:
         return f"{found}, which names no registry, and so means Docker Hub."
-    if reference.registry not in [f"{host}:{workspace.port}" for host in HOSTS]:
+    if reference.registry not in [f"{host}:{workspace.port}" for host in LOOPBACK]:
         return f"{found}, which is for the registry `{reference.registry}`."
     if reference.repository != workspace.image:
         return f"{found}: its repository is `{reference.repository}`."
