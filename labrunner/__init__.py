@@ -3,7 +3,14 @@
 from .diagnosis import RUN, registry_container
 from .lab import Lab
 from .references import parse
-from .registry import LOOPBACK, NotARegistry, RegistryDown
+from .registry import (
+    LOOPBACK,
+    NotARegistry,
+    OtherScheme,
+    RegistryDown,
+    RegistryRefused,
+    Untrusted,
+)
 from .verdict import CannotCheck, NotYet
 from .workspace import Workspace
 
@@ -14,7 +21,10 @@ __all__ = [
     "Lab",
     "NotARegistry",
     "NotYet",
+    "OtherScheme",
     "RegistryDown",
+    "RegistryRefused",
+    "Untrusted",
     "Workspace",
     "parse",
     "registry_container",

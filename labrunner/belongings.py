@@ -10,7 +10,7 @@ never does.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -84,7 +84,7 @@ def observe(workspace: Workspace) -> None:
 def remove(workspace: Workspace, items: Iterable[Belonging]) -> list[Leftover]:
     """Remove these objects, going on after each that cannot be; those are returned."""
     engine = workspace.engine
-    acts = {
+    acts: dict[str, Callable[[str], None]] = {
         "container": engine.remove_container,
         "image": engine.remove_image,
         "volume": engine.remove_volume,
@@ -163,8 +163,8 @@ def _why_container(workspace: Workspace, container: Container) -> str | None:
         return "this lab built with it"
     if not workspace.record.values:
         return None
-    if container.name == workspace.name:
-        return "it has the name that this lab uses"
+    if container.name in workspace.record.names:
+        return "it has a name that this lab uses"
     if container.publishes(workspace.port):
         return "it is on your registry's port"
     if _under_registry(workspace, container.image):
@@ -199,8 +199,7 @@ def _why_tag(workspace: Workspace, tag: str) -> str | None:
     values = workspace.record.values
     if _under_registry(workspace, tag):
         return "it is named after your registry"
-    repository = tag.rpartition(":")[0]
-    if values.get("image") and repository == values["image"]:
+    if tag.rpartition(":")[0] in (values.get("image"), *workspace.record.names):
         return "it has the name of this lab's image"
     return None
 
@@ -222,21 +221,25 @@ def _volumes(workspace: Workspace) -> list[Belonging]:
     found = []
     _note(workspace, "volumes", _volumes_in_events(workspace))
     for volume in workspace.engine.volumes():
-        if why := _why_used(workspace, "volume", volume.name, volume.labels):
+        if why := _why_used(workspace, "volume", volume.name, volume.name, volume.labels):
             anonymous = len(volume.name) == 64  # the engine's own name for one
             name = f"{volume.name[:12]}…" if anonymous else volume.name
             found.append(Belonging("volume", volume.name, name, why))
     return found
 
 
-def _why_used(workspace: Workspace, kind: str, id: str, labels: dict[str, str]) -> str | None:
-    """For a volume or network, which belongs with the containers that used it."""
+def _why_used(
+    workspace: Workspace, kind: str, id: str, name: str, labels: dict[str, str]
+) -> str | None:
+    """For a volume or network, which belongs with the containers that used it, or by its name."""
     if id in workspace.record.before[f"{kind}s"]:
         return None
     if _owned(workspace, kind, id, labels):
         return "this lab made it"
     if WORKSPACE not in labels and id in workspace.record.seen[f"{kind}s"]:
         return "a container of this lab used it"
+    if WORKSPACE not in labels and name in workspace.record.names:
+        return "it has a name that this lab uses"
     return None
 
 
@@ -250,9 +253,7 @@ def _volumes_in_events(workspace: Workspace) -> list[str]:
     seen = set(record.seen["containers"])
     for event in engine.events(record.opened, now, type="container", event="create"):
         names = event.attributes
-        if names.get("name") == record.values.get("name") or _under_registry(
-            workspace, names.get("image", "")
-        ):
+        if names.get("name") in record.names or _under_registry(workspace, names.get("image", "")):
             seen.add(event.id)
     mounts = engine.events(record.opened, now, type="volume", event="mount")
     return [event.id for event in mounts if event.attributes.get("container") in seen]
@@ -262,7 +263,7 @@ def _networks(workspace: Workspace) -> list[Belonging]:
     return [
         Belonging("network", each.id, each.name, why)
         for each in workspace.engine.networks()
-        if (why := _why_used(workspace, "network", each.id, each.labels))
+        if (why := _why_used(workspace, "network", each.id, each.name, each.labels))
     ]
 
 

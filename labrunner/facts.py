@@ -11,10 +11,14 @@ from datetime import datetime
 from typing import Any
 
 Json = dict[str, Any]
+NEVER = "0001-01-01T00:00:00Z"
 
 
 def _moment(text: str) -> float:
-    """Seconds since 1970 of the engine's RFC 3339 time, whose nine decimals Python 3.10 refuses."""
+    """Seconds since 1970 of the engine's RFC 3339 time, whose nine decimals Python 3.10 refuses; 0
+    for the year 1, which stands for never."""
+    if text == NEVER:
+        return 0
     seconds, _, rest = text.partition(".")
     if not rest:
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
@@ -99,9 +103,19 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class Mount:
+    """What is mounted at `target` in a container: a volume by name, or a folder of the host."""
+
+    kind: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
 class Container:
     """One container, inspected. `ports` are those that it publishes, or would if it ran;
-    `networks` are the full ids of those it is or was connected to."""
+    `networks` are the full ids of those it is or was connected to, `addresses` its IP address in
+    each by the network's name. `started` and `finished` are 0 where it never was."""
 
     id: str
     name: str
@@ -110,18 +124,24 @@ class Container:
     state: str
     exit_code: int
     error: str
+    created: float
+    started: float
     finished: float
+    command: tuple[str, ...]
+    environment: dict[str, str]
     ports: tuple[Port, ...]
     restart_policy: str
     restart_count: int
-    volumes: dict[str, str]
+    mounts: tuple[Mount, ...]
     networks: tuple[str, ...]
+    addresses: dict[str, str]
     labels: Json
 
     @classmethod
     def read(cls, row: Json) -> Container:
         state, host = row["State"], row["HostConfig"]
         network = row.get("NetworkSettings") or {}
+        networks = network.get("Networks") or {}
         bindings = network.get("Ports") or host.get("PortBindings") or {}
         return cls(
             id=row["Id"],
@@ -131,7 +151,11 @@ class Container:
             state=state["Status"],
             exit_code=state["ExitCode"],
             error=state.get("Error", ""),
-            finished=_moment(state["FinishedAt"]) if state["FinishedAt"][:4] != "0001" else 0,
+            created=_moment(row.get("Created", NEVER)),
+            started=_moment(state.get("StartedAt", NEVER)),
+            finished=_moment(state["FinishedAt"]),
+            command=tuple(row["Config"].get("Cmd") or ()),
+            environment=dict(each.partition("=")[::2] for each in row["Config"].get("Env") or ()),
             ports=tuple(
                 Port(int(port.split("/")[0]), _host_port(binding), binding.get("HostIp") or "")
                 for port, rows in bindings.items()
@@ -139,22 +163,25 @@ class Container:
             ),
             restart_policy=(host.get("RestartPolicy") or {}).get("Name") or "no",
             restart_count=row.get("RestartCount", 0),
-            volumes={
-                mount["Name"]: mount["Destination"]
+            mounts=tuple(
+                Mount(mount["Type"], mount.get("Name") or mount["Source"], mount["Destination"])
                 for mount in row.get("Mounts") or ()
-                if mount.get("Type") == "volume"
-            },
-            networks=tuple(
-                each["NetworkID"]
-                for each in (network.get("Networks") or {}).values()
-                if each.get("NetworkID")
+                if mount.get("Type") in ("volume", "bind")
             ),
+            networks=tuple(
+                each["NetworkID"] for each in networks.values() if each.get("NetworkID")
+            ),
+            addresses={name: each.get("IPAddress", "") for name, each in networks.items()},
             labels=row["Config"].get("Labels") or {},
         )
 
     @property
     def running(self) -> bool:
         return self.state == "running"
+
+    @property
+    def volumes(self) -> list[str]:
+        return [mount.source for mount in self.mounts if mount.kind == "volume"]
 
     def publishes(self, port: int) -> bool:
         return any(published.host == port for published in self.ports)

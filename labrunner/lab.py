@@ -124,6 +124,7 @@ class Lab:
     requires: Sequence[Callable[[Any], str | None]] = ()
     steps: list[Step] = field(default_factory=list)
     values: dict[str, Callable[[Any], str]] = field(default_factory=dict)
+    setups: list[Callable[[Any], None]] = field(default_factory=list)
     name: str = ""  # its folder's name; the loader fills in both
     folder: Path = Path()
 
@@ -138,12 +139,21 @@ class Lab:
         return self.steps[-1]
 
     def value(self, make: Callable[[Any], str]) -> Callable[[Any], str]:
-        """Decorator: makes a value of the workspace, named after the function, once at its start.
+        """Decorator: makes a value of the workspace, named after the function, once at its start,
+        before there is a registry or an image.
 
         It stands in the lesson as `{{ name }}` and in the lab as `workspace["name"]`.
         """
         self.values[make.__name__] = make
         return make
+
+    def setup(self, give: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Decorator: brings what the lab gives besides a registry and the sample image.
+
+        Called each time that the lab is started, also an open one: what is there is kept.
+        """
+        self.setups.append(give)
+        return give
 
     def find(self, step_id: str) -> Step | None:
         return next((step for step in self.steps if step.id == step_id), None)

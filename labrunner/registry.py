@@ -13,7 +13,9 @@ import hashlib
 import json
 import re
 import socket
+import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ MANIFEST_TYPES = (
 )
 LARGEST = 4 << 20  # bytes; the limit that the specification suggests for a manifest
 MOST_PAGES = 50
+HTTPS_ONLY = b"HTTP request to an HTTPS server"  # what Go's server says, in plain HTTP
 NEXT = re.compile(r'<(?P<url>[^>]+)>\s*;\s*rel="?next"?')  # in a Link header
 
 
@@ -42,6 +45,18 @@ class RegistryDown(CannotCheck):
 
 class NotARegistry(CannotCheck):
     """Something answers, and not as a registry does."""
+
+
+class OtherScheme(CannotCheck):
+    """A server speaks TLS where it was asked over plain HTTP, or the other way round."""
+
+
+class Untrusted(CannotCheck):
+    """The certificate that the registry shows does not hold; `reason` is OpenSSL's."""
+
+    def __init__(self, found: str, *, next: str, reason: str) -> None:
+        super().__init__(found, next=next)
+        self.reason = reason
 
 
 class RegistryRefused(CannotCheck):
@@ -94,10 +109,12 @@ class Manifest:
 
 
 class Registry:
-    """The registry at `host:port`, over plain HTTP.
+    """The registry at `host:port`, over plain HTTP, or over TLS where `name` is given.
 
     timeout: seconds for one request in all. explain: is given a `RegistryDown` or `NotARegistry`
     before it is raised, and may say more precisely what was found and what to do.
+    login: user and password, sent with each request. name: the host name or IP address that the
+    registry's certificate must be for; ca: the authority that must have signed it, as PEM text.
     """
 
     def __init__(
@@ -106,6 +123,9 @@ class Registry:
         *,
         timeout: float = 5,
         explain: Callable[[CannotCheck], CannotCheck] = lambda error: error,
+        login: tuple[str, str] | None = None,
+        name: str | None = None,
+        ca: str | None = None,
     ) -> None:
         self.address = address
         self.timeout = timeout
@@ -113,6 +133,9 @@ class Registry:
         host, _, port = address.rpartition(":")
         loopback = host in LOOPBACK
         self._host, self._port = "127.0.0.1" if loopback else host, int(port)
+        self._headers = {"Authorization": _basic(*login)} if login else {}
+        self._name = name
+        self._tls = ssl.create_default_context(cadata=ca) if name else None
 
     def ping(self) -> Answer:
         """What `/v2/` answers: 200, or 401 with a challenge. Raises `NotARegistry`."""
@@ -152,19 +175,56 @@ class Registry:
         except (KeyError, TypeError, AttributeError):
             raise self._odd("sends a manifest that cannot be read") from None
 
+    def delete(self, repository: str, digest: str) -> Answer:
+        """Delete a manifest: 202, or 405 where the registry does not allow it."""
+        return self.ask("DELETE", f"{quote(repository)}/manifests/{quote(digest, safe=':')}")
+
+    def certificate(self) -> str | None:
+        """The certificate that is shown on the port, as PEM text, whether it holds or not; None
+        where nothing there speaks TLS."""
+        unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+        try:
+            with (
+                socket.create_connection((self._host, self._port), self.timeout) as plain,
+                _deadline(plain, self.timeout),
+                unverified.wrap_socket(plain, server_hostname=self._name) as secure,
+            ):
+                shown = secure.getpeercert(binary_form=True)
+        except OSError:
+            return None
+        return ssl.DER_cert_to_PEM_cert(shown) if shown else None
+
     def ask(self, method: str, path: str, *, accept: str = "application/json") -> Answer:
-        """One request below `/v2/`. Raises `RegistryDown` or `NotARegistry`."""
+        """One request below `/v2/`. Raises `RegistryDown`, `NotARegistry` or `Untrusted`."""
         connection = HTTPConnection(self._host, self._port, timeout=self.timeout)
         try:
             connection.connect()
             with _deadline(connection.sock, self.timeout):
-                connection.request(method, urljoin("/v2/", path), headers={"Accept": accept})
+                if self._tls:
+                    connection.sock = self._tls.wrap_socket(
+                        connection.sock, server_hostname=self._name
+                    )
+                headers = {"Accept": accept, **self._headers}
+                connection.request(method, urljoin("/v2/", path), headers=headers)
                 response = connection.getresponse()
                 body = response.read(LARGEST + 1)
                 if len(body) <= LARGEST and response.length:
                     raise IncompleteRead(body, response.length)
         except TimeoutError:
             raise self._down(f"takes more than {self.timeout:g} seconds to answer") from None
+        except ssl.SSLCertVerificationError as error:
+            raise Untrusted(
+                f"The certificate of `{self.address}` does not hold for `{self._name}`: "
+                f"{error.verify_message}.",
+                next="Give the registry a certificate that does, and start it again.",
+                reason=error.verify_message,
+            ) from None
+        except ssl.SSLError:
+            raise OtherScheme(
+                f"`{self.address}` answers over plain HTTP, without TLS.",
+                next="Start the registry with its certificate and key.",
+            ) from None
         except (ConnectionResetError, BrokenPipeError, IncompleteRead):
             raise self._down("hangs up without a whole answer") from None
         except OSError:
@@ -175,6 +235,11 @@ class Registry:
             connection.close()
         if len(body) > LARGEST:
             raise self._odd(f"sends more than {LARGEST >> 20} MiB")
+        if response.status == 400 and HTTPS_ONLY in body:
+            raise OtherScheme(
+                f"`{self.address}` answers over TLS only.",
+                next="Use a registry without TLS here.",
+            )
         return Answer(response.status, response.headers, body)
 
     def _pages(self, path: str, key: str) -> list[str] | None:
@@ -206,8 +271,12 @@ class Registry:
     def _expect(self, answer: Answer) -> dict[str, Any]:
         if answer.status == 401:
             raise RegistryRefused(
-                f"`{self.address}` asks for a user name and a password.",
-                next="Use a registry without authentication for this lab.",
+                f"`{self.address}` refuses this user name and password."
+                if self._headers
+                else f"`{self.address}` asks for a user name and a password.",
+                next="Give the registry this lab's user name and password."
+                if self._headers
+                else "Use a registry without authentication for this lab.",
                 status=401,
             )
         if answer.status != 200:
@@ -241,11 +310,12 @@ class Registry:
 def _deadline(connection: socket.socket, seconds: float) -> Iterator[None]:
     """Raise `TimeoutError` when that is over, also where the peer drips one byte at a time."""
     late = threading.Event()
+    line = connection.dup()  # stays the same line, whoever takes the socket over
 
     def hang_up() -> None:
         late.set()
         with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+            line.shutdown(socket.SHUT_RDWR)
 
     timer = threading.Timer(seconds, hang_up)
     timer.start()
@@ -256,8 +326,14 @@ def _deadline(connection: socket.socket, seconds: float) -> Iterator[None]:
             raise
     finally:
         timer.cancel()
+        timer.join()
+        line.close()
     if late.is_set():
         raise TimeoutError
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _digest(body: bytes) -> str:

@@ -35,7 +35,8 @@ trap - DEBUG
 
 @dataclass(frozen=True)
 class Ran:
-    """What a block printed, and what was wrong with it: None, or a sentence with its next one."""
+    """What a block printed (one that is meant to fail: its errors as well), and what was wrong with
+    it: None, or a sentence with its next one."""
 
     output: str
     wrong: tuple[str, str] | None
@@ -90,7 +91,8 @@ class LessonShell:
         if commands is None:
             self._end()
         output, errors = _read(self.out), _read(self.err)
-        return Ran(output, self._judge(block, commands, output + errors))
+        printed = output + errors
+        return Ran(printed if block.fails else output, self._judge(block, commands, printed))
 
     def close(self) -> None:
         """End the shell and all that it started."""

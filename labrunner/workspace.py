@@ -15,19 +15,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal
 
 from filelock import FileLock
 
-from . import diagnosis
+from . import accesslog, diagnosis
+from .accesslog import Request
 from .belongings import OBJECT, WORKSPACE
 from .engine import Engine, EngineRefused
 from .lab import Lab
-from .registry import NotARegistry, Registry, RegistryDown
+from .registry import NotARegistry, OtherScheme, Registry, RegistryDown
 from .verdict import CannotCheck
 
 STARTUP = 15  # seconds for a registry to answer
+MOST_LINES = 10_000  # of a registry's log, its latest
 
 Kind = Literal["learner", "headless"]
 Say = Callable[[str], None]
@@ -38,7 +41,8 @@ class Record:
     """What a workspace remembers, as JSON on disk.
 
     opened: the engine's clock when it opened. before: what was on the engine then: full ids of
-    containers and networks, names of volumes, and the tags of each image id. owned: for each
+    containers and networks, names of volumes, and the tags of each image id. names: those that the
+    learner gives to things of the lab, as the page has them. owned: for each
     object that was created, kind, word and full id (None: not known to have been made).
     seen: full ids of the learner's containers and of their networks, and names of their volumes.
     """
@@ -50,6 +54,7 @@ class Record:
     opened: float
     before: dict[str, Any]
     values: dict[str, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
     note: str = ""
     sample: str = ""
     owned: list[dict[str, str | None]] = field(default_factory=list)
@@ -68,6 +73,7 @@ class Workspace:
         self.engine = engine
         self.alive = FileLock(folder / "lock")
         self.work = folder / "work"
+        self.reserved: set[str] = set()  # names of other workspaces, while this one is opened
 
     def __getitem__(self, name: str) -> str:
         return self.record.values[name]
@@ -100,7 +106,21 @@ class Workspace:
     @property
     def api(self) -> Registry:
         """The HTTP API of the workspace's registry. When it fails, it says what stands there."""
-        return Registry(self.registry, explain=partial(diagnosis.explain, self))
+        return self.client()
+
+    def client(self, **how: Any) -> Registry:
+        """The same with a `login`, or over TLS with `name` and `ca`; see `Registry`."""
+        return Registry(self.registry, explain=partial(diagnosis.explain, self), **how)
+
+    def requests(self, since: float = 0) -> list[Request]:
+        """What the registry on the workspace's port was asked since then (seconds since 1970), or
+        since the lab was opened; from the log of its container, oldest first."""
+        container = diagnosis.registry_container(self)
+        if not container:
+            return []
+        began = max(since, self.record.opened)
+        log = self.engine.logs(container.id, since=began, tail=MOST_LINES)
+        return [request for request in accesslog.read(log) if request.time >= int(began)]
 
     def fill(self, text: str) -> str:
         """The text with `{registry}` and the other values in it."""
@@ -117,6 +137,16 @@ class Workspace:
         self.record.state = "kept"
         self.save()
         self.alive.release()
+
+    def unused(self, name: str) -> str:
+        """A name for things that the learner will make, which nothing on the engine has: this one
+        or, where it is taken, one with a number. What gets it belongs to the lab."""
+        if self.record.kind == "headless":
+            chosen = f"{name}-{self.id}"
+        else:
+            chosen = free(name, taken(self.engine) | self.reserved)
+        self.record.names.append(chosen)
+        return chosen
 
     # Acts, for solutions and mistakes
 
@@ -153,21 +183,21 @@ class Workspace:
             self.engine.create_volume(name, labels)
             made["id"] = name
 
-    def create_network(self, name: str) -> str:
+    def create_network(self, name: str, subnet: str | None = None) -> str:
         with self._owned("network") as (labels, made):
-            made["id"] = self.engine.create_network(name, labels)
+            made["id"] = self.engine.create_network(name, labels, subnet)
         return str(made["id"])
 
     def tag(self, image: str, reference: str) -> None:
         """Name an image; the reference has a tag."""
         self.engine.tag(image, reference)
 
-    def push(self, reference: str) -> None:
-        for _ in self.engine.push(reference):
+    def push(self, reference: str, login: tuple[str, str] | None = None) -> None:
+        for _ in self.engine.push(reference, login):
             pass
 
-    def pull(self, reference: str) -> None:
-        for _ in self.engine.pull(reference):
+    def pull(self, reference: str, login: tuple[str, str] | None = None) -> None:
+        for _ in self.engine.pull(reference, login):
             pass
 
     def run_to_end(self, image: str, command: Sequence[str] | None = None, **options: Any) -> str:
@@ -193,6 +223,8 @@ class Workspace:
             try:
                 Registry(self.registry).ping()
                 return
+            except OtherScheme:
+                return
             except (RegistryDown, NotARegistry):
                 if time.monotonic() > end:
                     self.api.ping()
@@ -201,13 +233,15 @@ class Workspace:
     # Opening
 
     def prepare(self, say: Say) -> None:
-        """Bring what the lab gives: the registry and the sample image. Again at will."""
+        """Bring what the lab gives: registry, sample image, and its own. Again at will."""
         if self.lab.registry:
             self._provide_registry(say)
         if self.lab.sample and not self._has_sample():
             say(f"Building the image {self.image}.")
             self.record.sample = self.build(self.lab.folder, self.image)
             self.save()
+        for give in self.lab.setups:
+            give(self)
 
     def _provide_registry(self, say: Say) -> None:
         try:
@@ -243,3 +277,17 @@ class Workspace:
             raise
         finally:
             self.save()
+
+
+def taken(engine: Engine) -> set[str]:
+    """The names of all containers, volumes, networks and images, those without their tags."""
+    names = {each.name for each in engine.containers()}
+    names |= {each.name for each in engine.volumes()}
+    names |= {each.name for each in engine.networks()}
+    return names | {tag.rpartition(":")[0] for image in engine.images() for tag in image.tags}
+
+
+def free(name: str, taken: set[str]) -> str:
+    """The name, or the first one with a number behind that is not taken."""
+    names = chain([name], (f"{name}-{number}" for number in count(2)))
+    return next(each for each in names if each not in taken)

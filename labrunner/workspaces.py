@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import fields
-from itertools import chain, count
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -24,7 +23,7 @@ from .facts import Listed
 from .lab import Lab
 from .registry import Registry
 from .verdict import CannotCheck
-from .workspace import Kind, Record, Say, Workspace
+from .workspace import Kind, Record, Say, Workspace, free, taken
 
 PREFERRED_PORT = 5000
 PORT_TAKEN = (  # another container; a program on Linux; Docker Desktop; Windows
@@ -76,8 +75,6 @@ class Workspaces:
         try:
             self._choose(workspace, port)
             workspace.prepare(say)
-            for name, make in lab.values.items():
-                record.values[name] = make(workspace)
         except BaseException:
             self.close(workspace, belongings.of(workspace))
             raise
@@ -144,6 +141,10 @@ class Workspaces:
                 record.values = self._named(chosen, None, lab)
                 if chosen != PREFERRED_PORT:
                     record.note = self._why_not(PREFERRED_PORT)
+            workspace.reserved = self._reserved()
+            for name, make in lab.values.items():
+                record.values[name] = make(workspace)
+            record.names.append(workspace.name)
             workspace.save()
 
     def _first_free(self, workspace: Workspace, ports: Iterable[int]) -> int:
@@ -170,18 +171,15 @@ class Workspaces:
 
     def _named(self, port: int, name: str | None, lab: Lab) -> dict[str, str]:
         """Values with the usual names where they are free, with a number behind where not."""
-        others = [each.record.values for each in self.all()]
-        if name is None:
-            names = {each.name for each in self.engine.containers()}
-            names |= {each["name"] for each in others if each}
-            name = _unused("registry", names)
-        values = _values(port, name)
+        names = taken(self.engine) | self._reserved()
+        values = _values(port, name or free("registry", names))
         if lab.sample:
-            tags = {tag for image in self.engine.images() for tag in image.tags}
-            images = {tag.removesuffix(":latest") for tag in tags}
-            images |= {each["image"] for each in others if "image" in each}
-            values["image"] = _unused("my-image", images)
+            values["image"] = free("my-image", names)
         return values
+
+    def _reserved(self) -> set[str]:
+        """What the values of all workspaces say, names among them."""
+        return {value for each in self.all() for value in each.record.values.values()}
 
     def _why_not(self, port: int) -> str:
         for each in self.engine.containers():
@@ -225,12 +223,11 @@ class Workspaces:
 
 
 def _answers(port: int) -> bool:
-    """Whether a registry does, and not something else that the learner put there."""
+    """Whether a plain registry does: not one that wants a password or TLS, nor another program."""
     try:
-        Registry(f"localhost:{port}").ping()
+        return Registry(f"localhost:{port}").ping().status == 200
     except CannotCheck:
         return False
-    return True
 
 
 def _left_behind(workspace: Workspace, kept: bool) -> bool:
@@ -242,8 +239,3 @@ def _left_behind(workspace: Workspace, kept: bool) -> bool:
 
 def _values(port: int, name: str) -> dict[str, str]:
     return {"registry": f"localhost:{port}", "port": str(port), "name": name}
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    names = chain([name], (f"{name}-{number}" for number in count(2)))
-    return next(each for each in names if each not in taken)

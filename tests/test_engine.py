@@ -80,7 +80,8 @@ def test_a_container_is_listed_with_its_published_ports_and_inspected_with_the_w
         (5000, next(port.host for port in listed.ports))
     ]
     assert found.running and found.restart_policy == "no" and found.exit_code == 0
-    assert list(found.volumes.values()) == ["/var/lib/registry"]
+    assert [mount.target for mount in found.mounts] == ["/var/lib/registry"]
+    assert found.created < found.started < engine.about().time
     engine.stop(container)
     stopped = engine.container(container)
     assert stopped.state == "exited" and abs(stopped.finished - engine.about().time) < 10
@@ -99,6 +100,74 @@ def test_the_networks_of_a_container_are_known(engine, docker, unique):
     network = docker("network", "create", unique)
     container = docker("run", "-d", "--network", unique, "busybox:stable", "true")
     assert engine.container(container).networks == (network,)
+
+
+def test_what_is_mounted_set_and_where_a_container_is(engine, docker, unique, tmp_path):
+    docker("network", "create", unique)
+    docker("volume", "create", unique)
+    mounts = ("-v", f"{unique}:/v", "-v", f"{tmp_path}:/b:ro", "--network", unique)
+    container = docker("run", "-d", "-e", "A=b=c", *mounts, "busybox:stable", "sleep", "60")
+    found = engine.container(container)
+    assert sorted((mount.kind, mount.source, mount.target) for mount in found.mounts) == [
+        ("bind", str(tmp_path), "/b"),
+        ("volume", unique, "/v"),
+    ]
+    assert found.volumes == [unique]
+    assert found.environment["A"] == "b=c" and found.command == ("sleep", "60")
+    assert found.addresses[unique].count(".") == 3
+
+
+def test_a_container_is_made_in_a_network_under_another_name(engine, docker, unique):
+    network = engine.create_network(unique, {}, "172.31.211.0/24")
+    try:
+        other = engine.create_container(
+            "busybox:stable", command=["sleep", "60"], network=unique, aliases=["other.lab"]
+        )
+        try:
+            engine.start(other)
+            assert engine.container(other).addresses[unique].startswith("172.31.211.")
+            words = ["ping", "-c", "1", "-W", "2", "other.lab"]
+            code, output = engine.execute(other, words)
+            assert code == 0 and "1 packets received" in output
+        finally:
+            engine.remove_container(other)
+    finally:
+        engine.remove_network(network)
+
+
+def test_a_command_in_a_container_tells_its_exit_code_and_words(engine, docker):
+    container = docker("run", "-d", "busybox:stable", "sleep", "60")
+    assert engine.execute(container, ["echo", "hello"]) == (0, "hello\n")
+    code, output = engine.execute(container, ["ls", "/none"])
+    assert code == 1 and "No such file" in output
+    docker("kill", container)
+    with pytest.raises(EngineRefused, match="is not running"):
+        engine.execute(container, ["true"])
+
+
+def test_files_of_a_container_are_written_and_read_also_when_it_is_stopped(engine, docker):
+    container = docker("create", "busybox:stable", "true")
+    engine.write_file(container, "/etc/a/b.txt", b"one")
+    assert engine.read_file(container, "/etc/a/b.txt") == b"one"
+    engine.write_file(container, "/big", b"x" * (1 << 20) + b"x")
+    for path in ("/none", "/etc/a", "/big"):
+        assert engine.read_file(container, path) is None
+
+
+def test_the_size_of_a_volume_is_told_in_bytes(engine, docker, unique):
+    docker("volume", "create", unique)
+    assert engine.volume_size(unique) == 0
+    fill = ["head -c 1000000 /dev/urandom > /v/x"]
+    docker("run", "--rm", "-v", f"{unique}:/v", "busybox:stable", "sh", "-c", *fill)
+    assert engine.volume_size(unique) == 1_000_000
+    assert engine.volume_size(f"{unique}-none") is None
+
+
+def test_a_container_is_sent_the_signal_that_is_named(engine, docker):
+    says = "trap 'echo hung up; exit 3' HUP; while :; do sleep 0.1; done"
+    container = docker("run", "-d", "busybox:stable", "sh", "-c", says)
+    engine.kill(container, "SIGHUP")
+    assert engine.wait(container) == 3 and engine.logs(container) == "hung up\n"
 
 
 def test_events_between_two_moments_are_found_by_filter(engine, docker, unique):

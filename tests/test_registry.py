@@ -1,6 +1,8 @@
 """The registry's API: against a real registry, and against servers that misbehave."""
 
 import json
+import ssl
+import subprocess
 import time
 
 import pytest
@@ -8,9 +10,11 @@ import pytest
 from labrunner.registry import (
     MANIFEST_TYPES,
     NotARegistry,
+    OtherScheme,
     Registry,
     RegistryDown,
     RegistryRefused,
+    Untrusted,
 )
 from tests.engine_fixtures import eventually, request_of, response, serving
 
@@ -288,3 +292,130 @@ def test_explain_may_say_more_of_what_stands_there():
     with pytest.raises(RegistryDown) as caught:
         Registry(address, explain=explain).ping()
     assert caught.value.found == "Port 5001 is the printer's."
+
+
+# With a password, and over TLS
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A password file for ada with the password lovelace, and a certificate for registry.lab."""
+    folder = tmp_path_factory.mktemp("made")
+    words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "crt"]
+    words += ["-subj", "/CN=x", "-addext", "subjectAltName=DNS:registry.lab,IP:10.1.2.3"]
+    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
+    bcrypt = "$2y$05$bvOXo5OsDgsDmpA4UiD71uVX2njzClCUtz.W/xgpAGQ9u77.66nfy"
+    (folder / "htpasswd").write_text(f"ada:{bcrypt}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def guarded(engine, made):
+    """Starts a registry with these settings and the folder of `made`; its address."""
+    containers = []
+
+    def start(environment):
+        container = engine.create_container(
+            "registry:2", ports={5000: None}, volumes={"/made:ro": made}, environment=environment
+        )
+        containers.append(container)
+        engine.start(container)
+        address = f"localhost:{engine.container(container).ports[0].host}"
+        assert eventually(lambda: speaks(address)), engine.logs(container)
+        return address
+
+    yield start
+    for container in containers:
+        engine.remove_container(container)
+
+
+def speaks(address):
+    try:
+        return Registry(address).ping()
+    except OtherScheme:
+        return True
+    except (RegistryDown, NotARegistry):
+        return False
+
+
+@pytest.fixture(scope="module")
+def locked(guarded):
+    return guarded(
+        {
+            "REGISTRY_AUTH": "htpasswd",
+            "REGISTRY_AUTH_HTPASSWD_REALM": "Lab",
+            "REGISTRY_AUTH_HTPASSWD_PATH": "/made/htpasswd",
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def secure(guarded):
+    return guarded(
+        {"REGISTRY_HTTP_TLS_CERTIFICATE": "/made/crt", "REGISTRY_HTTP_TLS_KEY": "/made/key"}
+    )
+
+
+def test_a_login_opens_what_is_locked(locked):
+    challenge = Registry(locked).ping()
+    assert challenge.status == 401
+    assert challenge.headers["WWW-Authenticate"] == 'Basic realm="Lab"'
+    ada = Registry(locked, login=("ada", "lovelace"))
+    assert ada.ping().status == 200 and ada.repositories() == []
+
+
+def test_a_wrong_password_is_told_from_none(locked):
+    wrong = Registry(locked, login=("ada", "byron"))
+    assert wrong.ping().status == 401
+    with pytest.raises(RegistryRefused, match="refuses this user name and password"):
+        wrong.repositories()
+    with pytest.raises(RegistryRefused, match="asks for a user name and a password") as refused:
+        Registry(locked).repositories()
+    assert refused.value.status == 401
+
+
+@pytest.mark.parametrize("name", ["registry.lab", "10.1.2.3"])
+def test_a_certificate_for_the_name_is_trusted_with_its_authority(secure, made, name):
+    ca = (made / "crt").read_text()
+    assert Registry(secure, name=name, ca=ca).ping().status == 200
+
+
+def test_a_certificate_that_does_not_hold_says_why(secure, made):
+    ca = (made / "crt").read_text()
+    with pytest.raises(Untrusted, match=r"for `other.lab`: Hostname mismatch") as wrong:
+        Registry(secure, name="other.lab", ca=ca).ping()
+    assert "not valid for 'other.lab'" in wrong.value.reason
+    with pytest.raises(Untrusted, match="self-signed certificate"):
+        Registry(secure, name="registry.lab").ping()
+
+
+def test_the_certificate_is_shown_whether_it_holds_or_not(secure, locked, made):
+    shown = Registry(secure).certificate() or ""
+    assert ssl.PEM_cert_to_DER_cert(shown) == ssl.PEM_cert_to_DER_cert((made / "crt").read_text())
+    assert Registry(locked).certificate() is None
+    assert Registry("localhost:1").certificate() is None
+
+
+def test_plain_http_and_tls_are_told_apart(secure, locked):
+    with pytest.raises(OtherScheme, match="over TLS only"):
+        Registry(secure).ping()
+    with pytest.raises(OtherScheme, match="over plain HTTP, without TLS"):
+        Registry(locked, name="registry.lab").ping()
+
+
+def test_a_handshake_that_never_ends_is_given_up():
+    def answer(connection):
+        time.sleep(5)
+
+    with serving(answer) as address:
+        began = time.monotonic()
+        with pytest.raises(RegistryDown, match=r"takes more than 0\.3 seconds"):
+            Registry(address, timeout=0.3, name="registry.lab").ping()
+        assert Registry(address, timeout=0.3).certificate() is None
+        assert time.monotonic() - began < 3
+
+
+def test_deleting_says_what_the_registry_answers(real):
+    digest = real.manifest("team/box", "one").digest
+    assert real.delete("team/box", digest).status == 405
+    assert real.manifest("team/box", "one").digest == digest

@@ -318,7 +318,7 @@ def test_a_build_that_stops_half_way_leaves_nothing(
     steps = ["from busybox:stable AS one", "ARG WORKSPACE", "RUN echo $WORKSPACE >/x"]
     steps += ["FROM busybox:stable", "COPY --from=one /x /y", last]
     (tmp_path / "Dockerfile").write_text("\n".join(steps))
-    monkeypatch.setattr("labrunner.engine.ACT", 1.5)
+    monkeypatch.setattr("labrunner.engine.connection.ACT", 1.5)
     before = images(docker)
 
     with pytest.raises(CannotCheck):
@@ -661,3 +661,90 @@ def test_a_registry_that_never_answers_is_said_with_what_stands_there(
 def test_an_act_that_runs_to_its_end_gives_what_it_printed_and_is_gone(workspace, engine):
     assert workspace.run_to_end("busybox:stable", ["echo", "hello"]) == "hello\n"
     assert not eventually(lambda: engine.containers(label=f"{WORKSPACE}={workspace.id}"), 0)
+
+
+# What a lab asks for besides
+
+
+@pytest.fixture
+def naming(lab):
+    """A lab whose learner makes things under a name of the lab's."""
+    lab = replace(lab, values={}, setups=[])
+
+    @lab.value
+    def volume(workspace):
+        return workspace.unused("lab-data")
+
+    return lab
+
+
+def test_names_for_the_learner_are_as_asked_where_they_are_free(workspaces, naming, docker):
+    docker("volume", "create", "lab-data")
+    first = workspaces.open(naming, "learner")
+    assert first["volume"] == "lab-data-2"
+    other = workspaces.open(replace(naming, name="other"), "learner")
+    assert other["volume"] == "lab-data-3"
+    headless = workspaces.open(naming, "headless")
+    assert headless["volume"] == f"lab-data-{headless.id}"
+    assert first.name in first.record.names and first["volume"] in first.record.names
+
+
+def test_what_the_learner_makes_under_a_name_of_the_lab_belongs_to_it(workspaces, naming, docker):
+    workspace = workspaces.open(naming, "headless")
+    name = workspace["volume"]
+    docker("volume", "create", name)
+    docker("network", "create", name)
+    docker("create", "--name", name, "busybox:stable")
+    docker("tag", "busybox:stable", f"{name}:1")
+    why = "it has a name that this lab uses"
+    assert listed(workspace) == {
+        ("container", name): why,
+        ("image", f"{name}:1"): "it has the name of this lab's image",
+        ("volume", name): why,
+        ("network", name): why,
+    }
+    assert close(workspaces, workspace) == []
+
+
+def test_a_setup_runs_at_each_start_after_registry_and_values(workspaces, real_course):
+    seen = []
+    lab = replace(real_course.labs["push-and-pull"], values={}, setups=[])
+
+    @lab.value
+    def word(workspace):
+        return "a word"
+
+    @lab.setup
+    def look(workspace):
+        sample = workspace.engine.image(workspace.sample)
+        seen.append((workspace["word"], workspace.api.repositories(), bool(sample)))
+
+    workspace = workspaces.open(lab, "headless")
+    workspace.prepare(lambda line: None)
+    assert seen == [("a word", [], True)] * 2
+
+
+def test_a_setup_that_fails_leaves_nothing(workspaces, real_course, engine):
+    made = []
+
+    def fail(workspace):
+        made.append(workspace.id)
+        workspace.create_volume(f"x-{workspace.id}")
+        raise CannotCheck("No.", next="Yes.")
+
+    lab = replace(real_course.labs["push-and-pull"], setups=[fail])
+    with pytest.raises(CannotCheck, match="No"):
+        workspaces.open(lab, "headless")
+    assert made and traces(engine, set(made)) == nothing()
+
+
+def test_a_registry_that_wants_a_password_or_tls_is_not_adopted(
+    workspaces, lab, push_and_pull, preferred, docker, unique, tmp_path
+):
+    workspace = workspaces.open(lab, "learner")
+    settings = {"REGISTRY_AUTH": "htpasswd", "REGISTRY_AUTH_HTPASSWD_REALM": "x"}
+    settings["REGISTRY_AUTH_HTPASSWD_PATH"] = "/made/at/the/start"
+    workspace.run_registry(environment=settings)
+    workspaces.remember_registry(workspace)
+    assert workspace.api.ping().status == 401
+    assert workspaces.preview(push_and_pull)["port"] != str(workspace.port)

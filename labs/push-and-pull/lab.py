@@ -337,13 +337,11 @@ def _pulled(workspace, manifest):
     pulls = [event.time for event in images if event.action == "pull"]
     if gone and pulls and max(pulls) > min(gone):
         return True
-    container = registry_container(workspace)
-    if not container and len(events) > 200:
+    if len(events) > 200 and not registry_container(workspace):
         raise CannotCheck(
             "The engine has forgotten what happened since the lab began, and your registry's log "
             "is out of reach: no container serves it.",
             next=workspace.fill(f"Once more: {REMOVE}, then {PULL}."),
         )
-    log = workspace.engine.logs(container.id, since=since, tail=10000) if container else ""
     read = f"/blobs/{manifest.layers[-1].digest}"
-    return any("GET" in line and read in line for line in log.splitlines())
+    return any(each.method == "GET" and read in each.path for each in workspace.requests())

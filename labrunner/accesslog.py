@@ -1,0 +1,47 @@
+"""What a registry was asked, as its access log has it.
+
+`registry:2` and `registry:3` write one line for each request in the combined log format.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+
+LINE = re.compile(
+    r'(?P<client>\S+) - \S+ \[(?P<time>[^\]]+)\] "(?P<method>[A-Z]+) (?P<path>\S+) [^"]*" '
+    r'(?P<status>\d{3}) \S+ "[^"]*" "(?P<agent>[^"]*)"'
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request. time: whole seconds since 1970. client: its IP address. agent: what it calls
+    itself, such as `docker/28.2.2 …` for an engine."""
+
+    time: float
+    client: str
+    method: str
+    path: str
+    status: int
+    agent: str
+
+    @property
+    def by_an_engine(self) -> bool:
+        return self.agent.startswith("docker/")
+
+
+def read(log: str) -> list[Request]:
+    """The requests in a registry's log, in its order; its other lines are passed over."""
+    return [
+        Request(
+            time=datetime.strptime(found["time"], "%d/%b/%Y:%H:%M:%S %z").timestamp(),
+            client=found["client"],
+            method=found["method"],
+            path=found["path"],
+            status=int(found["status"]),
+            agent=found["agent"],
+        )
+        for found in LINE.finditer(log)
+    ]

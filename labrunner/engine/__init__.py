@@ -1,0 +1,87 @@
+"""Questions to the Docker Engine, and acts on it. The only package that imports `docker`.
+
+A question about something that is not there is answered with `None` or an empty list.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from docker.types import IPAMConfig, IPAMPool
+from docker.utils import convert_filters
+
+from ..facts import About, Event, Network, Volume
+from .connection import EngineDown, EngineRefused, told
+from .containers import Containers
+from .images import Images
+
+__all__ = ["Engine", "EngineDown", "EngineRefused"]
+
+
+class Engine(Containers, Images):
+    """The engine itself, its volumes, networks and events; containers and images beside them."""
+
+    @told
+    def about(self) -> About:
+        return About.read(self._ask.version(), self._ask.info())
+
+    @told
+    def volumes(self, **filters: Any) -> list[Volume]:
+        return [Volume.read(row) for row in self._ask.volumes(filters)["Volumes"] or ()]
+
+    @told
+    def volume(self, name: str) -> Volume | None:
+        return self._inspect(Volume.read, self._ask.inspect_volume, name)
+
+    @told
+    def networks(self, **filters: Any) -> list[Network]:
+        return [Network.read(row) for row in self._ask.networks(filters=filters)]
+
+    @told
+    def events(self, since: float, until: float, **filters: Any) -> list[Event]:
+        """What happened between two moments of the engine's clock, in seconds since 1970.
+
+        The engine remembers its last 256 events. An `until` in the future waits for it.
+        """
+        moments = {"since": f"{since:.9f}", "until": f"{until:.9f}"}
+        response = self._ask._get(  # docker-py's own would take an engine that dies for the end
+            self._ask._url("/events"), params={**moments, "filters": convert_filters(filters)}
+        )
+        self._ask._raise_for_status(response)
+        return [Event.read(json.loads(line)) for line in response.iter_lines()]
+
+    @told
+    def remove_volume(self, name: str) -> None:
+        self._gone(self._act.remove_volume, name)
+
+    @told
+    def remove_network(self, network: str) -> None:
+        self._gone(self._act.remove_network, network)
+
+    @told
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Make a volume. The engine returns an existing one unasked, so that is refused here."""
+        if self.volume(name):
+            raise EngineRefused(f"a volume named {name} exists", next="Choose another name.")
+        self._act.create_volume(name, labels=dict(labels))
+
+    @told
+    def create_network(
+        self, name: str, labels: Mapping[str, str], subnet: str | None = None
+    ) -> str:
+        """Make a network and return its full id. subnet: as in `docker network create`."""
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet)]) if subnet else None
+        made = self._act.create_network(name, labels=dict(labels), ipam=ipam)
+        return str(made["Id"])
+
+    @told
+    def volume_size(self, name: str) -> int | None:
+        """The bytes that a volume takes on the disk; None where it is not there or not known."""
+        url = self._ask._url("/system/df")
+        found = self._ask._get(url, params={"type": "volume"})  # an older engine tells all
+        for row in self._ask._result(found, True)["Volumes"] or ():
+            if row["Name"] == name and (row.get("UsageData") or {}).get("Size", -1) >= 0:
+                return int(row["UsageData"]["Size"])
+        return None

@@ -1,0 +1,139 @@
+"""Images: questions about them, and acts on them. Long acts report how far they are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from docker.auth import encode_header, get_config_header, resolve_repository_name
+from docker.utils import parse_repository_tag, tar
+
+from ..facts import Image, Progress
+from . import connection
+from .connection import Connection, EngineRefused, told
+
+FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)  # in a Dockerfile
+LABELLED = ".Dockerfile.labelled"
+
+
+class Images(Connection):
+    @told
+    def images(self, **filters: Any) -> list[Image]:
+        return [Image.read(row) for row in self._ask.images(all=False, filters=filters)]
+
+    @told
+    def image(self, image: str) -> Image | None:
+        """By reference or full id."""
+        return self._inspect(Image.read, self._ask.inspect_image, image)
+
+    @told
+    def remove_image(self, image: str) -> None:
+        """Take a name off an image, and the image away with its last name; or by id."""
+        self._gone(self._act.remove_image, image)
+
+    @told
+    def tag(self, image: str, reference: str) -> None:
+        repository, _, tag = reference.rpartition(":")
+        self._act.tag(image, repository, tag)
+
+    @told
+    def build(
+        self,
+        folder: Path,
+        reference: str,
+        arguments: Mapping[str, str],
+        labels: Mapping[str, str],
+    ) -> None:
+        """Build the Dockerfile in a folder.
+
+        The labels come first and not, as with the engine's own option, last: so what a build that
+        stops half way leaves behind has them as well.
+        """
+        label = " ".join(f'"{name}"="{value}"' for name, value in labels.items())
+        source = FROM.sub(rf"\g<0>\nLABEL {label}", (folder / "Dockerfile").read_text())
+        with tar(str(folder), dockerfile=(LABELLED, source)) as context:
+            for _ in self._post(
+                "/build",
+                {
+                    "t": reference,
+                    "dockerfile": LABELLED,
+                    "buildargs": json.dumps(dict(arguments)),
+                    "forcerm": True,
+                },
+                headers={"Content-Type": "application/tar"},
+                data=context,
+            ):
+                pass
+
+    @told
+    def push(self, reference: str, login: tuple[str, str] | None = None) -> Iterator[Progress]:
+        """login: user and password. Without it, those of the learner's own configuration."""
+        how = {"auth_config": _auth(login)} if login else {}
+        yield from self._steps(self._act.push(reference, stream=True, decode=True, **how))
+
+    @told
+    def pull(
+        self, reference: str, login: tuple[str, str] | None = None, *, silence: float | None = None
+    ) -> Iterator[Progress]:
+        """Pull exactly this reference; never all tags of a repository.
+
+        login: as for a push. silence: seconds without a byte after which it is given up, `ACT` by
+        default (docker-py would wait for ever).
+        """
+        repository, tag = parse_repository_tag(reference)
+        registry, _ = resolve_repository_name(repository)
+        known = get_config_header(self._act, registry)
+        header = encode_header(_auth(login)) if login else known
+        yield from self._post(
+            "/images/create",
+            {"fromImage": repository, "tag": tag or "latest"},
+            headers={"X-Registry-Auth": header} if header else {},
+            timeout=silence or connection.ACT,
+        )
+
+    @told
+    def import_image(self, archive: Path, reference: str, changes: Sequence[str]) -> None:
+        """Make an image of a root file system in a tar file, with Dockerfile instructions."""
+        repository, _, tag = reference.rpartition(":")
+        with archive.open("rb") as body:
+            for _ in self._post(
+                "/images/create",
+                {"fromSrc": "-", "repo": repository, "tag": tag, "changes": list(changes)},
+                headers={"Content-Type": "application/tar"},
+                data=body,
+            ):
+                pass
+
+    @told
+    def save(self, references: Sequence[str]) -> Iterator[bytes]:
+        """The images as one tar stream, with their names."""
+        url = self._act._url("/images/get")
+        response = self._act._get(url, params={"names": list(references)}, stream=True)
+        self._act._raise_for_status(response)
+        yield from response.iter_content(1 << 20)
+
+    @told
+    def load(self, stream: Iterable[bytes]) -> Iterator[Progress]:
+        yield from self._steps(self._act.load_image(stream))
+
+    def _post(self, path: str, params: Mapping[str, Any], **how: Any) -> Iterator[Progress]:
+        """What the answer to a long act reports. docker-py would not raise an error inside it, and
+        would keep the connection when it is left half way; the engine stops once it is closed."""
+        options = {"timeout": connection.ACT, **how, "params": params, "stream": True}
+        with self._act._post(self._act._url(path), **options) as response:
+            self._act._raise_for_status(response)
+            yield from self._steps(self._act._stream_helper(response, decode=True))
+
+    def _steps(self, lines: Iterator[dict[str, Any]]) -> Iterator[Progress]:
+        """What a stream reports; an error inside it is raised (docker-py does not)."""
+        for line in lines:
+            if error := line.get("errorDetail", {}).get("message") or line.get("error"):
+                raise EngineRefused(error)
+            yield Progress.read(line)
+
+
+def _auth(login: tuple[str, str]) -> dict[str, str]:
+    return {"username": login[0], "password": login[1]}
