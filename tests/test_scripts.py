@@ -77,6 +77,49 @@ def test_a_second_bootstrap_is_quick_and_changes_nothing() -> None:
     assert [path.stat().st_mtime_ns for path in watched] == before
 
 
+@pytest.fixture
+def imageless(bare: Path) -> Path:
+    """A course whose kit cannot be had, in this course's environment."""
+    shutil.copy(ROOT / "requirements.txt", bare)
+    (bare / ".venv").symlink_to(ROOT / ".venv")
+    (bare / "app.py").write_text(
+        "import sys\n"
+        "import click\n"
+        "from flask import Flask\n"
+        "def create_app():\n"
+        "    app = Flask('imageless')\n"
+        "    app.cli.command('kit')(click.argument('what')(lambda what: sys.exit(3)))\n"
+        "    app.get('/')(lambda: 'served')\n"
+        "    return app\n"
+    )
+    (bare / ".flaskenv").write_text("FLASK_APP=app\n")
+    return bare
+
+
+def test_a_missing_image_alone_is_exit_code_4(imageless: Path) -> None:
+    assert run("bootstrap", root=imageless).returncode == 4
+
+
+def test_without_an_image_the_course_is_served_all_the_same(
+    imageless: Path, free_port: int
+) -> None:
+    words = [str(imageless / "script/server"), "--port", str(free_port)]
+    server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            try:
+                page = requests.get(f"http://127.0.0.1:{free_port}/", timeout=5)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        assert page.text == "served"
+    finally:
+        server.terminate()
+        said, _ = server.communicate(timeout=20)
+    assert "The labs that need this image cannot be started yet. The others can." in said
+
+
 def test_without_an_engine_it_says_what_to_do_and_exits_3() -> None:
     result = run("bootstrap", "--no-install", DOCKER_HOST=ABSENT)
     assert result.returncode == 3

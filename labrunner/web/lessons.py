@@ -61,6 +61,10 @@ class LessonView:
         return [part for part in self.parts if isinstance(part, StepView)]
 
     @property
+    def names_registry(self) -> bool:
+        return any(name in ("registry", "port") for name, _ in self.lesson.values)
+
+    @property
     def done(self) -> int:
         return sum(each.progress.done for each in self.steps)
 
