@@ -209,6 +209,9 @@ def _look_over_step(step: Step, known: set[str]) -> None:
         line = mistake.act.__code__.co_firstlineno
         if not mistake.advice.strip():
             raise Refused(line, f"The mistake “{mistake.name}” has no advice to look for.")
+        if mistake.only_an_answer and not step.takes_answer:
+            what = "The step takes no answer, so write `mistake` in place of `near_miss`."
+            raise Refused(line, what)
         _look_over_values("advice", mistake.advice, line, known)
 
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +126,7 @@ class _LabRun:
                 "again": None,
             }
             for mistake in step.mistakes:
-                row, weakness = self._mistake(step, mistake)
+                row, weakness = self._mistake(step, mistake, workspace)
                 result.proved["mistakes"].append(row)
                 if weakness:
                     result.end(weakness)
@@ -146,13 +146,16 @@ class _LabRun:
         result.end(verdict)
 
     def _mistake(
-        self, step: Step, mistake: Mistake
+        self, step: Step, mistake: Mistake, own: Workspace
     ) -> tuple[dict[str, str | None], Verdict | None]:
-        """Make one mistake in a workspace of its own; the row of the proof, and what is weak."""
-        with self._workspace() as workspace, _deadline(self.how.seconds):
+        """Make one mistake in a workspace of its own, or give a wrong answer in the lab's; the row
+        of the proof, and what is weak."""
+        here = nullcontext(own) if mistake.only_an_answer else self._workspace()
+        with here as workspace, _deadline(self.how.seconds):
             wrong = None
-            for earlier in self.lab.steps[: self.lab.steps.index(step)]:
-                wrong = wrong or _do(earlier.act, workspace)[1]
+            if workspace is not own:
+                for earlier in self.lab.steps[: self.lab.steps.index(step)]:
+                    wrong = wrong or _do(earlier.act, workspace)[1]
             answer, failed = ("", wrong) if wrong else _do(mistake.act, workspace)
             verdict = failed or step.judge(workspace, answer)
             advice = workspace.fill(mistake.advice)

@@ -28,11 +28,13 @@ def place(error: BaseException, function: Callable[..., Any]) -> str:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A known wrong way to do a step. `advice` must stand in the verdict's `next`."""
+    """A known wrong way to do a step. `advice` must stand in the verdict's `next`. One that is
+    `only_an_answer` changes nothing on the engine or in the registry."""
 
     name: str
     advice: str
     act: Act
+    only_an_answer: bool = False
 
 
 @dataclass
@@ -97,9 +99,16 @@ class Step:
 
     def mistake(self, name: str, *, advice: str) -> Callable[[Act], Act]:
         """Decorator: does the step wrong. The check must fail, and its `next` hold `advice`."""
+        return self._mistaken(name, advice, only_an_answer=False)
 
+    def near_miss(self, name: str, *, advice: str) -> Callable[[Act], Act]:
+        """Decorator: returns an answer that is almost right, and changes nothing. As a mistake, but
+        proved without a workspace of its own, and so in no time."""
+        return self._mistaken(name, advice, only_an_answer=True)
+
+    def _mistaken(self, name: str, advice: str, only_an_answer: bool) -> Callable[[Act], Act]:
         def add(act: Act) -> Act:
-            self.mistakes.append(Mistake(name, advice, act))
+            self.mistakes.append(Mistake(name, advice, act, only_an_answer))
             return act
 
         return add

@@ -124,6 +124,36 @@ def test_nothing_is_left_of_a_run(headless, engine):
     assert list(headless.workspaces.folder.glob("*/")) == []
 
 
+ASKING = [
+    ("def make_a_volume(workspace):", "def make_a_volume(workspace, answer):"),
+    ("if workspace.engine.volume(workspace.name):", 'if answer == workspace["name"]:'),
+    ("    workspace.create_volume(workspace.name)", "    return workspace.name"),
+    ("volume.mistake", "volume.near_miss"),
+    ('    workspace.create_volume(f"{workspace.name}-x")', "    return workspace.port"),
+]
+
+
+def test_a_near_miss_is_proved_without_a_workspace_of_its_own(headless, monkeypatch):
+    opened = []
+    theirs = Workspaces.open
+
+    def count(self, *args, **how):
+        opened.append(args)
+        return theirs(self, *args, **how)
+
+    monkeypatch.setattr(Workspaces, "open", count)
+    run = headless(*ASKING, ("workspace.port", '"a slip"'), prove=True)
+    assert run.status == "passed", run.as_dict()
+    assert [row["status"] for row in only(run).proved["mistakes"]] == ["failed"]
+    assert len(opened) == 1
+
+
+def test_a_near_miss_that_passes_makes_the_check_weak(headless):
+    run = headless(*ASKING, ("workspace.port", "workspace.name"), prove=True)
+    assert only(run).status == "failed"
+    assert "The mistake “a slip in its name” is passed" in only(run).found
+
+
 def test_a_check_that_passes_before_is_weak(headless):
     always = ("if workspace.engine.volume(workspace.name)", "if True")
     for how in ({}, {"prove": True}):

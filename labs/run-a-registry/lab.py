@@ -127,17 +127,17 @@ def _(workspace):
     return json.dumps({"repositories": workspace.api.repositories()})
 
 
-@ask_the_catalog.mistake("the answer of /v2/ instead of the catalog's", advice="/v2/_catalog")
+@ask_the_catalog.near_miss("the answer of /v2/ instead of the catalog's", advice="/v2/_catalog")
 def _(workspace):
     return "{}"
 
 
-@ask_the_catalog.mistake("an error page", advice="/v2/_catalog")
+@ask_the_catalog.near_miss("an error page", advice="/v2/_catalog")
 def _(workspace):
     return workspace.api.ask("GET", "../_catalog").body.decode()
 
 
-@ask_the_catalog.mistake("the catalog of another registry", advice="/v2/_catalog")
+@ask_the_catalog.near_miss("the catalog of another registry", advice="/v2/_catalog")
 def _(workspace):
     return '{"repositories": ["somebody/else"]}'
 
