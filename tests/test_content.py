@@ -30,8 +30,9 @@ def line_of(text, part):
 
 def test_the_real_course_has_no_problem(real_course):
     assert real_course.problems == ()
-    assert list(real_course.labs) == ["run-a-registry", "push-and-pull"]
-    assert real_course.images == ["registry:2", "busybox:stable"]
+    assert [lesson.number for lesson in real_course.lessons] == list(range(1, 11))
+    assert [lesson.lab.name for lesson in real_course.lessons] == list(real_course.labs)
+    assert real_course.images == ["busybox:stable", "registry:2", "httpd:2", "docker:dind"]
     assert real_course.lesson("push-and-pull") is real_course.lesson_of("push-and-pull")
     assert real_course.lesson("nothing") is real_course.lesson_of("nothing") is None
 
