@@ -231,3 +231,11 @@ def test_a_registry_of_the_learners_own_is_left_alone(
     follow(page, lesson, terminal)
     finish(page)
     assert docker(*look) == seen
+
+
+def test_from_each_lesson_one_goes_on_to_the_next(site, open_page):
+    page = open_page(site, f"/lessons/{COURSE.lessons[0].slug}", **STILL)
+    for lesson in COURSE.lessons[1:]:
+        page.locator(".following").get_by_role("link", name=lesson.title, exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(lesson.title)
+    expect(page.locator(".following")).to_have_count(0)

@@ -65,6 +65,12 @@ class LessonView:
         return any(name in ("registry", "port") for name, _ in self.lesson.values)
 
     @property
+    def following(self) -> Lesson | None:
+        """The next lesson of the course."""
+        later = (each for each in learner().course.lessons if each.number > self.lesson.number)
+        return next(later, None)
+
+    @property
     def done(self) -> int:
         return sum(each.progress.done for each in self.steps)
 
