@@ -76,9 +76,10 @@ def of(workspace: Workspace) -> list[Belonging]:
 
 
 def observe(workspace: Workspace) -> None:
-    """Note the learner's containers and their volumes, so that a volume which outlives its
-    container is still known."""
+    """Note the learner's containers, their volumes and the images, so that a volume which outlives
+    its container is still known, and an image that loses its name to another."""
     _containers(workspace)
+    _images(workspace)
 
 
 def remove(workspace: Workspace, items: Iterable[Belonging]) -> list[Leftover]:
@@ -184,8 +185,10 @@ def _images(workspace: Workspace) -> list[Belonging]:
         ours = [
             Belonging("image", tag, tag, why)
             for tag in image.tags
-            if tag not in (before or ()) and (why := _why_tag(workspace, tag))
+            if tag not in (before or ()) and (why := _why_tag(workspace, image, tag))
         ]
+        if ours and before is None:
+            _note(workspace, "images", [image.id])
         if before is None or len(ours) < len(image.tags):
             found += ours
         # else its last name would take with it an image that was there before
@@ -195,12 +198,14 @@ def _images(workspace: Workspace) -> list[Belonging]:
     return found
 
 
-def _why_tag(workspace: Workspace, tag: str) -> str | None:
+def _why_tag(workspace: Workspace, image: Image, tag: str) -> str | None:
     values = workspace.record.values
     if _under_registry(workspace, tag):
         return "it is named after your registry"
     if tag.rpartition(":")[0] in (values.get("image"), *workspace.record.names):
         return "it has the name of this lab's image"
+    if image.id == workspace.sample:
+        return "it is this lab's image"
     return None
 
 
@@ -209,6 +214,8 @@ def _why_nameless(workspace: Workspace, image: Image) -> str | None:
         return "this lab built it"
     if any(_under_registry(workspace, name) for name in image.digests):
         return "it was pulled from your registry"
+    if image.id in workspace.record.seen["images"]:
+        return "it had the name of this lab's image"
     return None
 
 

@@ -44,7 +44,8 @@ class Record:
     containers and networks, names of volumes, and the tags of each image id. names: those that the
     learner gives to things of the lab, as the page has them. owned: for each
     object that was created, kind, word and full id (None: not known to have been made).
-    seen: full ids of the learner's containers and of their networks, and names of their volumes.
+    seen: full ids of the learner's containers, of their networks and of images with names of the
+    lab, and names of their volumes.
     """
 
     id: str
@@ -59,7 +60,7 @@ class Record:
     sample: str = ""
     owned: list[dict[str, str | None]] = field(default_factory=list)
     seen: dict[str, list[str]] = field(
-        default_factory=lambda: {"containers": [], "volumes": [], "networks": []}
+        default_factory=lambda: {"containers": [], "volumes": [], "networks": [], "images": []}
     )
 
 

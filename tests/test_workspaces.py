@@ -748,3 +748,31 @@ def test_a_registry_that_wants_a_password_or_tls_is_not_adopted(
     workspaces.remember_registry(workspace)
     assert workspace.api.ping().status == 401
     assert workspaces.preview(push_and_pull)["port"] != str(workspace.port)
+
+
+def test_an_image_that_lost_its_name_to_a_newer_one_belongs(workspaces, naming, docker, tmp_path):
+    workspace = workspaces.open(naming, "headless")
+    name = workspace["volume"]
+    ids = []
+    for text in ("one", "two"):
+        (tmp_path / "Dockerfile").write_text(f"FROM busybox:stable\nLABEL x={text}{name}\n")
+        docker("build", "-q", "-t", name, str(tmp_path))
+        belongings.observe(workspace)
+        ids.append(docker("image", "inspect", "-f", "{{.Id}}", name))
+    assert listed(workspace) == {
+        ("image", f"{name}:latest"): "it has the name of this lab's image",
+        ("image", ids[0][:19]): "it had the name of this lab's image",
+    }
+    assert close(workspaces, workspace) == []
+    assert not images(docker) & set(ids)
+
+
+def test_the_labs_image_belongs_under_any_name(workspaces, push_and_pull, docker, unique):
+    workspace = workspaces.open(push_and_pull, "headless")
+    docker("tag", workspace.image, f"team/{unique}:1")
+    docker("tag", "busybox:stable", f"{unique}:1")
+    try:
+        assert listed(workspace)[("image", f"team/{unique}:1")] == "it is this lab's image"
+        assert ("image", f"{unique}:1") not in listed(workspace)
+    finally:
+        docker("rmi", f"{unique}:1")
