@@ -166,6 +166,8 @@ def _why_container(workspace: Workspace, container: Container) -> str | None:
         return None
     if container.name in workspace.record.names:
         return "it has a name that this lab uses"
+    if not container.addresses.keys().isdisjoint(workspace.record.names):
+        return "it is in this lab's network"
     if container.publishes(workspace.port):
         return "it is on your registry's port"
     if _under_registry(workspace, container.image):

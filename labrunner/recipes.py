@@ -34,8 +34,10 @@ class CannotGet(CannotCheck):
 class Recipe:
     """What an image is made of.
 
-    packages: Debian's names; the image has the version of the first.
+    packages: Debian's names; the image has the version of the first. Of `new | old` the first that
+              this release has is taken.
     programs: the path in the packages of each path in the image. Their libraries come along.
+    plugins:  patterns of the packages' folders whose libraries programs load when they run.
     files:    the text of each path; one that starts with `#!` can be run.
     folders:  empty ones.
     busybox:  all other tools of busybox.
@@ -44,6 +46,7 @@ class Recipe:
 
     packages: tuple[str, ...] = ()
     programs: Mapping[str, str] = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     busybox: bool = False
@@ -92,6 +95,29 @@ case "$1" in
 esac
 """
 
+# Behaves like the official image's in what the course needs: options go to dockerd, anything else
+# is run. `container` keeps dockerd from loading AppArmor profiles, which are the host's affair.
+DIND_ENTRYPOINT = """\
+#!/bin/sh
+case "$1" in
+    "" | -*) set -- dockerd "$@" ;;
+esac
+if [ "$1" = dockerd ]; then
+    export container=docker
+    # Left behind by a kill, they would keep dockerd from starting.
+    rm -f /var/run/docker.pid /var/run/docker/containerd/containerd.pid
+    # In a version 2 cgroup of its own: only where its processes are in one below can it have more.
+    cd /sys/fs/cgroup
+    if [ -f cgroup.controllers ] && [ -f cgroup.events ] && [ -w cgroup.procs ]; then
+        mkdir -p init
+        xargs -rn1 <cgroup.procs >init/cgroup.procs
+        sed -e 's/ / +/g' -e 's/^/+/' <cgroup.controllers >cgroup.subtree_control
+    fi 2>/dev/null
+    cd /
+fi
+exec "$@"
+"""
+
 RECIPES = {
     "registry:2": Recipe(
         packages=("docker-registry",),
@@ -118,6 +144,29 @@ RECIPES = {
             'CMD ["htpasswd"]',
         ),
     ),
+    "docker:dind": Recipe(
+        packages=("docker.io", "docker-cli | docker.io", "containerd", "runc", "iptables"),
+        programs={
+            "/usr/local/bin/docker": "/usr/bin/docker",
+            "/usr/local/bin/dockerd": "/usr/sbin/dockerd",
+            "/usr/local/bin/docker-proxy": "/usr/sbin/docker-proxy",
+            "/usr/local/bin/containerd": "/usr/bin/containerd",
+            "/usr/local/bin/containerd-shim-runc-v2": "/usr/bin/containerd-shim-runc-v2",
+            "/usr/local/bin/runc": "/usr/sbin/runc",
+            "/usr/sbin/iptables": "/usr/sbin/xtables-nft-multi",
+            "/usr/sbin/ip6tables": "/usr/sbin/xtables-nft-multi",
+        },
+        plugins=("usr/lib/*/xtables",),
+        files={"/usr/local/bin/dockerd-entrypoint.sh": DIND_ENTRYPOINT},
+        folders=("/etc/docker", "/run", "/var/lib/docker", "/var/run"),
+        busybox=True,
+        changes=(
+            "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            'ENTRYPOINT ["dockerd-entrypoint.sh"]',
+            "EXPOSE 2375 2376",
+            "VOLUME /var/lib/docker",
+        ),
+    ),
 }
 
 _COMMON_FILES = {
@@ -141,12 +190,15 @@ def make(recipe: Recipe, folder: Path) -> Made:
     packages, root = folder / "packages", folder / "root"
     packages.mkdir()
     wanted = recipe.packages + (("busybox-static",) if recipe.busybox else ())
-    _unpack(wanted, packages)
+    names = _unpack(wanted, packages)
     for target, source in recipe.programs.items():
         program = _find(packages, source)
         _copy(program, root, target)
         for place, library in _libraries(program, packages).items():
             _copy(library, root, place)
+    for pattern in recipe.plugins:
+        for plugins in _find_folders(packages, pattern):
+            shutil.copytree(plugins, root / plugins.relative_to(packages), symlinks=True)
     if recipe.busybox:
         _copy(busybox := _find(packages, "/usr/bin/busybox"), root, "/bin/busybox")
         for applet in _run([busybox, "--list"]).split():
@@ -157,11 +209,11 @@ def make(recipe: Recipe, folder: Path) -> Made:
         _place(root, target).chmod(0o755 if text.startswith("#!") else 0o644)
     for target in (*_COMMON_FOLDERS, *recipe.folders):
         _place(root, f"{target}/.")
-    versions = _versions(packages, first=wanted)
+    versions = _versions(packages, first=names)
     system = platform.freedesktop_os_release()
     made_from = ", ".join(f"{name} {version}" for name, version in versions.items())
     made_from += f" ({system['ID'].capitalize()} {system.get('VERSION_ID', '')}".rstrip() + ")"
-    labels = {MADE_FROM: made_from, VERSION: versions[wanted[0]].split(":")[-1]}
+    labels = {MADE_FROM: made_from, VERSION: versions[names[0]].split(":")[-1]}
     return Made(
         _pack(root, folder / "root.tar"),
         (*recipe.changes, *(f'LABEL {name}="{text}"' for name, text in labels.items())),
@@ -169,12 +221,12 @@ def make(recipe: Recipe, folder: Path) -> Made:
     )
 
 
-def _unpack(names: Sequence[str], folder: Path) -> None:
-    """Fetch packages into a folder and take them apart there."""
-    apt = ["apt-get", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=15"]
+def _unpack(wanted: Sequence[str], folder: Path) -> list[str]:
+    """Fetch packages into a folder and take them apart there; the names of those that it were."""
+    apt = ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=15"]
     apt += ["-o", "APT::Sandbox::User=root"] if os.getuid() == 0 else []
     try:
-        _run([*apt, "download", *names], folder)
+        names = _download(wanted, apt, folder)
     except CannotGet:
         # The machine's lists are missing or old: with some of our own, root is not needed.
         lists = folder / "lists"
@@ -182,15 +234,33 @@ def _unpack(names: Sequence[str], folder: Path) -> None:
         apt += ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={folder}/cache"]
         stale = None
         try:
-            _run([*apt, "-o", "APT::Update::Error-Mode=any", "update"], folder)
+            _run(["apt-get", *apt, "-o", "APT::Update::Error-Mode=any", "update"], folder)
         except CannotGet as error:
             stale = error  # perhaps of one source of many; what counts is whether packages come
         try:
-            _run([*apt, "download", *names], folder)
+            names = _download(wanted, apt, folder)
         except CannotGet as error:
             raise stale or error from None
     for package in folder.glob("*.deb"):
         _run(["dpkg-deb", "-x", package, folder])
+    return names
+
+
+def _download(wanted: Sequence[str], apt: list[str], folder: Path) -> list[str]:
+    """Fetch the packages, of alternatives the first that apt knows; their names."""
+
+    def known(name: str) -> bool:
+        try:
+            return bool(_run(["apt-cache", *apt, "show", name]))
+        except CannotGet:
+            return False
+
+    names = []
+    for alternatives in wanted:
+        *newer, last = alternatives.split(" | ")
+        names.append(next(filter(known, newer), last))
+    _run(["apt-get", *apt, "download", *dict.fromkeys(names)], folder)
+    return names
 
 
 def _libraries(program: Path, packages: Path) -> dict[str, Path]:
@@ -200,7 +270,13 @@ def _libraries(program: Path, packages: Path) -> dict[str, Path]:
     """
     while True:
         folders = {str(library.parent) for library in packages.rglob("*.so*")}
-        listed = _run(["ldd", program], environment={"LD_LIBRARY_PATH": ":".join(sorted(folders))})
+        paths = {"LD_LIBRARY_PATH": ":".join(sorted(folders))}
+        try:
+            listed = _run(["ldd", program], environment=paths)
+        except CannotGet as error:
+            if "not a dynamic executable" in error.found:
+                return {}
+            raise
         missing = re.findall(r"(\S+) => not found", listed)
         if not missing:
             break
@@ -243,12 +319,18 @@ def _place(root: Path, target: str) -> Path:
 
 
 def _find(packages: Path, path: str) -> Path:
-    """A file of the packages, whether this release has it in `/bin` or in `/usr/bin`."""
-    bare = path.lstrip("/").removeprefix("usr/")
-    for place in (packages / "usr" / bare, packages / bare):
-        if place.exists():
+    """A program of the packages, in whichever folder for programs this release has it."""
+    for folder in ("usr/bin", "bin", "usr/sbin", "sbin"):
+        place = packages / folder / Path(path).name
+        if place.is_file():
             return place
     raise CannotGet(f"The package no longer has `{path}`.", next=FROM_A_COLLEAGUE)
+
+
+def _find_folders(packages: Path, pattern: str) -> list[Path]:
+    if found := sorted(packages.glob(pattern)):
+        return found
+    raise CannotGet(f"The package no longer has `/{pattern}`.", next=FROM_A_COLLEAGUE)
 
 
 def _copy(source: Path, root: Path, target: str) -> None:

@@ -136,6 +136,8 @@ class Registry:
         self._headers = {"Authorization": _basic(*login)} if login else {}
         self._name = name
         self._tls = ssl.create_default_context(cadata=ca) if name else None
+        if self._tls:  # Python insists on more of RFC 5280 from 3.13 on than engines do
+            self._tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
 
     def ping(self) -> Answer:
         """What `/v2/` answers: 200, or 401 with a challenge. Raises `NotARegistry`."""

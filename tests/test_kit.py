@@ -28,15 +28,20 @@ from labrunner import recipes
 from labrunner.cli.kit import kit_commands
 from labrunner.engine import Engine
 from labrunner.kit import BadCall, Kit, NoHub
-from labrunner.recipes import MADE_FROM, RECIPES, CannotGet, make
+from labrunner.recipes import MADE_FROM, RECIPES, CannotGet, Recipe, make
+from labrunner.verdict import CannotCheck
+from tests.engine_fixtures import eventually
 
 PREFIX = f"labtest-{secrets.token_hex(4)}"
-REGISTRY, BUSYBOX, HTTPD = (f"{PREFIX}/{name}" for name in ("registry:2", "busybox:1", "httpd:2"))
+REGISTRY, BUSYBOX, HTTPD, DIND = (
+    f"{PREFIX}/{name}" for name in ("registry:2", "busybox:1", "httpd:2", "docker:dind")
+)
 OUT_OF_REACH = f"localhost:9/{PREFIX}/busybox:1"  # nothing listens on the discard port
 RECIPES_HERE = {
     REGISTRY: RECIPES["registry:2"],
     BUSYBOX: replace(RECIPES["busybox:stable"], files={"/made-by": PREFIX}),  # a layer of its own
     HTTPD: RECIPES["httpd:2"],
+    DIND: RECIPES["docker:dind"],
     OUT_OF_REACH: RECIPES["busybox:stable"],
 }
 
@@ -113,7 +118,8 @@ def test_a_built_registry_answers_within_3_seconds_and_refuses_to_delete(engine,
 def test_a_built_registry_keeps_its_images_in_a_volume_and_collects_garbage(engine, registry):
     config = "/etc/docker/registry/config.yml"
     with running(engine, registry, publish_all_ports=True) as container:
-        assert list(engine.container(container).volumes.values()) == ["/var/lib/registry"]
+        targets = [mount.target for mount in engine.container(container).mounts]
+        assert targets == ["/var/lib/registry"]
         upload = requests.post(f"{address_of(engine, container)}/app/blobs/uploads/", timeout=5)
         digest = f"&digest=sha256:{hashlib.sha256(b'lost').hexdigest()}"
         put = requests.put(upload.headers["Location"] + digest, data=b"lost", timeout=5)
@@ -165,6 +171,55 @@ def test_a_built_httpd_makes_bcrypt_passwords(engine):
         forget(engine, HTTPD)
 
 
+def test_a_built_dind_is_an_engine_that_runs_containers_also_after_it_was_killed(engine, busybox):
+    busybox.build(BUSYBOX)
+    try:
+        Kit(engine, [DIND], RECIPES_HERE).build(DIND)
+        assert output(engine, DIND, "docker", "--version")[1].startswith("Docker version")
+        with running(engine, DIND, **powers_of_an_engine(engine)) as host:
+            assert list(engine.container(host).volumes)
+            for _ in range(2):
+                assert eventually(lambda: engine.execute(host, ["docker", "version"])[0] == 0, 20)
+                code, words = engine.execute(host, ["sh", "-c", RUN_INSIDE])
+                assert (code, words.splitlines()[-1]) == (0, "ran"), words
+                engine.kill(host)
+                engine.start(host)
+    finally:
+        forget(engine, DIND)
+
+
+RUN_INSIDE = (
+    "tar -C / -c bin/busybox | docker import - inside:1"
+    " && docker run --rm -p 80:80 inside:1 /bin/busybox echo ran"
+)
+
+
+def powers_of_an_engine(engine):
+    try:
+        output(engine, BUSYBOX, "true", privileged=True)
+        return {"privileged": True}
+    except CannotCheck:  # where one capability is missing, all others do
+        return {
+            "cap_add": ["ALL"],
+            "cap_drop": ["SYS_RESOURCE"],
+            "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
+            "volumes": {"/sys/fs/cgroup": "/sys/fs/cgroup"},
+        }
+
+
+def test_of_alternatives_the_package_is_taken_that_this_release_has(tmp_path):
+    packages, programs = ("no-such-package | busybox-static",), {"/box": "/usr/bin/busybox"}
+    made = make(Recipe(packages=packages, programs=programs), tmp_path)
+    assert made.made_from.startswith("busybox-static ")
+    with tarfile.open(made.archive) as tar:  # which is static, so that no libraries come along
+        assert tar.getmember("./box").size > 1_000_000 and "./lib" not in tar.getnames()
+
+
+def test_plugins_that_a_package_no_longer_has_are_named(tmp_path):
+    with pytest.raises(CannotGet, match="no longer has `/usr/lib/none`"):
+        make(Recipe(packages=("busybox-static",), plugins=("usr/lib/none",)), tmp_path)
+
+
 def test_a_built_image_names_its_packages_and_status_shows_them(engine, registry):
     [image] = Kit(engine, [REGISTRY], RECIPES_HERE).status()
     assert image.present and image.id == registry and image.size > 10_000_000
@@ -179,10 +234,11 @@ def test_a_program_is_found_where_this_release_has_it(tmp_path, monkeypatch, bin
     unpack = recipes._unpack
 
     def moved(names, folder):
-        unpack(names, folder)
+        unpacked = unpack(names, folder)
         [program] = folder.rglob("bin/busybox")
         (folder / bin).mkdir(parents=True, exist_ok=True)
         program.rename(folder / bin / "busybox")
+        return unpacked
 
     monkeypatch.setattr(recipes, "_unpack", moved)
     with tarfile.open(make(RECIPES["busybox:stable"], tmp_path).archive) as tar:

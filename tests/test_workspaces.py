@@ -689,16 +689,20 @@ def test_names_for_the_learner_are_as_asked_where_they_are_free(workspaces, nami
     assert first.name in first.record.names and first["volume"] in first.record.names
 
 
-def test_what_the_learner_makes_under_a_name_of_the_lab_belongs_to_it(workspaces, naming, docker):
+def test_what_the_learner_makes_under_a_name_of_the_lab_belongs_to_it(
+    workspaces, naming, docker, unique
+):
     workspace = workspaces.open(naming, "headless")
     name = workspace["volume"]
     docker("volume", "create", name)
     docker("network", "create", name)
     docker("create", "--name", name, "busybox:stable")
+    docker("create", "--name", unique, "--network", name, "busybox:stable")
     docker("tag", "busybox:stable", f"{name}:1")
     why = "it has a name that this lab uses"
     assert listed(workspace) == {
         ("container", name): why,
+        ("container", unique): "it is in this lab's network",
         ("image", f"{name}:1"): "it has the name of this lab's image",
         ("volume", name): why,
         ("network", name): why,
