@@ -27,10 +27,6 @@ class Request:
     status: int
     agent: str
 
-    @property
-    def by_an_engine(self) -> bool:
-        return self.agent.startswith("docker/")
-
 
 def read(log: str) -> list[Request]:
     """The requests in a registry's log, in its order; its other lines are passed over."""

@@ -16,7 +16,7 @@ def test_each_request_is_read_with_its_time_in_seconds():
     first, second, third = accesslog.read(LOG)
     assert (first.method, first.path, first.status) == ("GET", "/v2/", 401)
     assert (first.client, first.agent) == ("172.17.0.1", "docker/20.10.24 go/1.19")
-    assert (first.by_an_engine, second.by_an_engine, third.by_an_engine) == (True, False, False)
+    assert (second.agent, third.agent) == ("skopeo/1", "")
     assert (second.path, second.status) == ("/v2/a/b/manifests/1", 201)
     assert [round(each.time - first.time) for each in (first, second, third)] == [0, 1, 2]
 
@@ -28,7 +28,7 @@ def test_what_the_engine_asked_a_real_registry_is_found_and_what_was_before_is_n
     name = f"{workspace.registry}/{workspace.image}:latest"
     workspace.tag(workspace.sample, name)
     workspace.push(name)
-    asked = [each for each in workspace.requests() if each.by_an_engine]
+    asked = [each for each in workspace.requests() if each.agent.startswith("docker/")]
     assert asked[-1].method == "PUT" and asked[-1].path.endswith("/manifests/latest")
     assert asked[-1].status == 201
     assert abs(asked[-1].time - workspace.engine.about().time) < 5
