@@ -10,7 +10,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 from xml.etree import ElementTree
 
@@ -22,11 +22,15 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import BashLexer
 
+from .drawing import block
 from .lesson import VALUE, Lesson
+from .prose import prose as prose
 
 CUT = f"cut-{secrets.token_hex(16)}"  # a comment that no author can have written
 HELD = f"held{secrets.token_hex(16)}n"  # stands for a value while Markdown is at work
 HELD_VALUE = re.compile(rf"{HELD}(\d+)e")
+DRAWN = f"drawn{secrets.token_hex(16)}n"  # stands for the picture of a reference
+DRAWN_REFERENCE = re.compile(rf"<div>{DRAWN}(\d+)e</div>")
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,12 @@ class Part:
 
 @dataclass(frozen=True)
 class _Draft:
-    """A rendered lesson with held values; `names` are theirs, by number."""
+    """A rendered lesson with held values; `names` are theirs, by number, and `references` are the
+    texts of the blocks that are drawn when the values are known."""
 
     parts: tuple[Part, ...]
     names: tuple[str, ...]
+    references: tuple[str, ...]
 
 
 def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
@@ -53,26 +59,25 @@ def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
     is not known yet is shown as `<its name>`.
     """
     draft = _draft(lesson.text, tuple(lesson.titles.items()))
-    shown = [escape(values.get(name, f"<{name.replace('_', ' ')}>")) for name in draft.names]
+    plain = [values.get(name, f"<{name.replace('_', ' ')}>") for name in draft.names]
+    shown = [escape(value) for value in plain]
+
+    def draw(match: re.Match[str]) -> str:
+        number = int(match[1])
+        name = HELD_VALUE.sub(lambda held: plain[int(held[1])], draft.references[number])
+        return block(name, f"reference-{number + 1}")
 
     def fill(html: Markup) -> Markup:
-        return Markup(HELD_VALUE.sub(lambda held: shown[int(held[1])], html))  # noqa: S704
+        filled = HELD_VALUE.sub(lambda held: shown[int(held[1])], html)
+        return Markup(DRAWN_REFERENCE.sub(draw, filled))  # noqa: S704
 
     return [Part(fill(part.html), part.step, fill(part.title)) for part in draft.parts]
-
-
-def prose(text: str) -> Markup:
-    """A sentence for the learner, escaped; what stands between backticks is code."""
-    pieces = str(escape(text)).split("`")
-    if len(pieces) % 2 == 0:  # a backtick without its other one stands for itself
-        pieces[-2:] = ["`".join(pieces[-2:])]
-    marked = [f"<code>{each}</code>" if at % 2 else each for at, each in enumerate(pieces)]
-    return Markup("".join(marked))  # noqa: S704
 
 
 @lru_cache(maxsize=256)
 def _draft(text: str, titles: tuple[tuple[str, str], ...]) -> _Draft:
     names: list[str] = []
+    references: list[str] = []
 
     def hold(match: re.Match[str]) -> str:
         names.append(match["name"])
@@ -88,7 +93,8 @@ def _draft(text: str, titles: tuple[tuple[str, str], ...]) -> _Draft:
         extension_configs={
             "pymdownx.superfences": {
                 "custom_fences": [
-                    {"name": "bash", "class": "", "validator": _options, "format": _commands}
+                    {"name": "bash", "class": "", "validator": _options, "format": _commands},
+                    {"name": "reference", "class": "", "format": partial(_reference, references)},
                 ]
             }
         },
@@ -101,7 +107,8 @@ def _draft(text: str, titles: tuple[tuple[str, str], ...]) -> _Draft:
         parts += [Part(body, step, title), Part(after)]
     lost = [(step, title) for step, title in titles if step not in cutter.found]
     parts += [Part(Markup(), step, escape(title)) for step, title in lost]
-    return _Draft(tuple(part for part in parts if part.html or part.step), tuple(names))
+    kept = tuple(part for part in parts if part.html or part.step)
+    return _Draft(kept, tuple(names), tuple(references))
 
 
 class _Cutter(Extension):
@@ -173,3 +180,9 @@ def _commands(
         note = f'<p class="fails">This one is meant to fail, with: <code>{escape(fails)}</code></p>'
     block = f'<pre tabindex="0"><code>{code}</code></pre>'
     return f'<div class="highlight commands">{note}{block}</div>'
+
+
+def _reference(found: list[str], source: str, *_: Any, **__: Any) -> str:
+    """A name that is drawn as a picture. It may have values in it, so that is done with them."""
+    found.append(source.strip())
+    return f"<div>{DRAWN}{len(found) - 1}e</div>"

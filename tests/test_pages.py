@@ -94,3 +94,20 @@ def test_prose_is_escaped_and_backticks_make_code():
     assert pages.prose("one ` only") == "one ` only"
     assert pages.prose("`a` and `b") == "<code>a</code> and `b"
     assert pages.prose("**no** [markdown](x)") == "**no** [markdown](x)"
+
+
+def test_a_reference_is_drawn_with_its_values_and_a_field_for_others(tmp_path):
+    text = (
+        "```reference\n{{ registry }}/app\n```\n\n- x\n\n    ```reference\n    <b>{{ no }}\n    ```"
+    )
+    (part,) = render(tmp_path, text, registry="localhost:5001")
+    assert '<div id="reference-1"><dl class="parts">' in part.html
+    assert '<span class="written">localhost:5001</span>' in part.html
+    assert 'value="localhost:5001/app"' in part.html
+    assert 'id="reference-2"' in part.html and 'value="&lt;b&gt;&lt;no&gt;"' in part.html
+    assert "<b>" not in part.html and "drawn" not in part.html
+
+
+def test_a_value_is_not_drawn_as_a_picture(tmp_path):
+    one = render(tmp_path, "```reference\na\n```\n\n{{ name }}", name=f"<div>{pages.DRAWN}0e</div>")
+    assert one[0].html.count('class="parts"') == 1

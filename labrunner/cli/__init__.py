@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from . import doctor, explain, labs, run_lab
+from . import decode, doctor, explain, labs, run_lab
 from .kit import kit_commands
 
 
@@ -17,4 +17,5 @@ def register(app: Flask) -> None:
     app.cli.add_command(run_lab.run_lab)
     app.cli.add_command(doctor.doctor)
     app.cli.add_command(explain.explain)
+    app.cli.add_command(decode.decode)
     app.cli.add_command(kit_commands(lambda: app.extensions["labrunner"].kit))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_compress import Compress
 
-from . import checks, entry, errors, finish, lessons, look, starts
+from . import checks, decode, entry, errors, finish, lessons, look, names, starts
 from .door import Door
 
 
@@ -16,6 +16,6 @@ def register(app: Flask, token: str, port: int) -> None:
     errors.register(app)
     Compress(app)
     app.extensions["labrunner.starts"] = starts.Starts()
-    for module in (lessons, starts, checks, finish):
+    for module in (lessons, starts, checks, finish, decode, names):
         app.register_blueprint(module.pages)
     app.wsgi_app = Door(app.wsgi_app, port)  # type: ignore[assignment,method-assign]

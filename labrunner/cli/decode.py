@@ -1,0 +1,77 @@
+"""`script/lab decode`: what an error from a terminal means."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+from flask.cli import with_appcontext
+from rich.text import Text
+
+from .. import decoder
+from .terminal import BAD_CALL, FAILED, console, learner, leave, prose, tell, told
+
+NO_TEXT = (
+    "There is no text to decode. Give it between quotes: `script/lab decode 'manifest unknown'`. "
+    "Or pipe it: `docker push … 2>&1 | script/lab decode`."
+)
+
+
+@click.command("decode", context_settings={"ignore_unknown_options": True})
+@click.argument("text", nargs=-1, type=click.UNPROCESSED)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@with_appcontext
+@told
+def decode(text: tuple[str, ...], as_json: bool) -> None:
+    """Say what an error means, why it comes, and what to do about it.
+
+    TEXT is what the terminal says; without it, standard input is read, as in
+    `docker push … 2>&1 | script/lab decode`. Exits 0 when an error is recognised, 1 when none is,
+    and 2 when there is no text.
+    """
+    said = " ".join(text) if text else _standard_input()
+    if not said.strip():
+        if as_json:
+            click.echo(json.dumps({"error": NO_TEXT}))
+            sys.exit(BAD_CALL)
+        leave(BAD_CALL, NO_TEXT)
+    findings = decoder.decode(said)
+    if as_json:
+        click.echo(json.dumps({"findings": [each.as_dict() for each in findings]}))
+    elif findings:
+        for finding in findings:
+            _show(finding)
+    else:
+        tell(*decoder.NOT_KNOWN)
+    sys.exit(0 if findings else FAILED)
+
+
+def _standard_input() -> str:
+    """What stands there; of a long text the end, which is all that is looked at."""
+    if sys.stdin is None:  # it was closed
+        return ""
+    if sys.stdin.isatty():
+        tell("Paste what your terminal says, then press Enter and Ctrl-D.")
+    text, size = b"", 65536
+    while True:
+        chunk = sys.stdin.buffer.read(size)
+        text = (text + chunk)[-4 * decoder.LIMIT :]  # a character has at most four bytes
+        if len(chunk) < size:
+            return text.decode(errors="replace")
+
+
+def _show(finding: decoder.Finding) -> None:
+    lesson = learner().course.lesson(finding.message.lesson)
+    rows = (
+        ("Found", f"`{finding.said}`"),
+        ("Means", finding.means),
+        ("Why", finding.why),
+        ("Next", finding.next),
+        ("Lesson", f"{lesson.number}, {lesson.title}" if lesson else ""),
+        ("Read on", finding.message.page),
+    )
+    console.print(Text(finding.title, style="bold"))
+    for label, sentence in rows:
+        if sentence:
+            console.print(Text(f"  {label:<8} ", style="dim") + prose(sentence))
