@@ -59,7 +59,7 @@ def snapshot(engine: Engine) -> dict[str, Any]:
         "containers": [each.id for each in engine.containers()],
         "volumes": [each.name for each in engine.volumes()],
         "networks": [each.id for each in engine.networks()],
-        "images": {each.id: list(each.tags) for each in engine.images()},
+        "images": {each.id: [*each.tags, *each.digests] for each in engine.images()},
     }
 
 
@@ -193,11 +193,23 @@ def _images(workspace: Workspace) -> list[Belonging]:
             _note(workspace, "images", [image.id])
         if before is None or len(ours) < len(image.tags):
             found += ours
+            found += _pulled_names(workspace, image, before or ())
         # else its last name would take with it an image that was there before
         if not image.tags and before is None and (why := _why_nameless(workspace, image)):
             ids = image.digests if len(image.digests) > 1 else (image.id,)
             found += [Belonging("image", id, id[:19] if id == image.id else id, why) for id in ids]
     return found
+
+
+def _pulled_names(workspace: Workspace, image: Image, before: Iterable[str]) -> list[Belonging]:
+    """What it is called by digest, where no tag of the same repository takes that name along."""
+    tagged = {tag.rpartition(":")[0] for tag in image.tags}
+    return [
+        Belonging("image", name, name, "it was pulled from your registry")
+        for name in image.digests
+        if image.tags and name not in before and _under_registry(workspace, name)
+        if name.partition("@")[0] not in tagged
+    ]
 
 
 def _why_tag(workspace: Workspace, image: Image, tag: str) -> str | None:

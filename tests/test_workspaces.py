@@ -780,3 +780,23 @@ def test_the_labs_image_belongs_under_any_name(workspaces, push_and_pull, docker
         assert ("image", f"{unique}:1") not in listed(workspace)
     finally:
         docker("rmi", f"{unique}:1")
+
+
+def test_a_name_by_digest_goes_also_where_the_image_stays_for_another_name(
+    workspaces, push_and_pull, docker, engine
+):
+    workspace = workspaces.open(push_and_pull, "headless")
+    ids = images(docker)
+    for image, repository in ((workspace.image, "one"), ("busybox:stable", "two")):
+        name = f"{workspace.registry}/{repository}"
+        docker("tag", image, f"{name}:1")
+        docker("push", f"{name}:1")
+        digest = workspace.api.manifest(repository, "1").digest
+        docker("rmi", f"{name}:1")
+        docker("pull", f"{name}@{digest}")
+        kind = "image", f"{name}@{digest}"
+        assert listed(workspace)[kind] == "it was pulled from your registry"
+    assert close(workspaces, workspace) == []
+    assert images(docker) < ids and engine.image("busybox:stable")
+    names = [name for each in engine.images() for name in each.digests]
+    assert not [name for name in names if name.startswith(f"{workspace.registry}/")]

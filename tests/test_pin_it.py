@@ -1,0 +1,216 @@
+"""Lab 6, done in other ways than the solution's, and what it says to near misses."""
+
+import subprocess
+
+import pytest
+
+ACCEPT = "Accept: application/vnd.docker.distribution.manifest.v2+json"
+
+
+@pytest.fixture
+def opened(workspaces, real_course):
+    return workspaces.open(real_course.labs["pin-it"], "headless")
+
+
+@pytest.fixture
+def pushed(opened):
+    """A workspace whose first step is done."""
+    do(opened, "push-it")
+    return opened
+
+
+@pytest.fixture
+def moved(pushed):
+    """A workspace whose first two steps are done."""
+    do(pushed, "move-the-tag")
+    return pushed
+
+
+def do(workspace, step):
+    answer = workspace.lab.find(step).act(workspace) or ""
+    assert judge(workspace, step, answer).passed
+    return answer
+
+
+def judge(workspace, step, answer=""):
+    return workspace.lab.find(step).judge(workspace, answer)
+
+
+def first(workspace):
+    return (workspace.work / "first").read_text()
+
+
+def place(workspace, host="localhost"):
+    return f"{host}:{workspace.port}/{workspace['app']}"
+
+
+def manifest(workspace, reference="1.0"):
+    return workspace.api.manifest(workspace["app"], reference)
+
+
+@pytest.fixture
+def build(docker, tmp_path):
+    """Builds an image with the learner's command line."""
+
+    def run(name, content):
+        (tmp_path / "Dockerfile").write_text(f"FROM busybox:stable\nRUN echo {content} > /own\n")
+        docker("build", "-q", "-t", name, str(tmp_path))
+
+    return run
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_whole_way_with_the_command_line_by_either_host(opened, docker, build, unique, host):
+    name = place(opened, host)
+    build(f"{name}:1.0", f"{unique}-one")
+    assert "docker push" in judge(opened, "push-it", "x").next
+    docker("push", f"{name}:1.0")
+    kept = docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", f"{name}:1.0")
+    assert judge(opened, "push-it", kept).passed
+    build(f"{name}:1.0", f"{unique}-two")
+    assert not judge(opened, "move-the-tag", kept).passed
+    docker("push", f"{name}:1.0")
+    assert judge(opened, "move-the-tag", kept).passed
+    assert not judge(opened, "pull-by-digest").passed
+    docker("image", "rm", "-f", f"{name}:1.0", kept)
+    docker("run", "--rm", kept, "true")
+    assert judge(opened, "pull-by-digest").passed
+    docker("pull", f"{name}:1.0")
+    docker("tag", f"{name}:1.0", f"{name}:1.1")
+    docker("tag", kept, f"{name}:1.0")
+    assert not judge(opened, "roll-back", kept).passed
+    docker("push", f"{name}:1.1")
+    docker("push", f"{name}:1.0")
+    assert judge(opened, "roll-back", kept).passed
+
+
+def test_a_digest_is_right_as_push_and_curl_print_it(pushed, docker):
+    digest = first(pushed)
+    assert judge(pushed, "push-it", docker("push", f"{place(pushed)}:1.0").splitlines()[-1]).passed
+    for form in (f"Docker-Content-Digest: {digest}\r", digest[7:], f'"{place(pushed)}@{digest}"'):
+        assert judge(pushed, "push-it", form).passed, form
+
+
+def test_a_pull_by_tag_and_digest_is_one_by_digest(moved, docker):
+    docker("pull", f"{place(moved)}:1.0@{first(moved)}")
+    assert judge(moved, "pull-by-digest").passed
+
+
+def test_a_pull_is_seen_in_the_registrys_log_when_the_engine_has_forgotten_it(moved, monkeypatch):
+    monkeypatch.setattr(moved.engine, "events", lambda *moments, **filters: [])
+    assert not judge(moved, "pull-by-digest").passed
+    moved.pull(f"{place(moved)}@{first(moved)}")
+    assert judge(moved, "pull-by-digest").passed
+
+
+def test_a_pull_by_tag_alone_is_seen_in_the_log_as_none_by_digest(moved, monkeypatch):
+    moved.pull(f"{place(moved)}:1.0")
+    monkeypatch.setattr(moved.engine, "events", lambda *moments, **filters: [])
+    assert judge(moved, "pull-by-digest").found.startswith("Nobody has pulled")
+
+
+def test_a_look_with_curl_is_no_pull(moved, docker):
+    url = f"http://{moved.registry}/v2/{moved['app']}/manifests/{first(moved)}"
+    subprocess.run(["curl", "-sf", "-H", ACCEPT, url], check=True, capture_output=True)
+    docker("manifest", "inspect", "--insecure", f"{place(moved)}@{first(moved)}")
+    assert judge(moved, "pull-by-digest").found.startswith("Nobody has pulled")
+
+
+def test_a_pull_from_before_the_tag_moved_does_not_count(pushed):
+    pushed.pull(f"{place(pushed)}@{first(pushed)}")
+    do(pushed, "move-the-tag")
+    assert judge(pushed, "pull-by-digest").found.startswith("Nobody has pulled")
+
+
+def test_the_next_step_names_the_first_digest_where_the_engine_knows_it(moved):
+    if not moved.engine.images(reference=f"{moved.registry}/{moved['app']}@{first(moved)}"):
+        pytest.skip("this engine lets go of an image's digest when its tag moves")
+    assert judge(moved, "pull-by-digest").next == f"`docker pull {place(moved)}@{first(moved)}`."
+
+
+def test_a_digest_that_no_manifest_has_is_named(moved, docker):
+    docker("pull", f"{place(moved)}@sha256:{'1' * 64}", fails=True)
+    found = judge(moved, "pull-by-digest").found
+    assert found == f"The registry has no manifest with the digest `sha256:{'1' * 12}…`."
+    for step in ("move-the-tag", "roll-back"):
+        assert "has no manifest" in judge(moved, step, f"sha256:{'1' * 64}").found
+
+
+def test_the_second_digest_is_not_the_first(moved):
+    verdict = judge(moved, "move-the-tag", manifest(moved).digest)
+    assert verdict.found.endswith("That is the second one already, not the first.")
+    assert verdict.next.startswith("`docker image ls --digests ")
+
+
+def test_an_image_id_is_named(moved):
+    for step in ("move-the-tag", "roll-back"):
+        verdict = judge(moved, step, manifest(moved, first(moved)).config)
+        assert "is the digest of a config, which is an image's id" in verdict.found
+        assert "--digests" in verdict.next
+
+
+def test_a_layers_digest_is_named(pushed):
+    verdict = judge(pushed, "push-it", manifest(pushed).layers[0].digest)
+    assert verdict.found.endswith("is one of its layers.")
+
+
+def test_what_is_no_digest_is_named(pushed):
+    for step in ("push-it", "move-the-tag", "roll-back"):
+        assert "Your answer holds no digest" in judge(pushed, step, "1.0").found
+        assert "2 digests" in judge(pushed, step, f"{'1' * 64} {'2' * 64}").found
+
+
+def test_the_second_build_under_a_new_tag_is_not_a_moved_tag(pushed, docker, build, unique):
+    build(f"{place(pushed)}:1.1", unique)
+    docker("push", f"{place(pushed)}:1.1")
+    for answer in (first(pushed), manifest(pushed, "1.1").digest):
+        verdict = judge(pushed, "move-the-tag", answer)
+        assert verdict.status == "failed" and f"`{pushed['app']}:1.1`" in verdict.found
+        assert f"docker image tag {place(pushed)}:1.1 {place(pushed)}:1.0" in verdict.next
+
+
+def test_a_tag_of_its_own_for_the_first_image_does_no_harm(pushed):
+    pushed.tag(f"{place(pushed)}:1.0", f"{place(pushed)}:old")
+    pushed.push(f"{place(pushed)}:old")
+    do(pushed, "move-the-tag")
+
+
+@pytest.mark.parametrize("name", ["{app}:1.0", "{app}:latest", "{registry}/team/{app}:1.0"])
+def test_an_image_under_another_name_is_found(opened, docker, build, unique, name, engine):
+    name = opened.fill(name)
+    build(name, unique)
+    verdict = judge(opened, "push-it", "x")
+    assert verdict.found == f"Your engine has `{name}`, but no `{place(opened)}:1.0`."
+    assert verdict.next.startswith(f"`docker image tag {name} {place(opened)}:1.0`")
+    engine.remove_image(name)
+
+
+def test_without_any_image_the_verdict_says_how_to_build_one(opened):
+    for step in ("push-it", "move-the-tag", "pull-by-digest", "roll-back"):
+        verdict = judge(opened, step, "x")
+        assert verdict.status == "failed"
+        assert verdict.found == "Neither your engine nor the registry has an image of that name."
+        assert f"docker build -t {place(opened)}:1.0" in verdict.next
+
+
+def test_one_image_under_both_tags_is_told_from_two(moved):
+    first_one = f"{place(moved)}@{first(moved)}"
+    moved.pull(first_one)
+    missing = judge(moved, "roll-back", first(moved))
+    assert missing.found == f"There is no `{moved['app']}:1.1`."
+    moved.tag(f"{place(moved)}:1.0", f"{place(moved)}:1.1")
+    moved.push(f"{place(moved)}:1.1")
+    assert "one image, the second" in judge(moved, "roll-back", first(moved)).found
+    moved.tag(first_one, f"{place(moved)}:1.0")
+    moved.push(f"{place(moved)}:1.0")
+    assert judge(moved, "roll-back", first(moved)).passed
+    moved.tag(first_one, f"{place(moved)}:1.1")
+    moved.push(f"{place(moved)}:1.1")
+    assert "one image, the first" in judge(moved, "roll-back", first(moved)).found
+
+
+def test_without_its_registry_no_step_can_be_checked(moved):
+    moved.engine.stop(moved.engine.containers(name=moved.name)[0].id)
+    for step in ("push-it", "move-the-tag", "pull-by-digest", "roll-back"):
+        verdict = judge(moved, step, first(moved))
+        assert verdict.status == "unknown" and f"docker start {moved.name}" in verdict.next
