@@ -516,7 +516,7 @@ def _which_error(workspace, answer):
     for words, meaning in (
         (
             "connection refused",
-            "Nothing listens at that address on the second host. `localhost` "
+            "Nothing listens at that address and port. `localhost` "
             "is the second host itself there, and in the network your registry's port is 5000.",
         ),
         ("no such host", "The second host does not know that name."),

@@ -396,7 +396,7 @@ def _why_shut(workspace, data):
     if not BCRYPT.match(hashes[USER]):
         return (
             f"The hash in the password file begins `{hashes[USER][:6]}`. The registry takes "
-            "bcrypt only, which begins `$2y$`; `htpasswd` makes it with `-B`."
+            "bcrypt only; `htpasswd` makes it with `-B`, and it begins `$2y$`."
         )
     return f"The hash in the password file is of another password than `{workspace['password']}`."
 

@@ -221,10 +221,15 @@ def run_it(workspace):
             next=f"`docker start -a {last.name}`.",
         )
     ended = last.error or f"It ended with exit code {last.exit_code}"
+    lines = engine.logs(last.id).splitlines()
+    printed = f"printed “{lines[-1]}”" if lines else "printed nothing"
     raise NotYet(
         expected=expected,
-        found=f"The container `{last.name}` printed nothing. {ended.rstrip('.')}.",
-        next=workspace.fill(f"Run it with no command behind the name: {RUN_IT}."),
+        found=f"The container `{last.name}` {printed}. {ended.rstrip('.')}.",
+        next=workspace.fill(
+            f"Run it with no command behind the name: {RUN_IT}. If it ends the same way, build it "
+            f"again with {BUILD}."
+        ),
     )
 
 
