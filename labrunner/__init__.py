@@ -2,6 +2,7 @@
 
 from .diagnosis import RUN, registry_container
 from .lab import Lab
+from .phrases import digest_in, listed, misnamed, short
 from .references import parse
 from .registry import (
     LOOPBACK,
@@ -26,6 +27,10 @@ __all__ = [
     "RegistryRefused",
     "Untrusted",
     "Workspace",
+    "digest_in",
+    "listed",
+    "misnamed",
     "parse",
     "registry_container",
+    "short",
 ]

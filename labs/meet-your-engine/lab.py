@@ -3,7 +3,12 @@
 import re
 import secrets
 
-from labrunner import CannotCheck, Lab, NotYet
+from labrunner import (
+    CannotCheck,
+    Lab,
+    NotYet,
+    short,
+)
 
 lab = Lab(title="Meet your engine", images=["busybox:stable"])
 
@@ -133,13 +138,13 @@ def build_an_image(workspace):
     expected = workspace.fill("An image `{image}` with the label `stamp={stamp}`.")
     found = engine.image(name)
     if found and found.labels.get("stamp") == workspace["stamp"]:
-        return f"`{name}` is your image, {_short(found.id)}."
+        return f"`{name}` is your image, {short(found.id)}."
     if others := engine.images(label=f"stamp={workspace['stamp']}"):
         names = others[0].tags
         known = f"under the name `{names[0]}`" if names else "without a name"
         raise NotYet(
             expected=expected,
-            found=f"Your image is there, {_short(others[0].id)}, but {known}.",
+            found=f"Your image is there, {short(others[0].id)}, but {known}.",
             next=f"Name it: `docker image tag {names[0] if names else others[0].id[7:19]} "
             f"{workspace.image}`.",
         )
@@ -153,7 +158,7 @@ def build_an_image(workspace):
     is_other = f"its label `stamp` is `{other}`" if other else "it has no label `stamp`"
     raise NotYet(
         expected=expected,
-        found=f"`{name}` is an image, {_short(found.id)}, but {is_other}.",
+        found=f"`{name}` is an image, {short(found.id)}, but {is_other}.",
         next=workspace.fill(f"Build it again with {BUILD}. The name moves to the new image."),
     )
 
@@ -263,10 +268,6 @@ def _build(workspace, dockerfile):
 def _same_version(said, version):
     """Distributions put something behind the number, such as `+dfsg1`."""
     return said.rstrip(".") in (version, version.partition("+")[0])
-
-
-def _short(digest):
-    return f"`{digest[:19]}…`"
 
 
 def _ran_and_went(workspace):

@@ -2,7 +2,14 @@
 
 import random
 
-from labrunner import LOOPBACK, Lab, NotYet, parse
+from labrunner import (
+    LOOPBACK,
+    Lab,
+    NotYet,
+    misnamed,
+    parse,
+    short,
+)
 
 lab = Lab(title="Name that image", images=["busybox:stable"], sample=True)
 
@@ -65,13 +72,13 @@ def pinned_name(workspace):
 @lab.once
 def complete_a_short_name(workspace, answer):
     """You know what `{official}` means in full."""
-    short = workspace["official"]
-    said, right = _said(answer), parse(short).canonical
+    official = workspace["official"]
+    said, right = _said(answer), parse(official).canonical
     if said.replace("index.docker.io/", "docker.io/", 1) == right:
-        return f"`{short}` is `{right}`."
+        return f"`{official}` is `{right}`."
     raise NotYet(
-        expected=f"The full form of `{short}`: registry, account, repository and tag.",
-        found=_short_of(said, short),
+        expected=f"The full form of `{official}`: registry, account, repository and tag.",
+        found=_short_of(said, official),
         next="Put `docker.io/library/` in front of the short name, and `:latest` behind it.",
     )
 
@@ -331,11 +338,11 @@ def tag_your_image(workspace):
         name = f"{host}:{workspace.port}/team/{workspace.image}:1.0"
         found = workspace.engine.image(name)
         if found and found.id == workspace.sample:
-            return f"`{name}` is your image, {_short(found.id)}."
+            return f"`{name}` is your image, {short(found.id)}."
         if found:
             raise NotYet(
                 expected=expected,
-                found=f"`{name}` is another image, {_short(found.id)}.",
+                found=f"`{name}` is another image, {short(found.id)}.",
                 next=f"{again} The name moves to your image.",
             )
     image = workspace.engine.image(workspace.sample)
@@ -349,7 +356,7 @@ def tag_your_image(workspace):
     others = [name for name in image.tags if name not in known]
     raise NotYet(
         expected=expected,
-        found=_misnamed(workspace, others[0])
+        found=misnamed(workspace, others[0], f"team/{workspace.image}", "1.0")
         if others
         else workspace.fill("Your image does not have that name."),
         next=f"{again} The other name may stay." if others else again,
@@ -450,25 +457,3 @@ def _short_of(said, short):
         if not there
     ]
     return f"`{said}` means the same, but leaves out {' and '.join(lacks)}."
-
-
-def _short(digest):
-    return f"`{digest[:19]}…`"
-
-
-def _misnamed(workspace, name):
-    """What is wrong with a name that was meant to be the wanted one."""
-    reference = parse(name)
-    found = f"Your image has the name `{name}`"
-    if reference.familiar == f"{workspace.image}:{workspace.port}":
-        return (
-            f"{found}: there `{workspace.port}` is a tag, not a port. "
-            "The registry stands in front, before a slash."
-        )
-    if reference.default_registry:
-        return f"{found}, which names no registry, and so means Docker Hub."
-    if reference.registry not in [f"{host}:{workspace.port}" for host in LOOPBACK]:
-        return f"{found}, which is for the registry `{reference.registry}`."
-    if reference.repository != f"team/{workspace.image}":
-        return f"{found}: its repository is `{reference.repository}`."
-    return f"{found}: its tag is `{reference.tag}`, not `1.0`."

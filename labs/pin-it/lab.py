@@ -1,14 +1,19 @@
 """Push a tag, move it to another image, and get the first one back by its digest."""
 
-import re
 import secrets
 from contextlib import suppress
 
-from labrunner import LOOPBACK, CannotCheck, Lab, NotYet
+from labrunner import (
+    LOOPBACK,
+    CannotCheck,
+    Lab,
+    NotYet,
+    digest_in,
+    short,
+)
 
 lab = Lab(title="Pin it", images=["registry:2", "busybox:stable"], registry=True)
 
-DIGEST = re.compile(r"\b(?:sha256:)?([0-9a-f]{64})\b")
 BUILD = (
     "`BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build -t {registry}/{app}:1.0 "
     '--build-arg GREETING="%s" app`'
@@ -36,14 +41,14 @@ def push_it(workspace, answer):
         form = "{{index .RepoDigests 0}}"
         todo = f"`docker image inspect --format '{form}' {name}`, and submit what it prints."
     expected = f"The digest of `{workspace['app']}:1.0`, as the registry has it."
-    digest = _digest(answer, expected, todo)
+    digest = digest_in(answer, expected=expected, next=todo)
     if digest == manifest.digest:
-        return f"`{workspace['app']}:1.0` is {_short(digest)}. Keep this digest."
-    found = f"{_short(digest)} is not it."
+        return f"`{workspace['app']}:1.0` is {short(digest)}. Keep this digest."
+    found = f"{short(digest)} is not it."
     if digest in manifest.ids:
-        found = f"{_short(digest)} is the image's id on your engine: the digest of its config."
+        found = f"{short(digest)} is the image's id on your engine: the digest of its config."
     elif _is_blob(workspace, digest):
-        found = f"{_short(digest)} is one of its layers."
+        found = f"{short(digest)} is one of its layers."
     raise NotYet(expected=expected, found=found, next=todo)
 
 
@@ -82,7 +87,7 @@ def move_the_tag(workspace, answer):
     expected = f"`{name}:1.0` points to a second image, and your answer is the first one's digest."
     if not now:
         raise _not_pushed(workspace)
-    digest = _digest(answer, expected, workspace.fill(f"{LIST} shows the digests."))
+    digest = digest_in(answer, expected=expected, next=workspace.fill(f"{LIST} shows the digests."))
     if digest == now.digest:
         raise _not_moved(workspace, now, expected)
     first = _manifest(workspace, digest, expected)
@@ -90,10 +95,10 @@ def move_the_tag(workspace, answer):
     if tag and _pushes(workspace) < 2:
         raise NotYet(
             expected=expected,
-            found=f"{_short(digest)} is `{name}:{tag}`, and `{name}:1.0` was pushed only once.",
+            found=f"{short(digest)} is `{name}:{tag}`, and `{name}:1.0` was pushed only once.",
             next=_retag(workspace, tag),
         )
-    return f"`{name}:1.0` is {_short(now.digest)} now. The registry still has {_short(digest)}."
+    return f"`{name}:1.0` is {short(now.digest)} now. The registry still has {short(digest)}."
 
 
 @move_the_tag.solution
@@ -137,13 +142,13 @@ def pull_by_digest(workspace):
     pulled, refused, by_tag = _pulls(workspace)
     for digest in pulled:
         if digest != now.digest and workspace.api.manifest(name, digest):
-            return f"You have pulled {_short(digest)}, while `1.0` is {_short(now.digest)}."
+            return f"You have pulled {short(digest)}, while `1.0` is {short(now.digest)}."
     if pulled:
         found = f"The digest that you pulled is the one that `{name}:1.0` has now."
     elif any(_is_blob(workspace, digest) for digest in refused):
         found = "You asked for an image's id. The registry has no manifest with that digest."
     elif refused:
-        found = f"The registry has no manifest with the digest {_short(refused[-1])}."
+        found = f"The registry has no manifest with the digest {short(refused[-1])}."
     elif by_tag:
         found = f"You pulled `{name}:1.0` by its tag, and so got the image that it points to now."
     else:
@@ -184,7 +189,7 @@ def roll_back(workspace, answer):
     one, two = (workspace.api.manifest(name, tag) for tag in ("1.0", "1.1"))
     if not one:
         raise _not_pushed(workspace)
-    digest = _digest(answer, expected, workspace.fill(f"{LIST} shows the digests."))
+    digest = digest_in(answer, expected=expected, next=workspace.fill(f"{LIST} shows the digests."))
     _manifest(workspace, digest, expected)
     back = (
         f"`docker pull {place}@{digest}`, `docker image tag {place}@{digest} {place}:1.0`, then "
@@ -198,16 +203,16 @@ def roll_back(workspace, answer):
             todo = f"Do the same for the second image, with its own digest and `1.1`: {back}"
     elif one.digest == two.digest:
         which = "first" if one.digest == digest else "second"
-        found = f"Both tags point to one image, the {which}: {_short(one.digest)}."
+        found = f"Both tags point to one image, the {which}: {short(one.digest)}."
         todo = back
         if which == "first":
             todo = workspace.fill(f"{LIST} shows the second one's digest. Tag and push it as 1.1.")
     elif one.digest != digest:
         turned = ", and `1.1` the first: they are swapped" if two.digest == digest else ""
-        found = f"`{name}:1.0` is {_short(one.digest)}, not {_short(digest)}{turned}."
+        found = f"`{name}:1.0` is {short(one.digest)}, not {short(digest)}{turned}."
         todo = back
     else:
-        return f"`1.0` is {_short(one.digest)} again, and `1.1` is {_short(two.digest)}."
+        return f"`1.0` is {short(one.digest)} again, and `1.1` is {short(two.digest)}."
     raise NotYet(expected=expected, found=found, next=todo)
 
 
@@ -270,17 +275,6 @@ def _local(workspace):
     return next((image for image in images if image), None)
 
 
-def _digest(answer, expected, todo):
-    """The one digest in the answer, with or without `sha256:` and a name before it."""
-    digests = {f"sha256:{found}" for found in DIGEST.findall(answer.lower())}
-    if len(digests) == 1:
-        return digests.pop()
-    found = f"Your answer holds {len(digests)} digests, not one."
-    if not digests:
-        found = "Your answer holds no digest: `sha256:` and 64 hexadecimal digits."
-    raise NotYet(expected=expected, found=found, next=todo)
-
-
 def _is_blob(workspace, digest):
     """Whether the repository has it as a config or layer; a manifest is none."""
     return workspace.api.ask("HEAD", f"{workspace['app']}/blobs/{digest}").status == 200
@@ -289,13 +283,13 @@ def _is_blob(workspace, digest):
 def _manifest(workspace, digest, expected):
     """What the registry has under the digest in an answer."""
     if _is_blob(workspace, digest):
-        found = f"{_short(digest)} is the digest of a config, which is an image's id, or of a layer"
+        found = f"{short(digest)} is the digest of a config, which is an image's id, or of a layer"
     elif manifest := workspace.api.manifest(workspace["app"], digest):
         return manifest
     else:
-        found = f"`{workspace['app']}` in the registry has no manifest {_short(digest)}"
-    listed = workspace.fill(f"{LIST} shows digests in the column DIGEST")
-    raise NotYet(expected=expected, found=f"{found}.", next=f"{listed}: submit the first one's.")
+        found = f"`{workspace['app']}` in the registry has no manifest {short(digest)}"
+    where = workspace.fill(f"{LIST} shows digests in the column DIGEST")
+    raise NotYet(expected=expected, found=f"{found}.", next=f"{where}: submit the first one's.")
 
 
 def _not_pushed(workspace):
@@ -321,7 +315,7 @@ def _not_pushed(workspace):
 def _not_moved(workspace, now, expected):
     """The digest in the answer is the one that `1.0` has: why."""
     name, image = workspace["app"], _local(workspace)
-    found = f"`{name}:1.0` is {_short(now.digest)}, the image of your answer."
+    found = f"`{name}:1.0` is {short(now.digest)}, the image of your answer."
     other = next((tag for tag in workspace.api.tags(name) if not _is(workspace, tag, now)), None)
     todo = workspace.fill(BUILD) % "Hello from the second build." + f", then {PUSH}."
     if image and image.id not in now.ids:
@@ -396,7 +390,3 @@ def _pulls(workspace):
     pulled += [each for each, status in seen.items() if status == 200 and each != now.digest]
     refused = [each for each, status in seen.items() if status != 200]
     return pulled, refused, any(each.id in tagged for each in pulls)
-
-
-def _short(digest):
-    return f"`{digest[:19]}…`"

@@ -1,6 +1,15 @@
 """Name an image after your registry, push it there, and pull it back."""
 
-from labrunner import LOOPBACK, CannotCheck, Lab, NotYet, parse, registry_container
+from labrunner import (
+    LOOPBACK,
+    CannotCheck,
+    Lab,
+    NotYet,
+    listed,
+    misnamed,
+    registry_container,
+    short,
+)
 
 lab = Lab(
     title="Push and pull", images=["registry:2", "busybox:stable"], registry=True, sample=True
@@ -22,11 +31,11 @@ def tag_the_image(workspace):
     for name in wanted:
         image = workspace.engine.image(name)
         if image and image.id == workspace.sample:
-            return f"`{name}` is your image, {_short(image.id)}."
+            return f"`{name}` is your image, {short(image.id)}."
         if image:
             raise NotYet(
                 expected=expected,
-                found=f"`{name}` is another image, {_short(image.id)}{_known_as(image, wanted)}.",
+                found=f"`{name}` is another image, {short(image.id)}{_known_as(image, wanted)}.",
                 next=f"{retag} The name moves to your image.",
             )
     image = workspace.engine.image(workspace.sample)
@@ -43,7 +52,11 @@ def tag_the_image(workspace):
             found=workspace.fill("Your image has no name but `{image}:latest`."),
             next=retag,
         )
-    raise NotYet(expected=expected, found=_slip(workspace, others[0]), next=retag)
+    raise NotYet(
+        expected=expected,
+        found=misnamed(workspace, others[0], workspace.image, "latest"),
+        next=retag,
+    )
 
 
 @tag_the_image.solution
@@ -77,12 +90,12 @@ def push_the_image(workspace):
     expected = workspace.fill("`{registry}` holds your image `{image}` under the tag `latest`.")
     manifest = workspace.api.manifest(workspace.image, "latest")
     if manifest and workspace.sample in manifest.ids:
-        return f"`{_name(workspace)}` is your image, {_short(manifest.digest)}."
+        return f"`{_name(workspace)}` is your image, {short(manifest.digest)}."
     if manifest:
         raise NotYet(
             expected=workspace.fill("`{image}:latest` in the registry is your `{image}`, ")
-            + f"{_short(workspace.sample)}.",
-            found=f"{_short(manifest.digest)}{_which(workspace, manifest.ids)}.",
+            + f"{short(workspace.sample)}.",
+            found=f"{short(manifest.digest)}{_which(workspace, manifest.ids)}.",
             next=workspace.fill(f"{TAG}, then {PUSH}. The tag will move."),
         )
     if place := _elsewhere(workspace):
@@ -149,12 +162,12 @@ def remove_your_copies(workspace):
             else "Start the lab again: it builds the image again. Then tag and push it.",
         )
     if not image:
-        return f"Your engine no longer has {_short(workspace.sample)}; `{workspace.registry}` does."
+        return f"Your engine no longer has {short(workspace.sample)}; `{workspace.registry}` does."
     names = image.tags or (image.id[7:19],)
-    found = f"It still has it as {_listed(names)}."
+    found = f"It still has it as {listed(names)}."
     todo = f"`docker image rm {' '.join(names)}`."
     if users := [each.name for each in workspace.engine.containers(ancestor=image.id)]:
-        found += f" The container {_listed(users)} was made from it, and so holds it."
+        found += f" The container {listed(users)} was made from it, and so holds it."
         todo = f"`docker rm -f {' '.join(users)}`, then {todo}"
     raise NotYet(expected=expected, found=found, next=todo)
 
@@ -197,7 +210,7 @@ def pull_it_back(workspace):
     if not manifest or image.id not in manifest.ids:
         raise NotYet(
             expected=expected,
-            found=f"`{names[0]}` is another image than the registry's: {_short(image.id)}.",
+            found=f"`{names[0]}` is another image than the registry's: {short(image.id)}.",
             next=workspace.fill(f"{PULL}. The name will move to the registry's image."),
         )
     if not _pulled(workspace, manifest):
@@ -207,7 +220,7 @@ def pull_it_back(workspace):
             "the lab began: it never left.",
             next=workspace.fill(f"{REMOVE}, then {PULL}."),
         )
-    return f"`{names[0]}` came from the registry, {_short(manifest.digest)}."
+    return f"`{names[0]}` came from the registry, {short(manifest.digest)}."
 
 
 @pull_it_back.solution
@@ -225,7 +238,7 @@ def _(workspace):
 def run_it(workspace):
     """A container was started from `{registry}/{image}`."""
     engine = workspace.engine
-    names = {short for name in _names(workspace) for short in (name, name.removesuffix(":latest"))}
+    names = {each for name in _names(workspace) for each in (name, name.removesuffix(":latest"))}
     since, now = workspace.record.opened, engine.about().time
     started = [
         event.attributes.get("image", "")
@@ -241,9 +254,9 @@ def run_it(workspace):
             found=f"The container `{kept[0].name}` was created from it, but never started.",
             next=f"`docker start -a {kept[0].name}`.",
         )
-    short = {workspace.image, f"{workspace.image}:latest"}
+    bare = {workspace.image, f"{workspace.image}:latest"}
     found = "No container was started from it."
-    if any(image in short for image in started):
+    if any(image in bare for image in started):
         found = f"A container was started from `{workspace.image}`, the name without the registry."
     raise NotYet(expected=expected, found=found, next=workspace.fill(f"{RUN_IT}."))
 
@@ -273,14 +286,6 @@ def _names(workspace):
     return [f"{host}:{workspace.port}/{workspace.image}:latest" for host in LOOPBACK]
 
 
-def _short(digest):
-    return f"`{digest[:19]}…`"
-
-
-def _listed(names):
-    return " and ".join(f"`{name}`" for name in names)
-
-
 def _known_as(image, unwanted):
     names = [tag for tag in image.tags if tag not in unwanted]
     return f", which your engine also knows as `{names[0]}`" if names else ""
@@ -292,24 +297,6 @@ def _which(workspace, ids):
         if image.id in ids:
             return _known_as(image, _names(workspace)).replace("also knows", "knows")
     return ""
-
-
-def _slip(workspace, name):
-    """What is wrong with a name that was meant to be the registry's."""
-    reference = parse(name)
-    found = f"Your image has the name `{name}`"
-    if reference.familiar == f"{workspace.image}:{workspace.port}":
-        return (
-            f"{found}: there `{workspace.port}` is a tag, not a port. "
-            "The registry stands in front, before a slash."
-        )
-    if reference.default_registry:
-        return f"{found}, which names no registry, and so means Docker Hub."
-    if reference.registry not in [f"{host}:{workspace.port}" for host in LOOPBACK]:
-        return f"{found}, which is for the registry `{reference.registry}`."
-    if reference.repository != workspace.image:
-        return f"{found}: its repository is `{reference.repository}`."
-    return f"{found}: its tag is `{reference.tag}`, not `latest`."
 
 
 def _elsewhere(workspace):

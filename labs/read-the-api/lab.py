@@ -9,7 +9,14 @@ import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from labrunner import CannotCheck, Lab, NotYet
+from labrunner import (
+    CannotCheck,
+    Lab,
+    NotYet,
+    digest_in,
+    listed,
+    short,
+)
 
 lab = Lab(title="Read the API", images=["registry:2", "busybox:stable"], registry=True)
 
@@ -19,7 +26,6 @@ ACCEPT = (
     "application/vnd.docker.distribution.manifest.list.v2+json, "
     'application/vnd.docker.distribution.manifest.v2+json"'
 )
-DIGEST = re.compile(r"\b(?:sha256:)?([0-9a-f]{64})\b")
 
 
 @lab.value
@@ -122,10 +128,10 @@ def list_its_tags(workspace, answer):
         raise _gone(workspace)
     told = _words(answer)
     if told == tags:
-        return f"`{repository}` has the tags {_listed(sorted(tags))}."
+        return f"`{repository}` has the tags {listed(sorted(tags))}."
     missing, foreign = sorted(tags - told), sorted(told - tags)
     if foreign:
-        found = f"{_listed(foreign)} {'is no tag' if len(foreign) == 1 else 'are no tags'} of it."
+        found = f"{listed(foreign)} {'is no tag' if len(foreign) == 1 else 'are no tags'} of it."
     else:
         found = f"Your answer lacks {len(missing)} of its {len(tags)} tags."
     raise NotYet(
@@ -160,9 +166,9 @@ def take_a_digest(workspace, answer):
         f"`curl -sI {ACCEPT} {_url(workspace)}/manifests/{tag}`, and submit the digest behind "
         "`Docker-Content-Digest`."
     )
-    digest = _digest(answer, expected, todo)
+    digest = digest_in(answer, expected=expected, next=todo)
     if digest == manifest.digest:
-        return f"`{tag}` points to {_short(digest)}."
+        return f"`{tag}` points to {short(digest)}."
     raise NotYet(expected=expected, found=_known_as(workspace, digest), next=todo)
 
 
@@ -192,9 +198,9 @@ def find_the_shared_layer(workspace, answer):
         f"{both} prints both manifests. Under `layers`, look for the digests that stand in both. "
         "The lowest layer stands first, and is busybox's."
     )
-    digest, shared = _digest(answer, expected, todo), _shared(workspace)
+    digest, shared = digest_in(answer, expected=expected, next=todo), _shared(workspace)
     if digest == shared.digest:
-        return f"{_short(digest)} is in both images, {shared.size} bytes compressed."
+        return f"{short(digest)} is in both images, {shared.size} bytes compressed."
     raise NotYet(expected=expected, found=_known_as(workspace, digest), next=todo)
 
 
@@ -227,7 +233,7 @@ def open_the_layer(workspace, answer):
     files = _files(workspace, shared)
     name = answer.split()[-1].strip("\"'`").removeprefix("./").strip("/")
     if name in files:
-        return f"`{name}` is in the layer {_short(shared)}."
+        return f"`{name}` is in the layer {short(shared)}."
     found = f"That layer has no file `{name}`."
     for tag in (workspace["small"], workspace["large"]):
         if name == f"own-{tag}":
@@ -346,19 +352,8 @@ def _files(workspace, digest):
             return [member.name for member in archive if member.isfile()]
     except tarfile.TarError:
         raise CannotCheck(
-            f"The layer {_short(digest)} cannot be read here.", next="Go on with the next step."
+            f"The layer {short(digest)} cannot be read here.", next="Go on with the next step."
         ) from None
-
-
-def _digest(answer, expected, todo):
-    """The one digest in the answer, with or without `sha256:` and the words around it."""
-    digests = {f"sha256:{found}" for found in DIGEST.findall(answer.lower())}
-    if len(digests) == 1:
-        return digests.pop()
-    found = f"Your answer holds {len(digests)} digests, not one."
-    if not digests:
-        found = "Your answer holds no digest: `sha256:` and 64 hexadecimal digits."
-    raise NotYet(expected=expected, found=found, next=todo)
 
 
 def _known_as(workspace, digest):
@@ -386,7 +381,7 @@ def _known_as(workspace, digest):
         names[layer.digest] = f"the layer of busybox, on which {both} are built"
     names[shared.digest] = f"the layer that {both} share"
     known = names.get(digest, "neither a manifest of this repository, nor a config, nor a layer")
-    return f"{_short(digest)} is {known}."
+    return f"{short(digest)} is {known}."
 
 
 def _weighed(workspace, manifest, number, answer):
@@ -427,11 +422,3 @@ def _words(answer):
         return {str(each) for each in told}
     words = re.split(r"[\s,;\"'`\[\]]+", answer)
     return {each.rpartition(":")[2] for each in words if each}
-
-
-def _short(digest):
-    return f"`{digest[:19]}…`"
-
-
-def _listed(names):
-    return " and ".join(f"`{name}`" for name in names)

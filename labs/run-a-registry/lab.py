@@ -177,6 +177,14 @@ def let_it_die(workspace):
     kill = workspace.fill(KILL).replace(f":{workspace.name} ", f":{container.name} ")
     expected = "The engine has started the container again (`RestartCount` is 1 or more)."
     if not container.running and container.state != "restarting":
+        if container.restart_policy not in BY_ITSELF:
+            update = f"`docker update --restart unless-stopped {container.name}`"
+            raise NotYet(
+                expected=expected,
+                found=f"The container `{container.name}` is {container.state} and stays so: its "
+                f"restart policy is `{container.restart_policy}`.",
+                next=f"{update}, `docker start {container.name}`, then {kill}.",
+            )
         raise NotYet(
             expected=expected,
             found=f"The container `{container.name}` is {container.state} and stays so: the engine "
@@ -210,6 +218,16 @@ def _(workspace):
 @let_it_die.mistake("killed with docker kill", advice="docker start {name}")
 def _(workspace):
     workspace.engine.kill(_container(workspace).id)
+
+
+@let_it_die.mistake("no restart policy", advice="docker update --restart unless-stopped {name}")
+def _(workspace):
+    container = _container(workspace).id
+    workspace.engine.set_restart_policy(container, "no")
+    workspace.run_to_end(
+        "busybox:stable", ["kill", "-QUIT", "1"], pid_mode=f"container:{container}"
+    )
+    workspace.engine.wait(container)
 
 
 @let_it_die.mistake("restarted by hand", advice="kill -QUIT 1")

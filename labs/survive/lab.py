@@ -3,7 +3,16 @@
 import re
 from pathlib import PurePosixPath
 
-from labrunner import RUN, CannotCheck, Lab, NotARegistry, NotYet, RegistryDown, registry_container
+from labrunner import (
+    RUN,
+    CannotCheck,
+    Lab,
+    NotARegistry,
+    NotYet,
+    RegistryDown,
+    registry_container,
+    short,
+)
 
 lab = Lab(title="Keep what you push", images=["registry:2", "busybox:stable"], sample=True)
 
@@ -44,7 +53,7 @@ def find_the_files(workspace, answer):
     if name and name[0] == container.id:
         found = "That is the id of the container. Its volume has a name of its own."
     elif name:
-        found = f"`{container.name}` does not keep its files in {_short(name[0])}."
+        found = f"`{container.name}` does not keep its files in {short(name[0])}."
     raise NotYet(
         expected=expected,
         found=found,
@@ -148,7 +157,7 @@ def get_it_back(workspace):
     found = f"`{container.name}` has no such image in {_described(_mount(container))}"
     if manifest:
         if not _took_a_push(workspace, container):
-            return f"`{container.name}` took no push, and has {_short(manifest.digest)}."
+            return f"`{container.name}` took no push, and has {short(manifest.digest)}."
         found = f"`{container.name}` has it because you pushed it to this very container"
     raise NotYet(
         expected=expected,
@@ -223,8 +232,8 @@ def replace_it_again(workspace):
     manifest = _holds(workspace, expected) if kept else None
     if manifest and not _took_a_push(workspace, container):
         return (
-            f"The container `{container.name}`, {_short(container.id)}, took no push. It has your "
-            f"image, {_short(manifest.digest)}, because {_described(mount)} has."
+            f"The container `{container.name}`, {short(container.id)}, took no push. It has your "
+            f"image, {short(manifest.digest)}, because {_described(mount)} has."
         )
     full = _fullest(workspace)
     source = mount.source if kept else full or workspace["volume"]
@@ -310,7 +319,7 @@ def clear_up(workspace):
             next=workspace.fill(f"{PUSH}."),
         )
     has = workspace.fill("Nothing is left over, and `{registry}` still has your image")
-    return f"{has}, {_short(manifest.digest)}."
+    return f"{has}, {short(manifest.digest)}."
 
 
 @clear_up.solution
@@ -418,7 +427,7 @@ def _described(mount):
     if mount.kind == "bind":
         return f"the folder `{mount.source}`"
     if _anonymous(mount.source):
-        return f"the anonymous volume {_short(mount.source)}"
+        return f"the anonymous volume {short(mount.source)}"
     return f"the volume `{mount.source}`"
 
 
@@ -475,10 +484,5 @@ def _restart(workspace):
     workspace.wait_for_registry()
 
 
-def _short(id):
-    """The beginning of a digest, a volume's name or a container's id."""
-    return f"`{id[:19] if ':' in id else id[:12]}…`"
-
-
 def _listed(names):
-    return " and ".join(map(_short, names))
+    return " and ".join(map(short, names))

@@ -2,7 +2,17 @@
 
 import re
 
-from labrunner import RUN, CannotCheck, Lab, NotARegistry, NotYet, RegistryDown, registry_container
+from labrunner import (
+    RUN,
+    CannotCheck,
+    Lab,
+    NotARegistry,
+    NotYet,
+    RegistryDown,
+    listed,
+    registry_container,
+    short,
+)
 
 lab = Lab(title="Take out the rubbish", images=["registry:2", "busybox:stable"], sample=True)
 
@@ -119,14 +129,14 @@ def push_two_images(workspace):
         tags = workspace.api.tags(workspace.image)
         raise NotYet(
             expected=expected,
-            found=f"The repository `{workspace.image}` has {_listed(tags) if tags else 'no tags'}.",
+            found=f"The repository `{workspace.image}` has {listed(tags) if tags else 'no tags'}.",
             next=workspace.fill(f"{'. Then '.join(missing)}."),
         )
     right = workspace.sample in new.ids
     if old.digest == new.digest:
         raise NotYet(
             expected=expected,
-            found=f"Both tags name one image, {_short(old.digest)}: a deletion would take both.",
+            found=f"Both tags name one image, {short(old.digest)}: a deletion would take both.",
             next=workspace.fill(f"{PUSH_OLD if right else PUSH_NEW}."),
         )
     if not right:
@@ -194,7 +204,7 @@ def delete_by_digest(workspace):
         )
     if old:
         delete = workspace.fill(DELETE.format(old.digest))
-        found = f"`1.0` is still there, {_short(old.digest)}"
+        found = f"`1.0` is still there, {short(old.digest)}"
         raise NotYet(
             expected=expected,
             found=f"{found}.{_refused(asked[-1], old) if asked else ''}"
@@ -335,7 +345,7 @@ def pull_what_stays(workspace):
         raise NotYet(
             expected=expected,
             found=f"The registry has the manifest of `2.0`, but not what that names: no blob "
-            f"{_short(lost[0])}.",
+            f"{short(lost[0])}.",
             next=workspace.fill(f"{PUSH_NEW}. It sends what is missing."),
         )
     layer = max(blobs, key=blobs.get)
@@ -350,11 +360,11 @@ def pull_what_stays(workspace):
         remove = f"`docker image rm {' '.join(tags)}`, then " if tags else ""
         raise NotYet(
             expected=expected,
-            found=f"Since the registry started, nobody has fetched the layer {_short(layer)}"
-            + (f": your engine still has it, as {_listed(tags)}." if tags else "."),
+            found=f"Since the registry started, nobody has fetched the layer {short(layer)}"
+            + (f": your engine still has it, as {listed(tags)}." if tags else "."),
             next=f"{remove}`docker pull {name}`.",
         )
-    return f"`{name}` was fetched whole, {_mb(sum(blobs.values()))}: {_short(new.digest)}."
+    return f"`{name}` was fetched whole, {_mb(sum(blobs.values()))}: {short(new.digest)}."
 
 
 @pull_what_stays.solution
@@ -500,7 +510,7 @@ def _clean(workspace, expected):
     if ghost := _ghost(workspace, tagged):
         raise NotYet(
             expected=expected,
-            found=f"The disk is clean, but the registry still believes to have {_short(ghost)}: it "
+            found=f"The disk is clean, but the registry still believes to have {short(ghost)}: it "
             "ran while you collected, and remembers what it had.",
             next=f"`docker restart {name}`. The next time, stop it before you collect.",
         )
@@ -534,9 +544,9 @@ def _refused(request, old):
             "deletes by digest."
         )
     if reference == old.config:
-        return f" You deleted {_short(reference)}, the image id, which here is its config's digest."
+        return f" You deleted {short(reference)}, the image id, which here is its config's digest."
     return (
-        f" You asked it to delete {_short(reference)}, and it answered {request.status}. "
+        f" You asked it to delete {short(reference)}, and it answered {request.status}. "
         "Without `Accept`, a registry may tell the digest of another form of the manifest."
     )
 
@@ -548,11 +558,3 @@ def _near(number, wanted):
 
 def _mb(size):
     return f"{size / 1e6:.1f} MB"
-
-
-def _short(digest):
-    return f"`{digest[:19]}…`"
-
-
-def _listed(names):
-    return " and ".join(f"`{name}`" for name in names)

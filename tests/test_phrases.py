@@ -1,0 +1,46 @@
+"""What the labs' messages have in common."""
+
+import pytest
+
+from labrunner import NotYet, digest_in, listed, short
+
+HEX = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f"sha256:{HEX}",
+        HEX,
+        f"localhost:5000/team/app@sha256:{HEX}",
+        f"latest: digest: SHA256:{HEX.upper()} size: 735",
+        f"sha256:{HEX}\nsha256:{HEX}\n",
+    ],
+)
+def test_the_one_digest_of_an_answer_is_found(answer):
+    assert digest_in(answer, expected="It.", next="Go on.") == f"sha256:{HEX}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("latest", "no digest"),
+        (f"sha256:{HEX[:-1]}", "no digest"),
+        (f"sha256:{HEX}0", "no digest"),
+        (f"{HEX} {HEX[::-1]}", "2 digests, not one"),
+    ],
+)
+def test_none_and_several_are_told_apart(answer, found):
+    with pytest.raises(NotYet) as wrong:
+        digest_in(answer, expected="It.", next="Go on.")
+    verdict = wrong.value.verdict
+    assert (verdict.expected, verdict.next) == ("It.", "Go on.") and found in verdict.found
+
+
+def test_digests_and_ids_are_shown_by_their_beginning():
+    assert short(f"sha256:{HEX}") == "`sha256:0123456789ab…`"
+    assert short(HEX) == "`0123456789ab…`"
+
+
+def test_names_are_listed_as_code():
+    assert listed(["a"]) == "`a`" and listed(["a", "b"]) == "`a` and `b`"
