@@ -76,7 +76,47 @@ def test_the_commands_of_its_page_do_a_lab_and_leave_nothing(lesson, tmp_path, e
     assert all(lesson.blocks_of(step.id) for step in lesson.lab.steps)
 
 
-def test_both_labs_pass_beside_a_learners_registry_on_its_usual_place(tmp_path, engine, docker):
+ANSWERS = [
+    *("0", "-1", "--help", "{}", "[]", "null", '{"a":', "{registry}", "%s%n", "a" * 10_000),
+    *(
+        "\x00\x1b[31m",
+        "\u202edetrevni",
+        "ƒ€😀",
+        "<img src=x>",
+        "1e999",
+        "9" * 400,
+        ":",
+        "/",
+        "@",
+        "`",
+    ),
+    *(
+        "sha256:",
+        "sha256:" + "g" * 64,
+        "sha256:" + "a" * 64,
+        "https://",
+        "a:b:c/d@e",
+        "\n\n",
+        " . ",
+    ),
+]
+
+
+@pytest.mark.parametrize("lesson", LESSONS.values(), ids=LESSONS)
+def test_any_answer_gets_a_verdict(lesson, workspaces, engine):
+    """Failed, with something to do next; a check never breaks on what was typed."""
+    steps = lesson.lab.steps
+    last = max((at for at, step in enumerate(steps) if step.takes_answer), default=-1)
+    if last >= 0:
+        workspace = workspaces.open(lesson.lab, "headless")
+    for step in steps[: last + 1]:
+        for answer in ANSWERS if step.takes_answer else ():
+            verdict = step.judge(workspace, answer)
+            assert (verdict.status, bool(verdict.next)) == ("failed", True), (answer, verdict)
+        step.act(workspace)
+
+
+def test_all_labs_pass_beside_a_learners_registry_on_its_usual_place(tmp_path, engine, docker):
     """Port 5000 and the name `registry` are taken, by us or whoever has them already."""
     if not engine.container("registry"):
         docker("create", "--name", "registry", "-p", "5000:5000", "registry:2")
