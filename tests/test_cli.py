@@ -124,7 +124,7 @@ def test_a_lab_is_started_checked_watched_and_finished_in_a_terminal(flask):
     ("words", "says"),
     [
         (["run-lab", "push-and-pul"], "Did you mean `push-and-pull`?"),
-        (["start-lab", "nonsense"], "There are `run-a-registry`"),
+        (["start-lab", "nonsense"], "There are `meet-your-engine`"),
         (["check-lab", "push-and-pull", "push-image"], "Did you mean `push-the-image`?"),
         (["check-lab", "push-and-pull", "--answer", "x"], "name that step"),
         (["run-lab", "--port", "70000"], "--port"),
