@@ -65,12 +65,6 @@ docker run --rm -v {{ name }}:/v --name {{ name }} busybox:stable true
 """
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """docker-py (7.2.0) leaves the socket of a connection that fails to the garbage collector."""
-    unix = r"ignore:unclosed <socket\.socket fd=\d+, family=1,:ResourceWarning"
-    config.addinivalue_line("filterwarnings", unix)
-
-
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     return Engine()
