@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 LINE = re.compile(
-    r'(?P<client>\S+) - \S+ \[(?P<time>[^\]]+)\] "(?P<method>[A-Z]+) (?P<path>\S+) [^"]*" '
-    r'(?P<status>\d{3}) \S+ "[^"]*" "(?P<agent>[^"]*)"'
+    r'^(?P<client>\S+) - \S+ \[(?P<time>[^\]]+)\] "(?P<method>[A-Z]+) (?P<path>\S+) [^"]*" '
+    r'(?P<status>\d{3}) \S+ "[^"]*" "(?P<agent>[^"]*)"',
+    re.MULTILINE,
 )
 
 

@@ -209,10 +209,10 @@ class Registry:
                     )
                 headers = {"Accept": accept, **self._headers}
                 connection.request(method, urljoin("/v2/", path), headers=headers)
-                response = connection.getresponse()
-                body = response.read(LARGEST + 1)
-                if len(body) <= LARGEST and response.length:
-                    raise IncompleteRead(body, response.length)
+                with connection.getresponse() as response:
+                    body = response.read(LARGEST + 1)
+                    if len(body) <= LARGEST and response.length:
+                        raise IncompleteRead(body, response.length)
         except TimeoutError:
             raise self._down(f"takes more than {self.timeout:g} seconds to answer") from None
         except ssl.SSLCertVerificationError as error:

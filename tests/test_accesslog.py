@@ -1,5 +1,7 @@
 """The access log of a registry, as registry:2 writes it, and what is no request."""
 
+import time
+
 from labrunner import accesslog
 
 LOG = """\
@@ -33,3 +35,10 @@ def test_what_the_engine_asked_a_real_registry_is_found_and_what_was_before_is_n
     assert asked[-1].status == 201
     assert abs(asked[-1].time - workspace.engine.about().time) < 5
     assert workspace.requests(since=workspace.engine.about().time + 60) == []
+
+
+def test_a_long_log_is_read_in_a_moment():
+    noise = 'time="2026-11-23T14:40:00Z" level=info msg="' + "a b " * 60 + '"\n'
+    began = time.process_time()
+    assert len(accesslog.read(LOG + noise * 10_000 + LOG)) == 6
+    assert time.process_time() - began < 1

@@ -110,6 +110,36 @@ def test_a_server_that_is_gone_is_told_beside_the_button(site, chromium):
     context.close()
 
 
+def test_a_start_goes_on_when_an_answer_is_lost(site, chromium):
+    """Chromium drops requests when the machine's networks change, as they do in a lab."""
+    (site.root / "labs/tiny/slow").write_text("4")
+    context = chromium.new_context()
+    page = context.new_page()
+    asked = []
+
+    def lose(route):
+        asked.append(route.request.url)
+        route.abort() if len(asked) in (1, 2) else route.continue_()
+
+    page.route("**/lessons/tiny/start?*", lose)
+    page.goto(f"{site.url}/lessons/tiny?token={site.token}")
+    start(page)
+    assert len(asked) > 2
+    context.close()
+
+
+def test_a_server_that_goes_during_a_start_is_told(site, chromium):
+    (site.root / "labs/tiny/slow").write_text("20")
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(f"{site.url}/lessons/tiny?token={site.token}")
+    page.get_by_role("button", name="Start lab").click()
+    page.get_by_text("Starting the lab.").first.wait_for()
+    site.stop()
+    page.locator("#start").get_by_text("The server does not answer.").wait_for()
+    context.close()
+
+
 def test_the_whole_way_works_with_javascript_off(site, open_page):
     page = open_page(site, "/lessons/tiny", java_script_enabled=False)
     start(page)

@@ -234,6 +234,19 @@ def test_a_registry_of_the_learners_own_is_left_alone(
     assert docker(*look) == seen
 
 
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_each_block_of_commands_is_copied_as_it_stands(lesson, site, open_page):
+    clipboard = ["clipboard-read", "clipboard-write"]
+    page = open_page(site, f"/lessons/{lesson.slug}", permissions=clipboard, **STILL)
+    blocks = page.locator(".commands").all()
+    assert len(blocks) >= len(lesson.steps)
+    for block in blocks:
+        block.get_by_role("button").click()
+        expect(block.get_by_role("button")).to_have_text("Copied")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == block.locator("pre").text_content()
+
+
 def test_from_each_lesson_one_goes_on_to_the_next(site, open_page):
     page = open_page(site, f"/lessons/{COURSE.lessons[0].slug}", **STILL)
     for lesson in COURSE.lessons[1:]:

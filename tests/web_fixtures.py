@@ -266,10 +266,14 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     asked: list[str] = []
     sites: set[str] = set()
 
+    def hear(complaint: str) -> None:
+        if "ERR_NETWORK_CHANGED" not in complaint:  # a container's network came or went
+            complaints.append(complaint)
+
     def start(site: Site, path: str = "/", **options: Any) -> Page:
         contexts.append(chromium.new_context(**options))
         page = contexts[-1].new_page()
-        page.on("console", lambda message: complaints.append(message.text))
+        page.on("console", lambda message: hear(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{site.url}{path}?token={site.token}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -45,7 +45,9 @@ class Starts:
         self._lock = threading.Lock()
 
     def of(self, lab: str) -> Start | None:
-        return self._starts.get(lab)
+        """The start as it is now: a copy, which does not end while a page is made of it."""
+        start = self._starts.get(lab)
+        return replace(start) if start else None
 
     def begin(self, learner: Learner, lab: Lab) -> Start:
         """Start the lab in a thread; a start that is running already is that one."""

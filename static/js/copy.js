@@ -10,7 +10,7 @@ for (const block of document.querySelectorAll(".commands")) {
   button.addEventListener("click", async () => {
     let said = "Copied";
     try {
-      await navigator.clipboard.writeText(block.querySelector("code").textContent);
+      await navigator.clipboard.writeText(block.querySelector("pre").textContent);
     } catch {
       said = "Not allowed";
     }
