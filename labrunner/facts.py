@@ -127,7 +127,6 @@ class Container:
     created: float
     started: float
     finished: float
-    command: tuple[str, ...]
     environment: dict[str, str]
     ports: tuple[Port, ...]
     restart_policy: str
@@ -154,7 +153,6 @@ class Container:
             created=_moment(row.get("Created", NEVER)),
             started=_moment(state.get("StartedAt", NEVER)),
             finished=_moment(state["FinishedAt"]),
-            command=tuple(row["Config"].get("Cmd") or ()),
             environment=dict(each.partition("=")[::2] for each in row["Config"].get("Env") or ()),
             ports=tuple(
                 Port(int(port.split("/")[0]), _host_port(binding), binding.get("HostIp") or "")
