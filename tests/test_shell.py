@@ -106,7 +106,7 @@ def test_a_block_that_never_ends_is_given_up_and_killed(shell, code):
     shell.seconds = 0.3
     began = time.monotonic()
     assert "took more than 0.3 seconds" in shell.run(block(code)).wrong[0]
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     assert shell.run(block("echo on")).wrong[0] == "The shell has ended."
 
 
