@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .belongings import WORKSPACE
 from .facts import Container, Listed
 from .registry import RegistryDown
-from .verdict import CannotCheck
+from .verdict import CannotCheck, Verdict
 
 if TYPE_CHECKING:
     from .workspace import Workspace
@@ -102,6 +104,17 @@ def impostor(workspace: Workspace) -> tuple[str, str]:
         f"Stop that program, then {run}. `sudo ss -ltnp 'sport = :{workspace.port}'` names it on "
         "Linux; on a Mac it may be the AirPlay Receiver.",
     )
+
+
+AGO = re.compile(r"\b\d+ (day|hour|minute|second)s? ago\b|\bjust now\b")
+
+
+def news(old: Verdict | None, new: Verdict) -> bool:
+    """Whether a verdict says anything else than the one before but how long ago something was."""
+    if old is None:
+        return new.passed
+    first, second = (replace(each, found=AGO.sub("", each.found or "")) for each in (old, new))
+    return first != second
 
 
 def ago(seconds: float) -> str:

@@ -75,6 +75,11 @@ class Answer:
     headers: Any
     body: bytes
 
+    @property
+    def digest(self) -> str:
+        """That of the manifest which came back: as the registry tells it, else computed."""
+        return self.headers.get("Docker-Content-Digest") or _digest(self.body)
+
     @cached_property
     def json(self) -> Any:
         """The body as JSON, or None where it is not."""
@@ -115,6 +120,8 @@ class Registry:
     before it is raised, and may say more precisely what was found and what to do.
     login: user and password, sent with each request. name: the host name or IP address that the
     registry's certificate must be for; ca: the authority that must have signed it, as PEM text.
+    any_tls: where the registry speaks only TLS, believe whatever certificate it shows. That is for
+    looking into a registry of this machine, never for judging it.
     """
 
     def __init__(
@@ -126,6 +133,7 @@ class Registry:
         login: tuple[str, str] | None = None,
         name: str | None = None,
         ca: str | None = None,
+        any_tls: bool = False,
     ) -> None:
         self.address = address
         self.timeout = timeout
@@ -135,6 +143,7 @@ class Registry:
         self._host, self._port = "127.0.0.1" if loopback else host, int(port)
         self._headers = {"Authorization": _basic(*login)} if login else {}
         self._name = name
+        self._any_tls = any_tls
         self._tls = ssl.create_default_context(cadata=ca) if name else None
         if self._tls:  # Python insists on more of RFC 5280 from 3.13 on than engines do
             self._tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
@@ -155,16 +164,26 @@ class Registry:
         """The tags of a repository, or None where there is no such repository."""
         return self._pages(f"{quote(repository)}/tags/list", "tags")
 
-    def manifest(self, repository: str, reference: str) -> Manifest | None:
-        """The manifest or index behind a tag or digest, or None where there is none."""
+    def document(self, repository: str, reference: str) -> Answer | None:
+        """The manifest or index behind a tag or digest as it is sent: a JSON object. None where
+        there is none."""
         path = f"{quote(repository)}/manifests/{quote(reference, safe=':')}"
         answer = self.ask("GET", path, accept=", ".join(MANIFEST_TYPES))
         if answer.status == 404:
             return None
-        body = self._expect(answer)
+        self._expect(answer)
+        return answer
+
+    def manifest(self, repository: str, reference: str) -> Manifest | None:
+        """The manifest or index behind a tag or digest, with its children, or None where there is
+        none."""
+        answer = self.document(repository, reference)
+        if not answer:
+            return None
+        body = answer.json
         try:
             return Manifest(
-                digest=answer.headers.get("Docker-Content-Digest") or _digest(answer.body),
+                digest=answer.digest,
                 media_type=body.get("mediaType") or answer.headers.get("Content-Type", ""),
                 config=(body.get("config") or {}).get("digest"),
                 layers=tuple(Layer(row["digest"], row["size"]) for row in body.get("layers") or ()),
@@ -184,13 +203,11 @@ class Registry:
     def certificate(self) -> str | None:
         """The certificate that is shown on the port, as PEM text, whether it holds or not; None
         where nothing there speaks TLS."""
-        unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
         try:
             with (
                 socket.create_connection((self._host, self._port), self.timeout) as plain,
                 _deadline(plain, self.timeout),
-                unverified.wrap_socket(plain, server_hostname=self._name) as secure,
+                _unverified().wrap_socket(plain, server_hostname=self._name) as secure,
             ):
                 shown = secure.getpeercert(binary_form=True)
         except OSError:
@@ -238,6 +255,9 @@ class Registry:
         if len(body) > LARGEST:
             raise self._odd(f"sends more than {LARGEST >> 20} MiB")
         if response.status == 400 and HTTPS_ONLY in body:
+            if self._any_tls and not self._tls:
+                self._tls = _unverified()
+                return self.ask(method, path, accept=accept)
             raise OtherScheme(
                 f"`{self.address}` answers over TLS only.",
                 next="Use a registry without TLS here.",
@@ -332,6 +352,12 @@ def _deadline(connection: socket.socket, seconds: float) -> Iterator[None]:
         line.close()
     if late.is_set():
         raise TimeoutError
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _basic(user: str, password: str) -> str:

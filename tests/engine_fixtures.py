@@ -167,7 +167,7 @@ def nothing() -> dict[str, set[str]]:
     return {"containers": set(), "volumes": set(), "networks": set(), "images": set()}
 
 
-def eventually(true: Callable[[], Any], seconds: float = 10) -> Any:
+def eventually(true: Callable[[], Any], seconds: float = 60) -> Any:
     """Wait until it holds; what it was at the end."""
     end = time.monotonic() + seconds
     while not (found := true()) and time.monotonic() < end:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -163,6 +164,13 @@ def test_the_size_of_a_volume_is_told_in_bytes(engine, docker, unique):
     assert engine.volume_size(f"{unique}-none") is None
 
 
+def test_the_size_of_a_volume_is_told_to_several_that_ask_at_once(engine, docker, unique):
+    """Engine 20.10 refuses all but one of them: `a disk usage operation is already running`."""
+    docker("volume", "create", unique)
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(engine.volume_size, [unique] * 6)) == [0] * 6
+
+
 def test_a_container_is_sent_the_signal_that_is_named(engine, docker):
     says = "trap 'echo hung up; exit 3' HUP; while :; do sleep 0.1; done"
     container = docker("run", "-d", "busybox:stable", "sh", "-c", says)
@@ -183,6 +191,7 @@ def test_the_log_of_a_container_holds_both_streams(engine, docker):
     engine.start(container)
     assert engine.wait(container) == 0
     assert sorted(engine.logs(container).split()) == ["err", "out"]
+    assert engine.logs(container, errors=False) == "out\n"
 
 
 # Acts

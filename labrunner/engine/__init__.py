@@ -6,11 +6,14 @@ A question about something that is not there is answered with `None` or an empty
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from docker.types import IPAMConfig, IPAMPool
 from docker.utils import convert_filters
+from requests import Response
 
 from ..facts import About, Event, Network, Volume
 from .connection import EngineDown, EngineRefused, told
@@ -18,6 +21,10 @@ from .containers import Containers
 from .images import Images
 
 __all__ = ["Engine", "EngineDown", "EngineRefused"]
+
+BUSY = "disk usage operation is already running"
+PULSE = 5  # seconds; shorter than a question may take
+_weighing = threading.Lock()  # of all engines in this process
 
 
 class Engine(Containers, Images):
@@ -45,12 +52,37 @@ class Engine(Containers, Images):
 
         The engine remembers its last 256 events. An `until` in the future waits for it.
         """
+        with self._happened(since, until, filters) as response:
+            lines = list(response.iter_lines())
+        return [Event.read(json.loads(line)) for line in lines]
+
+    @told
+    def follow(self, **filters: Any) -> Iterator[Event | None]:
+        """What happens from now on, each event as it comes; this never ends by itself.
+
+        None comes as soon as no event can be missed any more, and then every `PULSE` seconds, so
+        that whoever follows can stop.
+        """
+        since = self.about().time
+        while True:
+            until = max(since, self.about().time) + PULSE
+            with self._happened(since, until, filters) as response:
+                yield None
+                for line in response.iter_lines():
+                    yield Event.read(json.loads(line))
+            if self.about().time < until - 0.5:  # an engine that is stopped ends it in good order
+                raise self._down(ConnectionError())
+            since = until
+
+    def _happened(self, since: float, until: float, filters: dict[str, Any]) -> Response:
         moments = {"since": f"{since:.9f}", "until": f"{until:.9f}"}
         response = self._ask._get(  # docker-py's own would take an engine that dies for the end
-            self._ask._url("/events"), params={**moments, "filters": convert_filters(filters)}
+            self._ask._url("/events"),
+            params={**moments, "filters": convert_filters(filters)},
+            stream=True,
         )
         self._ask._raise_for_status(response)
-        return [Event.read(json.loads(line)) for line in response.iter_lines()]
+        return response
 
     @told
     def remove_volume(self, name: str) -> None:
@@ -76,9 +108,26 @@ class Engine(Containers, Images):
         made = self._act.create_network(name, labels=dict(labels), ipam=ipam)
         return str(made["Id"])
 
-    @told
     def volume_size(self, name: str) -> int | None:
-        """The bytes that a volume takes on the disk; None where it is not there or not known."""
+        """The bytes that a volume takes on the disk; None where it is not there or not known. An
+        engine before 23 answers nobody while it answers another: that is waited for, and this
+        process asks one question at a time."""
+        end = time.monotonic() + self.timeout
+        if not _weighing.acquire(timeout=self.timeout):
+            raise EngineRefused(f"a {BUSY}")
+        try:
+            while True:
+                try:
+                    return self._volume_size(name)
+                except EngineRefused as refused:
+                    if BUSY not in refused.words or time.monotonic() > end:
+                        raise
+                time.sleep(0.1)
+        finally:
+            _weighing.release()
+
+    @told
+    def _volume_size(self, name: str) -> int | None:
         url = self._ask._url("/system/df")
         found = self._ask._get(url, params={"type": "volume"})  # an older engine tells all
         for row in self._ask._result(found, True)["Volumes"] or ():

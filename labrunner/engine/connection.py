@@ -11,6 +11,7 @@ import functools
 import inspect
 import json
 import os
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -79,10 +80,12 @@ class Connection:
     """The engine that `DOCKER_HOST`, the command line's context or the default socket gives.
 
     timeout: seconds that a question may go without a byte of answer.
+    executed: the ids of the last commands that were run in containers by this very object.
     """
 
     def __init__(self, timeout: float = QUESTION) -> None:
         self.timeout = timeout
+        self.executed: deque[str] = deque(maxlen=1000)
         self._clients: dict[float, docker.APIClient] = {}
 
     @property

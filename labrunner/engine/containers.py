@@ -28,9 +28,12 @@ class Containers(Connection):
         return self._inspect(Container.read, self._ask.inspect_container, container)
 
     @told
-    def logs(self, container: str, *, since: float = 0, tail: int = 2000) -> str:
-        """What a container wrote, standard output and error together, at most `tail` lines."""
-        text: bytes = self._ask.logs(container, since=int(since) or None, tail=tail)
+    def logs(
+        self, container: str, *, since: float = 0, tail: int = 2000, errors: bool = True
+    ) -> str:
+        """What a container wrote, standard output and, with `errors`, standard error together: of
+        its last `tail` lines those since then (seconds since 1970)."""
+        text: bytes = self._ask.logs(container, since=int(since) or None, tail=tail, stderr=errors)
         return text.decode(errors="replace")
 
     @told
@@ -115,6 +118,7 @@ class Containers(Connection):
     def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
         """Run a command in a running container: its exit code, and all that it wrote."""
         process = self._ask.exec_create(container, list(command))["Id"]
+        self.executed.append(process)
         output: bytes = self._ask.exec_start(process)
         code = self._ask.exec_inspect(process)["ExitCode"]
         return int(code), output.decode(errors="replace")
