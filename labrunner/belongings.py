@@ -4,11 +4,12 @@ Two things belong: what the workspace created (its label, its word for the objec
 id all agree), and what appeared since it opened and is plainly the lab's, because the learner made
 it: a container on its port, by its name or of an image from its registry; a tag under its registry
 or with its image's name; the volumes and networks of those containers. Whatever was there before
-never does.
+never does. A learner's folder in the workspace belongs as well, once there is something in it.
 """
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -27,13 +28,15 @@ WORKSPACE = "io.github.registry-lab.workspace"  # label: the id of the workspace
 
 SETTLED = 1  # seconds without anything new, after which the engine has ended what was begun
 MOST_LOOKS = 8
+NAMED = 3  # so many files are named
 
 
 @dataclass(frozen=True)
 class Belonging:
-    """An object on the engine. `id` is what removes it: a full id, or a tag, or a volume's name."""
+    """An object on the engine, or the workspace's folder. `id` is what removes it: a full id, a
+    tag, a volume's name, a path."""
 
-    kind: Literal["container", "image", "volume", "network"]
+    kind: Literal["container", "image", "volume", "network", "folder"]
     id: str
     name: str
     why: str
@@ -72,6 +75,7 @@ def of(workspace: Workspace) -> list[Belonging]:
         *_images(workspace),
         *_volumes(workspace),
         *_networks(workspace),
+        *_folder(workspace),
     ]
 
 
@@ -90,6 +94,7 @@ def remove(workspace: Workspace, items: Iterable[Belonging]) -> list[Leftover]:
         "image": engine.remove_image,
         "volume": engine.remove_volume,
         "network": engine.remove_network,
+        "folder": shutil.rmtree,
     }
     left = []
     for item in items:
@@ -97,7 +102,22 @@ def remove(workspace: Workspace, items: Iterable[Belonging]) -> list[Leftover]:
             acts[item.kind](item.id)
         except CannotCheck as error:
             left.append(Leftover(item, error.found))
+        except OSError as error:
+            left.append(Leftover(item, f"{error.filename}: {error.strerror}."))
     return left
+
+
+def _folder(workspace: Workspace) -> list[Belonging]:
+    """The folder in which the learner's terminal starts."""
+    if workspace.record.kind != "learner" or not workspace.files:
+        return []
+    names = ", ".join(f"`{name}`" for name in workspace.files[:NAMED])
+    more = len(workspace.files) - NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    why = (
+        f"it is the lab's, and holds {names}{rest}; if you keep it, it moves to `{workspace.kept}`"
+    )
+    return [Belonging("folder", str(workspace.work), str(workspace.work), why)]
 
 
 def _settle(workspace: Workspace) -> None:
@@ -274,6 +294,8 @@ def _volumes_in_events(workspace: Workspace) -> list[str]:
     seen = set(record.seen["containers"])
     for event in engine.events(record.opened, now, type="container", event="create"):
         names = event.attributes
+        if names.get(WORKSPACE, workspace.id) != workspace.id:
+            continue  # another's, which may have had the same name
         if names.get("name") in record.names or _under_registry(workspace, names.get("image", "")):
             seen.add(event.id)
     mounts = engine.events(record.opened, now, type="volume", event="mount")

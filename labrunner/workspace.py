@@ -23,6 +23,7 @@ from filelock import FileLock
 
 from . import accesslog, diagnosis
 from .accesslog import Request
+from .bar import Bar, follow, silent
 from .belongings import OBJECT, WORKSPACE
 from .engine import Engine, EngineRefused
 from .lab import Lab
@@ -30,7 +31,7 @@ from .registry import NotARegistry, OtherScheme, Registry, RegistryDown
 from .verdict import CannotCheck
 
 STARTUP = 15  # seconds for a registry to answer
-MOST_LINES = 10_000  # of a registry's log, its latest
+MOST_LINES = 20_000  # of a registry's log, its latest; three or so for each request
 LOGGED = 1  # seconds until a request stands in the log
 
 Kind = Literal["learner", "headless"]
@@ -75,6 +76,7 @@ class Workspace:
         self.engine = engine
         self.alive = FileLock(folder / "lock")
         self.work = folder / "work"
+        self.bar: Bar = silent  # how far a push or pull is
         self.reserved: set[str] = set()  # names of other workspaces, while this one is opened
 
     def __getitem__(self, name: str) -> str:
@@ -83,6 +85,16 @@ class Workspace:
     @property
     def id(self) -> str:
         return self.record.id
+
+    @property
+    def files(self) -> list[str]:
+        """The names of what is in its folder."""
+        return sorted(path.name for path in self.work.glob("*"))
+
+    @property
+    def kept(self) -> Path:
+        """Where the folder goes when the learner keeps it."""
+        return self.folder.parents[1] / "kept" / f"{self.record.lab}-{self.id}"
 
     @property
     def port(self) -> int:
@@ -114,9 +126,9 @@ class Workspace:
         """The same with a `login`, or over TLS with `name` and `ca`; see `Registry`."""
         return Registry(self.registry, explain=partial(diagnosis.explain, self), **how)
 
-    def requests(self, since: float = 0) -> list[Request]:
+    def requests(self, since: float = 0, tail: int = MOST_LINES) -> list[Request]:
         """What the registry on the workspace's port was asked since then (seconds since 1970), or
-        since the lab was opened; from the log of its container, oldest first.
+        since the lab was opened; from the last `tail` lines of its container's log, oldest first.
 
         A log comes a little after the requests. So the registry is asked something of ours first:
         once the log has that, it has all before it. Empty where the log is out of reach.
@@ -126,10 +138,11 @@ class Workspace:
             return []
         began, word = max(since, self.record.opened), secrets.token_hex(8)
         with suppress(CannotCheck):
-            self.client(timeout=LOGGED).ask("GET", f"{word}/tags/list")
+            self.client(timeout=LOGGED, any_tls=True).ask("GET", f"{word}/tags/list")
         end = time.monotonic() + (LOGGED if container.running else 0)
         while True:
-            found = accesslog.read(self.engine.logs(container.id, since=began, tail=MOST_LINES))
+            log = self.engine.logs(container.id, since=began, tail=tail, errors=False)
+            found = accesslog.read(log)
             others = [each for each in found if word not in each.path]
             if len(others) < len(found) or time.monotonic() > end:
                 return [each for each in others if each.time >= int(began)]
@@ -206,12 +219,10 @@ class Workspace:
         self.engine.tag(image, reference)
 
     def push(self, reference: str, login: tuple[str, str] | None = None) -> None:
-        for _ in self.engine.push(reference, login):
-            pass
+        follow(self.engine.push(reference, login), self.bar)
 
     def pull(self, reference: str, login: tuple[str, str] | None = None) -> None:
-        for _ in self.engine.pull(reference, login):
-            pass
+        follow(self.engine.pull(reference, login), self.bar)
 
     def run_to_end(self, image: str, command: Sequence[str] | None = None, **options: Any) -> str:
         """Run a container to its end, as `docker run --rm` does; what it printed."""

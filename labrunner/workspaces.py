@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from . import belongings
+from .bar import Bar, silent
 from .belongings import Leftover
 from .engine import Engine, EngineRefused
 from .facts import Listed
@@ -59,16 +60,29 @@ class Workspaces:
         """A lock for whoever starts or finishes a learner's lab, in any process."""
         return FileLock(self.folder / f"{lab}.lock")
 
+    def turn(self, lab: str) -> FileLock:
+        """A lock for whoever checks a step of a learner's lab or changes the lab, in any process:
+        one waits for the other."""
+        return FileLock(self.folder / f"{lab}.turn", poll_interval=0.002)
+
     def open(
-        self, lab: Lab, kind: Kind, say: Say = lambda line: None, *, port: int | None = None
+        self,
+        lab: Lab,
+        kind: Kind,
+        say: Say = lambda line: None,
+        bar: Bar = silent,
+        *,
+        port: int | None = None,
     ) -> Workspace:
         """Choose names and a port, and bring what the lab gives. Nothing is left if it fails.
 
-        port: this one and no other; raises `EngineRefused` where it is taken.
+        bar: shows the bytes of what is pulled and pushed for it. port: this one and no other;
+        raises `EngineRefused` where it is taken.
         """
         now, before = self.engine.about().time, belongings.snapshot(self.engine)
         record = Record(secrets.token_hex(4), lab.name, kind, "opening", now, before)
         workspace = Workspace(self.folder / record.id, record, lab, self.engine)
+        workspace.bar = bar
         workspace.work.mkdir(parents=True, mode=0o700)
         workspace.alive.acquire(timeout=0)
         workspace.save()
@@ -85,9 +99,13 @@ class Workspaces:
         return workspace
 
     def close(self, workspace: Workspace, items: Sequence[belongings.Belonging]) -> list[Leftover]:
-        """Remove these objects; forget the workspace if nothing of them is left."""
+        """Remove these; forget the workspace if nothing of them is left. A learner's files that
+        are not among them are kept elsewhere."""
         left = belongings.remove(workspace, items)
         if not left:
+            if workspace.record.kind == "learner" and workspace.files:
+                workspace.kept.parent.mkdir(exist_ok=True)
+                workspace.work.rename(workspace.kept)
             workspace.alive.release()
             shutil.rmtree(workspace.folder, ignore_errors=True)
         return left

@@ -378,6 +378,40 @@ def test_clean_up_that_fails_half_way_goes_on_and_a_second_one_finishes(
 # What the learner makes with plain commands
 
 
+def test_files_in_the_labs_folder_are_listed_and_go_when_chosen(workspaces, lab):
+    workspace = workspaces.open(lab, "learner")
+    for name in ("auth", "certs", "compose.yaml", "notes.txt"):
+        (workspace.work / name).write_text("mine")
+    [folder] = belongings.of(workspace)
+    assert (folder.kind, folder.name) == ("folder", str(workspace.work))
+    assert "holds `auth`, `certs`, `compose.yaml` and 1 more; if you keep it" in folder.why
+    assert workspaces.close(workspace, [folder]) == []
+    assert not workspace.folder.exists() and not workspace.kept.exists()
+
+
+def test_files_that_are_not_chosen_are_kept_where_it_was_said(workspaces, lab):
+    workspace = workspaces.open(lab, "learner")
+    (workspace.work / "notes.txt").write_text("mine")
+    [folder] = belongings.of(workspace)
+    assert folder.why.endswith(f"moves to `{workspace.kept}`")
+    assert workspaces.close(workspace, []) == []
+    assert not workspace.folder.exists()
+    assert (workspace.kept / "notes.txt").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_removed_is_said(workspaces, lab, monkeypatch):
+    workspace = workspaces.open(lab, "learner")
+    (workspace.work / "locked").write_text("root's")
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", f"{path}/locked")
+
+    monkeypatch.setattr(belongings.shutil, "rmtree", refuse)
+    [left] = workspaces.close(workspace, belongings.of(workspace))
+    assert left.reason == f"{workspace.work}/locked: Permission denied."
+    assert workspaces.of_learner(lab.name).id == workspace.id
+
+
 def test_what_the_learner_makes_is_listed_with_why(
     workspaces, push_and_pull, engine, docker, unique
 ):
