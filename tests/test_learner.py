@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+import labrunner.learner
 from labrunner import belongings
 from labrunner.engine import Engine, EngineDown
 from labrunner.kit import Kit
@@ -102,6 +103,212 @@ def test_a_moment_that_has_passed_is_not_judged_again(small, volumes):
     assert small.check_all(volumes)["remove-it"].state == "passed"
 
 
+def test_what_is_skipped_can_still_be_done(small, volumes):
+    make = volumes.steps[0]
+    with pytest.raises(NotStarted):
+        small.skip(volumes, make)
+    workspace = small.start(volumes, quiet)
+    assert small.skip(volumes, make).state == "skipped"
+    assert small.check_all(volumes)["make-a-volume"].state == "skipped"
+    assert small.word(volumes) == "1 of 2"
+    workspace.create_volume(workspace.name)
+    assert small.look(volumes, make).state == "passed"
+    assert small.skip(volumes, make).state == "passed"
+
+
+def test_a_step_done_for_the_learner_is_never_theirs(small, volumes, engine):
+    make, remove = volumes.steps
+    with pytest.raises(NotStarted):
+        small.solve(volumes, make)
+    workspace = small.start(volumes, quiet)
+    solved = small.solve(volumes, make)
+    assert (solved.state, solved.attempts, solved.passed_at) == ("solved", 0, None)
+    assert engine.volume(workspace.name)
+    assert small.solve(volumes, make) == small.progress.of(volumes.name)["make-a-volume"]
+    for again in (small.check(volumes, make), small.look(volumes, make)):
+        assert again.state == "solved"
+    assert small.solve(volumes, remove).state == "solved"
+    assert small.check(volumes, make).state == "broken"
+    workspace.create_volume(workspace.name)
+    assert small.check(volumes, make).state == "solved"
+    assert small.word(volumes) == "done, 2 for you"
+    assert volumes.name not in small.progress.done_labs()
+    happened = [event.what for event in small.progress.history()]
+    assert "done" in happened and "passed" not in happened
+
+
+def test_a_solution_that_fails_says_so_and_counts_for_nothing(small, volumes, docker):
+    make = volumes.steps[0]
+    workspace = small.start(volumes, quiet)
+    docker("volume", "create", workspace.name)  # in the way
+    engine = small.engine
+    found = small.solve(volumes, make)
+    assert found.state == "unknown" and not found.done and found.attempts == 0
+    assert "This step could not be done for you: " in found.verdict.found
+    assert "go back to this step" in found.verdict.next
+    assert engine.volume(workspace.name)
+
+    engine.remove_volume(workspace.name)
+    make.act = lambda workspace: 1 / 0
+    found = small.solve(volumes, make)
+    assert "ZeroDivisionError" in found.verdict.found and "test_learner.py" in found.verdict.found
+    make.act = lambda workspace: None
+    found = small.solve(volumes, make)
+    assert found.verdict.status == "failed" and not found.solved_at
+    assert found.verdict.found == "This was done for you, and yet: There is none."
+    workspace.create_volume(workspace.name)
+    for _ in small.notice(volumes):  # what was done for the learner shows late
+        pass
+    late = small.progress.of(volumes.name)["make-a-volume"]
+    assert late.state == "solved" and not late.own
+    assert volumes.name not in small.progress.done_labs()
+
+
+def test_a_check_does_not_wait_for_long_while_something_else_is_done(small, volumes, monkeypatch):
+    monkeypatch.setattr(labrunner.learner, "PATIENCE", 0.1)
+    small.start(volumes, quiet)
+    make = volumes.steps[0]
+    with small.workspaces.turn(volumes.name):
+        for check in (small.check, small.look):
+            with pytest.raises(Busy):
+                check(volumes, make)
+    assert small.check(volumes, make).state == "failed"
+
+
+def test_a_step_is_solved_once_and_nothing_else_is_done_to_the_lab_meanwhile(small, volumes):
+    make = volumes.steps[0]
+    small.start(volumes, quiet)
+    hold, began, act, times = threading.Event(), threading.Event(), make.act, []
+
+    def wait(workspace):
+        times.append(workspace)
+        began.set()
+        hold.wait(60)
+        return act(workspace)
+
+    make.act = wait
+    checked = []
+    first = threading.Thread(target=small.solve, args=(volumes, make))
+    check = threading.Thread(target=lambda: checked.append(small.check(volumes, make)))
+    first.start()
+    try:
+        assert began.wait(60)
+        check.start()
+        for do in (
+            lambda: small.solve(volumes, make),
+            lambda: small.finish(volumes, []),
+            lambda: small.reset(volumes, []),
+        ):
+            with pytest.raises(Busy):
+                do()
+    finally:
+        hold.set()
+        first.join()
+        check.join()
+    assert checked[0].state == "solved" and checked[0].passed_at is None  # it came after
+    assert len(times) == 1
+
+
+def test_a_lab_is_reset_and_its_history_stays(small, volumes, engine):
+    make = volumes.steps[0]
+    workspace = small.start(volumes, quiet)
+    workspace.create_volume(workspace.name)
+    small.check(volumes, make)
+    items = {item.id for item in small.belongings(volumes)}
+    assert small.reset(volumes, items) == []
+    assert engine.volume(workspace.name) is None and small.workspace(volumes) is None
+    again = small.start(volumes, quiet)
+    assert again.id != workspace.id
+    assert small.progress.of(volumes.name) == {}
+    assert small.check(volumes, make).state == "failed"
+    happened = [event.what for event in small.progress.history()]
+    assert happened == ["started", "passed", "reset", "started", "failed"]
+
+
+def test_going_back_does_the_steps_before_for_the_learner(small, volumes, engine):
+    make, remove = volumes.steps
+    workspace = small.start(volumes, quiet)
+    workspace.create_volume(workspace.name)
+    assert small.check(volumes, make).state == "passed"
+    items = {item.id for item in small.belongings(volumes)}
+    assert small.reset(volumes, items, remove) == []
+    said = []
+    small.start_at(volumes, remove, said.append)
+    steps = small.progress.of(volumes.name)
+    assert list(steps) == ["make-a-volume"] and steps["make-a-volume"].state == "solved"
+    assert engine.volume(small.workspace(volumes).name)
+    assert said[-1] == f"Doing for you: There is a volume `{small.workspace(volumes).name}`."
+    assert small.check(volumes, remove).state == "failed"
+    [back] = [event for event in small.progress.history() if event.what == "back"]
+    assert back.step == "remove-it"
+
+
+def test_nobody_comes_between_the_steps_of_going_back(small, volumes):
+    refused = []
+
+    def say(line):
+        if line.startswith("Doing for you: "):
+            with pytest.raises(Busy):
+                small.finish(volumes, [])
+            refused.append(line)
+
+    small.start_at(volumes, volumes.steps[1], say)
+    assert len(refused) == 1
+    assert small.progress.of(volumes.name)["make-a-volume"].state == "solved"
+
+
+def test_going_back_stops_at_a_step_that_cannot_be_done(small, volumes):
+    make, remove = volumes.steps
+    make.act = lambda workspace: 1 / 0
+    small.start_at(volumes, remove, quiet)
+    assert small.progress.of(volumes.name)["make-a-volume"].state == "unknown"
+    assert small.workspace(volumes)
+
+
+def test_a_reset_that_leaves_something_is_none(small, volumes, docker, engine):
+    workspace = small.start(volumes, quiet)
+    workspace.create_volume(workspace.name)
+    small.check(volumes, volumes.steps[0])
+    user = docker("create", "-v", f"{workspace.name}:/v", "busybox:stable")
+    [left] = small.reset(volumes, [workspace.name])
+    assert "volume is in use" in left.reason
+    assert small.progress.of(volumes.name)["make-a-volume"].state == "passed"
+    assert "reset" not in [event.what for event in small.progress.history()]
+    engine.remove_container(user)
+
+
+def met(learner):
+    return [event.mistakes for event in learner.progress.history() if event.attempts]
+
+
+def test_the_mistake_that_was_made_is_noted_and_one_not_begun_is_none(learner, lab, unique):
+    start, catalog = lab.find("start-a-registry"), lab.find("ask-the-catalog")
+    workspace = learner.start(lab, quiet)
+    learner.check(lab, start)  # nothing was done yet: its advice would fit three mistakes
+    workspace.run("registry:2", name=workspace.name, ports={5000: None})
+    learner.check(lab, start)
+    learner.look(lab, start)
+    learner.check(lab, catalog, "{}")
+    learner.check(lab, catalog, "")
+    begun, port, answer, empty = met(learner)
+    assert begun is None and empty is None
+    assert "published on another port" in port
+    assert "the answer of /v2/ instead of the catalog's" in answer
+
+
+def test_the_most_specific_mistake_is_the_one(small, volumes):
+    make = volumes.steps[0]
+    small.start(volumes, quiet)
+    small.progress.note_before(volumes.name, make, "something else")
+    make.mistake("rough", advice="docker")(lambda workspace: None)
+    make.mistake("fine", advice="Run `docker volume create`.")(lambda workspace: None)
+    make.mistake("other", advice="docker rm")(lambda workspace: None)
+    small.check(volumes, make)
+    make.mistakes.clear()
+    small.check(volumes, make)
+    assert met(small) == [("fine",), ()]
+
+
 def test_an_engine_that_dies_is_unknown_and_takes_nothing_away(
     small, volumes, monkeypatch, tmp_path
 ):
@@ -167,13 +374,13 @@ def test_two_starts_at_once_are_one(small, volumes):
 
     def wait(engine):
         began.set()
-        hold.wait(10)
+        hold.wait(60)
 
     volumes.requires = [wait]
     first = threading.Thread(target=small.start, args=(volumes, quiet))
     first.start()
     try:
-        assert began.wait(5)
+        assert began.wait(60)
         for act in (lambda: small.start(volumes, quiet), lambda: small.finish(volumes, [])):
             with pytest.raises(Busy):
                 act()
