@@ -19,6 +19,7 @@ from typing import Any
 from filelock import FileLock
 
 from . import archive
+from .bar import Bar, follow, silent
 from .engine import Engine, EngineDown, EngineRefused
 from .facts import Image
 from .recipes import FROM_A_COLLEAGUE, MADE_FROM, RECIPES, VERSION, CannotGet, Recipe, make
@@ -31,7 +32,6 @@ CHUNK = 1 << 20
 ANOTHER_COPY = "Check its name, copy it again, or make a new one with `script/lab kit save FILE`."
 
 Say = Callable[[str], None]  # takes a sentence on what is being done
-Bar = Callable[[int, int], None]  # takes the bytes done and the bytes in all (0: not known)
 
 _TOO_MANY = re.compile("toomanyrequests|429|rate limit", re.IGNORECASE)
 _OUT_OF_REACH = re.compile(
@@ -103,7 +103,7 @@ class Kit:
                 next=f"Did you mean `{near[0]}`?" if near else f"The kit has {listed}.",
             )
 
-    def get(self, reference: str, say: Say = _silent, bar: Bar = _silent) -> bool:
+    def get(self, reference: str, say: Say = _silent, bar: Bar = silent) -> bool:
         """Keep what is here; else pull it; else build it, and say why."""
         self.check(reference)
         if self.engine.image(reference):
@@ -120,18 +120,14 @@ class Kit:
             except CannotGet as error:
                 raise CannotGet(f"{refusal.found} {error.found}", next=error.next) from error
 
-    def pull(self, reference: str, say: Say = _silent, bar: Bar = _silent) -> bool:
+    def pull(self, reference: str, say: Say = _silent, bar: Bar = silent) -> bool:
         """Pull it from Docker Hub, or where else its reference says. Asks once, never again."""
         self.check(reference)
         if self.engine.image(reference):
             return False
         say(f"Pulling `{reference}`.")
-        layers: dict[str, tuple[int, int]] = {}
         try:
-            for step in self.engine.pull(reference, silence=SILENCE):
-                if step.status == "Downloading":
-                    layers[step.part] = step.current, step.total
-                    bar(*map(sum, zip(*layers.values(), strict=True)))
+            follow(self.engine.pull(reference, silence=SILENCE), bar)
         except EngineRefused as error:
             raise self._refusal(reference, error.words) from error
         except EngineDown as error:
@@ -167,7 +163,7 @@ class Kit:
         self._must_be_here(reference)
         return True
 
-    def save(self, file: Path, bar: Bar = _silent) -> None:
+    def save(self, file: Path, bar: Bar = silent) -> None:
         """Write the whole kit into one file for `load` and `docker load`. It is whole or absent."""
         _refuse_to_overwrite(file)
         if not file.parent.is_dir():
@@ -191,7 +187,7 @@ class Kit:
         finally:
             part.unlink(missing_ok=True)
 
-    def load(self, file: Path, bar: Bar = _silent) -> list[str]:
+    def load(self, file: Path, bar: Bar = silent) -> list[str]:
         """Load a file that `save` wrote; return the references that were not here before.
 
         Refuses the file before anything is loaded where it would move a tag of this engine.

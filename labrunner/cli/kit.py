@@ -12,7 +12,8 @@ import click
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from ..kit import Bar, Kit, Say
+from ..bar import Bar
+from ..kit import Kit, Say
 from ..recipes import CannotGet
 from .terminal import CANNOT, tell, told
 

@@ -7,7 +7,9 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, NotFound
 
+from ..disk import unwritable
 from ..learner import Busy, NotStarted
+from ..progress import ProgressUnavailable
 from ..verdict import CannotCheck
 from .answers import wants_fragment, wants_json
 
@@ -16,8 +18,9 @@ WORDS = {
     400: ("That request is not one this page sends", "Load the page again, then repeat it."),
     404: ("There is nothing at this address", BACK),
     405: ("This address does not take that kind of request", BACK),
-    413: ("That is too long", "Send at most 64 KiB."),
+    413: ("That is too long", "Send at most 64 KiB, or 1 MB of saved progress."),
     500: ("Something broke in this program", "What happened is in the server's log. " + BACK),
+    503: ("That cannot be done now", "Then try again."),
 }
 
 
@@ -26,8 +29,10 @@ def register(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(CSRFError, _csrf)
     app.register_error_handler(CannotCheck, _cannot)
+    app.register_error_handler(OSError, _disk)
     app.register_error_handler(NotStarted, _not_started)
     app.register_error_handler(Busy, _busy)
+    app.register_error_handler(ProgressUnavailable, _unavailable)
 
 
 def page(status: int, title: str, found: str = "", next: str = BACK) -> ResponseReturnValue:
@@ -57,11 +62,21 @@ def _cannot(error: CannotCheck) -> ResponseReturnValue:
     return page(503, "That cannot be done now", error.found, error.next)
 
 
+def _disk(error: OSError) -> ResponseReturnValue:
+    if known := unwritable(error):
+        return _cannot(known)
+    raise error
+
+
 def _not_started(error: NotStarted) -> ResponseReturnValue:
     found = "This lab is not started, so there is nothing to check or to finish."
     return page(409, "Start the lab first", found, "Go back to the lesson and press Start lab.")
 
 
 def _busy(error: Busy) -> ResponseReturnValue:
-    found = "This lab is just being started or finished, perhaps in another window."
+    found = "Something else is being done to this lab just now, perhaps in another window."
     return page(409, "One moment", found, "Load the lesson again in a few seconds.")
+
+
+def _unavailable(error: ProgressUnavailable) -> ResponseReturnValue:
+    return page(503, "That cannot be kept now", str(error))

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from ..lab import Lab
-from ..learner import Busy, Learner
+from ..bar import Bar
+from ..disk import unwritable
+from ..learner import Busy, NotStarted
+from ..progress import ProgressUnavailable
 from ..verdict import CannotCheck
+from ..workspace import Say
 from .answers import fields, wants_fragment, wants_json
 from .lessons import find_lab, learner
 
 pages = Blueprint("starts", __name__)
 LINES = 100  # how many lines of progress are kept
+Act = Callable[[Say, Bar], object]
 
 
 @dataclass
 class Start:
-    """One start of a lab: what it said so far, and what stopped it."""
+    """One start of a lab: what it said so far, and what stopped it.
+
+    done, total: the bytes of the image that is pulled or pushed now (0: none yet, not known).
+    """
 
     lines: list[str] = field(default_factory=list)
+    done: int = 0
+    total: int = 0
     running: bool = True
     found: str | None = None
     next: str | None = None
@@ -34,53 +45,73 @@ class Start:
 
     def as_dict(self) -> dict[str, object]:
         status = "starting" if self.running else "failed" if self.failed else "started"
-        return {"status": status, "lines": self.lines, "found": self.found, "next": self.next}
+        return {
+            "status": status,
+            "lines": self.lines,
+            "done": self.done,
+            "total": self.total,
+            "found": self.found,
+            "next": self.next,
+        }
 
 
 class Starts:
-    """The last start of each lab, by the lab's name."""
+    """What is done beside requests: the last start of each lab, by the lab's name, and whatever
+    else has a name of its own."""
 
     def __init__(self) -> None:
         self._starts: dict[str, Start] = {}
         self._lock = threading.Lock()
 
-    def of(self, lab: str) -> Start | None:
-        """The start as it is now: a copy, which does not end while a page is made of it."""
-        start = self._starts.get(lab)
+    def of(self, name: str) -> Start | None:
+        """As it is now; what is shown of it must not change meanwhile."""
+        start = self._starts.get(name)
         return replace(start) if start else None
 
-    def begin(self, learner: Learner, lab: Lab) -> Start:
-        """Start the lab in a thread; a start that is running already is that one."""
+    def begin(self, name: str, act: Act) -> Start:
+        """Act in a thread; one of this name that is running already is that one."""
         with self._lock:
-            start = self._starts.get(lab.name)
+            start = self._starts.get(name)
             if start and start.running:
-                return start
-            start = self._starts[lab.name] = Start()
-        name = f"start {lab.name}"
-        threading.Thread(target=_run, args=(start, learner, lab), name=name, daemon=True).start()
-        return start
+                return replace(start)
+            start = self._starts[name] = Start()
+        threading.Thread(target=_run, args=(start, name, act), name=name, daemon=True).start()
+        return Start()
 
 
-def _run(start: Start, learner: Learner, lab: Lab) -> None:
+def _run(start: Start, name: str, act: Act) -> None:
     def say(line: str) -> None:
+        start.done = start.total = 0
         start.lines = [*start.lines, line][-LINES:]
 
+    def bar(done: int, total: int) -> None:
+        start.done, start.total = done, total
+
     try:
-        learner.start(lab, say)
+        act(say, bar)
     except CannotCheck as error:
         start.found, start.next = error.found, error.next
     except Busy:
-        start.found = "This lab is being started or finished in another window or terminal."
+        start.found = (
+            "Something else is being done to this lab, here or in another window or terminal."
+        )
         start.next = "Wait until that is done, then load this page again."
+    except NotStarted:
+        start.found, start.next = "The lab was finished meanwhile.", "Start it again."
+    except ProgressUnavailable as error:
+        start.found, start.next = "What was done cannot be kept.", str(error)
     except Exception as error:  # a fault of ours must not leave the page waiting for ever
-        logging.getLogger(__name__).exception("Starting %s broke", lab.name)
-        start.found = f"The start itself broke: `{type(error).__name__}: {error}`."
+        if known := unwritable(error):
+            start.found, start.next = known.found, known.next
+            return
+        logging.getLogger(__name__).exception("%s broke", name)
+        start.found = f"Something broke in this program: `{type(error).__name__}: {error}`."
         start.next = "Try again. If it breaks again, please report it with the server's log."
     finally:
         start.running = False
 
 
-def _starts() -> Starts:
+def starts() -> Starts:
     found: Starts = current_app.extensions["labrunner.starts"]
     return found
 
@@ -89,11 +120,11 @@ def _starts() -> Starts:
 def begin(slug: str) -> ResponseReturnValue:
     fields()
     lesson, lab = find_lab(slug)
-    start = _starts().begin(learner(), lab)
+    start = starts().begin(lab.name, partial(learner().start, lab))
     if wants_json():
         return start.as_dict(), 202
     if wants_fragment():
-        return render_template("_starting.html", lesson=lesson, start=start)
+        return render_template("_starting.html", lesson=lesson, start=start, news=True)
     return redirect(url_for("starts.progress", slug=slug), 303)
 
 
@@ -101,19 +132,20 @@ def begin(slug: str) -> ResponseReturnValue:
 def progress(slug: str) -> ResponseReturnValue:
     """How far the start is; the lesson itself once it is done."""
     lesson, lab = find_lab(slug)
-    start = _starts().of(lab.name)
+    start = starts().of(lab.name)
     if wants_json():
-        if start:
+        if start and (start.running or start.failed or learner().workspace(lab)):
             return start.as_dict()
         return {"status": "started" if learner().workspace(lab) else "not started"}
-    done = start is None or not (start.running or start.failed)
-    if wants_fragment():
-        if done:
-            flash("started")  # the page then puts the focus where the button was
+    if start is None or not (start.running or start.failed):
+        if wants_fragment():
+            if not request.headers.get("HX-Current-URL", "").endswith(request.path):
+                flash("started")  # the lesson then puts the focus where the button was
             return "", 200, {"HX-Refresh": "true"}
-        if start and start.running and request.args.get("seen") == str(len(start.lines)):
-            return "", 204
-        return render_template("_starting.html", lesson=lesson, start=start)
-    if done:
         return redirect(url_for("lessons.lesson", slug=slug, _anchor="lab"), 303)
-    return render_template("start.html", lesson=lesson, start=start)
+    if not wants_fragment():
+        return render_template("start.html", lesson=lesson, start=start)
+    news = start.failed or request.args.get("lines") != str(len(start.lines))
+    if not news and request.args.get("done") == str(start.done):
+        return "", 204
+    return render_template("_starting.html", lesson=lesson, start=start, news=news)
