@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from . import decode, doctor, explain, labs, run_lab
+from . import decode, doctor, explain, labs, progress, report, run_lab
 from .kit import kit_commands
 
 
@@ -15,6 +15,8 @@ def register(app: Flask) -> None:
     app.cli.add_command(labs.check_lab)
     app.cli.add_command(labs.finish_lab)
     app.cli.add_command(run_lab.run_lab)
+    app.cli.add_command(report.report)
+    app.cli.add_command(progress.progress)
     app.cli.add_command(doctor.doctor)
     app.cli.add_command(explain.explain)
     app.cli.add_command(decode.decode)

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ..lab import Lab, Step
 from ..learner import Learner
+from ..moments import clock
 from ..progress import StepProgress
 from ..results import LabResult
 from .terminal import (
@@ -86,7 +87,7 @@ def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: boo
     shown: dict[str, StepProgress] = {}
     while True:
         began = time.monotonic()
-        results = _check(learner(), found, one, answer)
+        results = _check(learner(), found, one, answer, again=bool(shown))
         if as_json:
             lab_result = LabResult.of(found, results, time.monotonic() - began)
             click.echo(json.dumps(lab_result.as_dict()))
@@ -131,10 +132,14 @@ def _lab(name: str) -> Lab:
     return lab
 
 
-def _check(who: Learner, lab: Lab, step: Step | None, answer: str) -> dict[str, StepProgress]:
-    if step:
-        return {step.id: who.check(lab, step, answer)}
-    return who.check_all(lab)
+def _check(
+    who: Learner, lab: Lab, step: Step | None, answer: str, again: bool
+) -> dict[str, StepProgress]:
+    if not step:
+        return who.check_all(lab)
+    if again and not step.takes_answer:
+        return {step.id: who.look(lab, step)}
+    return {step.id: who.check(lab, step, answer)}
 
 
 def _changed(old: StepProgress | None, new: StepProgress) -> bool:
@@ -143,6 +148,14 @@ def _changed(old: StepProgress | None, new: StepProgress) -> bool:
 
 def _show(results: dict[str, StepProgress]) -> None:
     for name, each in results.items():
-        verdict = each.verdict
-        rows = (verdict.expected, verdict.found, verdict.next) if verdict else (None, None, None)
-        show_step(name, each.state, None, *rows)
+        show_step(name, each.state, None, *_rows(each))
+
+
+def _rows(each: StepProgress) -> tuple[str | None, str | None, str | None]:
+    """What is expected, what was found, and what is next."""
+    if each.state == "skipped" and each.skipped_at:
+        return None, f"Skipped {clock(each.skipped_at)}. You can still do it.", None
+    if each.state == "solved" and each.solved_at:
+        return None, f"Done for you {clock(each.solved_at)}.", None
+    verdict = each.verdict
+    return (verdict.expected, verdict.found, verdict.next) if verdict else (None, None, None)

@@ -8,11 +8,13 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, NoReturn, TypeVar
+from unicodedata import category
 
 from flask import current_app
 from rich.console import Console
 from rich.text import Text
 
+from ..disk import unwritable
 from ..kit import BadCall
 from ..lab import Lab, Step
 from ..learner import Busy, Learner, NotStarted
@@ -27,7 +29,10 @@ COLOURS = {
     "broken": "red",
     "unknown": "yellow",
     "skipped": "yellow",
+    "solved": "blue",
 }
+
+CONTROLS = ("Cc", "Cf")  # of Unicode, the latter among others for those that turn text around
 
 console = Console(highlight=False, soft_wrap=True)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -55,9 +60,13 @@ def told(command: Command) -> Command:
                 BAD_CALL, "This lab is not started.", f"Start it: `script/lab start-lab {error}`."
             )
         except Busy:
-            leave(CANNOT, "This lab is being started or finished elsewhere.", "Wait a moment.")
+            leave(CANNOT, "Something else is being done to this lab just now.", "Wait a moment.")
         except ProgressUnavailable as error:
             leave(CANNOT, str(error))
+        except OSError as error:
+            if known := unwritable(error):
+                leave(CANNOT, known.found, known.next)
+            raise
         except KeyboardInterrupt:
             leave(INTERRUPTED, "Interrupted.")
 
@@ -95,7 +104,9 @@ def find_step(lab: Lab, name: str) -> Step:
 
 
 def prose(text: str) -> Text:
-    """A sentence with its code, which stands between backticks, in colour where there is any."""
+    """A sentence with its code, which stands between backticks, in colour where there is any.
+    What would control the terminal is left out: the words may be a container's."""
+    text = "".join(sign for sign in text if sign in "\n\t" or category(sign) not in CONTROLS)
     if not console.is_terminal:
         return Text(text)
     parts = re.split(r"`([^`]*)`", text)

@@ -1,0 +1,55 @@
+"""`script/lab report`: what you did."""
+
+from __future__ import annotations
+
+import json
+
+import click
+from flask.cli import with_appcontext
+from rich.table import Table
+from rich.text import Text
+
+from .. import report as reports
+from ..moments import clock, length
+from ..report import WORDS, LabReport
+from .terminal import COLOURS, console, find_lesson, learner, prose, told
+
+
+@click.command("report")
+@click.option("--lab", help="Report on this lab only.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@with_appcontext
+@told
+def report(lab: str | None, as_json: bool) -> None:
+    """Say what you did: steps, attempts, mistakes met, and the time that it took."""
+    if lab:
+        find_lesson(lab)
+    found = reports.report(learner().course, learner().progress, lab)
+    if as_json:
+        click.echo(json.dumps(found.as_dict()))
+        return
+    for each in found.labs:
+        if each.began_at or lab:
+            _show(each)
+    console.print(found.summary)
+
+
+def _show(lab: LabReport) -> None:
+    console.print(Text(f"{lab.lesson.number}. {lab.lesson.title}", style="bold"))
+    table = Table(box=None, header_style="dim")
+    for column in ("Step", "How it stands", "First passed", "Checks"):
+        table.add_column(column)
+    for step in lab.steps:
+        state = Text(WORDS[step.state], style=COLOURS.get(step.state, ""))
+        passed = clock(step.passed_at) if step.passed_at else ""
+        table.add_row(prose(step.title), state, passed, str(step.attempts))
+    console.print(table)
+    for step in lab.steps:
+        for met in step.met:
+            times = f", {met.times} times" if met.times > 1 else ""
+            console.print(prose(f"  Mistake in {step.title}: {met.name}{times}"))
+            for label, said in (("Found", met.found), ("Next", met.next)):
+                if said:
+                    console.print(Text(f"    {label:<5}  ", style="dim") + prose(said))
+    done = f"All done by you {clock(lab.done_at)}. " if lab.done_at else ""
+    console.print(f"  {done}Time: {length(lab.seconds)}.\n")
