@@ -7,11 +7,13 @@ import secrets
 import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from flask import Flask
 
 from labrunner import cli, content, web
+from labrunner.disk import unwritable
 from labrunner.engine import Engine
 from labrunner.kit import Kit
 from labrunner.learner import Learner
@@ -47,8 +49,13 @@ def create_app(
         template_folder=HERE / "templates",
         static_folder=HERE / "static",
     )
-    app.secret_key = _secret(instance)
+    try:
+        app.secret_key = _secret(instance)
+    except OSError as error:
+        _leave(error)
     app.config["PORT"] = port
+    app.config["THREADS"] = 72  # as script/server gives gunicorn
+    app.config["TERMINAL"] = os.environ.get("LABRUNNER_TERMINAL", "on") == "on"
 
     course = content.load(root)
     engine = Engine()
@@ -79,6 +86,14 @@ def _secret(instance: Path) -> bytes:
         with os.fdopen(new, "wb") as file:
             file.write(secrets.token_bytes(32))
     return path.read_bytes()
+
+
+def _leave(error: OSError) -> NoReturn:
+    """End with a sentence where the instance's folder cannot be made, read or written."""
+    if known := unwritable(error):
+        click.echo(f"{known.found} {known.next}", err=True)
+        raise SystemExit(3)  # with any other code gunicorn would try again, for ever
+    raise error
 
 
 def _sweep(workspaces: Workspaces) -> None:

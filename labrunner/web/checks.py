@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
+from contextlib import suppress
+from itertools import dropwhile
 
 from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -13,7 +16,7 @@ from ..lesson import Lesson
 from ..progress import ProgressUnavailable, StepProgress
 from ..results import LabResult
 from .answers import fields, wants_fragment, wants_json
-from .lessons import find_lab, learner, show, view
+from .lessons import LessonView, find_lab, learner, show, view
 
 pages = Blueprint("checks", __name__)
 
@@ -30,7 +33,7 @@ def check(slug: str, step_id: str) -> ResponseReturnValue:
     if wants_json():
         result = LabResult.of(lab, results, time.monotonic() - began)
         return result.steps[0].as_dict()
-    return _shown(lesson, lab, results, anchor=step.id)
+    return shown(lesson, lab, results, anchor=step.id)
 
 
 @pages.post("/lessons/<slug>/check")
@@ -41,19 +44,28 @@ def check_all(slug: str) -> ResponseReturnValue:
     results = learner().check_all(lab)
     if wants_json():
         return LabResult.of(lab, results, time.monotonic() - began).as_dict()
-    return _shown(lesson, lab, results, anchor="lab-foot")
+    return shown(lesson, lab, results, anchor="lab-foot")
 
 
-def _shown(
+def fragment(after: LessonView, ids: Collection[str]) -> str:
+    """What changes on the page with the verdicts of these steps. Later ones that have passed say
+    which earlier ones are still open."""
+    changed = [each for each in after.steps if each.id in ids]
+    later = dropwhile(lambda each: each.id not in ids, after.steps)
+    told = [each for each in later if each in changed or each.progress.state == "passed"]
+    word = f"{after.done} of {len(after.steps)}"
+    if lab := after.lesson.lab:
+        with suppress(ProgressUnavailable):
+            word = learner().word(lab)
+    return render_template("_checked.html", view=after, told=told, changed=changed, word=word)
+
+
+def shown(
     lesson: Lesson, lab: Lab, results: dict[str, StepProgress], anchor: str
 ) -> ResponseReturnValue:
+    """What these steps have come to: the fragments of their verdicts, or the page at `anchor`."""
     if wants_fragment():
-        shown = view(lesson, results)
-        changed = [each for each in shown.steps if each.id in results]
-        word = f"{shown.done} of {len(shown.steps)}"
-        return render_template("_checked.html", view=shown, changed=changed, word=word)
-    try:
-        learner().progress.of(lab.name)
-    except ProgressUnavailable:  # the verdicts are kept nowhere but on this page
+        return fragment(view(lesson, results), results)
+    if any(each.lost for each in results.values()):  # they are nowhere but on this page
         return show(lesson, results)
     return redirect(url_for("lessons.lesson", slug=lesson.slug, _anchor=anchor), 303)

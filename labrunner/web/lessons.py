@@ -15,7 +15,7 @@ from .. import pages as markdown
 from ..content import Course
 from ..lab import Lab, Step
 from ..learner import Learner
-from ..lesson import FILE, Lesson
+from ..lesson import FILE, Lesson, fill
 from ..progress import ProgressUnavailable, StepProgress
 from ..verdict import CannotCheck
 from ..workspaces import Workspaces
@@ -42,19 +42,26 @@ class StepView:
     goal: str
     step: Step
     progress: StepProgress
+    commands: list[str] = field(default_factory=list)  # of its blocks, with the values in them
+    last: bool = False
     open_before: list[Markup] = field(default_factory=list)  # titles of earlier, open steps
 
 
 @dataclass
 class LessonView:
-    """A lesson with all that its page says. `parts` are its stretches of HTML and its steps."""
+    """A lesson with all that its page says. `parts` are its stretches of HTML and its steps;
+    `workspace` is the id of the lab's open one, empty where it is not started."""
 
     lesson: Lesson
     values: Values
     note: str
-    started: bool
+    workspace: str
     parts: list[Markup | StepView]
     faults: list[str]
+
+    @property
+    def started(self) -> bool:
+        return bool(self.workspace)
 
     @property
     def steps(self) -> list[StepView]:
@@ -72,7 +79,16 @@ class LessonView:
 
     @property
     def done(self) -> int:
-        return sum(each.progress.done for each in self.steps)
+        """The steps that the learner did."""
+        return sum(each.progress.own for each in self.steps)
+
+    @property
+    def besides(self) -> str:
+        """What was not done by the learner, to be said behind the number of steps that were."""
+        states = [each.progress.state for each in self.steps]
+        solved = sum(each.progress.done and not each.progress.own for each in self.steps)
+        counts = ((solved, "for you"), (states.count("skipped"), "skipped"))
+        return "".join(f", {count} {what}" for count, what in counts if count)
 
 
 def learner() -> Learner:
@@ -124,10 +140,11 @@ def show(lesson: Lesson, now: Mapping[str, StepProgress] | None = None) -> Respo
 
 def view(lesson: Lesson, now: Mapping[str, StepProgress] | None = None) -> LessonView:
     faults = _faults()
-    values, note, started, progress = Values(USUAL), "", False, dict(now or {})
+    values, note, opened, progress = Values(USUAL), "", "", dict(now or {})
     if lab := lesson.lab:
         if workspace := learner().workspace(lab):
-            values, note, started = Values(workspace.record.values), workspace.record.note, True
+            record = workspace.record
+            values, note, opened = Values(record.values), record.note, record.id
         elif not faults:
             with suppress(CannotCheck):
                 values = Values(_glance().preview(lab))
@@ -144,10 +161,17 @@ def view(lesson: Lesson, now: Mapping[str, StepProgress] | None = None) -> Lesso
             continue
         after = progress.get(step.id, StepProgress())
         goal = step.goal.format_map(values)
-        parts.append(StepView(step.id, part.title, part.html, goal, step, after, list(still_open)))
+        commands = [fill(block.code, values) for block in lesson.blocks_of(step.id)]
+        parts.append(
+            StepView(
+                *(step.id, part.title, part.html, goal, step, after, commands),
+                last=step.id == list(lesson.steps)[-1],
+                open_before=list(still_open),
+            )
+        )
         if not after.done:
             still_open.append(part.title)
-    return LessonView(lesson, values, note, started, parts, faults)
+    return LessonView(lesson, values, note, opened, parts, faults)
 
 
 def words(faults: list[str]) -> dict[str, str]:

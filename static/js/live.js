@@ -1,0 +1,104 @@
+// Shows verdicts as they come, without a press of the button, and tells the other parts of the page.
+
+const AGAIN = 10_000; // milliseconds until a stream that was refused is asked for again
+const SILENCE = 10_000; // milliseconds until one that is silent is; it has a beat every 2 seconds
+const SAYS = {
+  found: "Each step is checked as you work.",
+  lost: "The engine does not answer, so these verdicts are from before. This page waits for it.",
+  over: "This lab was finished. Load the page again.",
+  away: "The server does not answer, so these verdicts are from before. This page waits for it.",
+};
+
+const line = document.getElementById("live");
+const byButton = line.textContent;
+const announce = document.getElementById("announce");
+const waiting = new Map(); // by place: what comes there when the focus has left it
+let stream, timer;
+
+function open() {
+  close();
+  if (document.hidden) return;
+  stream = new EventSource(line.dataset.stream);
+  hear("steps", (event) => show(event.data));
+  hear("looked", () => document.dispatchEvent(new CustomEvent("lab:live")));
+  hear("beat", () => {});
+  for (const kind of ["found", "lost", "over"]) hear(kind, () => (line.textContent = SAYS[kind]));
+  stream.addEventListener("over", close);
+  stream.addEventListener("error", () => {
+    const refused = stream.readyState === EventSource.CLOSED;
+    line.textContent = refused ? byButton : SAYS.away;
+    if (refused) again(AGAIN);
+  });
+  listen();
+}
+
+function hear(kind, act) {
+  stream.addEventListener(kind, (event) => {
+    listen();
+    act(event);
+  });
+}
+
+// A connection can be gone without a word, as after a sleep.
+function listen() {
+  again(SILENCE, () => (line.textContent = SAYS.away));
+}
+
+function again(milliseconds, say = () => {}) {
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    say();
+    open();
+  }, milliseconds);
+}
+
+function close() {
+  clearTimeout(timer);
+  stream?.close();
+}
+
+// Puts the parts of a fragment in their places, as htmx does. A part that is as it was stays.
+function show(html) {
+  const fragment = document.createElement("template");
+  fragment.innerHTML = html;
+  const before = states();
+  for (const part of fragment.content.querySelectorAll("[hx-swap-oob]")) {
+    const place = document.getElementById(part.id);
+    if (!place || place === announce) continue;
+    if (place.querySelector("[hx-trigger]")) continue; // it asks for what comes there itself
+    waiting.delete(place);
+    if (place.innerHTML !== part.innerHTML) put(part, place);
+  }
+  if (states() !== before) {
+    announce.textContent = fragment.content.getElementById("announce").textContent.trim();
+  }
+}
+
+function put(part, place) {
+  if (!place.contains(document.activeElement)) {
+    place.replaceChildren(...part.childNodes);
+    return;
+  }
+  waiting.set(place, part);
+  const later = () => waiting.get(place) === part && waiting.delete(place) && put(part, place);
+  place.addEventListener("focusout", () => setTimeout(later), { once: true });
+}
+
+function states() {
+  return Array.from(document.querySelectorAll(".state"), (state) => state.textContent).join();
+}
+
+// Whoever replaces a verdict, this or a press of the button, it is told.
+const verdicts = new MutationObserver((changes) => {
+  for (const place of new Set(changes.map((change) => change.target))) {
+    waiting.delete(place);
+    const step = place.id.slice("verdict-".length);
+    document.dispatchEvent(new CustomEvent("lab:checked", { detail: { step } }));
+  }
+});
+for (const place of document.querySelectorAll("[id^=verdict-]")) {
+  verdicts.observe(place, { childList: true });
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+if (window.EventSource) open();
