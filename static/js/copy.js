@@ -1,22 +1,39 @@
-// Gives each block of commands a button that copies them.
+// Gives each block of commands a button that copies them, and one that runs them in the terminal of
+// the page, where there is one.
 
 const announce = document.getElementById("announce");
+const terminal = document.getElementById("terminal-tools");
 
-for (const block of document.querySelectorAll(".commands")) {
+function add(block, name, act) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "copy";
-  button.textContent = "Copy";
-  button.addEventListener("click", async () => {
-    let said = "Copied";
-    try {
-      await navigator.clipboard.writeText(block.querySelector("pre").textContent);
-    } catch {
-      said = "Not allowed";
-    }
+  button.textContent = name;
+  const tell = (said) => {
     button.textContent = said;
-    announce.textContent = `${said}.`;
-    setTimeout(() => (button.textContent = "Copy"), 2000);
-  });
+    setTimeout(() => (button.textContent = name), 2000);
+  };
+  button.addEventListener("click", () => act(block.querySelector("pre").textContent, tell));
   block.append(button);
+}
+
+async function copy(code, tell) {
+  let said = "Copied";
+  try {
+    await navigator.clipboard.writeText(code);
+  } catch {
+    said = "Not allowed";
+  }
+  tell(said);
+  announce.textContent = `${said}.`;
+}
+
+function run(code, tell) {
+  const detail = { code, sent: () => tell("Sent to terminal") };
+  document.dispatchEvent(new CustomEvent("lab:run", { detail }));
+}
+
+for (const block of document.querySelectorAll(".commands")) {
+  if (terminal) add(block, "Run in terminal", run);
+  add(block, "Copy", copy);
 }

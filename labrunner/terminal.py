@@ -1,0 +1,139 @@
+"""A shell of the learner on a pseudo-terminal, with what it printed last.
+
+The shell belongs to its guard (`guard.py`), which ends it with all that it started when the shell
+is closed, and when this process dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import select
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+
+GUARD = Path(__file__).with_name("guard.py")
+HISTORY = 64 * 1024  # bytes of output that are kept
+MOST_TYPED = 128 * 1024  # bytes that wait for the shell to read them
+CHUNK = 16 * 1024  # bytes that are read at once
+FALLBACK = "bash"
+NOT_INHERITED = (  # those of the server, and of the terminal that it was started in
+    *("LABRUNNER_", "FLASK_", "WERKZEUG_", "GUNICORN_"),
+    *("COLORTERM", "TERM_PROGRAM", "TMUX", "STY", "LINES", "COLUMNS"),
+)
+OF_THE_SYSTEM = (  # and of the shells: what a lab's value must not stand for
+    *("HOME", "HOST", "HOSTNAME", "LOGNAME", "MAIL", "USER", "USERNAME", "UID", "EUID", "GROUPS"),
+    *("PATH", "CDPATH", "FPATH", "MANPATH", "PWD", "OLDPWD", "TMPDIR", "TEMP", "TMP"),
+    *("SHELL", "SHLVL", "IFS", "ENV", "FIGNORE", "OPTIND", "PPID", "RANDOM", "SECONDS", "STATUS"),
+    *("TERM", "LINES", "COLUMNS", "DISPLAY", "EDITOR", "VISUAL", "PAGER", "PROMPT", "PS1", "PS2"),
+    *("LANG", "LANGUAGE", "LC_ALL", "TZ", "BASH_ENV", "LD_PRELOAD", "LD_LIBRARY_PATH"),
+    *("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
+)
+
+
+class TooMuchTyped(Exception):
+    """More was typed than the shell has read."""
+
+
+class Shell:
+    """Runs from when it is made until it ends or is closed.
+
+    folder: where it starts. values: what it finds in its environment; see `environment`.
+    """
+
+    def __init__(self, folder: Path, values: Mapping[str, str]) -> None:
+        self.id = secrets.token_urlsafe(24)
+        self.history = b""
+        self._typed = b""
+        self._typing = threading.Lock()
+        self._terminal, other_end = os.openpty()
+        weakref.finalize(self, os.close, self._terminal)  # not while a thread reads from it
+        os.set_blocking(self._terminal, False)
+        program = os.environ.get("SHELL") or FALLBACK
+        words = [sys.executable, "-I", "-S", str(GUARD), str(other_end), program]
+        try:
+            self._guard = subprocess.Popen(
+                words,
+                cwd=folder,
+                env=environment(values),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(other_end,),
+                start_new_session=True,  # or Ctrl-C would end the guard with the server
+            )
+        finally:
+            os.close(other_end)
+
+    @property
+    def ended(self) -> bool:
+        return self._guard.poll() is not None
+
+    def read(self, seconds: float) -> bytes | None:
+        """What it prints next: b"" if that is nothing within that time, None if it has ended."""
+        if not select.select([self._terminal], [], [], seconds)[0]:
+            return b""
+        try:
+            data = os.read(self._terminal, CHUNK)
+        except BlockingIOError:
+            return b""
+        except OSError:  # on Linux EIO says that the session is gone, on macOS nothing is read
+            return None
+        kept = self.history + data
+        if len(kept) > HISTORY:  # from the beginning of a line
+            kept = kept[-HISTORY:].partition(b"\n")[2] or kept[-HISTORY:]
+        self.history = kept
+        return data or None
+
+    def type(self, data: bytes = b"") -> bool:
+        """Type this, and what could not be typed before; whether all of it was.
+
+        Raises `TooMuchTyped`, and types nothing more, when too much is waiting.
+        """
+        with self._typing:
+            if len(self._typed) + len(data) > MOST_TYPED:
+                raise TooMuchTyped
+            self._typed += data
+            while self._typed:
+                try:
+                    count = os.write(self._terminal, self._typed[:1024])
+                except BlockingIOError:
+                    return False
+                except OSError:  # it has ended
+                    count = len(self._typed)
+                self._typed = self._typed[count:]
+            return True
+
+    def resize(self, rows: int, columns: int) -> None:
+        size = struct.pack("HHHH", rows, columns, 0, 0)  # see ioctl_tty(2), TIOCSWINSZ
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, size)
+
+    def hang_up(self) -> None:
+        """Have its whole session ended. It is gone after `wait`."""
+        if self._guard.stdin:
+            self._guard.stdin.close()
+
+    def wait(self) -> int:
+        """Its exit code, when it and all that it started have ended."""
+        return self._guard.wait()
+
+
+def environment(values: Mapping[str, str]) -> dict[str, str]:
+    """The learner's own, with what a terminal in a page needs and the lab's values by their names
+    in upper case. A value whose name is `OF_THE_SYSTEM`, as `user` and `host`, is not in it."""
+    own = {name: text for name, text in os.environ.items() if not name.startswith(NOT_INHERITED)}
+    named = {name.upper(): text for name, text in values.items()}
+    return {
+        **own,
+        **{name: text for name, text in named.items() if name not in OF_THE_SYSTEM},
+        "TERM": "xterm-256color",
+        "PROMPT_DIRTRIM": "1",  # bash then shows only the end of the folder's long path
+        "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # else a push has an image index on top
+    }

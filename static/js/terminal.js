@@ -1,0 +1,287 @@
+// The terminal in the page: a shell of the learner, over a websocket. xterm.js is loaded when it
+// is opened. What goes over the websocket is told in labrunner/web/terminal.py.
+
+import { keep } from "./keep.js";
+import { build } from "./screen.js";
+
+const RETRY = 500; // milliseconds between attempts to reach the shell again
+const PATIENCE = 10_000; // milliseconds for which a shell waits for its page
+const RETURN = 2_000; // milliseconds in which a page that is loaded again must find its shell
+const PROMPT = 3_000; // milliseconds to wait for a shell's prompt
+const PASTE = 64 * 1024; // bytes that can be pasted at once
+const CHUNK = 16 * 1024; // bytes of a message
+const BRACKETED = 2004; // the mode in which pasted lines go in as one: a prompt is waiting
+const TOO_MUCH = 1009;
+const TAKEN = 4001;
+const NO_ANSWER = "No terminal can be opened: the server does not answer as it should. Is it running?";
+const BUSY = "The terminal is busy: no prompt is waiting. End what runs in it, then run this again.";
+
+const announce = document.getElementById("announce");
+const place = document.getElementById("terminal-screen");
+const tools = document.getElementById("terminal-tools");
+const opener = document.getElementById("terminal-open");
+const closer = document.getElementById("terminal-close");
+const reader = document.getElementById("terminal-reader");
+const said = document.getElementById("terminal-said");
+const memory = `terminal ${tools.dataset.workspace}`;
+
+let view = null; // what screen.js built, while the terminal is open
+let address = null; // of the shell's websocket, until the shell has ended
+let socket = null;
+let typing = false; // whether what is typed goes to the shell
+let opening = null; // the promise of an opening that is under way
+let prompts = false; // whether this shell tells when its prompt waits: an old bash does not
+
+const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+function say(text) {
+  said.textContent = text;
+  said.hidden = !text;
+  announce.textContent = text;
+}
+
+// Opening and closing
+
+function open() {
+  if (address && view) return Promise.resolve(true);
+  opening ??= begin().finally(() => (opening = null));
+  return opening;
+}
+
+async function begin() {
+  let told;
+  try {
+    told = await ask().catch(() => pause(RETRY).then(ask));
+  } catch {
+    told = { error: NO_ANSWER };
+  }
+  if (!told.socket) {
+    say(`${told.error} ${told.next ?? ""}`.trim());
+    return false;
+  }
+  return reach(told.socket, PATIENCE, lost);
+}
+
+// A request is lost where a network of the machine comes or goes, as with `docker network create`.
+async function ask() {
+  const answer = await fetch(tools.action, {
+    method: "POST",
+    body: new FormData(tools),
+    headers: { Accept: "application/json" },
+  });
+  return answer.json();
+}
+
+// Show the screen and connect it to the shell at this address.
+async function reach(to, patience, gone) {
+  try {
+    await show();
+  } catch {
+    place.hidden = true;
+    say("The terminal could not be loaded. Load the page again, then open it once more.");
+    return false;
+  }
+  address = new URL(to, location.href.replace(/^http/, "ws")).href;
+  prompts = false;
+  connect(performance.now() + patience, gone);
+  return true;
+}
+
+async function show() {
+  place.hidden = false;
+  if (!view) {
+    view = await build(place, reader.checked);
+    view.screen.textarea.setAttribute("aria-describedby", "terminal-help");
+    view.screen.onData((text) => type(new TextEncoder().encode(text)));
+    view.screen.onBinary((text) => type(Uint8Array.from(text, (each) => each.charCodeAt(0))));
+    view.screen.onResize(tellSize);
+    view.screen.attachCustomKeyEventHandler(leave);
+    view.screen.parser.registerCsiHandler({ prefix: "?", final: "h" }, (modes) => {
+      prompts ||= modes.includes(BRACKETED);
+      return false; // it is for the screen
+    });
+  }
+  opener.hidden = true;
+  closer.hidden = false;
+  say("");
+}
+
+function close() {
+  tell({ end: true });
+  end("");
+  view?.dispose();
+  view = null;
+  place.hidden = closer.hidden = true;
+  opener.textContent = "Open terminal";
+}
+
+// The shell is no more; what it printed stays until another one is opened.
+function end(text) {
+  address = null;
+  typing = false;
+  socket?.close();
+  opener.textContent = "Open a new shell";
+  opener.hidden = false;
+  say(text);
+}
+
+// The connection
+
+// Tries until that time, then says that it is gone. An attempt may take seconds: after some that
+// failed, Chromium holds the next ones back.
+function connect(until, gone) {
+  const to = address;
+  const limit = setTimeout(() => address === to && gone(), until - performance.now());
+  socket = new WebSocket(to);
+  socket.binaryType = "arraybuffer";
+  socket.addEventListener("open", () => {
+    clearTimeout(limit);
+    if (address !== to) return;
+    until = null;
+    view.screen.reset();
+    tellSize(view.screen);
+  });
+  socket.addEventListener("message", ({ data }) => {
+    if (address !== to) return;
+    if (typeof data === "string") obey(data);
+    else print(data);
+  });
+  socket.addEventListener("close", async ({ code }) => {
+    if (address !== to) return;
+    typing = false;
+    if (code === TAKEN) return end("This shell is open in another tab now.");
+    if (code === TOO_MUCH) say("That was more than the shell could take at once.");
+    if (until === null) [until, gone] = [performance.now() + PATIENCE, lost];
+    await pause(RETRY);
+    clearTimeout(limit);
+    if (address === to) connect(until, gone);
+  });
+}
+
+function lost() {
+  end("The connection to the shell was lost, so it has ended.");
+}
+
+function obey(message) {
+  const told = JSON.parse(message);
+  if (told.ready) {
+    // What the screen answers to the output of before is not for the shell.
+    view.screen.write("", () => (typing = address !== null));
+  }
+  if ("ended" in told) end(`The shell has ended, with exit code ${told.ended}.`);
+}
+
+function print(data) {
+  const from = socket;
+  view.screen.write(new Uint8Array(data), () => {
+    if (from === socket) tell({ seen: data.byteLength });
+  });
+}
+
+function tell(message) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message));
+}
+
+function tellSize({ rows, cols }) {
+  tell({ rows, columns: cols });
+}
+
+function type(bytes) {
+  if (!typing) return;
+  if (bytes.length > PASTE) return say("That is too long to paste: at most 64 KiB at once.");
+  for (let at = 0; at < bytes.length; at += CHUNK) socket.send(bytes.slice(at, at + CHUNK));
+}
+
+// Commands of the page
+
+let running = Promise.resolve(); // one block after the other
+
+async function run({ code, sent }) {
+  unfold();
+  if (!(await open())) return;
+  while (address && !typing) await pause(50); // until it is connected, or said to be lost
+  const limit = performance.now() + PROMPT;
+  while (typing && !atPrompt() && performance.now() < limit) await pause(50);
+  if (!typing) return;
+  reveal();
+  if (prompts && !atPrompt()) return say(BUSY);
+  say("");
+  view.screen.paste(code);
+  view.screen.input("\r");
+  sent();
+  announce.textContent = "The commands run in the terminal.";
+  await pause(200); // until the prompt is gone
+}
+
+// A program that has the whole screen to itself may want pasted lines as one, too.
+function atPrompt() {
+  const { modes, buffer } = view.screen;
+  return typing && modes.bracketedPasteMode && buffer.active.type === "normal";
+}
+
+function unfold() {
+  const fold = document.getElementById("pane-fold");
+  if (document.documentElement.dataset.pane === "folded") fold?.click();
+}
+
+// Brings the screen into sight where the pane scrolls by itself. The page stays where it is.
+function reveal() {
+  const pane = place.closest(".bench");
+  const [outer, inner] = [pane, place].map((each) => each.getBoundingClientRect());
+  const above = inner.top - outer.top;
+  const below = inner.bottom - outer.bottom;
+  pane.scrollTop += above < 0 ? above : Math.max(0, Math.min(above, below));
+}
+
+// Controls
+
+function leave(event) {
+  if (event.key !== "F6") return true;
+  event.preventDefault();
+  if (event.type === "keydown") (opener.hidden ? closer : opener).focus();
+  return false;
+}
+
+tools.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (!(await open())) return;
+  place.scrollIntoView({ block: "nearest" });
+  view.screen.focus();
+});
+
+closer.addEventListener("click", () => {
+  close();
+  opener.focus(); // it stands where the button was
+});
+
+reader.checked = recall("localStorage", "terminal-reader") === "on";
+reader.addEventListener("change", () => {
+  keep("terminal-reader", reader.checked ? "on" : "off");
+  if (view) view.screen.options.screenReaderMode = reader.checked;
+});
+
+document.addEventListener("lab:run", ({ detail }) => {
+  running = running.then(() => run(detail)).catch(() => end(NO_ANSWER));
+});
+
+// A page that is loaded again finds its shell again. The address is kept only while the page is
+// away, so that a second tab made from this one does not take it.
+
+function recall(storage, name) {
+  try {
+    return window[storage].getItem(name);
+  } catch {
+    return null; // this browser keeps nothing
+  }
+}
+
+addEventListener("pagehide", () => {
+  if (address) sessionStorage.setItem(memory, address);
+});
+
+const kept = recall("sessionStorage", memory);
+if (kept) {
+  sessionStorage.removeItem(memory);
+  opening = reach(kept, RETURN, close).finally(() => (opening = null));
+}
+tools.hidden = false;
