@@ -53,6 +53,11 @@ OTHER_ERRORS = (  # words in an answer, what they mean, and what to do before tr
 
 
 @lab.value
+def user(workspace):
+    return USER
+
+
+@lab.value
 def password(workspace):
     return secrets.token_hex(6)
 
