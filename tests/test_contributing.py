@@ -1,5 +1,6 @@
 """CONTRIBUTING alone is enough to add a lesson and a lab."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from labrunner.headless import Headless
 from labrunner.kit import Kit
 from labrunner.workspaces import Workspaces
 
-GUIDE = (Path(__file__).parent.parent / "CONTRIBUTING.md").read_text()
+ROOT = Path(__file__).parent.parent
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
 FILES = re.compile(r"^`([^`]+)`\n\n(`{3,4})\w+\n(.*?)^\2$", re.DOTALL | re.MULTILINE)
 
 
@@ -36,3 +38,31 @@ def test_a_lab_made_from_the_guide_alone_proves_itself_and_its_page(tmp_path):
 def test_the_guide_fits_on_one_screen_for_a_lesson_and_a_lab():
     guide, _, _ = GUIDE.partition("## Change the machinery")
     assert len(guide.splitlines()) < 90
+
+
+def test_the_table_has_every_module_once_and_imports_go_downwards_in_it():
+    table = GUIDE[GUIDE.index("| what | modules |") :].partition("\n\n")[0]
+    rows = [re.findall(r"`(\w+)/?`", row) for row in table.splitlines()[2:]]
+    rows[0] = ["web", "cli"]  # with the folders that the pages come from
+    rank = {name: number for number, row in enumerate(rows) for name in row}
+    inside = [path for path in (ROOT / "labrunner").iterdir() if path.name[0] != "_"]
+    assert sorted(name for row in rows for name in row) == sorted(path.stem for path in inside)
+
+    upwards = [
+        f"{module.relative_to(ROOT)} imports {name}"
+        for path in inside
+        for module in ([path] if path.is_file() else sorted(path.glob("*.py")))
+        for name in imports(module, deep=path.is_dir())
+        if rank.get(name, rank[path.stem]) < rank[path.stem]
+    ]
+    assert upwards == []
+
+
+def imports(module: Path, *, deep: bool) -> list[str]:
+    """The modules of `labrunner` that one imports when it is loaded. deep: it lies in a folder."""
+    found = []
+    for node in ast.parse(module.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.level == 1 + deep:
+            named = [node.module] if node.module else [each.name for each in node.names]
+            found += [name.partition(".")[0] for name in named]
+    return found

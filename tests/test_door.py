@@ -57,7 +57,7 @@ HERE = "http://127.0.0.1:8000"
 
 def raw(site: Site, path: str, cookie: str = "") -> bytes:
     """The answer to a path that is sent just as it stands."""
-    with socket.create_connection(("127.0.0.1", site.port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", site.port), timeout=30) as line:
         head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nCookie: {cookie}\r\n"
         line.sendall(f"{head}Connection: close\r\n\r\n".encode())
         return b"".join(iter(lambda: line.recv(65536), b""))
@@ -65,16 +65,16 @@ def raw(site: Site, path: str, cookie: str = "") -> bytes:
 
 def test_without_the_cookie_a_page_says_how_to_get_in(site, unchanged):
     for path in ("/", "/lessons/tiny", "/no/such/page"):
-        answer = requests.get(site.url + path, timeout=5)
+        answer = requests.get(site.url + path, timeout=30)
         assert answer.status_code == 401
         assert "Open the address that was printed in the terminal" in answer.text
     for path in CHANGING:
-        assert requests.post(site.url + path, timeout=5).status_code == 403
+        assert requests.post(site.url + path, timeout=30).status_code == 403
 
 
 def test_the_token_is_exchanged_for_a_cookie_and_leaves_the_address(site):
     answer = requests.get(
-        f"{site.url}/lessons/tiny?a=1&token={TOKEN}", timeout=5, allow_redirects=False
+        f"{site.url}/lessons/tiny?a=1&token={TOKEN}", timeout=30, allow_redirects=False
     )
     assert answer.status_code == 303
     assert answer.headers["Location"] == "/lessons/tiny?a=1"
@@ -99,7 +99,7 @@ def test_the_token_can_be_pasted(site):
 
 def test_a_wrong_token_lets_nobody_in(site, unchanged):
     for token in ("", "x", TOKEN[:-1], TOKEN + "x", "é", "%00"):
-        answer = requests.get(f"{site.url}/", params={"token": token}, timeout=5)
+        answer = requests.get(f"{site.url}/", params={"token": token}, timeout=30)
         assert answer.status_code == 401
 
 
@@ -109,18 +109,18 @@ def test_an_open_page_outlives_a_restart_and_the_old_token_does_not(serve):
     first.stop()
     second = serve(port=first.port, token="another")
     assert visitor.get("/").status_code == 200
-    assert requests.get(f"{second.url}/?token={TOKEN}", timeout=5).status_code == 401
+    assert requests.get(f"{second.url}/?token={TOKEN}", timeout=30).status_code == 401
 
 
 def test_every_route_is_closed_unless_it_is_named_as_open(site, app, unchanged):
-    values = {"slug": "tiny", "step_id": "make-a-volume", "filename": "css/page.css"}
+    values = {"slug": "tiny", "step_id": "make-a-volume", "filename": "css/page.css", "id": "x"}
     open_routes = set()
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: values[match[1]], rule.rule)
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
-            if requests.request(method, site.url + path, timeout=5).ok:
+            if requests.request(method, site.url + path, timeout=30).ok:
                 open_routes.add((rule.endpoint, method))
-    assert {name for name, _ in open_routes} == {"static", "entry.health", "entry.login"}
+    assert {name for name, _ in open_routes} == {"static", "style", "entry.health", "entry.login"}
     assert {m for name, m in open_routes if name == "entry.login"} == {"OPTIONS"}
 
 
@@ -155,14 +155,14 @@ def test_another_host_is_refused(site, unchanged, host):
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "[::1]"])
 def test_the_names_of_this_machine_are_let_in(site, host):
-    answer = requests.get(f"{site.url}/health", headers={"Host": f"{host}:{site.port}"}, timeout=5)
+    answer = requests.get(f"{site.url}/health", headers={"Host": f"{host}:{site.port}"}, timeout=30)
     assert (answer.status_code, answer.text) == (200, "ok\n")
 
 
 def test_the_address_in_the_network_is_refused_even_if_it_were_reached(site):
     """`flask run --host 0.0.0.0` binds it; the name in the request gives it away."""
     host = f"{socket.gethostname()}:{site.port}"
-    assert requests.get(f"{site.url}/", headers={"Host": host}, timeout=5).status_code == 403
+    assert requests.get(f"{site.url}/", headers={"Host": host}, timeout=30).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -192,6 +192,22 @@ def test_a_request_that_a_browser_marks_as_foreign_is_refused(site, unchanged):
     for mark in ("cross-site", "same-site", "none"):
         answer = visitor.submit("/lessons/tiny/start", headers={"Sec-Fetch-Site": mark})
         assert answer.status_code == 403
+
+
+def test_another_page_may_lead_here_and_have_nothing_loaded_into_it(site):
+    """A page on another port of this machine is of the same site: the cookie comes with its
+    requests, and those for an image or a frame have no origin."""
+    visitor = site.visitor()
+    for path in ("/", "/lessons/tiny", "/report.json", "/static/style.css"):
+        for mark in ("same-site", "cross-site"):
+            for kind in ("image", "script", "iframe", "empty", None):
+                headers = {"Sec-Fetch-Site": mark, "Sec-Fetch-Dest": kind}
+                assert visitor.get(path, headers=headers).status_code == 403
+            headers = {"Sec-Fetch-Site": mark, "Sec-Fetch-Dest": "document"}
+            assert visitor.get(path, headers=headers).status_code == 200
+        for mark in ("same-origin", "none"):
+            headers = {"Sec-Fetch-Site": mark, "Sec-Fetch-Dest": "image"}
+            assert visitor.get(path, headers=headers).status_code == 200
 
 
 def test_a_form_without_its_token_is_refused(site, unchanged):
@@ -278,7 +294,7 @@ def test_every_answer_carries_the_headers(site, app):
     visitor = site.visitor()
     paths = ("/", "/lessons/tiny", "/nothing", "/static/css/page.css", "/static/no", "/health")
     answers += [visitor.get(path) for path in paths]
-    answers += [requests.get(site.url, timeout=5), visitor.post("/lessons/tiny/start")]
+    answers += [requests.get(site.url, timeout=30), visitor.post("/lessons/tiny/start")]
     for answer in answers:
         for name, value in HEADERS.items():
             if name != "Cache-Control":
@@ -292,10 +308,19 @@ def test_pages_are_not_kept_and_static_files_with_a_version_are(site):
     visitor = site.visitor()
     page = visitor.get("/")
     assert page.headers["Cache-Control"] == "no-store"
-    style = re.search(r'href="(/static/css/page.css\?v=\w+)"', page.text)
-    assert style
-    assert "immutable" in visitor.get(style[1]).headers["Cache-Control"]
-    assert visitor.get("/static/css/page.css").headers["Cache-Control"] == "no-cache"
+    for name in ("style.css", "js/theme.js"):
+        versioned = re.search(rf'"(/static/{name}\?v=\w+)"', page.text)
+        assert versioned
+        assert "immutable" in visitor.get(versioned[1]).headers["Cache-Control"]
+        assert visitor.get(f"/static/{name}").headers["Cache-Control"] == "no-cache"
+
+
+def test_a_static_file_sets_no_cookie_and_is_the_same_for_everybody(site):
+    visitor = site.visitor()
+    for path in ("/static/style.css", "/static/js/theme.js", "/static/icon.svg"):
+        headers = visitor.get(path).headers
+        assert "Set-Cookie" not in headers
+        assert headers["Vary"] == "Accept-Encoding"
 
 
 def test_a_fault_shows_no_traceback_and_no_log_has_the_token(app, caplog):
@@ -312,7 +337,7 @@ def test_a_fault_shows_no_traceback_and_no_log_has_the_token(app, caplog):
 
 
 def test_the_server_logs_no_token(site):
-    requests.get(f"{site.url}/?a=1&token={TOKEN}", timeout=5)
+    requests.get(f"{site.url}/?a=1&token={TOKEN}", timeout=30)
     Visitor(site.url).submit("/login", {"token": TOKEN})
     assert eventually(lambda: "POST /login" in site.log.read_text())
     assert TOKEN not in site.log.read_text()
@@ -333,15 +358,15 @@ def test_flask_run_prints_an_address_and_logs_no_token(tmp_path):
             stderr=subprocess.STDOUT,
         )
     try:
-        assert eventually(lambda: "Press CTRL+C" in log.read_text(), 20)
+        assert eventually(lambda: "Press CTRL+C" in log.read_text(), 60)
         printed = log.read_text()
         address = next(each.split()[1] for each in printed.splitlines() if "Open http" in each)
         token = address.partition("token=")[2]
         assert address == f"http://127.0.0.1:{port}/?token={token}" and len(token) >= 32
-        assert requests.get(address, timeout=5).status_code == 200
+        assert requests.get(address, timeout=30).status_code == 200
     finally:
         server.send_signal(signal.SIGINT)
-        server.wait(10)
+        server.wait(60)
     rest = log.read_text().replace(address, "")
     assert "GET /?token=…" in rest and token not in rest
 

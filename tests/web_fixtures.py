@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, sync_playwright
 
 from labrunner import content
 from labrunner.engine import Engine
@@ -128,8 +129,8 @@ class Site:
         self.url = f"http://127.0.0.1:{port}"
         self.log = instance.parent / f"server-{token}.log"
         given = f"root='{root}', instance='{instance}', port={port}, token='{token}'"
-        options = ["--threads", "24", "--no-control-socket", "--access-logfile", "-"]
-        options += ["--bind", f"127.0.0.1:{port}"]
+        options = ["--threads", "72", "--graceful-timeout", "1", "--no-control-socket"]
+        options += ["--access-logfile", "-", "--bind", f"127.0.0.1:{port}"]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", *options, f"app:create_app({given})"],
@@ -138,7 +139,7 @@ class Site:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "LABRUNNER_PORT": str(port), "LABRUNNER_TOKEN": "", **env},
             )
-        assert eventually(self._up, 20), self.log.read_text()
+        assert eventually(self._up), self.log.read_text()
 
     def _up(self) -> bool:
         try:
@@ -149,7 +150,7 @@ class Site:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def visitor(self) -> "Visitor":
         """Somebody with the cookie."""
@@ -175,7 +176,7 @@ class Visitor(requests.Session):
         self.url = url
 
     def request(self, method, path, **options) -> requests.Response:  # type: ignore[override]
-        return super().request(method, self.url + path, timeout=30, **options)
+        return super().request(method, self.url + path, timeout=60, **options)
 
     @property
     def csrf(self) -> str:
@@ -190,7 +191,7 @@ class Visitor(requests.Session):
 
     def start(self) -> None:
         assert self.submit("/lessons/tiny/start").ok
-        answer = eventually(lambda: self._started(), 30)
+        answer = eventually(self._started)
         assert answer == "started", self.get("/lessons/tiny/start", headers=JSON).text
 
     def _started(self) -> str | None:
@@ -231,7 +232,12 @@ def serve(tiny: Path, instance: Path, engine: Engine) -> Iterator[Callable[..., 
     sites: list[Site] = []
 
     def start(root: Path = tiny, port: int | None = None, **options: Any) -> Site:
-        sites.append(Site(root, instance, port or free_port(), **options))
+        try:
+            sites.append(Site(root, instance, port or free_port(), **options))
+        except AssertionError as error:
+            if port or "in use" not in str(error):
+                raise
+            sites.append(Site(root, instance, free_port(), **options))  # another program was first
         return sites[-1]
 
     yield start
@@ -266,17 +272,20 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     asked: list[str] = []
     sites: set[str] = set()
 
-    def hear(complaint: str) -> None:
-        if "ERR_NETWORK_CHANGED" not in complaint:  # a container's network came or went
-            complaints.append(complaint)
+    def hear(complaint: str, about: str = "") -> None:
+        if "ERR_NETWORK_CHANGED" in complaint:  # a container's network came or went
+            return
+        if "409" in complaint and re.search(r"/(registry|live)(\?|$)", about):
+            return  # the lab of an open page was finished, and the page asked once more
+        complaints.append(f"{complaint} {about}")
 
     def start(site: Site, path: str = "/", **options: Any) -> Page:
         contexts.append(chromium.new_context(**options))
         page = contexts[-1].new_page()
-        page.on("console", lambda message: hear(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: hear(message.text, message.location["url"]))
+        page.on("pageerror", lambda error: hear(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{site.url}{path}?token={site.token}")
+        load(page, f"{site.url}{path}?token={site.token}")
         sites.add(site.url)
         return page
 
@@ -285,3 +294,52 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
         context.close()
     assert complaints == []
     assert [url for url in asked if not url.startswith(tuple(sites))] == []
+
+
+def load(page: Page, url: str) -> None:
+    """Go there. Chromium drops what it loads when a container's network comes or goes: then
+    again, until all of the page has come."""
+    dropped: list[str] = []
+    page.on("requestfailed", lambda request: dropped.append(request.failure or ""))
+    for _ in range(10):
+        dropped.clear()
+        try:
+            page.goto(url)
+        except Error as error:
+            if "ERR_NETWORK_CHANGED" not in error.message:
+                raise
+        if not any("ERR_NETWORK_CHANGED" in failure for failure in dropped):
+            return
+    raise AssertionError(f"{url} does not load: {dropped}")
+
+
+def weights(page: Page) -> Counter[str]:
+    """Fills with the bytes of what the page loads from now on, headers and all, compressed as they
+    were sent, by address. Nothing comes from the browser's cache."""
+    found: Counter[str] = Counter()
+    addresses: dict[str, str] = {}
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+    network.send("Network.setCacheDisabled", {"cacheDisabled": True})
+    network.on(
+        "Network.requestWillBeSent",
+        lambda event: addresses.update({event["requestId"]: event["request"]["url"]}),
+    )
+    network.on(
+        "Network.loadingFinished",
+        lambda event: found.update(
+            {addresses.get(event["requestId"], ""): int(event["encodedDataLength"])}
+        ),
+    )
+    return found
+
+
+def address_of(server: subprocess.Popen[str]) -> str:
+    """The address that script/server prints, once it does."""
+    assert server.stdout
+    printed = []
+    for line in server.stdout:
+        printed.append(line)
+        if line.startswith("Open "):
+            return line.split()[1]
+    raise AssertionError("".join(printed))

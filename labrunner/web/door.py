@@ -61,10 +61,14 @@ class Door:
         origin = environ.get("HTTP_ORIGIN")
         if origin is not None and origin not in self.origins:
             return "This request comes from another site's page."
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD") and origin is None:
-            site = environ.get("HTTP_SEC_FETCH_SITE")
-            if site not in (None, "same-origin"):
-                return "This request comes from another site's page."
+        site = environ.get("HTTP_SEC_FETCH_SITE", "same-origin")
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            foreign = origin is None and site != "same-origin"
+        else:  # another page may lead here, but has nothing of ours loaded into it
+            led = environ.get("HTTP_SEC_FETCH_DEST") == "document"
+            foreign = site in ("same-site", "cross-site") and not led
+        if foreign:
+            return "This request comes from another site's page."
         return None
 
 

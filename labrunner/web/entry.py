@@ -16,7 +16,7 @@ from .answers import fields, wants_json
 from .door import TOKEN
 
 pages = Blueprint("entry", __name__)
-OPEN = {"static", "entry.login", "entry.health"}  # what answers without a cookie
+OPEN = {"static", "style", "entry.login", "entry.health"}  # what answers without a cookie
 
 
 def register(app: Flask, token: str, port: int) -> None:
@@ -27,6 +27,7 @@ def register(app: Flask, token: str, port: int) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
         PERMANENT_SESSION_LIFETIME=timedelta(days=90),
+        SESSION_REFRESH_EACH_REQUEST=False,  # each file of a page would set it again
         WTF_CSRF_TIME_LIMIT=None,  # a page may stay open for days
     )
     app.before_request(_guard)  # before the CSRF check, which would speak first
@@ -47,7 +48,7 @@ def _guard() -> ResponseReturnValue | None:
         return _closed("That token is not the one of this start. A new start has a new one.")
     if request.endpoint in OPEN or session.get("in"):
         return None
-    if request.method in ("GET", "HEAD"):
+    if request.method in ("GET", "HEAD") and "Upgrade" not in request.headers:
         return _closed()
     raise Forbidden("Open the address that was printed at the start, then try again.")
 
