@@ -1,31 +1,38 @@
-"""Measures what the product promises in seconds; prints a table and writes JSON.
+"""Measures what the product promises in seconds and bytes; prints a table and writes JSON.
 
 Usage: script/bench [FILE], where FILE is instance/bench.json unless given. Each row is the median
-of several runs on this machine, with the fastest and the slowest.
+of several runs on this machine, with the least and the most; in seconds, unless it says bytes.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from flask import Flask
+from flask.testing import FlaskClient
 from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
-os.environ["PATH"] = f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"
 
 from app import create_app  # noqa: E402 - after the path
 from labrunner.decoder import LIMIT, decode  # noqa: E402
+from labrunner.live import Line  # noqa: E402
 
+LESSON = "/lessons/push-and-pull"
+LOADED = re.compile(r'(?:src|href)="(/static/[^"]+)"')  # by a page; the terminal's come later
+CLIENTS = 50
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 
 
@@ -51,19 +58,79 @@ def command(*words: str) -> Callable[[], object]:
     return run
 
 
-def page(instance: Path) -> Callable[[], object]:
-    """A lesson page from an app of its own, with the learner let in."""
-    app = create_app(instance=instance, port=8000, token="bench")  # noqa: S106 - made up
+def flask(*words: str) -> Callable[[], object]:
+    """One of the course's own commands."""
+    return command(sys.executable, "-m", "flask", *words)
+
+
+def served(instance: Path) -> Flask:
+    return create_app(instance=instance, port=8000, token="bench")  # noqa: S106 - made up
+
+
+def visitor(app: Flask) -> FlaskClient:
+    """A browser that is let in."""
     browser = app.test_client()
-    base = "http://127.0.0.1:8000"
-    browser.get("/?token=bench", base_url=base)
+    get(browser, "/?token=bench")
+    return browser
 
-    def get() -> None:
-        answer = browser.get("/lessons/push-and-pull", base_url=base)
-        if answer.status_code != 200:
-            sys.exit(f"The lesson page answered with {answer.status_code}.")
 
-    return get
+def get(browser: FlaskClient, path: str) -> bytes:
+    """What is answered, as it travels."""
+    compressed = {"Accept-Encoding": "br, gzip"}
+    answer = browser.get(path, base_url="http://127.0.0.1:8000", headers=compressed)
+    if answer.status_code >= 400:
+        sys.exit(f"{path} answered with {answer.status_code}, so nothing was measured.")
+    return answer.data
+
+
+def page(instance: Path, path: str = LESSON) -> Callable[[], object]:
+    """A page from an app of its own."""
+    browser = visitor(served(instance))
+    return lambda: get(browser, path)
+
+
+def weight(app: Flask) -> int:
+    """The bytes of the lesson's page and of all that it loads, compressed, without headers."""
+    browser = visitor(app)
+    text = browser.get(LESSON, base_url="http://127.0.0.1:8000").text
+    files = {path for path in LOADED.findall(text) if "vendor/xterm" not in path}
+    return sum(len(get(browser, path)) for path in {LESSON, *files})
+
+
+@contextmanager
+def started(app: Flask) -> Iterator[None]:
+    """The lesson's lab is started, and removed at the end with all that belongs to it."""
+    learner = app.extensions["labrunner"]
+    lab = learner.course.labs["push-and-pull"]
+    learner.start(lab, lambda line: None)
+    try:
+        yield
+    finally:
+        left = learner.finish(lab, {item.id for item in learner.belongings(lab)})
+        for each in left:
+            print(f"Left on the engine: {each}", file=sys.stderr)
+
+
+def news(app: Flask) -> float:
+    """Seconds from something on the engine until `CLIENTS` open pages are told what came of it.
+    Once in a lab: the step is of one moment."""
+    learner, live = app.extensions["labrunner"], app.extensions["labrunner.live"]
+    lesson = learner.course.lesson("push-and-pull")
+    workspace = learner.started(lesson.lab)
+    with ExitStack() as pages:
+        lines = [pages.enter_context(live.watched(lesson)) for _ in range(CLIENTS)]
+        await_each(lines, "looked")
+        began = time.perf_counter()
+        name = f"{workspace.registry}/{workspace.image}:latest"
+        learner.engine.tag(workspace.sample, name)
+        await_each(lines, "steps")
+        return time.perf_counter() - began
+
+
+def await_each(lines: list[Line], kind: str) -> None:
+    for line in lines:
+        while line.get(timeout=60).kind != kind:
+            pass
 
 
 def main() -> None:
@@ -72,27 +139,34 @@ def main() -> None:
         instance = Path(folder)
         measured = {
             "script/bootstrap, run again": (command("script/bootstrap"), 5),
-            "flask explain": (command("flask", "explain", "nginx"), 5),
-            "flask run-lab run-a-registry": (command("flask", "run-lab", "run-a-registry"), 3),
-            "flask run-lab push-and-pull": (command("flask", "run-lab", "push-and-pull"), 3),
+            "flask explain": (flask("explain", "nginx"), 5),
+            "flask run-lab run-a-registry": (flask("run-lab", "run-a-registry"), 3),
+            "flask run-lab push-and-pull": (flask("run-lab", "push-and-pull"), 3),
             "flask run-lab push-and-pull --shell": (
-                command("flask", "run-lab", "push-and-pull", "--shell"),
+                flask("run-lab", "push-and-pull", "--shell"),
                 3,
             ),
-            "flask run-lab --prove, all labs": (command("flask", "run-lab", "--prove"), 1),
+            "flask run-lab --prove, all labs": (flask("run-lab", "--prove"), 1),
             "a lesson page": (page(instance), 20),
             "decode, the longest text": (lambda: decode(("blob_unknown" * LIMIT)[:LIMIT]), 20),
         }
         for name, (act, times) in measured.items():
             rows[name] = seconds(act, times)
+        app = served(instance)
+        with started(app):
+            rows["a lesson page, started"] = seconds(page(instance), 20)
+            rows["the registry's picture"] = seconds(page(instance, f"{LESSON}/registry"), 20)
+            rows[f"an event told to {CLIENTS} open pages"] = [news(app)]
+            rows["a lesson page, started, and what it loads (bytes)"] = [weight(app)]
         os.environ["DOCKER_HOST"] = NO_ENGINE
         rows["a lesson page, no engine"] = seconds(page(instance), 5)
     table = Table(box=None, header_style="dim")
-    for column in ("", "median s", "fastest", "slowest", "runs"):
+    for column in ("", "median", "least", "most", "runs"):
         table.add_column(column, justify="left" if not column else "right")
     for name, taken in rows.items():
         shown = (statistics.median(taken), min(taken), max(taken))
-        table.add_row(name, *(f"{number:.3f}" for number in shown), str(len(taken)))
+        form = ",.0f" if "(bytes)" in name else ".3f"
+        table.add_row(name, *(format(number, form) for number in shown), str(len(taken)))
     Console().print(table)
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "instance" / "bench.json"
     file.parent.mkdir(exist_ok=True)
