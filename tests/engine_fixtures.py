@@ -188,7 +188,7 @@ def serving(answer: Callable[[Any], None], unix: Path | None = None) -> Iterator
     server = base(str(unix) if unix else ("127.0.0.1", 0), Handler, bind_and_activate=True)
     server.daemon_threads = True
     server.block_on_close = False
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield str(unix) if unix else f"127.0.0.1:{server.server_address[1]}"

@@ -474,7 +474,7 @@ class Wire:
         with socket.socket(socket.AF_UNIX) as far:
             far.connect(self.engine)
             self.ends += [near, far]
-            back = threading.Thread(target=carry, args=(far, near))
+            back = threading.Thread(target=carry, args=(far, near), daemon=True)
             back.start()
             carry(near, far)
             back.join()
