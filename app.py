@@ -12,14 +12,15 @@ from typing import NoReturn
 import click
 from flask import Flask
 
-from labrunner import cli, content, web
-from labrunner.disk import unwritable
-from labrunner.engine import Engine
-from labrunner.kit import Kit
-from labrunner.learner import Learner
-from labrunner.progress import Progress
-from labrunner.verdict import CannotCheck
-from labrunner.workspaces import Workspaces
+from labrunner import cli, web
+from labrunner.course import loader
+from labrunner.engine.engine import Engine
+from labrunner.errors import unwritable
+from labrunner.kit.kit import Kit
+from labrunner.progress.store import Progress
+from labrunner.session.learner import Learner
+from labrunner.verdicts import CannotCheck
+from labrunner.workspaces.manager import Workspaces
 
 HERE = Path(__file__).resolve().parent
 
@@ -57,7 +58,7 @@ def create_app(
     app.config["THREADS"] = 72  # as script/server gives gunicorn
     app.config["TERMINAL"] = os.environ.get("LABRUNNER_TERMINAL", "on") == "on"
 
-    course = content.load(root)
+    course = loader.load_course(root)
     engine = Engine()
     workspaces = Workspaces(instance / "workspaces", engine, course.labs)
     progress = Progress(instance / "progress.db")

@@ -27,8 +27,8 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 from app import create_app  # noqa: E402 - after the path
-from labrunner.decoder import LIMIT, decode  # noqa: E402
-from labrunner.live import Line  # noqa: E402
+from labrunner.decoder.decoder import LIMIT, decode  # noqa: E402
+from labrunner.session.watcher import Subscription  # noqa: E402
 
 LESSON = "/lessons/push-and-pull"
 LOADED = re.compile(r'(?:src|href)="(/static/[^"]+)"')  # by a page; the terminal's come later
@@ -127,7 +127,7 @@ def news(app: Flask) -> float:
         return time.perf_counter() - began
 
 
-def await_each(lines: list[Line], kind: str) -> None:
+def await_each(lines: list[Subscription], kind: str) -> None:
     for line in lines:
         while line.get(timeout=60).kind != kind:
             pass

@@ -1,19 +1,49 @@
-"""A Docker registry tutorial that checks itself. Here stands all that a lab's author imports."""
+"""A Docker registry tutorial that checks itself. A lab's author imports all names from here.
 
-from .diagnosis import RUN, registry_container
-from .lab import Lab
-from .phrases import digest_in, listed, misnamed, short
-from .references import parse
-from .registry import (
-    LOOPBACK,
-    NotARegistry,
-    OtherScheme,
-    RegistryDown,
-    RegistryRefused,
-    Untrusted,
-)
-from .verdict import CannotCheck, NotYet
-from .workspace import Workspace
+They are imported when they are first used, so that a command which needs no lab stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .checks.answers import digest_in
+    from .checks.images import misnamed
+    from .course.lab import Lab
+    from .registry.client import (
+        LOOPBACK,
+        NotARegistry,
+        OtherScheme,
+        RegistryDown,
+        RegistryRefused,
+        Untrusted,
+    )
+    from .registry.references import parse
+    from .text import listed, short
+    from .verdicts import CannotCheck, NotYet
+    from .workspaces.troubleshooting import RUN
+    from .workspaces.workspace import Workspace
+
+_MODULES = {
+    "LOOPBACK": "registry.client",
+    "RUN": "workspaces.troubleshooting",
+    "CannotCheck": "verdicts",
+    "Lab": "course.lab",
+    "NotARegistry": "registry.client",
+    "NotYet": "verdicts",
+    "OtherScheme": "registry.client",
+    "RegistryDown": "registry.client",
+    "RegistryRefused": "registry.client",
+    "Untrusted": "registry.client",
+    "Workspace": "workspaces.workspace",
+    "digest_in": "checks.answers",
+    "listed": "text",
+    "misnamed": "checks.images",
+    "parse": "registry.references",
+    "short": "text",
+}
 
 __all__ = [
     "LOOPBACK",
@@ -31,6 +61,13 @@ __all__ = [
     "listed",
     "misnamed",
     "parse",
-    "registry_container",
     "short",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value

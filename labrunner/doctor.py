@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from .engine import Engine
-from .facts import About
-from .kit import Kit
-from .verdict import CannotCheck
+from labrunner.engine.models import EngineInfo
+from labrunner.kit.kit import Kit
+
+from .engine.engine import Engine
+from .verdicts import CannotCheck
 
 PROGRAMS = ("docker", "curl", "openssl", "bash")  # what the commands on the pages use
 LEAST_DISK = 2 << 30  # bytes; the kit, with a second engine, takes about 0.5 GiB
@@ -31,7 +32,7 @@ def examine(kit: Kit, own_port: int) -> list[Finding]:
     """All findings. `own_port` is the one that the pages are served on."""
     findings = []
     try:
-        about = kit.engine.about()
+        about = kit.engine.info()
         findings += [*_engine(kit.engine, about), *_kit(kit), *_disk(about)]
     except CannotCheck as error:
         findings.append(Finding("problem", error.found, error.next))
@@ -44,7 +45,7 @@ def examine(kit: Kit, own_port: int) -> list[Finding]:
     return findings
 
 
-def _engine(engine: Engine, about: About) -> Iterator[Finding]:
+def _engine(engine: Engine, about: EngineInfo) -> Iterator[Finding]:
     says = (
         f"Docker Engine {about.version}, API {about.api}, image store {about.image_store}, "
         f"{about.system}, at `{engine.address}`."
@@ -73,7 +74,7 @@ def _kit(kit: Kit) -> Iterator[Finding]:
             )
 
 
-def _disk(about: About) -> Iterator[Finding]:
+def _disk(about: EngineInfo) -> Iterator[Finding]:
     try:
         free = shutil.disk_usage(about.root).free
     except OSError:  # the engine's folder is in a virtual machine, or not ours to see

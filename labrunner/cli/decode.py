@@ -9,8 +9,9 @@ import click
 from flask.cli import with_appcontext
 from rich.text import Text
 
-from .. import decoder
-from .terminal import BAD_CALL, FAILED, console, learner, leave, prose, tell, told
+from labrunner.decoder import decoder
+
+from .console import BAD_CALL, FAILED, console, handle_errors, learner, leave, prose, tell
 
 NO_TEXT = (
     "There is no text to decode. Give it between quotes: `script/lab decode 'manifest unknown'`. "
@@ -22,7 +23,7 @@ NO_TEXT = (
 @click.argument("text", nargs=-1, type=click.UNPROCESSED)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @with_appcontext
-@told
+@handle_errors
 def decode(text: tuple[str, ...], as_json: bool) -> None:
     """Say what an error means, why it comes, and what to do about it.
 

@@ -9,8 +9,9 @@ from flask import current_app
 from flask.cli import with_appcontext
 from rich.text import Text
 
-from ..doctor import examine
-from .terminal import CANNOT, console, learner, prose
+from labrunner.doctor import examine
+
+from .console import CANNOT, console, learner, prose
 
 
 @click.command("doctor")

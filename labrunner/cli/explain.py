@@ -7,8 +7,9 @@ import sys
 
 import click
 
-from .. import references
-from .terminal import BAD_CALL, console, leave, prose
+from labrunner.registry import references
+
+from .console import BAD_CALL, console, leave, prose
 
 
 @click.command("explain")

@@ -12,10 +12,11 @@ import click
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from ..bar import Bar
-from ..kit import Kit, Say
-from ..recipes import CannotGet
-from .terminal import CANNOT, tell, told
+from labrunner.engine.progress import ProgressCallback
+from labrunner.kit.kit import Kit, Say
+from labrunner.kit.recipes import CannotGet
+
+from .console import CANNOT, handle_errors, tell
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 REFERENCES = click.argument("references", nargs=-1, metavar="[IMAGE]...")
@@ -30,7 +31,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
     @group.command("status")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-    @told
+    @handle_errors
     def status(as_json: bool) -> None:
         """Show which images are here, and what they were made from."""
         images = get_kit().status()
@@ -44,7 +45,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
     @group.command("pull")
     @REFERENCES
-    @told
+    @handle_errors
     def pull(references: Sequence[str]) -> None:
         """Pull what is not here from Docker Hub."""
         kit = get_kit()
@@ -52,7 +53,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
     @group.command("build")
     @REFERENCES
-    @told
+    @handle_errors
     def build(references: Sequence[str]) -> None:
         """Build what is not here of Debian's or Ubuntu's packages."""
         kit = get_kit()
@@ -60,7 +61,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
     @group.command("get")
     @REFERENCES
-    @told
+    @handle_errors
     def get(references: Sequence[str]) -> None:
         """Pull what is not here; where that fails, build it."""
         kit = get_kit()
@@ -68,7 +69,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
     @group.command("save")
     @FILE
-    @told
+    @handle_errors
     def save(file: Path) -> None:
         """Write all images into FILE, for those without a network."""
         kit = get_kit()
@@ -80,7 +81,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
     @group.command("load")
     @FILE
-    @told
+    @handle_errors
     def load(file: Path) -> None:
         """Load the images in FILE."""
         kit = get_kit()
@@ -91,7 +92,9 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
     return group
 
 
-def _each(kit: Kit, references: Sequence[str], act: Callable[[str, Say, Bar], bool]) -> None:
+def _each(
+    kit: Kit, references: Sequence[str], act: Callable[[str, Say, ProgressCallback], bool]
+) -> None:
     """Do it for these images, or all. One that cannot be got does not keep the others back."""
     for reference in references:
         kit.check(reference)
@@ -110,7 +113,7 @@ def _each(kit: Kit, references: Sequence[str], act: Callable[[str, Say, Bar], bo
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Bar]:
+def _bar(what: str) -> Iterator[ProgressCallback]:
     """A bar with bytes on a terminal, shown from the first byte on; nothing elsewhere."""
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
     with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:

@@ -10,23 +10,24 @@ import click
 from flask.cli import with_appcontext
 from rich.table import Table
 
-from ..lab import Lab, Step
-from ..learner import Learner
-from ..moments import clock
-from ..progress import StepProgress
-from ..results import LabResult
-from .terminal import (
+from labrunner.course.lab import Lab, Step
+from labrunner.headless.results import LabResult
+from labrunner.progress.store import StepProgress
+from labrunner.session.learner import Learner
+from labrunner.text import clock
+
+from .console import (
     BAD_CALL,
     FAILED,
     console,
     find_lesson,
     find_step,
+    handle_errors,
     learner,
     leave,
     prose,
     show_step,
     tell,
-    told,
 )
 
 LAB = click.argument("lab")
@@ -34,7 +35,7 @@ LAB = click.argument("lab")
 
 @click.command("labs")
 @with_appcontext
-@told
+@handle_errors
 def labs() -> None:
     """List the lessons and labs with your progress."""
     table = Table(box=None, header_style="dim")
@@ -53,7 +54,7 @@ def labs() -> None:
 @LAB
 @click.option("--json", "as_json", is_flag=True, help="Print the values as one JSON object.")
 @with_appcontext
-@told
+@handle_errors
 def start_lab(lab: str, as_json: bool) -> None:
     """Open a lab: find it a free port and free names, and bring what it gives."""
     found = _lab(lab)
@@ -76,14 +77,14 @@ def start_lab(lab: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the lab as one JSON object.")
 @click.option("--watch", is_flag=True, help="Check again until all has passed.")
 @with_appcontext
-@told
+@handle_errors
 def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: bool) -> None:
     """Check your work: all steps of a lab, or one. Exits 0 when all that was checked has passed."""
     found = _lab(lab)
     one = find_step(found, step) if step else None
     if answer and not (one and one.takes_answer):
         leave(BAD_CALL, "`--answer` goes with a step that asks for one: name that step.")
-    learner().engine.about()
+    learner().engine.info()
     shown: dict[str, StepProgress] = {}
     while True:
         began = time.monotonic()
@@ -105,11 +106,11 @@ def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: boo
 @LAB
 @click.option("--yes", is_flag=True, help="Remove what belongs to the lab without asking.")
 @with_appcontext
-@told
+@handle_errors
 def finish_lab(lab: str, yes: bool) -> None:
     """Close a lab: list what belongs to it, and remove that if you agree."""
     found = _lab(lab)
-    items = learner().belongings(found)
+    items = learner().resources(found)
     for item in items:
         console.print(prose(f"  {item.kind:<10} `{item.name}`, because {item.why}"))
     if items and not yes:

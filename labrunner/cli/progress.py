@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from .. import transfer
-from ..transfer import LIMIT, BadFile, Newer
-from .terminal import BAD_CALL, console, learner, leave, prose, told
+from labrunner.session import export
+from labrunner.session.export import LIMIT, BadFile, Newer
+
+from .console import BAD_CALL, console, handle_errors, learner, leave, prose
 
 FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
@@ -23,10 +24,10 @@ def progress() -> None:
 @progress.command("export")
 @FILE
 @with_appcontext
-@told
+@handle_errors
 def save(file: Path) -> None:
     """Write all progress to a new FILE."""
-    data = transfer.pack(learner().progress)
+    data = export.pack(learner().progress)
     try:
         new = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(new, "wb") as opened:
@@ -42,13 +43,13 @@ def save(file: Path) -> None:
 @FILE
 @click.option("--replace", is_flag=True, help="Also where your progress here is newer.")
 @with_appcontext
-@told
+@handle_errors
 def bring(file: Path, replace: bool) -> None:
     """Take in the progress of a FILE, whole or not at all."""
     try:
         with file.open("rb") as opened:
-            parcel = transfer.unpack(opened.read(LIMIT + 1))
-        transfer.bring(learner().progress, parcel, replace=replace)
+            parcel = export.unpack(opened.read(LIMIT + 1))
+        export.bring(learner().progress, parcel, replace=replace)
     except OSError as error:
         leave(BAD_CALL, f"`{file}` cannot be read: {error.strerror}.")
     except BadFile as error:

@@ -9,17 +9,18 @@ from flask.cli import with_appcontext
 from rich.table import Table
 from rich.text import Text
 
-from .. import report as reports
-from ..moments import clock, length
-from ..report import WORDS, LabReport
-from .terminal import COLOURS, console, find_lesson, learner, prose, told
+from labrunner.session import report as reports
+from labrunner.session.report import WORDS, LabReport
+from labrunner.text import clock, length
+
+from .console import COLOURS, console, find_lesson, handle_errors, learner, prose
 
 
 @click.command("report")
 @click.option("--lab", help="Report on this lab only.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @with_appcontext
-@told
+@handle_errors
 def report(lab: str | None, as_json: bool) -> None:
     """Say what you did: steps, attempts, mistakes met, and the time that it took."""
     if lab:

@@ -12,22 +12,23 @@ import click
 from flask.cli import with_appcontext
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from ..headless import Headless
-from ..lab import Lab
-from ..results import LabResult, Run, StepResult
-from .terminal import (
+from labrunner.course.lab import Lab
+from labrunner.headless.results import LabResult, Run, StepResult
+from labrunner.headless.runner import Runner
+
+from .console import (
     BAD_CALL,
     COLOURS,
     FAILED,
     INTERRUPTED,
     console,
     find_lesson,
+    handle_errors,
     learner,
     leave,
     prose,
     show_step,
     tell,
-    told,
 )
 
 
@@ -48,7 +49,7 @@ from .terminal import (
     help="Seconds that one step may take.",
 )
 @with_appcontext
-@told
+@handle_errors
 def run_lab(
     labs: tuple[str, ...],
     shell: bool,
@@ -72,7 +73,7 @@ def run_lab(
     if junit and not junit.absolute().parent.is_dir():
         leave(BAD_CALL, f"There is no folder `{junit.absolute().parent}` for the report.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    headless = Headless(
+    headless = Runner(
         learner().workspaces,
         learner().kit,
         shell,

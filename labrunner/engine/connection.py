@@ -21,7 +21,7 @@ import requests
 from docker.errors import APIError, DockerException, NotFound, NullResource, StreamParseError
 from urllib3.exceptions import HTTPError
 
-from ..verdict import CannotCheck
+from labrunner.verdicts import CannotCheck
 
 OLDEST_API = "1.41"  # Engine 20.10
 NEWEST_API = "1.44"  # the newest whose fields are read here; 1.52 dropped some (Engine 29)
@@ -51,7 +51,7 @@ class EngineRefused(CannotCheck):
         self.words = words
 
 
-def told(method: F) -> F:
+def translate_errors(method: F) -> F:
     """Raise what docker and requests raise as `EngineDown` or `EngineRefused`."""
 
     def retold(self: Connection, error: Exception) -> CannotCheck:

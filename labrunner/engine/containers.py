@@ -10,24 +10,26 @@ from typing import Any
 
 from docker.errors import APIError, NotFound
 
-from ..facts import Container, Listed
-from .connection import Connection, told
+from .connection import Connection, translate_errors
+from .models import Container, ContainerSummary
 
 LARGEST = 1 << 20  # bytes of a file that is read out of a container
 
 
 class Containers(Connection):
-    @told
-    def containers(self, **filters: Any) -> list[Listed]:
+    @translate_errors
+    def containers(self, **filters: Any) -> list[ContainerSummary]:
         """All containers, running or not, that fit the filters of `docker ps --filter`."""
-        return [Listed.read(row) for row in self._ask.containers(all=True, filters=filters)]
+        return [
+            ContainerSummary.read(row) for row in self._ask.containers(all=True, filters=filters)
+        ]
 
-    @told
+    @translate_errors
     def container(self, container: str) -> Container | None:
         """By full id or exact name."""
         return self._inspect(Container.read, self._ask.inspect_container, container)
 
-    @told
+    @translate_errors
     def logs(
         self, container: str, *, since: float = 0, tail: int = 2000, errors: bool = True
     ) -> str:
@@ -36,7 +38,7 @@ class Containers(Connection):
         text: bytes = self._ask.logs(container, since=int(since) or None, tail=tail, stderr=errors)
         return text.decode(errors="replace")
 
-    @told
+    @translate_errors
     def create_container(
         self,
         image: str,
@@ -76,32 +78,32 @@ class Containers(Connection):
         )
         return str(made["Id"])
 
-    @told
+    @translate_errors
     def start(self, container: str) -> None:
         self._act.start(container)
 
-    @told
+    @translate_errors
     def stop(self, container: str, *, seconds: int = 2) -> None:
         self._act.stop(container, timeout=seconds)
 
-    @told
+    @translate_errors
     def restart(self, container: str, *, seconds: int = 2) -> None:
         self._act.restart(container, timeout=seconds)
 
-    @told
+    @translate_errors
     def kill(self, container: str, signal: str = "SIGKILL") -> None:
         self._act.kill(container, signal)
 
-    @told
+    @translate_errors
     def wait(self, container: str) -> int:
         """Wait until it has ended; its exit code."""
         return int(self._act.wait(container)["StatusCode"])
 
-    @told
+    @translate_errors
     def set_restart_policy(self, container: str, policy: str) -> None:
         self._act.update_container(container, restart_policy={"Name": policy})
 
-    @told
+    @translate_errors
     def remove_container(self, container: str, *, volumes: bool = True) -> None:
         """Remove it, running or not, with its anonymous volumes. No complaint if it is gone; where
         it is going already, as after a removal that was interrupted, wait until it is gone."""
@@ -114,7 +116,7 @@ class Containers(Connection):
 
     # Inside
 
-    @told
+    @translate_errors
     def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
         """Run a command in a running container: its exit code, and all that it wrote."""
         process = self._ask.exec_create(container, list(command))["Id"]
@@ -123,7 +125,7 @@ class Containers(Connection):
         code = self._ask.exec_inspect(process)["ExitCode"]
         return int(code), output.decode(errors="replace")
 
-    @told
+    @translate_errors
     def read_file(self, container: str, path: str) -> bytes | None:
         """A file of a container, running or not; None where there is none of at most `LARGEST`."""
         try:
@@ -138,7 +140,7 @@ class Containers(Connection):
             file = tar.extractfile(tar.getmembers()[0])
             return file.read() if file else None
 
-    @told
+    @translate_errors
     def write_file(self, container: str, path: str, data: bytes) -> None:
         """Put a file into a container, and the folders above it where they are missing."""
         archive = io.BytesIO()

@@ -11,35 +11,35 @@ from typing import Any
 from docker.auth import encode_header, get_config_header, resolve_repository_name
 from docker.utils import parse_repository_tag, tar
 
-from ..facts import Image, Progress
 from . import connection
-from .connection import Connection, EngineRefused, told
+from .connection import Connection, EngineRefused, translate_errors
+from .models import Image, ProgressLine
 
 FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)  # in a Dockerfile
 LABELLED = ".Dockerfile.labelled"
 
 
 class Images(Connection):
-    @told
+    @translate_errors
     def images(self, **filters: Any) -> list[Image]:
         return [Image.read(row) for row in self._ask.images(all=False, filters=filters)]
 
-    @told
+    @translate_errors
     def image(self, image: str) -> Image | None:
         """By reference or full id."""
         return self._inspect(Image.read, self._ask.inspect_image, image)
 
-    @told
+    @translate_errors
     def remove_image(self, image: str) -> None:
         """Take a name off an image, and the image away with its last name; or by id."""
         self._gone(self._act.remove_image, image)
 
-    @told
+    @translate_errors
     def tag(self, image: str, reference: str) -> None:
         repository, _, tag = reference.rpartition(":")
         self._act.tag(image, repository, tag)
 
-    @told
+    @translate_errors
     def build(
         self,
         folder: Path,
@@ -68,16 +68,16 @@ class Images(Connection):
             ):
                 pass
 
-    @told
-    def push(self, reference: str, login: tuple[str, str] | None = None) -> Iterator[Progress]:
+    @translate_errors
+    def push(self, reference: str, login: tuple[str, str] | None = None) -> Iterator[ProgressLine]:
         """login: user and password. Without it, those of the learner's own configuration."""
         how = {"auth_config": _auth(login)} if login else {}
         yield from self._steps(self._act.push(reference, stream=True, decode=True, **how))
 
-    @told
+    @translate_errors
     def pull(
         self, reference: str, login: tuple[str, str] | None = None, *, silence: float | None = None
-    ) -> Iterator[Progress]:
+    ) -> Iterator[ProgressLine]:
         """Pull exactly this reference; never all tags of a repository.
 
         login: as for a push. silence: seconds without a byte after which it is given up, `ACT` by
@@ -94,7 +94,7 @@ class Images(Connection):
             timeout=silence or connection.ACT,
         )
 
-    @told
+    @translate_errors
     def import_image(self, archive: Path, reference: str, changes: Sequence[str]) -> None:
         """Make an image of a root file system in a tar file, with Dockerfile instructions."""
         repository, _, tag = reference.rpartition(":")
@@ -107,7 +107,7 @@ class Images(Connection):
             ):
                 pass
 
-    @told
+    @translate_errors
     def save(self, references: Sequence[str]) -> Iterator[bytes]:
         """The images as one tar stream, with their names."""
         url = self._act._url("/images/get")
@@ -115,11 +115,11 @@ class Images(Connection):
         self._act._raise_for_status(response)
         yield from response.iter_content(1 << 20)
 
-    @told
-    def load(self, stream: Iterable[bytes]) -> Iterator[Progress]:
+    @translate_errors
+    def load(self, stream: Iterable[bytes]) -> Iterator[ProgressLine]:
         yield from self._steps(self._act.load_image(stream))
 
-    def _post(self, path: str, params: Mapping[str, Any], **how: Any) -> Iterator[Progress]:
+    def _post(self, path: str, params: Mapping[str, Any], **how: Any) -> Iterator[ProgressLine]:
         """What the answer to a long act reports. docker-py would not raise an error inside it, and
         would keep the connection when it is left half way; the engine stops once it is closed."""
         options = {"timeout": connection.ACT, **how, "params": params, "stream": True}
@@ -127,12 +127,12 @@ class Images(Connection):
             self._act._raise_for_status(response)
             yield from self._steps(self._act._stream_helper(response, decode=True))
 
-    def _steps(self, lines: Iterator[dict[str, Any]]) -> Iterator[Progress]:
+    def _steps(self, lines: Iterator[dict[str, Any]]) -> Iterator[ProgressLine]:
         """What a stream reports; an error inside it is raised (docker-py does not)."""
         for line in lines:
             if error := line.get("errorDetail", {}).get("message") or line.get("error"):
                 raise EngineRefused(error)
-            yield Progress.read(line)
+            yield ProgressLine.read(line)
 
 
 def _auth(login: tuple[str, str]) -> dict[str, str]:

@@ -7,11 +7,12 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, NotFound
 
-from ..disk import unwritable
-from ..learner import Busy, NotStarted
-from ..progress import ProgressUnavailable
-from ..verdict import CannotCheck
-from .answers import wants_fragment, wants_json
+from labrunner.errors import unwritable
+from labrunner.progress.store import ProgressUnavailable
+from labrunner.session.learner import Busy, NotStarted
+from labrunner.verdicts import CannotCheck
+
+from .forms import wants_fragment, wants_json
 
 BACK = "Go back to the course page."
 WORDS = {

@@ -21,7 +21,6 @@ from labrunner import (
     OtherScheme,
     RegistryDown,
     Untrusted,
-    registry_container,
 )
 
 lab = Lab(
@@ -434,7 +433,7 @@ def _registry(workspace):
         run, ours = workspace.fill(RUN), workspace.fill(PLAIN)
         todo = wrong.next.replace(run, ours)
         raise NotYet(expected=expected, found=wrong.found, next=todo) from None
-    container = registry_container(workspace)
+    container = workspace.registry_container()
     if not container or not container.publishes(workspace.port):
         raise NotYet(
             expected=expected,
@@ -581,7 +580,7 @@ def _put_ca(second, place):
 
 def _events(workspace, second, kind, action):
     """The second host's own events, as far as its engine remembers them."""
-    now = f"{workspace.engine.about().time:.9f}"  # the clock is one; `0s` ends at a whole second
+    now = f"{workspace.engine.info().time:.9f}"  # the clock is one; `0s` ends at a whole second
     words = ["docker", "events", "--since", "0", "--until", now, "--format", "{{json .}}"]
     _, output = workspace.engine.execute(second.id, words)
     rows = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
@@ -605,7 +604,7 @@ def _pulled_securely(workspace, second, place):
         raise NotYet(expected=expected, found=wrong, next=_put_ca(second, place))
     started = _registry(workspace).started * 1e9
     if not any(moment > started for moment in _pull_times(workspace, second, place)):
-        now, own = workspace.engine.about().time, workspace.registry
+        now, own = workspace.engine.info().time, workspace.registry
         pulls = workspace.engine.events(started / 1e9, now, type="image", event="pull")
         found = f"It trusts your CA, and has not pulled from `{place}:5000` yet."
         if any(event.id.startswith(own) for event in pulls):

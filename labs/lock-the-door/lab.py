@@ -3,17 +3,7 @@
 import re
 import secrets
 
-from labrunner import (
-    LOOPBACK,
-    RUN,
-    CannotCheck,
-    Lab,
-    NotARegistry,
-    NotYet,
-    RegistryDown,
-    parse,
-    registry_container,
-)
+from labrunner import LOOPBACK, RUN, CannotCheck, Lab, NotARegistry, NotYet, RegistryDown, parse
 
 lab = Lab(title="Lock the door", images=["registry:2", "busybox:stable", "httpd:2"], sample=True)
 
@@ -356,19 +346,19 @@ def _login(workspace):
 
 def _opens(workspace, password):
     client = workspace.client(login=(USER, password))
-    return client.ask("GET", "").status == 200
+    return client.request("GET", "").status == 200
 
 
 def _anew(workspace):
     """How to make the password file and the registry anew."""
-    container = registry_container(workspace)
+    container = workspace.registry_container()
     remove = f"`docker rm -f {container.name}`, then " if container else ""
     return workspace.fill(f"{MAKE}, then {remove}{RUN_LOCKED}.")
 
 
 def _panicked(workspace):
     """Why the registry could not set up its authentication and exited, if that is what it did."""
-    container = registry_container(workspace)
+    container = workspace.registry_container()
     if not container or container.running:
         return None
     said = PANIC.search(workspace.engine.logs(container.id))
@@ -376,7 +366,7 @@ def _panicked(workspace):
 
 
 def _password_file(workspace):
-    container = registry_container(workspace)
+    container = workspace.registry_container()
     path = container.environment.get("REGISTRY_AUTH_HTPASSWD_PATH") if container else None
     return workspace.engine.read_file(container.id, path) if container and path else None
 
@@ -519,7 +509,7 @@ def _pull_again(workspace):
 def _started(workspace):
     """Whether a container was: an event tells, or the container that was kept."""
     names = {full for name in _names(workspace) for full in (name, f"{name}:latest")}
-    since, now = workspace.record.opened, workspace.engine.about().time
+    since, now = workspace.record.opened, workspace.engine.info().time
     events = workspace.engine.events(since, now, type="container", event="start")
     images = [event.attributes.get("image") for event in events]
     images += [each.image for each in workspace.engine.containers() if each.state != "created"]

@@ -3,12 +3,7 @@
 import re
 import secrets
 
-from labrunner import (
-    CannotCheck,
-    Lab,
-    NotYet,
-    short,
-)
+from labrunner import CannotCheck, Lab, NotYet, short
 
 lab = Lab(title="Meet your engine", images=["busybox:stable"])
 
@@ -45,7 +40,7 @@ def stamp(workspace):
 @lab.once
 def ask_the_engine(workspace, answer):
     """You know the version of your engine."""
-    about = workspace.engine.about()
+    about = workspace.engine.info()
     said = re.findall(r"\d+(?:\.\d+)+[\w.+~-]*", answer.rpartition("Server")[2])
     if any(_same_version(each, about.version) for each in said):
         return f"Your engine is version `{about.version}`."
@@ -69,12 +64,12 @@ def ask_the_engine(workspace, answer):
 
 @ask_the_engine.solution
 def _(workspace):
-    return workspace.engine.about().version
+    return workspace.engine.info().version
 
 
 @ask_the_engine.near_miss("the version of the API", advice="docker version --format")
 def _(workspace):
-    return workspace.engine.about().api
+    return workspace.engine.info().api
 
 
 @ask_the_engine.near_miss("the version of the command line", advice="docker version --format")
@@ -272,7 +267,7 @@ def _same_version(said, version):
 
 def _ran_and_went(workspace):
     """Whether the engine remembers a container of the image that ended well, as with `--rm`."""
-    since, now = workspace.record.opened, workspace.engine.about().time
+    since, now = workspace.record.opened, workspace.engine.info().time
     stamp = f"stamp={workspace['stamp']}"
     ended = workspace.engine.events(since, now, type="container", event="die", label=stamp)
     if any(event.attributes.get("exitCode") == "0" for event in ended):

@@ -2,14 +2,7 @@
 
 import random
 
-from labrunner import (
-    LOOPBACK,
-    Lab,
-    NotYet,
-    misnamed,
-    parse,
-    short,
-)
+from labrunner import LOOPBACK, Lab, NotYet, misnamed, parse, short
 
 lab = Lab(title="Name that image", images=["busybox:stable"], sample=True)
 

@@ -3,14 +3,7 @@
 import secrets
 from contextlib import suppress
 
-from labrunner import (
-    LOOPBACK,
-    CannotCheck,
-    Lab,
-    NotYet,
-    digest_in,
-    short,
-)
+from labrunner import LOOPBACK, CannotCheck, Lab, NotYet, digest_in, short
 
 lab = Lab(title="Pin it", images=["registry:2", "busybox:stable"], registry=True)
 
@@ -277,7 +270,7 @@ def _local(workspace):
 
 def _is_blob(workspace, digest):
     """Whether the repository has it as a config or layer; a manifest is none."""
-    return workspace.api.ask("HEAD", f"{workspace['app']}/blobs/{digest}").status == 200
+    return workspace.api.request("HEAD", f"{workspace['app']}/blobs/{digest}").status == 200
 
 
 def _manifest(workspace, digest, expected):
@@ -371,7 +364,7 @@ def _pulls(workspace):
     has what other clients did. A pull by tag asks by digest as well, but never by an old one.
     """
     engine, since = workspace.engine, workspace.record.opened
-    events = engine.events(since, engine.about().time, type="image")
+    events = engine.events(since, engine.info().time, type="image")
     tagged, pinned = _names(workspace, ":1.0"), tuple(_names(workspace, "@"))
     moves = [each.time for each in events if each.action == "push" and each.id in tagged]
     pulls = [each for each in events if each.action == "pull" and each.time > max(moves, default=0)]

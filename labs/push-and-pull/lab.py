@@ -1,15 +1,6 @@
 """Name an image after your registry, push it there, and pull it back."""
 
-from labrunner import (
-    LOOPBACK,
-    CannotCheck,
-    Lab,
-    NotYet,
-    listed,
-    misnamed,
-    registry_container,
-    short,
-)
+from labrunner import LOOPBACK, CannotCheck, Lab, NotYet, listed, misnamed, short
 
 lab = Lab(
     title="Push and pull", images=["registry:2", "busybox:stable"], registry=True, sample=True
@@ -239,7 +230,7 @@ def run_it(workspace):
     """A container was started from `{registry}/{image}`."""
     engine = workspace.engine
     names = {each for name in _names(workspace) for each in (name, name.removesuffix(":latest"))}
-    since, now = workspace.record.opened, engine.about().time
+    since, now = workspace.record.opened, engine.info().time
     started = [
         event.attributes.get("image", "")
         for event in engine.events(since, now, type="container", event="start")
@@ -317,14 +308,14 @@ def _push_as(workspace, image, name):
 def _pulled(workspace, manifest):
     """Whether the engine fetched the image after it had gone. Its events tell; after it has
     forgotten them (it keeps 256) the registry's log does, where a layer was read."""
-    since, now = workspace.record.opened, workspace.engine.about().time
+    since, now = workspace.record.opened, workspace.engine.info().time
     events = workspace.engine.events(since, now)
     images = [event for event in events if event.kind == "image"]
     gone = [event.time for event in images if event.action == "delete" and event.id in manifest.ids]
     pulls = [event.time for event in images if event.action == "pull"]
     if gone and pulls and max(pulls) > min(gone):
         return True
-    if len(events) > 200 and not registry_container(workspace):
+    if len(events) > 200 and not workspace.registry_container():
         raise CannotCheck(
             "The engine has forgotten what happened since the lab began, and your registry's log "
             "is out of reach: no container serves it.",

@@ -9,14 +9,7 @@ import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from labrunner import (
-    CannotCheck,
-    Lab,
-    NotYet,
-    digest_in,
-    listed,
-    short,
-)
+from labrunner import CannotCheck, Lab, NotYet, digest_in, listed, short
 
 lab = Lab(title="Read the API", images=["registry:2", "busybox:stable"], registry=True)
 
@@ -184,7 +177,7 @@ def _(workspace):
 
 @take_a_digest.near_miss("asked without Accept", advice="Accept: application/vnd.oci.image.index")
 def _(workspace):
-    told = workspace.api.ask("GET", f"{workspace['repository']}/manifests/{workspace['small']}")
+    told = workspace.api.request("GET", f"{workspace['repository']}/manifests/{workspace['small']}")
     return told.headers.get("Docker-Content-Digest") or hashlib.sha256(told.body).hexdigest()
 
 
@@ -327,7 +320,7 @@ def _manifest(workspace, which):
 
 
 def _blob(workspace, digest):
-    return workspace.api.ask("GET", f"{workspace['repository']}/blobs/{digest}")
+    return workspace.api.request("GET", f"{workspace['repository']}/blobs/{digest}")
 
 
 def _config(workspace, manifest):
@@ -337,7 +330,7 @@ def _config(workspace, manifest):
 def _length(workspace, manifest):
     """The bytes of the manifest itself."""
     path = f"{workspace['repository']}/manifests/{manifest.digest}"
-    return len(workspace.api.ask("GET", path, accept=manifest.media_type).body)
+    return len(workspace.api.request("GET", path, accept=manifest.media_type).body)
 
 
 def _shared(workspace):
@@ -363,7 +356,7 @@ def _known_as(workspace, digest):
     for which in ("small", "large"):
         tag, manifest = workspace[which], _manifest(workspace, which)
         path = f"{workspace['repository']}/manifests/{tag}"
-        plain = workspace.api.ask("GET", path).headers.get("Docker-Content-Digest")
+        plain = workspace.api.request("GET", path).headers.get("Docker-Content-Digest")
         diff_ids = _config(workspace, manifest).json["rootfs"]["diff_ids"]
         names |= dict.fromkeys(diff_ids, f"a diff id of `{tag}`: the digest of a layer unpacked")
         for layer in manifest.layers:

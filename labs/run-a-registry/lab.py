@@ -3,7 +3,7 @@
 import json
 import time
 
-from labrunner import RUN, Lab, NotARegistry, NotYet, RegistryDown, registry_container
+from labrunner import RUN, Lab, NotARegistry, NotYet, RegistryDown
 
 lab = Lab(title="Run a registry", images=["registry:2", "busybox:stable"])
 
@@ -19,7 +19,7 @@ def start_a_registry(workspace):
         workspace.api.ping()
     except (RegistryDown, NotARegistry) as wrong:
         raise NotYet(expected=expected, found=wrong.found, next=wrong.next) from None
-    container = registry_container(workspace)
+    container = workspace.registry_container()
     if not container or not container.publishes(workspace.port):
         raise NotYet(
             expected=expected,
@@ -134,7 +134,7 @@ def _(workspace):
 
 @ask_the_catalog.near_miss("an error page", advice="/v2/_catalog")
 def _(workspace):
-    return workspace.api.ask("GET", "../_catalog").body.decode()
+    return workspace.api.request("GET", "../_catalog").body.decode()
 
 
 @ask_the_catalog.near_miss("the catalog of another registry", advice="/v2/_catalog")
@@ -237,7 +237,7 @@ def _(workspace):
 
 
 def _container(workspace):
-    container = registry_container(workspace)
+    container = workspace.registry_container()
     if not container or not container.publishes(workspace.port):
         raise NotYet(
             expected=workspace.fill("A container serves the registry on `{registry}`."),

@@ -10,7 +10,6 @@ from labrunner import (
     NotARegistry,
     NotYet,
     RegistryDown,
-    registry_container,
     short,
 )
 
@@ -65,13 +64,13 @@ def find_the_files(workspace, answer):
 def _(workspace):
     workspace.run_registry()
     _push(workspace)
-    return _mount(registry_container(workspace)).source
+    return _mount(workspace.registry_container()).source
 
 
 @find_the_files.mistake("nothing pushed", advice="docker push {registry}/{image}")
 def _(workspace):
     workspace.run_registry()
-    return _mount(registry_container(workspace)).source
+    return _mount(workspace.registry_container()).source
 
 
 @find_the_files.mistake("a volume with a name already", advice="docker rm -f {name}")
@@ -357,12 +356,12 @@ def _registry(workspace, expected, source=None):
     try:
         workspace.api.ping()
     except (RegistryDown, NotARegistry) as wrong:
-        container = registry_container(workspace)
+        container = workspace.registry_container()
         todo = wrong.next.replace(_run(workspace), run)
         if container and container.state == "exited":
             todo = f"`docker rm {container.name}`, then {run}."
         raise NotYet(expected=expected, found=wrong.found, next=todo) from None
-    container = registry_container(workspace)
+    container = workspace.registry_container()
     if container and container.publishes(workspace.port):
         return container
     raise NotYet(
@@ -390,7 +389,7 @@ def _took_a_push(workspace, container):
     if asked := workspace.requests():
         manifests = f"/v2/{workspace.image}/manifests/"
         return any(each.method == "PUT" and each.path.startswith(manifests) for each in asked)
-    since, now = workspace.record.opened, workspace.engine.about().time
+    since, now = workspace.record.opened, workspace.engine.info().time
     name = f":{workspace.port}/{workspace.image}:latest"
     events = workspace.engine.events(since, now, type="image", event="push")
     if pushes := [event.time for event in events if event.id.endswith(name)]:
@@ -435,7 +434,7 @@ def _seen(workspace):
     """The volumes of the lab's containers, the oldest first, also of those that are gone: those
     that checks have met, and those that the engine remembers of containers by the lab's names."""
     engine, record = workspace.engine, workspace.record
-    now = engine.about().time
+    now = engine.info().time
     created = engine.events(record.opened, now, type="container", event="create")
     ours = {event.id for event in created if event.attributes.get("name") in record.names}
     mounts = engine.events(record.opened, now, type="volume", event="mount")

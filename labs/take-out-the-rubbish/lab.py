@@ -10,7 +10,6 @@ from labrunner import (
     NotYet,
     RegistryDown,
     listed,
-    registry_container,
     short,
 )
 
@@ -241,7 +240,7 @@ def _(workspace):
 
 @delete_by_digest.mistake("a digest asked without Accept", advice="/manifests/sha256:")
 def _(workspace):
-    answer = workspace.api.ask("HEAD", f"{workspace.image}/manifests/{OLD}", accept="*/*")
+    answer = workspace.api.request("HEAD", f"{workspace.image}/manifests/{OLD}", accept="*/*")
     workspace.api.delete(workspace.image, answer.headers["Docker-Content-Digest"])
 
 
@@ -382,7 +381,7 @@ def _(workspace):
 @pull_what_stays.mistake("its layer was deleted", advice="docker push {registry}/{image}:2.0")
 def _(workspace):
     layer = _images(workspace)[1].layers[-1].digest
-    workspace.api.ask("DELETE", f"{workspace.image}/blobs/{layer}")
+    workspace.api.request("DELETE", f"{workspace.image}/blobs/{layer}")
 
 
 def _start(workspace, path=ROOT, **environment):
@@ -411,7 +410,7 @@ def _name(workspace, tag):
 
 
 def _container(workspace):
-    container = registry_container(workspace)
+    container = workspace.registry_container()
     if not container or not container.publishes(workspace.port):
         raise CannotCheck(
             workspace.fill("No container serves the registry on `{registry}`."),
@@ -525,14 +524,14 @@ def _ghost(workspace, tagged):
         head = _head(workspace, digest)
         if head.status == 200 and int(head.headers.get("Content-Length", LITTLE)) < LITTLE:
             try:
-                workspace.api.ask("GET", f"{workspace.image}/blobs/{digest}")
+                workspace.api.request("GET", f"{workspace.image}/blobs/{digest}")
             except RegistryDown:  # it hangs up without a whole answer
                 return digest
     return None
 
 
 def _head(workspace, digest):
-    return workspace.api.ask("HEAD", f"{workspace.image}/blobs/{digest}")
+    return workspace.api.request("HEAD", f"{workspace.image}/blobs/{digest}")
 
 
 def _refused(request, old):

@@ -1,0 +1,26 @@
+"""What is wrong with the name of an image."""
+
+from __future__ import annotations
+
+from labrunner.registry.client import LOOPBACK
+from labrunner.registry.references import parse
+from labrunner.workspaces.workspace import Workspace
+
+
+def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
+    """What is wrong with a name of the learner's image that was meant to be one in the workspace's
+    registry, with this repository and tag."""
+    reference = parse(name)
+    found = f"Your image has the name `{name}`"
+    if reference.familiar == f"{workspace.image}:{workspace.port}":
+        return (
+            f"{found}: there `{workspace.port}` is a tag, not a port. "
+            "The registry stands in front, before a slash."
+        )
+    if reference.default_registry:
+        return f"{found}, which names no registry, and so means Docker Hub."
+    if reference.registry not in [f"{host}:{workspace.port}" for host in LOOPBACK]:
+        return f"{found}, which is for the registry `{reference.registry}`."
+    if reference.repository != repository:
+        return f"{found}: its repository is `{reference.repository}`."
+    return f"{found}: its tag is `{reference.tag}`, not `{tag}`."

@@ -1,0 +1,1 @@
+"""The course: lessons, labs, and the loader that joins them."""

@@ -1,0 +1,272 @@
+"""What the engine says about itself and its objects, as small records.
+
+Each `read` takes the JSON of the Engine API (https://docs.docker.com/reference/api/engine/) and
+keeps what the course asks for. Ids are full ids; sizes are bytes; moments are seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+Json = dict[str, Any]
+NEVER = "0001-01-01T00:00:00Z"
+
+
+def _moment(text: str) -> float:
+    """Seconds since 1970 of the engine's RFC 3339 time, whose nine decimals Python 3.10 refuses; 0
+    for the year 1, which stands for never."""
+    if text == NEVER:
+        return 0
+    seconds, _, rest = text.partition(".")
+    if not rest:
+        return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    digits = "".join(c for c in rest.split("+")[0].split("-")[0] if c.isdigit())
+    zone = rest[len(digits) :].replace("Z", "+00:00")
+    return datetime.fromisoformat(seconds + zone).timestamp() + float(f"0.{digits}")
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """The engine. `image_store` is `containerd` or the storage driver of the classic store."""
+
+    version: str
+    api: str
+    system: str
+    machine: str
+    image_store: str
+    time: float
+    root: str
+
+    @classmethod
+    def read(cls, version: Json, info: Json) -> EngineInfo:
+        status = dict(row[:2] for row in info.get("DriverStatus") or ())
+        containerd = "io.containerd.snapshotter" in str(status.get("driver-type", ""))
+        return cls(
+            version=version["Version"],
+            api=version["ApiVersion"],
+            system=info.get("OperatingSystem", "?"),
+            machine=info.get("Architecture", "?"),
+            image_store="containerd" if containerd else info.get("Driver", "?"),
+            time=_moment(info["SystemTime"]),
+            root=info.get("DockerRootDir", "?"),
+        )
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of a container, and where the host publishes it (None: nowhere)."""
+
+    container: int
+    host: int | None = None
+    address: str = ""
+
+
+def _host_port(binding: Json) -> int:
+    """The host's port of a wanted binding; 0 where the engine is to choose, also from a range."""
+    wanted = binding.get("HostPort") or ""
+    return int(wanted) if wanted.isdecimal() else 0
+
+
+@dataclass(frozen=True)
+class ContainerSummary:
+    """A container as a list shows it. `ports` is empty unless it runs."""
+
+    id: str
+    name: str
+    image: str
+    image_id: str
+    state: str
+    status: str
+    ports: tuple[Port, ...]
+    labels: Json
+
+    @classmethod
+    def read(cls, row: Json) -> ContainerSummary:
+        return cls(
+            id=row["Id"],
+            name=(row.get("Names") or ["/?"])[0].lstrip("/"),
+            image=row["Image"],
+            image_id=row["ImageID"],
+            state=row["State"],
+            status=row["Status"],
+            ports=tuple(
+                Port(port["PrivatePort"], port.get("PublicPort"), port.get("IP", ""))
+                for port in row.get("Ports") or ()
+            ),
+            labels=row.get("Labels") or {},
+        )
+
+    def publishes(self, port: int) -> bool:
+        return any(published.host == port for published in self.ports)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """What is mounted at `target` in a container: a volume by name, or a folder of the host."""
+
+    kind: str
+    source: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container, inspected. `ports` are those that it publishes, or would if it ran;
+    `networks` are the full ids of those it is or was connected to, `addresses` its IP address in
+    each by the network's name. `started` and `finished` are 0 where it never was."""
+
+    id: str
+    name: str
+    image: str
+    image_id: str
+    state: str
+    exit_code: int
+    error: str
+    created: float
+    started: float
+    finished: float
+    environment: dict[str, str]
+    ports: tuple[Port, ...]
+    restart_policy: str
+    restart_count: int
+    mounts: tuple[Mount, ...]
+    networks: tuple[str, ...]
+    addresses: dict[str, str]
+    labels: Json
+
+    @classmethod
+    def read(cls, row: Json) -> Container:
+        state, host = row["State"], row["HostConfig"]
+        network = row.get("NetworkSettings") or {}
+        networks = network.get("Networks") or {}
+        bindings = network.get("Ports") or host.get("PortBindings") or {}
+        return cls(
+            id=row["Id"],
+            name=row["Name"].lstrip("/"),
+            image=row["Config"]["Image"],
+            image_id=row["Image"],
+            state=state["Status"],
+            exit_code=state["ExitCode"],
+            error=state.get("Error", ""),
+            created=_moment(row.get("Created", NEVER)),
+            started=_moment(state.get("StartedAt", NEVER)),
+            finished=_moment(state["FinishedAt"]),
+            environment=dict(each.partition("=")[::2] for each in row["Config"].get("Env") or ()),
+            ports=tuple(
+                Port(int(port.split("/")[0]), _host_port(binding), binding.get("HostIp") or "")
+                for port, rows in bindings.items()
+                for binding in rows or ()
+            ),
+            restart_policy=(host.get("RestartPolicy") or {}).get("Name") or "no",
+            restart_count=row.get("RestartCount", 0),
+            mounts=tuple(
+                Mount(mount["Type"], mount.get("Name") or mount["Source"], mount["Destination"])
+                for mount in row.get("Mounts") or ()
+                if mount.get("Type") in ("volume", "bind")
+            ),
+            networks=tuple(
+                each["NetworkID"] for each in networks.values() if each.get("NetworkID")
+            ),
+            addresses={name: each.get("IPAddress", "") for name, each in networks.items()},
+            labels=row["Config"].get("Labels") or {},
+        )
+
+    @property
+    def running(self) -> bool:
+        return self.state == "running"
+
+    @property
+    def volumes(self) -> list[str]:
+        return [mount.source for mount in self.mounts if mount.kind == "volume"]
+
+    def publishes(self, port: int) -> bool:
+        return any(published.host == port for published in self.ports)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image. On the classic store `id` is its configuration's digest, on the containerd store
+    the digest of its manifest or index."""
+
+    id: str
+    tags: tuple[str, ...]
+    digests: tuple[str, ...]
+    size: int
+    labels: Json
+
+    @classmethod
+    def read(cls, row: Json) -> Image:
+        config = row.get("Config") or row
+        none = "<none>"
+        return cls(
+            id=row["Id"],
+            tags=tuple(tag for tag in row.get("RepoTags") or () if none not in tag),
+            digests=tuple(name for name in row.get("RepoDigests") or () if none not in name),
+            size=row["Size"],
+            labels=config.get("Labels") or {},
+        )
+
+
+@dataclass(frozen=True)
+class Volume:
+    name: str
+    labels: Json
+
+    @classmethod
+    def read(cls, row: Json) -> Volume:
+        return cls(row["Name"], row.get("Labels") or {})
+
+
+@dataclass(frozen=True)
+class Network:
+    id: str
+    name: str
+    labels: Json
+
+    @classmethod
+    def read(cls, row: Json) -> Network:
+        return cls(row["Id"], row["Name"], row.get("Labels") or {})
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened on the engine. `id` is the container's, image's or volume's."""
+
+    kind: str
+    action: str
+    id: str
+    attributes: dict[str, str]
+    time: float
+
+    @classmethod
+    def read(cls, row: Json) -> Event:
+        actor = row.get("Actor") or {}
+        return cls(
+            kind=row["Type"],
+            action=row["Action"],
+            id=actor.get("ID", ""),
+            attributes=actor.get("Attributes") or {},
+            time=row["timeNano"] / 1e9,
+        )
+
+
+@dataclass(frozen=True)
+class ProgressLine:
+    """One line of a pull, push, build or load. `current` and `total` are bytes, 0 if unknown."""
+
+    part: str
+    status: str
+    current: int
+    total: int
+
+    @classmethod
+    def read(cls, line: Json) -> ProgressLine:
+        detail = line.get("progressDetail") or {}
+        return cls(
+            part=line.get("id", ""),
+            status=str(line.get("status") or line.get("stream") or "").strip(),
+            current=detail.get("current") or 0,
+            total=detail.get("total") or 0,
+        )

@@ -1,0 +1,1 @@
+"""Labs run without a browser, and the proof of their checks."""

@@ -1,0 +1,1 @@
+"""What is in a registry, and what clients asked of it."""

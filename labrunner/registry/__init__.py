@@ -1,0 +1,1 @@
+"""Registries: the HTTP client, references, and the access log."""

@@ -1,0 +1,370 @@
+"""The registry's HTTP API, as the OCI distribution specification has it. The only HTTP client.
+
+https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
+
+Every request has a deadline and a size limit, goes to the registry itself (never through a proxy)
+and follows no redirect. What keeps an answer from being read is raised as `CannotCheck`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import socket
+import ssl
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from http.client import HTTPConnection, HTTPException, IncompleteRead
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
+
+from labrunner.verdicts import CannotCheck
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # hosts that are one registry
+MANIFEST_TYPES = (
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+)
+LARGEST = 4 << 20  # bytes; the limit that the specification suggests for a manifest
+MOST_PAGES = 50
+HTTPS_ONLY = b"HTTP request to an HTTPS server"  # what Go's server says, in plain HTTP
+NEXT = re.compile(r'<(?P<url>[^>]+)>\s*;\s*rel="?next"?')  # in a Link header
+
+
+class RegistryDown(CannotCheck):
+    """Nothing answers at the registry's address."""
+
+
+class NotARegistry(CannotCheck):
+    """Something answers, and not as a registry does."""
+
+
+class OtherScheme(CannotCheck):
+    """A server speaks TLS where it was asked over plain HTTP, or the other way round."""
+
+
+class Untrusted(CannotCheck):
+    """The certificate that the registry shows does not hold; `reason` is OpenSSL's."""
+
+    def __init__(self, found: str, *, next: str, reason: str) -> None:
+        super().__init__(found, next=next)
+        self.reason = reason
+
+
+class RegistryRefused(CannotCheck):
+    """The registry answered with an error; `status` is HTTP's."""
+
+    def __init__(self, found: str, *, next: str, status: int) -> None:
+        super().__init__(found, next=next)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came back: status, headers (case-insensitive) and the body in bytes."""
+
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def digest(self) -> str:
+        """That of the manifest which came back: as the registry tells it, else computed."""
+        return self.headers.get("Docker-Content-Digest") or _digest(self.body)
+
+    @cached_property
+    def json(self) -> Any:
+        """The body as JSON, or None where it is not."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest, or an index with its `children`. `layers` have compressed sizes, in bytes."""
+
+    digest: str
+    media_type: str
+    config: str | None
+    layers: tuple[Descriptor, ...]
+    children: tuple[Manifest, ...] = ()
+
+    @property
+    def ids(self) -> set[str]:
+        """All that an engine may call this image: the classic store names the configuration, the
+        containerd store the manifest or index."""
+        own = {self.digest, self.config} if self.config else {self.digest}
+        return own.union(*(child.ids for child in self.children))
+
+
+class Registry:
+    """The registry at `host:port`, over plain HTTP, or over TLS where `name` is given.
+
+    timeout: seconds for one request in all. explain: is given a `RegistryDown` or `NotARegistry`
+    before it is raised, and may say more precisely what was found and what to do.
+    login: user and password, sent with each request. name: the host name or IP address that the
+    registry's certificate must be for; ca: the authority that must have signed it, as PEM text.
+    any_tls: where the registry speaks only TLS, believe whatever certificate it shows. That is for
+    looking into a registry of this machine, never for judging it.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        timeout: float = 5,
+        explain: Callable[[CannotCheck], CannotCheck] = lambda error: error,
+        login: tuple[str, str] | None = None,
+        name: str | None = None,
+        ca: str | None = None,
+        any_tls: bool = False,
+    ) -> None:
+        self.address = address
+        self.timeout = timeout
+        self.explain = explain
+        host, _, port = address.rpartition(":")
+        loopback = host in LOOPBACK
+        self._host, self._port = "127.0.0.1" if loopback else host, int(port)
+        self._headers = {"Authorization": _basic(*login)} if login else {}
+        self._name = name
+        self._any_tls = any_tls
+        self._tls = ssl.create_default_context(cadata=ca) if name else None
+        if self._tls:  # Python insists on more of RFC 5280 from 3.13 on than engines do
+            self._tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
+
+    def ping(self) -> Response:
+        """What `/v2/` answers: 200, or 401 with a challenge. Raises `NotARegistry`."""
+        answer = self.request("GET", "")
+        told = "Docker-Distribution-Api-Version" in answer.headers
+        if answer.status in (200, 401) and (told or self._acts_as_registry()):
+            return answer
+        raise self._odd(f"gives HTTP {answer.status} for `/v2/`")
+
+    def repositories(self) -> list[str]:
+        """The names in the catalog. Registry 2 also lists repositories whose tags are all gone."""
+        return self._pages("_catalog?n=1000", "repositories") or []
+
+    def tags(self, repository: str) -> list[str] | None:
+        """The tags of a repository, or None where there is no such repository."""
+        return self._pages(f"{quote(repository)}/tags/list", "tags")
+
+    def document(self, repository: str, reference: str) -> Response | None:
+        """The manifest or index behind a tag or digest as it is sent: a JSON object. None where
+        there is none."""
+        path = f"{quote(repository)}/manifests/{quote(reference, safe=':')}"
+        answer = self.request("GET", path, accept=", ".join(MANIFEST_TYPES))
+        if answer.status == 404:
+            return None
+        self._expect(answer)
+        return answer
+
+    def manifest(self, repository: str, reference: str) -> Manifest | None:
+        """The manifest or index behind a tag or digest, with its children, or None where there is
+        none."""
+        answer = self.document(repository, reference)
+        if not answer:
+            return None
+        body = answer.json
+        try:
+            return Manifest(
+                digest=answer.digest,
+                media_type=body.get("mediaType") or answer.headers.get("Content-Type", ""),
+                config=(body.get("config") or {}).get("digest"),
+                layers=tuple(
+                    Descriptor(row["digest"], row["size"]) for row in body.get("layers") or ()
+                ),
+                children=tuple(
+                    child
+                    for row in body.get("manifests") or ()
+                    if (child := self.manifest(repository, row["digest"]))
+                ),
+            )
+        except (KeyError, TypeError, AttributeError):
+            raise self._odd("sends a manifest that cannot be read") from None
+
+    def delete(self, repository: str, digest: str) -> Response:
+        """Delete a manifest: 202, or 405 where the registry does not allow it."""
+        return self.request("DELETE", f"{quote(repository)}/manifests/{quote(digest, safe=':')}")
+
+    def certificate(self) -> str | None:
+        """The certificate that is shown on the port, as PEM text, whether it holds or not; None
+        where nothing there speaks TLS."""
+        try:
+            with (
+                socket.create_connection((self._host, self._port), self.timeout) as plain,
+                _deadline(plain, self.timeout),
+                _unverified().wrap_socket(plain, server_hostname=self._name) as secure,
+            ):
+                shown = secure.getpeercert(binary_form=True)
+        except OSError:
+            return None
+        return ssl.DER_cert_to_PEM_cert(shown) if shown else None
+
+    def request(self, method: str, path: str, *, accept: str = "application/json") -> Response:
+        """One request below `/v2/`. Raises `RegistryDown`, `NotARegistry` or `Untrusted`."""
+        connection = HTTPConnection(self._host, self._port, timeout=self.timeout)
+        try:
+            connection.connect()
+            with _deadline(connection.sock, self.timeout):
+                if self._tls:
+                    connection.sock = self._tls.wrap_socket(
+                        connection.sock, server_hostname=self._name
+                    )
+                headers = {"Accept": accept, **self._headers}
+                connection.request(method, urljoin("/v2/", path), headers=headers)
+                with connection.getresponse() as response:
+                    body = response.read(LARGEST + 1)
+                    if len(body) <= LARGEST and response.length:
+                        raise IncompleteRead(body, response.length)
+        except TimeoutError:
+            raise self._down(f"takes more than {self.timeout:g} seconds to answer") from None
+        except ssl.SSLCertVerificationError as error:
+            raise Untrusted(
+                f"The certificate of `{self.address}` does not hold for `{self._name}`: "
+                f"{error.verify_message}.",
+                next="Give the registry a certificate that does, and start it again.",
+                reason=error.verify_message,
+            ) from None
+        except ssl.SSLError:
+            raise OtherScheme(
+                f"`{self.address}` answers over plain HTTP, without TLS.",
+                next="Start the registry with its certificate and key.",
+            ) from None
+        except (ConnectionResetError, BrokenPipeError, IncompleteRead):
+            raise self._down("hangs up without a whole answer") from None
+        except OSError:
+            raise self._down("does not answer") from None
+        except (HTTPException, UnicodeError):
+            raise self._odd("does not speak HTTP") from None
+        finally:
+            connection.close()
+        if len(body) > LARGEST:
+            raise self._odd(f"sends more than {LARGEST >> 20} MiB")
+        if response.status == 400 and HTTPS_ONLY in body:
+            if self._any_tls and not self._tls:
+                self._tls = _unverified()
+                return self.request(method, path, accept=accept)
+            raise OtherScheme(
+                f"`{self.address}` answers over TLS only.",
+                next="Use a registry without TLS here.",
+            )
+        return Response(response.status, response.headers, body)
+
+    def _pages(self, path: str, key: str) -> list[str] | None:
+        """A list that may come in pages, each naming the next in its Link header."""
+        found: list[str] = []
+        for _ in range(MOST_PAGES):
+            answer = self.request("GET", path)
+            if answer.status == 404:
+                return None
+            names = self._expect(answer).get(key) or []  # null for a repository without tags
+            if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+                raise self._odd(f"sends `{key}` that are no names")
+            found += names
+            following = NEXT.search(answer.headers.get("Link", ""))
+            if not following:
+                return found
+            parts = urlsplit(urljoin("/v2/", following["url"]))
+            path = f"{parts.path}?{parts.query}"
+        return found
+
+    def _acts_as_registry(self) -> bool:
+        """The header is optional; the catalog or the specification's error body tells as well."""
+        for path, key in (("_catalog", "repositories"), ("no-such/manifests/none", "errors")):
+            body = self.request("GET", path).json
+            if isinstance(body, dict) and isinstance(body.get(key), list):
+                return True
+        return False
+
+    def _expect(self, answer: Response) -> dict[str, Any]:
+        if answer.status == 401:
+            raise RegistryRefused(
+                f"`{self.address}` refuses this user name and password."
+                if self._headers
+                else f"`{self.address}` asks for a user name and a password.",
+                next="Give the registry this lab's user name and password."
+                if self._headers
+                else "Use a registry without authentication for this lab.",
+                status=401,
+            )
+        if answer.status != 200:
+            raise RegistryRefused(
+                f"`{self.address}` answers with HTTP {answer.status}.",
+                next="Look at `docker logs` of the registry's container.",
+                status=answer.status,
+            )
+        if not isinstance(answer.json, dict):
+            raise self._odd("does not answer with JSON")
+        return answer.json
+
+    def _odd(self, what: str) -> CannotCheck:
+        return self.explain(
+            NotARegistry(
+                f"Something answers on `{self.address}`, but it is not a registry: it {what}.",
+                next="Stop that program, or give the registry another port.",
+            )
+        )
+
+    def _down(self, what: str) -> CannotCheck:
+        return self.explain(
+            RegistryDown(
+                f"`{self.address}` {what}.",
+                next="Start your registry, or look at `docker ps -a` for why it is not running.",
+            )
+        )
+
+
+@contextmanager
+def _deadline(connection: socket.socket, seconds: float) -> Iterator[None]:
+    """Raise `TimeoutError` when that is over, also where the peer drips one byte at a time."""
+    late = threading.Event()
+    line = connection.dup()  # stays the same line, whoever takes the socket over
+
+    def hang_up() -> None:
+        late.set()
+        with contextlib.suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, hang_up)
+    timer.start()
+    try:
+        yield
+    except (OSError, HTTPException):
+        if not late.is_set():
+            raise
+    finally:
+        timer.cancel()
+        timer.join()
+        line.close()
+    if late.is_set():
+        raise TimeoutError
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _digest(body: bytes) -> str:
+    return "sha256:" + hashlib.sha256(body).hexdigest()

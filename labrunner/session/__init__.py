@@ -1,0 +1,1 @@
+"""What a learner does: labs started, checked, solved and finished."""

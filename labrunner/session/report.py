@@ -1,0 +1,240 @@
+"""What the learner did: each lab and each step, the mistakes met, and the time that it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, get_args
+
+from labrunner.course.lesson import Lesson
+from labrunner.course.loader import Course
+from labrunner.progress.store import Event, Progress, State, StepProgress, What
+from labrunner.text import length
+
+PAUSE = 15 * 60  # seconds without anything done, which are no work any more
+UNKNOWN = "a mistake that the lab does not know"
+WORDS: dict[State, str] = {
+    "not started": "not done yet",
+    "passed": "passed",
+    "failed": "not there yet",
+    "unknown": "could not be checked",
+    "broken": "no longer so",
+    "skipped": "skipped",
+    "solved": "done for you",
+}
+
+
+@dataclass(frozen=True)
+class Met:
+    """A mistake that the learner made so many times. `found` and `next` are what was said to it,
+    the last time. Of several names each is a mistake that gets the same advice."""
+
+    names: tuple[str, ...]
+    times: int
+    at: float
+    found: str | None
+    next: str | None
+
+    @property
+    def name(self) -> str:
+        return " or ".join(f"“{each}”" for each in self.names) or UNKNOWN
+
+    def as_dict(self) -> dict[str, Any]:
+        row = {"names": list(self.names), "times": self.times, "last_at": _moment(self.at)}
+        return {**row, "found": self.found, "next": self.next}
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """How a step stands or, where the lab was begun anew without it, how it stood before.
+
+    passed_at: when the learner first passed it.
+    """
+
+    id: str
+    title: str
+    state: State
+    attempts: int
+    passed_at: float | None
+    skipped_at: float | None
+    solved_at: float | None
+    met: tuple[Met, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.id,
+            "title": self.title,
+            "status": self.state,
+            "attempts": self.attempts,
+            "passed_at": _moment(self.passed_at),
+            "skipped_at": _moment(self.skipped_at),
+            "solved_at": _moment(self.solved_at),
+            "mistakes": [met.as_dict() for met in self.met],
+        }
+
+
+@dataclass(frozen=True)
+class LabReport:
+    """seconds: of work, from start to done. done_at: when all of it was first the learner's own."""
+
+    lesson: Lesson
+    steps: tuple[StepReport, ...]
+    seconds: float
+    began_at: float | None
+    done_at: float | None
+
+    def count(self, state: State) -> int:
+        return sum(step.state == state for step in self.steps)
+
+    @property
+    def attempts(self) -> int:
+        return sum(step.attempts for step in self.steps)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "lesson": self.lesson.number,
+            "title": self.lesson.title,
+            "lab": self.lesson.lab_name,
+            "began_at": _moment(self.began_at),
+            "done_at": _moment(self.done_at),
+            "seconds": round(self.seconds),
+            "steps": [step.as_dict() for step in self.steps],
+        }
+
+
+@dataclass(frozen=True)
+class Report:
+    labs: tuple[LabReport, ...]
+
+    @property
+    def steps(self) -> int:
+        return sum(len(lab.steps) for lab in self.labs)
+
+    @property
+    def seconds(self) -> float:
+        return sum(lab.seconds for lab in self.labs)
+
+    @property
+    def attempts(self) -> int:
+        return sum(lab.attempts for lab in self.labs)
+
+    def count(self, state: State) -> int:
+        return sum(lab.count(state) for lab in self.labs)
+
+    @property
+    def summary(self) -> str:
+        counts: tuple[tuple[State, str], ...] = (("solved", "done for you"), ("skipped", "skipped"))
+        rest = "".join(f", {self.count(each)} {word}" for each, word in counts if self.count(each))
+        steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
+        did = f"Of {steps}, {self.count('passed')} done by you{rest}."
+        took = f" That took {length(self.seconds)}, without pauses of more than 15 minutes."
+        return did + (took if self.seconds else "")
+
+    def as_dict(self) -> dict[str, Any]:
+        states = get_args(State)
+        return {
+            "steps": {"all": self.steps, **{each: self.count(each) for each in states}},
+            "attempts": self.attempts,
+            "seconds": round(self.seconds),
+            "labs": [lab.as_dict() for lab in self.labs],
+        }
+
+
+def report(course: Course, progress: Progress, lab: str | None = None) -> Report:
+    """On all labs of the course, or on one. Raises `ProgressUnavailable`."""
+    history, steps, done = progress.history(), progress.all(), progress.done_labs()
+    labs = []
+    for lesson in course.lessons:
+        if lesson.lab and lab in (None, lesson.lab.name):
+            name = lesson.lab.name
+            own = [event for event in history if event.lab == name]
+            labs.append(_lab(lesson, own, steps.get(name, {}), done.get(name)))
+    return Report(tuple(labs))
+
+
+def spent(events: Iterable[Event]) -> float:
+    """The seconds of work that the events of one lab show, which come oldest first: those from
+    each start to done, without pauses."""
+    seconds, running, last = 0.0, True, None
+    for event in events:
+        if running and last is not None and event.at - last <= PAUSE:
+            seconds += event.at - last
+        if event.what in get_args(What):
+            running = event.what == "started"
+        last = event.at
+    return seconds
+
+
+def where(course: Course, progress: Progress) -> tuple[Lesson, str | None] | None:
+    """Where the learner was: the lesson and its first open step; once there is none, the next
+    lesson whose lab is not done. None where nothing was done yet, or nothing is left."""
+    labs, history = course.labs, progress.history()
+    last = next((event.lab for event in reversed(history) if event.lab in labs), None)
+    if not last:
+        return None
+    steps, done = progress.all(), progress.done_labs()
+    lessons = [each for each in course.lessons if each.lab]
+    at = next(n for n, each in enumerate(lessons) if each.lab and each.lab.name == last)
+    for lesson in lessons[at:] + lessons[:at]:
+        if not lesson.lab:
+            continue
+        found = steps.get(lesson.lab.name, {})
+        if lesson.lab.name in done and not (found and lesson.lab.name == last):
+            continue
+        for step in lesson.lab.steps:
+            progressed = found.get(step.id, StepProgress())
+            if not progressed.done and progressed.state != "skipped":
+                return lesson, step.id if found else None
+    return None
+
+
+def _lab(
+    lesson: Lesson, events: list[Event], steps: dict[str, StepProgress], done_at: float | None
+) -> LabReport:
+    assert lesson.lab  # noqa: S101 - asked before
+    rows = []
+    for step in lesson.lab.steps:
+        own = [event for event in events if event.step == step.id and event.what in get_args(State)]
+        rows.append(_step(step.id, lesson.titles[step.id], own, steps.get(step.id)))
+    began = events[0].at if events else None
+    return LabReport(lesson, tuple(rows), spent(events), began, done_at)
+
+
+def _step(id: str, title: str, events: list[Event], now: StepProgress | None) -> StepReport:
+    moments: dict[str, float] = {}
+    for event in events:
+        if event.what == "passed":
+            moments.setdefault(event.what, event.at)
+        else:
+            moments[event.what] = event.at
+    state: Any = now.state if now else events[-1].what if events else "not started"
+    return StepReport(
+        id,
+        title,
+        state,
+        sum(event.attempts for event in events),
+        moments.get("passed"),
+        moments.get("skipped"),
+        now.solved_at if now else moments.get("solved"),
+        _met(events),
+    )
+
+
+def _met(events: Sequence[Event]) -> tuple[Met, ...]:
+    """The mistakes in the order in which they were first made; those without a name are told
+    apart by what was found."""
+    found: dict[object, list[Event]] = {}
+    for event in events:
+        if event.mistakes is not None:
+            found.setdefault(event.mistakes or event.found, []).append(event)
+    return tuple(
+        Met(same[-1].mistakes or (), len(same), same[-1].at, same[-1].found, same[-1].next)
+        for same in found.values()
+    )
+
+
+def _moment(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="seconds")

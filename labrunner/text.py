@@ -1,0 +1,55 @@
+"""Words for people: HTML from sentences, times, and lists of names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from markupsafe import Markup, escape
+
+
+def prose(text: str) -> Markup:
+    """A sentence for the learner, escaped; what stands between backticks is code."""
+    pieces = str(escape(text)).split("`")
+    if len(pieces) % 2 == 0:  # a backtick without its other one stands for itself
+        pieces[-2:] = ["`".join(pieces[-2:])]
+    marked = [f"<code>{each}</code>" if at % 2 else each for at, each in enumerate(pieces)]
+    return Markup("".join(marked))  # noqa: S704
+
+
+def clock(seconds: float) -> str:
+    """A moment, in seconds since 1970, on the learner's own clock; with the day where that is not
+    today."""
+    then = datetime.fromtimestamp(seconds).astimezone()
+    if then.date() == datetime.now().astimezone().date():
+        return f"at {then:%H:%M}"
+    return f"on {then.day} {then:%B} at {then:%H:%M}"
+
+
+def length(seconds: float) -> str:
+    """How long something took, in whole minutes."""
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return "less than a minute"
+    hours, minutes = divmod(minutes, 60)
+    words = [(hours, "hour"), (minutes, "minute")]
+    return " ".join(f"{n} {word}{'s' if n > 1 else ''}" for n, word in words if n)
+
+
+def ago(seconds: float) -> str:
+    """A length of time as people say it."""
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        if seconds >= length:
+            number = int(seconds // length)
+            return f"{number} {unit}{'s' if number > 1 else ''} ago"
+    return "just now"
+
+
+def short(id: str) -> str:
+    """The beginning of a digest, or of the full id of a container or volume, as code."""
+    return f"`{id[:19] if ':' in id else id[:12]}…`"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Some names as code, with "and" between them."""
+    return " and ".join(f"`{name}`" for name in names)

@@ -1,0 +1,67 @@
+"""What the templates need to show things: filters, and addresses of static files."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request
+from markupsafe import Markup
+from rich.filesize import decimal
+
+from labrunner.session.report import WORDS
+from labrunner.text import clock, length
+
+from .markdown import prose
+
+SHEETS = (  # of static/css, in the order in which they count
+    *("page", "top", "controls", "course", "columns", "outline", "pane", "prose"),
+    *("step", "ways", "code", "tools", "registry", "terminal", "print"),
+)
+
+
+def register(app: Flask) -> None:
+    app.jinja_env.filters.update(prose=prose, clock=clock, length_of=length, size=decimal)
+    app.jinja_env.filters["state"] = WORDS.__getitem__
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+    static = Path(str(app.static_folder))
+    app.jinja_env.globals["icon"] = Markup((static / "icon.svg").read_text())  # noqa: S704 - ours
+    sheets = [static / "css" / f"{name}.css" for name in SHEETS]
+
+    @app.get("/static/style.css")
+    def style() -> Response:
+        """All style sheets as one, so that a page waits for one answer."""
+        return Response(b"\n".join(sheet.read_bytes() for sheet in sheets), mimetype="text/css")
+
+    @app.url_defaults
+    def version(endpoint: str, values: dict[str, Any]) -> None:
+        if endpoint == "style":
+            values["v"] = _version(*sheets)
+        elif endpoint == "static" and "filename" in values:
+            values["v"] = _version(static / values["filename"])
+
+    @app.after_request
+    def cache(response: Response) -> Response:
+        """A static file whose address carries its version never changes, and is not asked for
+        again, so it needs no headers to compare it by."""
+        if request.endpoint not in ("static", "style") or response.status_code not in (200, 304):
+            return response
+        response.headers.pop("Content-Disposition", None)  # it is inline anyway
+        response.headers["Cache-Control"] = "no-cache"
+        if "v" in request.args:
+            response.headers["Cache-Control"] = "max-age=31536000, immutable"
+            for name in ("ETag", "Last-Modified", "Accept-Ranges"):
+                response.headers.pop(name, None)
+        return response
+
+
+def _version(*paths: Path) -> str:
+    return _digest(paths, tuple(path.stat().st_mtime_ns for path in paths))
+
+
+@lru_cache
+def _digest(paths: tuple[Path, ...], changed: tuple[int, ...]) -> str:
+    return sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]

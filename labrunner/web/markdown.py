@@ -1,0 +1,188 @@
+"""A lesson's Markdown as HTML: its steps, and what stands between them, in their order.
+
+A lesson is rendered once. The values of the workspace are filled in afterwards, escaped, so that
+none of them is ever taken for Markdown or HTML.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any
+from xml.etree import ElementTree
+
+from markdown import Markdown
+from markdown.extensions import Extension
+from markdown.treeprocessors import Treeprocessor
+from markupsafe import Markup, escape
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import BashLexer
+
+from labrunner.course.lesson import VALUE, Lesson
+from labrunner.text import prose as prose
+from labrunner.web.diagrams.reference import block
+
+CUT = f"cut-{secrets.token_hex(16)}"  # a comment that no author can have written
+HELD = f"held{secrets.token_hex(16)}n"  # stands for a value while Markdown is at work
+HELD_VALUE = re.compile(rf"{HELD}(\d+)e")
+DRAWN = f"drawn{secrets.token_hex(16)}n"  # stands for the picture of a reference
+DRAWN_REFERENCE = re.compile(rf"<div>{DRAWN}(\d+)e</div>")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a lesson. One that is a step has its id, its heading and the HTML below it."""
+
+    html: Markup
+    step: str | None = None
+    title: Markup = field(default_factory=Markup)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A rendered lesson with held values; `names` are theirs, by number, and `references` are the
+    texts of the blocks that are drawn when the values are known."""
+
+    parts: tuple[Part, ...]
+    names: tuple[str, ...]
+    references: tuple[str, ...]
+
+
+def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
+    """The lesson's parts with the values in their places.
+
+    Each step of the lesson is in exactly one part, whatever its Markdown looks like. A value that
+    is not known yet is shown as `<its name>`.
+    """
+    draft = _draft(lesson.text, tuple(lesson.titles.items()))
+    plain = [values.get(name, f"<{name.replace('_', ' ')}>") for name in draft.names]
+    shown = [escape(value) for value in plain]
+
+    def draw(match: re.Match[str]) -> str:
+        number = int(match[1])
+        name = HELD_VALUE.sub(lambda held: plain[int(held[1])], draft.references[number])
+        return block(name, f"reference-{number + 1}")
+
+    def fill(html: Markup) -> Markup:
+        filled = HELD_VALUE.sub(lambda held: shown[int(held[1])], html)
+        return Markup(DRAWN_REFERENCE.sub(draw, filled))  # noqa: S704
+
+    return [Part(fill(part.html), part.step, fill(part.title)) for part in draft.parts]
+
+
+@lru_cache(maxsize=256)
+def _draft(text: str, titles: tuple[tuple[str, str], ...]) -> _Draft:
+    names: list[str] = []
+    references: list[str] = []
+
+    def hold(match: re.Match[str]) -> str:
+        names.append(match["name"])
+        return f"{HELD}{len(names) - 1}e"
+
+    cutter = _Cutter([step for step, _ in titles])
+    markdown = Markdown(
+        extensions=[
+            *("attr_list", "tables", "admonition"),
+            *("pymdownx.details", "pymdownx.highlight", "pymdownx.superfences"),
+            cutter,
+        ],
+        extension_configs={
+            "pymdownx.superfences": {
+                "custom_fences": [
+                    {"name": "bash", "class": "", "validator": _options, "format": _commands},
+                    {"name": "reference", "class": "", "format": partial(_reference, references)},
+                ]
+            }
+        },
+    )
+    html = markdown.convert(VALUE.sub(hold, text))
+    pieces = [Markup(piece.strip()) for piece in html.split(f"<!--{CUT}-->")]  # noqa: S704
+    parts = [Part(pieces[0])]
+    for at, step in enumerate(cutter.found):
+        title, body, after = pieces[3 * at + 1 : 3 * at + 4]
+        parts += [Part(body, step, title), Part(after)]
+    lost = [(step, title) for step, title in titles if step not in cutter.found]
+    parts += [Part(Markup(), step, escape(title)) for step, title in lost]
+    kept = tuple(part for part in parts if part.html or part.step)
+    return _Draft(kept, tuple(names), tuple(references))
+
+
+class _Cutter(Extension):
+    """Marks where the document is cut: before and after a step's heading, and after its body."""
+
+    def __init__(self, steps: list[str]) -> None:
+        super().__init__()
+        self.steps = steps
+        self.found: list[str] = []
+
+    def extendMarkdown(self, md: Markdown) -> None:
+        md.treeprocessors.register(_Cut(md, self), "cut", -1)  # the last one
+        md.treeprocessors.register(_Scroll(md), "scroll", -2)
+
+
+class _Cut(Treeprocessor):
+    def __init__(self, md: Markdown, cutter: _Cutter) -> None:
+        super().__init__(md)
+        self.cutter = cutter
+
+    def run(self, root: ElementTree.Element) -> None:
+        children, inside = list(root), False
+        root[:] = []
+        for child in children:
+            if inside and child.tag in ("h1", "h2"):
+                root.append(ElementTree.Comment(CUT))
+                inside = False
+            if child.tag == "h2" and child.get("id") in self.cutter.steps:
+                self.cutter.found.append(str(child.attrib.pop("id")))
+                child.tag, inside = "span", True
+                child.attrib.clear()
+                root.extend([ElementTree.Comment(CUT), child, ElementTree.Comment(CUT)])
+            else:
+                root.append(child)
+        if inside:
+            root.append(ElementTree.Comment(CUT))
+        for element in root.iter():  # in a quotation, say: the id belongs to the real heading
+            if element.get("id") in self.cutter.steps:
+                del element.attrib["id"]
+
+
+class _Scroll(Treeprocessor):
+    """Lets a table that is too wide scroll by itself, by keyboard as well."""
+
+    def run(self, root: ElementTree.Element) -> None:
+        for parent in list(root.iter()):
+            for at, child in enumerate(list(parent)):
+                if child.tag == "table":
+                    wrapper = ElementTree.Element("div", {"class": "scroll", "tabindex": "0"})
+                    wrapper.append(child)
+                    wrapper.tail, child.tail = child.tail, None
+                    parent[at] = wrapper
+
+
+def _options(
+    language: str, inputs: dict[str, str], options: dict[str, Any], attrs: dict[str, Any], md: Any
+) -> bool:
+    options["fails"] = inputs.get("fails")
+    return True
+
+
+def _commands(
+    source: str, language: str, css_class: str, options: dict[str, Any], md: Any, **_: Any
+) -> str:
+    """A block of commands, and for one that is meant to fail the words with which it does."""
+    code = highlight(source, BashLexer(), HtmlFormatter(nowrap=True)).rstrip("\n")
+    note = ""
+    if fails := options["fails"]:
+        note = f'<p class="fails">This one is meant to fail, with: <code>{escape(fails)}</code></p>'
+    block = f'<pre tabindex="0"><code>{code}</code></pre>'
+    return f'<div class="highlight commands">{note}{block}</div>'
+
+
+def _reference(found: list[str], source: str, *_: Any, **__: Any) -> str:
+    """A name that is drawn as a picture. It may have values in it, so that is done with them."""
+    found.append(source.strip())
+    return f"<div>{DRAWN}{len(found) - 1}e</div>"

@@ -1,0 +1,86 @@
+"""The front door: who may speak to the app at all, and what every answer carries.
+
+Whoever reaches the app controls the engine. So a request must name this very server as its host,
+which defeats DNS rebinding, and must not come from a page of another origin. Both are compared for
+equality. Flask's `TRUSTED_HOSTS` ignores the port and runs after other code, so this stands in
+front of the app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+NAMES = ("localhost", "127.0.0.1", "[::1]")
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",  # under `no-referrer` a form would post `Origin: null`
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",  # where the app says nothing else, as for static files
+}
+TOKEN = "labrunner.token"  # noqa: S105 - the key in the environment, not a token
+
+
+class OriginCheck:
+    """In front of a WSGI app that serves on this port."""
+
+    def __init__(self, app: WSGIApplication, port: int) -> None:
+        self.app = app
+        self.hosts = {f"{name}:{port}" for name in NAMES}
+        if port == 80:
+            self.hosts |= set(NAMES)
+        self.origins = {f"http://{host}" for host in self.hosts}
+
+    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        def start_with_headers(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            given = {name.lower() for name, _ in headers}
+            more = [(name, value) for name, value in HEADERS.items() if name.lower() not in given]
+            return start(status, headers + more, *rest)
+
+        _hide_token(environ)
+        if reason := self._refusal(environ):
+            body = f"{reason}\n".encode()
+            plain = [("Content-Type", "text/plain; charset=utf-8")]
+            start_with_headers("403 Forbidden", [*plain, ("Content-Length", str(len(body)))])
+            return [body]
+        return self.app(environ, start_with_headers)
+
+    def _refusal(self, environ: WSGIEnvironment) -> str | None:
+        if environ.get("HTTP_HOST", "").lower() not in self.hosts:
+            return "This server answers only at the address that it printed when it started."
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is not None and origin not in self.origins:
+            return "This request comes from another site's page."
+        site = environ.get("HTTP_SEC_FETCH_SITE", "same-origin")
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            foreign = origin is None and site != "same-origin"
+        else:  # another page may lead here, but has nothing of ours loaded into it
+            led = environ.get("HTTP_SEC_FETCH_DEST") == "document"
+            foreign = site in ("same-site", "cross-site") and not led
+        if foreign:
+            return "This request comes from another site's page."
+        return None
+
+
+def _hide_token(environ: WSGIEnvironment) -> None:
+    """Take the token out of the address, so that no access log or page can repeat it."""
+    query = environ.get("QUERY_STRING", "")
+    if "token=" not in query:
+        return
+    pairs = parse_qsl(query, keep_blank_values=True)
+    environ[TOKEN] = next((value for name, value in pairs if name == "token"), None)
+    environ["QUERY_STRING"] = urlencode([pair for pair in pairs if pair[0] != "token"])
+    for name in ("RAW_URI", "REQUEST_URI"):  # gunicorn's and Werkzeug's copies
+        if name in environ:
+            path = str(environ[name]).partition("?")[0]
+            environ[name] = f"{path}?{environ['QUERY_STRING']}".rstrip("?")

@@ -1,0 +1,79 @@
+"""Live verdicts on the page, as server-sent events.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from queue import Empty
+
+from flask import Blueprint, Flask, Response, current_app, request
+from flask.typing import ResponseReturnValue
+
+from labrunner.course.lesson import Lesson
+from labrunner.session.watcher import BEAT, OVER, Message, Render, Subscription, Watcher
+from labrunner.web.limits import ConnectionLimit
+
+from .checks import fragment
+from .lessons import find_lab, learner, view
+
+bp = Blueprint("live", __name__)
+
+PATIENCE = 0.5  # seconds in which a stream notices that the server closes
+BEATS = 4  # so often it waits for that, until either side hears that the other is still there
+RETRY = "retry: 1000\n\n"  # milliseconds until a browser tries again
+
+
+@bp.get("/lessons/<slug>/live")
+def stream(slug: str) -> ResponseReturnValue:
+    """The fragment for all steps now, and from then on for those that change. A page that shows
+    another workspace than the open one is told that this is over."""
+    lesson, lab = find_lab(slug)
+    shown, workspace = request.args.get("workspace"), learner().workspace(lab)
+    if shown and not (workspace and workspace.id == shown):
+        return Response(_event(OVER), mimetype="text/event-stream")
+    live: Watcher = current_app.extensions["labrunner.live"]
+    places: ConnectionLimit = current_app.extensions["labrunner.places"]
+    closing: threading.Event = current_app.extensions["labrunner.closing"]
+    with ExitStack() as held:
+        held.enter_context(places.take())
+        line = held.enter_context(live.watched(lesson))
+        now = fragment(view(lesson), [step.id for step in lab.steps])
+        events = _events(Message("steps", now), line, closing)
+        response = Response(events, mimetype="text/event-stream")
+        response.call_on_close(held.pop_all().close)  # also where nothing of it was ever sent
+    return response
+
+
+def renderer(app: Flask) -> Render:
+    """What renders the fragment for some steps of a lesson outside of any request."""
+
+    def render(lesson: Lesson, ids: Collection[str]) -> str:
+        with app.test_request_context():
+            return fragment(view(lesson), ids)
+
+    return render
+
+
+def _events(now: Message, line: Subscription, closing: threading.Event) -> Iterator[str]:
+    yield RETRY + _event(now)
+    beats = 0
+    while not closing.is_set():
+        try:
+            message = line.get(timeout=PATIENCE)
+            yield _event(message)
+            if message == OVER:
+                return
+        except Empty:
+            beats += 1
+            if beats % BEATS == 0:
+                yield _event(BEAT)  # writing to a page that is gone ends this
+
+
+def _event(message: Message) -> str:
+    lines = re.split(r"\r\n|\r|\n", message.text)
+    return f"event: {message.kind}\n" + "".join(f"data: {line}\n" for line in lines) + "\n"

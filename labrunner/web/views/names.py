@@ -1,0 +1,49 @@
+"""Names taken apart: what `flask explain` says, as a picture."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from labrunner.registry import references
+from labrunner.web.diagrams import reference
+from labrunner.web.forms import wants_fragment, wants_json
+
+bp = Blueprint("names", __name__)
+
+EXAMPLES = (
+    ("nginx", "an official image on Docker Hub"),
+    ("bitnami/nginx:1.27", "an account's image on Docker Hub"),
+    ("localhost:5000/team/my-image:1.0", "an image in your own registry"),
+    ("ghcr.io/owner/app:main", "GitHub's registry"),
+    ("europe-docker.pkg.dev/project/repository/app", "Google's Artifact Registry"),
+    ("123456789012.dkr.ecr.eu-central-1.amazonaws.com/app:2", "Amazon's ECR"),
+    ("my-company.azurecr.io/apps/internal-app", "Azure's registry"),
+    (f"localhost:5000/my-image@sha256:{'3f1c' * 16}", "an image pinned to its digest"),
+)
+SLIPS = (
+    ("my-image:5000", "a port without a registry"),
+    ("https://localhost:5000/my-image", "a web address"),
+    ("localhost:5000/My-Image", "capital letters"),
+    ("private_registry.io/app", "an underscore in the host"),
+)
+
+
+@bp.get("/names")
+def explain() -> ResponseReturnValue:
+    name = request.args.get("name", EXAMPLES[0][0]).strip()
+    if wants_json():
+        return _as_json(name)
+    if wants_fragment():
+        return render_template("_name.html", name=name, reference=reference)
+    return render_template(
+        "names.html", name=name, reference=reference, examples=EXAMPLES, slips=SLIPS
+    )
+
+
+def _as_json(name: str) -> ResponseReturnValue:
+    try:
+        reference = references.parse(name)
+    except references.InvalidReference as error:
+        return {"error": str(error)}, 400
+    return {**reference.as_dict(), "notes": references.notes(name)}

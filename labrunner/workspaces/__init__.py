@@ -1,0 +1,1 @@
+"""Workspaces: what one run of a lab works with."""

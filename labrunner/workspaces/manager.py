@@ -1,0 +1,263 @@
+"""All workspaces of this instance: opened with free names and a free port, found again, swept.
+
+They lie in one folder, each in one of its own with its record, a lock and a folder to work in.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import fields
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from labrunner.course.lab import Lab
+from labrunner.engine.connection import EngineRefused
+from labrunner.engine.engine import Engine
+from labrunner.engine.models import ContainerSummary
+from labrunner.engine.progress import ProgressCallback, silent
+from labrunner.registry.client import Registry
+from labrunner.verdicts import CannotCheck
+
+from . import resources
+from .record import Kind, Record
+from .resources import Leftover
+from .troubleshooting import explain
+from .workspace import Say, Workspace, free, taken
+
+PREFERRED_PORT = 5000
+PORT_TAKEN = (  # another container; a program on Linux; Docker Desktop; Windows
+    "port is already allocated",
+    "address already in use",
+    "Ports are not available",
+    "forbidden by its access permissions",
+)
+
+
+class Workspaces:
+    """folder: where they lie. labs: the labs of the course by name, to find each one's own."""
+
+    def __init__(self, folder: Path, engine: Engine, labs: dict[str, Lab]) -> None:
+        self.folder = folder
+        self.engine = engine
+        self.labs = labs
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def all(self) -> list[Workspace]:
+        """Those with a readable record; a record of another version is passed over."""
+        return list(self._read())
+
+    def of_learner(self, lab: str) -> Workspace | None:
+        """The learner's open workspace of a lab."""
+        for workspace in self._read():
+            record = workspace.record
+            if record.kind == "learner" and record.lab == lab and record.state == "open":
+                return workspace
+        return None
+
+    def one_at_a_time(self, lab: str) -> FileLock:
+        """A lock for whoever starts or finishes a learner's lab, in any process."""
+        return FileLock(self.folder / f"{lab}.lock")
+
+    def turn(self, lab: str) -> FileLock:
+        """A lock for whoever checks a step of a learner's lab or changes the lab, in any process:
+        one waits for the other."""
+        return FileLock(self.folder / f"{lab}.turn", poll_interval=0.002)
+
+    def open(
+        self,
+        lab: Lab,
+        kind: Kind,
+        say: Say = lambda line: None,
+        bar: ProgressCallback = silent,
+        *,
+        port: int | None = None,
+    ) -> Workspace:
+        """Choose names and a port, and bring what the lab gives. Nothing is left if it fails.
+
+        bar: shows the bytes of what is pulled and pushed for it. port: this one and no other;
+        raises `EngineRefused` where it is taken.
+        """
+        now, before = self.engine.info().time, resources.snapshot(self.engine)
+        record = Record(secrets.token_hex(4), lab.name, kind, "opening", now, before)
+        workspace = Workspace(self.folder / record.id, record, lab, self.engine, explain)
+        workspace.bar = bar
+        workspace.work.mkdir(parents=True, mode=0o700)
+        workspace.alive.acquire(timeout=0)
+        workspace.save()
+        try:
+            self._choose(workspace, port)
+            workspace.prepare(say)
+        except BaseException:
+            self.close(workspace, resources.find_resources(workspace))
+            raise
+        record.state = "open"
+        workspace.save()
+        if kind == "learner":
+            workspace.alive.release()
+        return workspace
+
+    def close(self, workspace: Workspace, items: Sequence[resources.Resource]) -> list[Leftover]:
+        """Remove these; forget the workspace if nothing of them is left. A learner's files that
+        are not among them are kept elsewhere."""
+        left = resources.remove(workspace, items)
+        if not left:
+            if workspace.record.kind == "learner" and workspace.files:
+                workspace.kept.parent.mkdir(exist_ok=True)
+                workspace.work.rename(workspace.kept)
+            workspace.alive.release()
+            shutil.rmtree(workspace.folder, ignore_errors=True)
+        return left
+
+    def sweep(self, *, kept: bool = False) -> list[Leftover]:
+        """Remove what crashed runs left behind; with `kept` also what `--keep` left on purpose."""
+        left: list[Leftover] = []
+        for workspace in self._read():
+            if not _left_behind(workspace, kept):
+                continue
+            with suppress(Timeout), workspace.alive.acquire(timeout=0):  # else it is at work
+                for again in self._read(workspace.id):  # it may have opened or closed meanwhile
+                    if _left_behind(again, kept):
+                        left += self.close(again, resources.find_resources(again))
+        return left
+
+    def preview(self, lab: Lab) -> dict[str, str]:
+        """The values that the lab would likely get now, without asking the engine to try a port."""
+        adopted = self._adoptable() if lab.registry else None
+        port, name = adopted or (next(self._likely_ports()), None)
+        return self._named(port, name, lab)
+
+    def _read(self, id: str = "*") -> Iterator[Workspace]:
+        known = {each.name for each in fields(Record)}
+        for path in sorted(self.folder.glob(f"{id}/record.json")):
+            try:
+                row = json.loads(path.read_text())
+                lab = self.labs.get(row["lab"]) or Lab(row["lab"], name=row["lab"])
+                if set(row) == known:
+                    yield Workspace(path.parent, Record(**row), lab, self.engine, explain)
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+
+    # Choosing
+
+    def _choose(self, workspace: Workspace, port: int | None) -> None:
+        """Fill in the values, and the note that explains a port which is not the usual one."""
+        record, lab = workspace.record, workspace.lab
+        with FileLock(self.folder / "choosing.lock"):
+            if record.kind == "headless":
+                random_ports = random.sample(range(5100, 5900), 100)
+                chosen = self._first_free(workspace, [port] if port else random_ports)
+                record.values = _values(chosen, f"registry-{record.id}")
+                if lab.sample:
+                    record.values["image"] = f"my-image-{record.id}"
+            elif adopted := self._adoptable() if lab.registry else None:
+                record.values = self._named(*adopted, lab)
+                record.note = f"It is the container `{adopted[1]}`, which is running already."
+            else:
+                chosen = self._first_free(workspace, [port] if port else self._likely_ports())
+                record.values = self._named(chosen, None, lab)
+                if chosen != PREFERRED_PORT:
+                    record.note = self._why_not(PREFERRED_PORT)
+            workspace.reserved = self._reserved()
+            for name, make in lab.values.items():
+                record.values[name] = make(workspace)
+            record.names.append(workspace.name)
+            workspace.save()
+
+    def _first_free(self, workspace: Workspace, ports: Iterable[int]) -> int:
+        """The first port that the engine publishes. Only the engine can tell: a port that Python
+        can bind may be taken in the engine's virtual machine, or by AirPlay."""
+        refused = None
+        for port in ports:
+            try:
+                probe = workspace.run(workspace.lab.images[0], ports={5000: port})
+            except EngineRefused as error:
+                if not any(words in error.words for words in PORT_TAKEN):
+                    raise
+                refused = EngineRefused(error.words, next="Free that port, or give another.")
+            else:
+                self.engine.remove_container(probe)
+                return port
+        raise refused or CannotCheck("There is no free port.", next="Stop a container.")
+
+    def _likely_ports(self) -> Iterator[int]:
+        """Ports from the usual one upwards that no container and no other workspace has."""
+        taken = {port.host for each in self.engine.containers() for port in each.ports}
+        taken |= {int(each["port"]) for each in self.all() if each.record.values}
+        return (port for port in range(PREFERRED_PORT, PREFERRED_PORT + 100) if port not in taken)
+
+    def _named(self, port: int, name: str | None, lab: Lab) -> dict[str, str]:
+        """Values with the usual names where they are free, with a number behind where not."""
+        names = taken(self.engine) | self._reserved()
+        values = _values(port, name or free("registry", names))
+        if lab.sample:
+            values["image"] = free("my-image", names)
+        return values
+
+    def _reserved(self) -> set[str]:
+        """What the values of all workspaces say, names among them."""
+        return {value for each in self.all() for value in each.record.values.values()}
+
+    def _why_not(self, port: int) -> str:
+        for each in self.engine.containers():
+            if each.publishes(port):
+                return f"{port} is taken by the container `{each.name}`."
+        return f"{port} is taken by another program, or kept for another lab."
+
+    # The learner's registry, which goes from lab to lab
+
+    def remember_registry(self, workspace: Workspace) -> None:
+        """Note the container that serves the workspace's port, for labs that need a registry."""
+        if container := self._serving(workspace):
+            note = {"container": container.id, "port": workspace.port}
+            (self.folder / "registry.json").write_text(json.dumps(note))
+
+    def _serving(self, workspace: Workspace) -> ContainerSummary | None:
+        before = workspace.record.before.get("containers", ())
+        for each in self.engine.containers(status="running"):
+            if each.publishes(workspace.port) and each.id not in before:
+                return each
+        return None
+
+    def _adoptable(self) -> tuple[int, str] | None:
+        """Port and container name of the learner's registry, if it runs: one that serves the port
+        of an open lab, or was seen to by a check. Never one that was there before the course."""
+        for workspace in self.all():
+            record = workspace.record
+            learners = record.kind == "learner" and record.state == "open"
+            container = self._serving(workspace) if learners else None
+            if container and _answers(workspace.port):
+                return workspace.port, container.name
+        try:
+            note = json.loads((self.folder / "registry.json").read_text())
+            found = self.engine.container(note["container"])
+            serves = found and found.running and found.publishes(note["port"])
+            if found and serves and _answers(note["port"]):
+                return int(note["port"]), found.name
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        return None
+
+
+def _answers(port: int) -> bool:
+    """Whether a plain registry does: not one that wants a password or TLS, nor another program."""
+    try:
+        return Registry(f"localhost:{port}").ping().status == 200
+    except CannotCheck:
+        return False
+
+
+def _left_behind(workspace: Workspace, kept: bool) -> bool:
+    record = workspace.record
+    if record.state == "kept":
+        return kept
+    return not (record.kind == "learner" and record.state == "open")
+
+
+def _values(port: int, name: str) -> dict[str, str]:
+    return {"registry": f"localhost:{port}", "port": str(port), "name": name}

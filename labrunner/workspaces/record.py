@@ -1,0 +1,36 @@
+"""What a workspace remembers between requests and runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["learner", "headless"]
+
+
+@dataclass
+class Record:
+    """What a workspace remembers, as JSON on disk.
+
+    opened: the engine's clock when it opened. before: what was on the engine then: full ids of
+    containers and networks, names of volumes, and the tags of each image id. names: those that the
+    learner gives to things of the lab, as the page has them. owned: for each
+    object that was created, kind, word and full id (None: not known to have been made).
+    seen: full ids of the learner's containers, of their networks and of images with names of the
+    lab, and names of their volumes.
+    """
+
+    id: str
+    lab: str
+    kind: Kind
+    state: Literal["opening", "open", "kept"]
+    opened: float
+    before: dict[str, Any]
+    values: dict[str, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    note: str = ""
+    sample: str = ""
+    owned: list[dict[str, str | None]] = field(default_factory=list)
+    seen: dict[str, list[str]] = field(
+        default_factory=lambda: {"containers": [], "volumes": [], "networks": [], "images": []}
+    )

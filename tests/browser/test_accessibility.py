@@ -1,0 +1,238 @@
+"""axe-core finds nothing on any page: wide and narrow, light and dark. What it looks at is kept as
+pictures in the folder that LABRUNNER_SHOTS names, if it names one."""
+
+import os
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from labrunner.course import loader
+from labrunner.kit.kit import Kit
+from labrunner.progress.store import Progress
+from labrunner.session.learner import Learner
+from labrunner.workspaces.manager import Workspaces
+from tests.browser.test_pages import start, violations
+from tests.fixtures.engine import ROOT, close_all
+from tests.fixtures.web import Site, free_port
+
+COURSE = loader.load_course(ROOT)
+LESSONS = [pytest.param(each, id=each.slug) for each in COURSE.lessons]
+SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 390, "height": 844}}
+PATIENCE = 120_000  # milliseconds, for what waits for the engine
+SCREEN = ".xterm-rows"
+PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+@pytest.fixture
+def look_at():
+    """Has axe look at a page in each size and in both colours, and takes its picture.
+
+    again: load the page in each size anew, as what is folded depends on it.
+    """
+    folder = os.environ.get("LABRUNNER_SHOTS")
+
+    def look(page, name, again=True):
+        found = []
+        for size, viewport in SIZES.items():
+            page.set_viewport_size(viewport)
+            if again:
+                page.reload()
+            page.evaluate("for (const each of document.querySelectorAll('details')) each.open = 1")
+            for colours in ("light", "dark"):
+                page.emulate_media(color_scheme=colours)
+                if page.locator(SCREEN).count():  # xterm.js draws what can be seen, a frame later
+                    page.locator(SCREEN).scroll_into_view_if_needed()
+                    page.evaluate(PAINTED)
+                if folder:
+                    shot = f"{folder}/{name}-{size}-{colours}.png"
+                    page.screenshot(path=shot, full_page=True, timeout=PATIENCE)
+                found += [f"{size} {colours} {each}" for each in violations(page)]
+            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        assert found == []
+
+    return look
+
+
+@pytest.fixture
+def visit(chromium):
+    """Opens a page in a context of its own, which may have complaints in its console: a browser
+    writes each refusal there."""
+    contexts = []
+
+    def open(address):
+        contexts.append(chromium.new_context())
+        page = contexts[-1].new_page()
+        page.goto(address)
+        return page
+
+    yield open
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def learner(tmp_path_factory, engine):
+    """The learner whom the server of the real course serves, in this process."""
+    instance = tmp_path_factory.mktemp("course") / "instance"
+    workspaces = Workspaces(instance / "workspaces", engine, COURSE.labs)
+    kit = Kit(engine, COURSE.images)
+    yield Learner(COURSE, workspaces, Progress(instance / "progress.db"), kit)
+    close_all(workspaces)
+
+
+@pytest.fixture(scope="module")
+def course(learner):
+    site = Site(ROOT, learner.progress.path.parent, free_port())
+    yield site
+    site.stop()
+
+
+def test_a_lesson_before_its_start(course, open_page, look_at):
+    page = open_page(course, f"/lessons/{COURSE.lessons[0].slug}", reduced_motion="reduce")
+    look_at(page, "lesson-before-its-start")
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_lesson_with_one_step_passed_and_the_others_failed(
+    course, lesson, learner, open_page, look_at
+):
+    page = open_page(course, f"/lessons/{lesson.slug}", reduced_motion="reduce")
+    workspace = learner.start(lesson.lab, lambda line: None)
+    first = lesson.lab.steps[0]
+    answer = first.act(workspace) or ""
+    page.reload()
+    section = page.locator(f"section[aria-labelledby={first.id}]")
+    if first.takes_answer:
+        section.get_by_label("Your answer").fill(answer)
+    section.get_by_role("button", name="Check my work").click()
+    expect(page.locator(f"#state-{first.id}")).to_have_text("passed", timeout=PATIENCE)
+    page.get_by_role("button", name="Check all").click()
+    last = page.locator(f"#verdict-{lesson.lab.steps[-1].id}")
+    expect(last).to_contain_text("Not there yet.", timeout=PATIENCE)
+    look_at(page, f"lesson-{lesson.slug}")
+    assert learner.finish(lesson.lab, {item.id for item in learner.resources(lesson.lab)}) == []
+
+
+def test_a_lesson_with_its_terminal_open_and_its_registry_filled(
+    course, learner, open_page, look_at
+):
+    lesson = COURSE.lesson("push-and-pull")
+    workspace = learner.start(lesson.lab, lambda line: None)
+    for step in lesson.lab.steps[:2]:
+        assert step.act
+        step.act(workspace)
+    page = open_page(course, f"/lessons/{lesson.slug}", reduced_motion="reduce")
+    page.get_by_role("button", name="Open terminal").click()
+    expect(page.get_by_label("Terminal input")).to_be_focused(timeout=PATIENCE)
+    expect(page.locator(SCREEN)).to_contain_text(re.compile("[$#]"), timeout=PATIENCE)
+    page.keyboard.type("ls --color=always /\n")
+    expect(page.locator(SCREEN)).to_contain_text("etc", timeout=PATIENCE)
+    shown = page.locator("#picture svg").filter(visible=True)
+    expect(shown.first).to_contain_text("latest", timeout=PATIENCE)
+    look_at(page, "terminal-and-registry", again=False)
+    expect(page.locator(SCREEN)).to_be_visible()
+    assert learner.finish(lesson.lab, {item.id for item in learner.resources(lesson.lab)}) == []
+
+
+def test_the_course_and_the_tools(course, open_page, look_at):
+    page = open_page(course, "/", reduced_motion="reduce")
+    look_at(page, "course")
+    page.goto(f"{course.url}/names?name=localhost:5000/team/app@sha256:{'3f1c' * 16}")
+    look_at(page, "names")
+    page.goto(f"{course.url}/names?name=localhost:5000/My-Image")
+    look_at(page, "names-refused")
+    page.goto(f"{course.url}/decode")
+    page.get_by_label("What your terminal says").fill(
+        "http: server gave HTTP response to HTTPS client\ndenied: requested access"
+    )
+    page.get_by_role("button", name="Explain it").click()
+    page.locator("#decoded .finding").first.wait_for()
+    look_at(page, "decode", again=False)
+
+
+def test_the_list_of_keys(site, open_page, look_at):
+    page = open_page(site, "/lessons/tiny", reduced_motion="reduce")
+    page.get_by_role("button", name="Keys").click()
+    look_at(page, "keys", again=False)
+
+
+def test_a_start_that_runs(site, open_page, look_at):
+    slow = site.root / "labs/tiny/slow"
+    os.mkfifo(slow)  # whoever reads it waits until something is written
+    page = open_page(site, "/lessons/tiny", reduced_motion="reduce")
+    page.get_by_role("button", name="Start lab").click()
+    page.get_by_text("Starting the lab.").first.wait_for()
+    look_at(page, "starting")
+    page.goto(f"{site.url}/lessons/tiny/start")
+    look_at(page, "starting-without-javascript", again=False)
+    page.goto(f"{site.url}/lessons/tiny")
+    slow.write_text("0")
+    page.get_by_text("The lab is started.").wait_for(timeout=PATIENCE)
+
+
+def test_a_step_that_is_being_done(tiny, serve, open_page, look_at):
+    wait = tiny / "labs/tiny/wait"
+    os.mkfifo(wait)
+    lab = tiny / "labs/tiny/lab.py"
+    solution = 'def _(workspace):\n    workspace.create_volume(workspace["word"])'
+    slow = solution.replace("\n", '\n    (workspace.lab.folder / "wait").read_text()\n')
+    assert solution in lab.read_text()
+    lab.write_text(lab.read_text().replace(solution, slow))
+    site = serve()
+    page = open_page(site, "/lessons/tiny", reduced_motion="reduce")
+    start(page)
+    page.get_by_role("button", name="Do it for me").first.click()
+    page.get_by_text("This step is being done for you.").first.wait_for(timeout=PATIENCE)
+    look_at(page, "solving", again=False)
+    page.goto(f"{site.url}/lessons/tiny/steps/make-a-volume/solve")
+    look_at(page, "solving-without-javascript", again=False)
+    page.goto(f"{site.url}/lessons/tiny")
+    wait.write_text("")
+    expect(page.locator("#state-make-a-volume")).to_have_text("done for you", timeout=PATIENCE)
+
+
+def test_what_belongs_to_a_lab(site, open_page, look_at):
+    page = open_page(site, "/lessons/tiny", reduced_motion="reduce")
+    start(page)
+    page.get_by_role("button", name="Check all").click()
+    page.get_by_text("Not there yet.").first.wait_for()
+    for name, path in {
+        "registry": "/lessons/tiny/registry",
+        "reset": "/lessons/tiny/reset",
+        "back": "/lessons/tiny/steps/say-it/back",
+        "finish": "/lessons/tiny/finish",
+        "report-of-a-lab": "/lessons/tiny/report",
+        "report": "/report",
+    }.items():
+        assert page.goto(f"{site.url}{path}").ok, path
+        look_at(page, name)
+
+
+def test_what_went_wrong(serve, tiny, visit, look_at):
+    (tiny / "lessons/03-bad.md").write_text("---\n")
+    (tiny / "labs/tiny/full").write_text("")
+    site = serve()
+    page = visit(f"{site.url}/lessons/tiny")
+    look_at(page, "login")
+    page.goto(f"{site.url}/?token=wrong")
+    look_at(page, "login-refused", again=False)
+    page.goto(f"{site.url}/?token={site.token}")
+    look_at(page, "course-with-problems")
+    for name, path in {
+        "not-found": "/no",
+        "not-started": "/lessons/tiny/finish",
+        "lesson-refused": "/lessons/bad",
+    }.items():
+        page.goto(f"{site.url}{path}")
+        look_at(page, name)
+    page.goto(f"{site.url}/lessons/tiny")
+    page.get_by_role("button", name="Start lab").click()
+    page.get_by_text("could not be started").first.wait_for()
+    look_at(page, "start-failed")
+
+
+def test_a_lesson_without_an_engine(serve, visit, look_at):
+    site = serve(DOCKER_HOST="unix:///nonexistent/docker.sock")
+    page = visit(f"{site.url}/lessons/tiny?token={site.token}")
+    look_at(page, "no-engine")

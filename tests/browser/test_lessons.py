@@ -1,0 +1,256 @@
+"""The real lessons as a learner has them: their pages in Chromium, the commands that these show in
+bash, on the real engine. What each lab's checks promise beyond that is in `test_labs.py`."""
+
+import os
+import re
+import socket
+import subprocess
+
+import pytest
+from playwright.sync_api import expect
+
+from labrunner.course import loader
+from labrunner.kit.kit import Kit
+from labrunner.progress.store import Progress
+from labrunner.session.learner import Learner
+from labrunner.workspaces.manager import Workspaces
+from tests.fixtures.engine import ROOT, close_all, nothing, traces
+from tests.fixtures.web import Site, free_port
+from tests.labs.test_labs import everything
+
+COURSE = loader.load_course(ROOT)
+LESSONS = [pytest.param(each, id=each.slug) for each in COURSE.lessons if each.lab]
+STEPS = [(lesson, step) for lesson in COURSE.lessons if lesson.lab for step in lesson.lab.steps]
+NEAR_MISSES = [
+    pytest.param(lesson, step, id=f"{lesson.lab.name}/{step.id}")
+    for lesson, step in STEPS
+    if any(mistake.only_an_answer for mistake in step.mistakes)
+]
+MISTAKES = [  # the first of each step; all of them are proved without a browser in test_labs.py
+    pytest.param(lesson, step, mistake, id=f"{lesson.lab.name}/{step.id}/{mistake.name}")
+    for lesson, step in STEPS
+    for mistake in [each for each in step.mistakes if not each.only_an_answer][:1]
+]
+PATIENCE = 20_000  # milliseconds, for what waits for the engine
+STILL = {"reduced_motion": "reduce"}  # else each click waits for the page to have glided there
+
+
+@pytest.fixture(scope="module")
+def learner(tmp_path_factory, engine):
+    """The learner whom the server serves, in this process."""
+    instance = tmp_path_factory.mktemp("course") / "instance"
+    workspaces = Workspaces(instance / "workspaces", engine, COURSE.labs)
+    kit = Kit(engine, COURSE.images)
+    for image in COURSE.images:
+        kit.get(image)
+    return Learner(COURSE, workspaces, Progress(instance / "progress.db"), kit)
+
+
+@pytest.fixture(scope="module")
+def site(learner):
+    """A server of the real course for all tests of this file."""
+    site = Site(ROOT, learner.progress.path.parent, free_port())
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def before(engine, learner):
+    """What was on the engine. A test that fails leaves nothing there either."""
+    yield everything(engine)
+    close_all(learner.workspaces)
+
+
+@pytest.fixture
+def terminal(tmp_path, engine):
+    """Runs commands as a learner types them; what they print. `fails`: the words they fail with."""
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "DOCKER_CONFIG": str(tmp_path / ".docker"),
+        "DOCKER_HOST": engine.address,
+    }
+
+    def run(code, fails=None):
+        done = subprocess.run(
+            ["bash", "-e", "-o", "pipefail", "-c", code],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        printed = done.stdout + done.stderr if fails else done.stdout
+        said = f"{code}\n{done.stdout}{done.stderr}"
+        assert (done.returncode != 0) == (fails is not None), said
+        assert fails is None or fails in printed, said
+        return printed.strip()
+
+    return run
+
+
+@pytest.fixture
+def taken(engine, docker, unique):
+    """Port 5000 and the name `registry` are taken, by us or whoever has them already."""
+    publish = []
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 5000)):
+            publish = ["-p", "5000:5000"]
+    if publish or not engine.container("registry"):
+        name = unique if engine.container("registry") else "registry"
+        docker("run", "-d", "--name", name, *publish, "registry:2")
+
+
+def open_lesson(open_page, site, lesson, **options):
+    """From the course page to the lesson."""
+    page = open_page(site, "/", **STILL, **options)
+    page.get_by_role("link", name=lesson.title).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(lesson.title)
+    return page
+
+
+def start(page):
+    page.get_by_role("button", name="Start lab").click()
+    expect(page.get_by_text("The lab is started.")).to_be_visible(timeout=PATIENCE)
+
+
+def check(page, step, answer):
+    section = page.locator(f"section[aria-labelledby={step.id}]")
+    if step.takes_answer:
+        section.get_by_label("Your answer").fill(answer)
+    section.get_by_role("button", name="Check my work").click()
+
+
+def follow(page, lesson, terminal):
+    """Do each step with the commands that the page shows, and have it checked."""
+    steps = lesson.lab.steps
+    for done, step in enumerate(steps):
+        expect(page.locator("#tally")).to_have_text(f"{done} of {len(steps)}")
+        blocks = page.locator(f"section[aria-labelledby={step.id}] .commands").all()
+        assert blocks
+        for block in blocks:
+            fails = block.locator(".fails code").all_text_contents()
+            printed = terminal(block.locator("pre").text_content(), *fails)
+        check(page, step, printed)
+        expect(page.locator(f"#state-{step.id}")).to_have_text("passed", timeout=PATIENCE)
+        expect(page.locator(f"#verdict-{step.id}")).to_contain_text("Passed at ")
+    expect(page.locator("#tally")).to_have_text(f"{len(steps)} of {len(steps)}")
+
+
+def finish(page):
+    page.get_by_role("link", name="Finish lab").click()
+    page.get_by_role("button", name="Remove these and finish").click()
+    expect(page.get_by_role("button", name="Start lab")).to_be_visible(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "no-javascript"])
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_lesson_is_done_with_the_commands_of_its_page(
+    lesson, javascript, site, open_page, terminal, learner, engine, before
+):
+    page = open_lesson(open_page, site, lesson, java_script_enabled=javascript)
+    start(page)
+    workspace = learner.workspace(lesson.lab)
+    follow(page, lesson, terminal)
+    finish(page)
+    page.goto(site.url)
+    row = page.get_by_role("listitem").filter(has=page.get_by_role("link", name=lesson.title))
+    expect(row.locator(".word")).to_have_text("done")
+    assert engine.container(workspace.name) is None
+    assert traces(engine, {workspace.id}) == nothing()
+    assert everything(engine) == before
+
+
+def do_until(step, learner, lesson):
+    """A workspace of the lesson's lab in which the steps before this one are done."""
+    workspace = learner.start(lesson.lab, lambda line: None)
+    for earlier in lesson.lab.steps[: lesson.lab.steps.index(step)]:
+        earlier.act(workspace)
+    return workspace
+
+
+def expect_advice(page, step, advice):
+    verdict = page.locator(f"#verdict-{step.id}")
+    told = verdict.locator("dt:text-is('Next') + dd")
+    expect(told).to_contain_text(advice.replace("`", ""), timeout=PATIENCE)
+    expect(told).not_to_contain_text("`")
+    expect(verdict).to_contain_text("Not there yet.")
+    expect(verdict.locator("dt:text-is('Found') + dd")).not_to_be_empty()
+    expect(page.locator(f"#state-{step.id}")).to_have_text("not there yet")
+
+
+def end(learner, lesson, workspace, engine, before):
+    items = {item.id for item in learner.resources(lesson.lab)}
+    assert learner.finish(lesson.lab, items) == []
+    assert traces(engine, {workspace.id}) == nothing()
+    assert everything(engine) == before
+
+
+@pytest.mark.parametrize(("lesson", "step", "mistake"), MISTAKES)
+def test_a_mistake_gets_its_advice_on_the_page(
+    lesson, step, mistake, site, open_page, learner, engine, before
+):
+    workspace = do_until(step, learner, lesson)
+    answer = mistake.act(workspace) or ""
+    page = open_page(site, f"/lessons/{lesson.slug}", **STILL)
+    check(page, step, answer)
+    expect_advice(page, step, workspace.fill(mistake.advice))
+    done = int(page.locator("#tally").inner_text().split()[0])
+    assert done <= lesson.lab.steps.index(step)  # those before it, found done by themselves
+    end(learner, lesson, workspace, engine, before)
+
+
+@pytest.mark.parametrize(("lesson", "step"), NEAR_MISSES)
+def test_near_misses_get_their_advice_on_the_page(
+    lesson, step, site, open_page, learner, engine, before
+):
+    workspace = do_until(step, learner, lesson)
+    page = open_page(site, f"/lessons/{lesson.slug}", **STILL)
+    for mistake in step.mistakes:
+        if mistake.only_an_answer:
+            check(page, step, mistake.act(workspace))
+            expect_advice(page, step, workspace.fill(mistake.advice))
+    end(learner, lesson, workspace, engine, before)
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_a_registry_of_the_learners_own_is_left_alone(
+    lesson, site, open_page, terminal, learner, engine, before, taken, docker
+):
+    listed = engine.containers()
+    theirs = [each for each in listed if each.name == "registry" or each.publishes(5000)]
+    names = [f"the container {each.name}" for each in theirs if each.publishes(5000)]
+    facts = "{{.Id}} {{json .State}} {{.RestartCount}} {{json .HostConfig.RestartPolicy}}"
+    look = ("inspect", "--format", facts, *[each.id for each in theirs])
+    seen = docker(*look)
+    page = open_lesson(open_page, site, lesson)
+    start(page)
+    if any(name in ("registry", "port") for name, _ in lesson.values):
+        by = names[0] if names else "another program"
+        said = rf"Your registry is localhost:50(?!00)\d\d\. 5000 is taken by {by}"
+        expect(page.locator("#main > .notice").first).to_have_text(re.compile(said))
+    follow(page, lesson, terminal)
+    finish(page)
+    assert docker(*look) == seen
+
+
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_each_block_of_commands_is_copied_as_it_stands(lesson, site, open_page):
+    clipboard = ["clipboard-read", "clipboard-write"]
+    page = open_page(site, f"/lessons/{lesson.slug}", permissions=clipboard, **STILL)
+    blocks = page.locator(".commands").all()
+    assert len(blocks) >= len(lesson.steps)
+    for block in blocks:
+        block.get_by_role("button").click()
+        expect(block.get_by_role("button")).to_have_text("Copied")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == block.locator("pre").text_content()
+
+
+def test_from_each_lesson_one_goes_on_to_the_next(site, open_page):
+    page = open_page(site, f"/lessons/{COURSE.lessons[0].slug}", **STILL)
+    for lesson in COURSE.lessons[1:]:
+        page.locator(".following").get_by_role("link", name=lesson.title, exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text(lesson.title)
+    expect(page.locator(".following")).to_have_count(0)

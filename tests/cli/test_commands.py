@@ -1,0 +1,254 @@
+"""The commands, run as a person runs them: what they print, and their exit codes."""
+
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from labrunner.engine.engine import Engine
+
+ROOT = Path(__file__).parents[2]
+NO_ENGINE = "unix:///nonexistent/docker.sock"
+
+
+class Flask:
+    """`flask` on a course and with an instance folder of its own."""
+
+    def __init__(self, instance, root=ROOT):
+        self.app = f"app:create_app(root={str(root)!r}, instance={str(instance)!r})"
+
+    def start(self, *words, **environment):
+        return subprocess.Popen(
+            [sys.executable, "-m", "flask", "--app", self.app, *words],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *words, **environment):
+        """Exit code, standard output and standard error."""
+        with self.start(*words, **environment) as process:
+            out, err = process.communicate(timeout=120)
+        assert "Traceback" not in out + err, err
+        return process.returncode, out, err
+
+    def json(self, *words):
+        """Exit code and the one object on standard output."""
+        code, out, _ = self(*words, "--json")
+        return code, json.loads(out)
+
+
+@pytest.fixture
+def flask(instance):
+    return Flask(instance)
+
+
+@pytest.fixture
+def broken(tmp_path, instance):
+    """A course of one good lab and one that is refused."""
+    root = tmp_path / "course"
+    for name, text in {
+        "labs/good/lab.py": """
+from labrunner import Lab, NotYet
+lab = Lab(title="Good", images=["busybox:stable"])
+
+@lab.step
+def name_a_volume(workspace):
+    "There is a volume `{name}`."
+    if not workspace.engine.volume(workspace.name):
+        raise NotYet(expected="A volume.", found="None.", next="Make one.")
+    return "It is there."
+
+@name_a_volume.solution
+def _(workspace):
+    workspace.create_volume(workspace.name)
+""",
+        "lessons/01-good.md": "---\ntitle: G\nlab: good\n---\n## N {#name-a-volume .step}\n",
+        "labs/bad/lab.py": "lab = (\n",
+        "lessons/02-bad.md": "---\ntitle: B\nlab: bad\n---\n",
+    }.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return Flask(instance, root)
+
+
+def test_a_lab_is_started_checked_watched_and_finished_in_a_terminal(flask):
+    code, values = flask.json("start-lab", "run-a-registry")
+    assert code == 0
+    assert set(values) == {"workspace", "lab", "registry", "port", "name"}
+    assert values["registry"] == f"localhost:{values['port']}"
+    assert flask.json("start-lab", "run-a-registry") == (0, values)  # again: the same one
+
+    code, out, _ = flask("check-lab", "run-a-registry", "start-a-registry")
+    assert code == 1
+    assert f"docker run -d -p {values['port']}:5000 --name {values['name']} registry:2" in out
+
+    watch = flask.start("check-lab", "run-a-registry", "start-a-registry", "--watch")
+    assert "failed" in watch.stdout.readline()
+    port = f"{values['port']}:5000"
+    run = ["docker", "run", "-d", "-p", port, "--name", values["name"], "registry:2"]
+    subprocess.run(run, check=True, capture_output=True)
+    out, _ = watch.communicate(timeout=30)
+    assert watch.returncode == 0
+    assert "passed" in out
+
+    step = ("check-lab", "run-a-registry", "ask-the-catalog")
+    assert flask(*step, "--answer", "{}")[0] == 1
+    code, lab = flask.json(*step, "--answer", '{"repositories": []}')
+    assert (code, lab["lab"], lab["status"]) == (0, "run-a-registry", "passed")
+    assert set(lab["steps"][0]) == {"step", "status", "seconds", "expected", "found", "next"}
+    assert "2 of 4" in flask("labs")[1]
+
+    code, out, err = flask("finish-lab", "run-a-registry")
+    assert (code, "--yes" in err) == (2, True)
+    assert f"container  `{values['name']}`" in out
+    assert Engine().container(values["name"])
+    assert flask("finish-lab", "run-a-registry", "--yes")[0] == 0
+    assert Engine().container(values["name"]) is None
+    code, _, err = flask("check-lab", "run-a-registry")
+    assert (code, "script/lab start-lab run-a-registry" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run-lab", "push-and-pul"], "Did you mean `push-and-pull`?"),
+        (["start-lab", "nonsense"], "There are `meet-your-engine`"),
+        (["check-lab", "push-and-pull", "push-image"], "Did you mean `push-the-image`?"),
+        (["check-lab", "push-and-pull", "--answer", "x"], "name that step"),
+        (["run-lab", "--port", "70000"], "--port"),
+        (["run-lab", "--timeout", "0"], "--timeout"),
+        (["run-lab", "--junit", "/nonexistent/report.xml"], "no folder `/nonexistent`"),
+        (["explain", "My-Image"], "my-image"),
+        (["kit", "pull", "regstry:2"], "Did you mean `registry:2`?"),
+        (["kit", "load", "/nonexistent.tar"], "/nonexistent.tar"),
+    ],
+)
+def test_a_bad_call_exits_2_with_a_sentence_that_says_what_to_do(flask, words, says):
+    code, out, err = flask(*words)
+    assert (code, out) == (2, "")
+    assert says in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run-lab"],
+        ["run-lab", "push-and-pull", "--json"],
+        ["start-lab", "push-and-pull"],
+        ["kit", "status"],
+        ["kit", "get"],
+    ],
+)
+def test_without_an_engine_a_command_exits_3_and_says_what_to_do(flask, words):
+    code, out, err = flask(*words, DOCKER_HOST=NO_ENGINE)
+    assert (code, out) == (3, "")
+    assert NO_ENGINE in err
+    assert "script/bootstrap" in err
+
+
+def test_doctor_names_what_is_wrong_and_exits_3(flask):
+    code, out, _ = flask("doctor", DOCKER_HOST=NO_ENGINE)
+    assert code == 3
+    assert "problem" in out
+    assert NO_ENGINE in out
+
+
+def test_doctor_is_content_and_says_what_holds_a_port(flask):
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        code, out, _ = flask("doctor", LABRUNNER_PORT=str(holder.getsockname()[1]))
+    assert code == 0
+    assert "Docker Engine" in out and "`registry:2` is here, made from" in out
+    assert "is taken by a program of this machine" in out
+    assert "script/server --port N" in out
+
+
+def test_explain_prints_the_parts_or_the_error_as_one_object(flask):
+    assert flask.json("explain", "nginx") == (
+        0,
+        {
+            "registry": "docker.io",
+            "repository": "library/nginx",
+            "tag": None,
+            "digest": None,
+            "canonical": "docker.io/library/nginx:latest",
+            "familiar": "nginx",
+        },
+    )
+    code, row = flask.json("explain", "a b")
+    assert (code, list(row)) == (2, ["error"])
+    code, out, _ = flask("explain", "my-image:5000")
+    assert code == 0
+    assert "is a tag, not a port" in out
+
+
+def test_run_lab_prints_one_object_and_writes_a_report(broken, tmp_path):
+    report = tmp_path / "report.xml"
+    code, out, err = broken("run-lab", "good", "--prove", "--json", "--junit", str(report))
+    run = json.loads(out)
+    assert code == 0, err
+    assert (run["status"], run["leftovers"]) == ("passed", [])
+    assert run["labs"][0]["steps"][0]["proved"]["before"] == "failed"
+    case = ET.parse(report).getroot().find("testsuite/testcase")  # noqa: S314 - our own file
+    assert (case.get("classname"), case.get("name")) == ("good", "name-a-volume")
+
+
+def test_a_refused_lab_exits_2_with_file_and_line_and_the_others_still_run(broken):
+    code, out, err = broken("run-lab")
+    assert code == 2
+    assert "labs/bad/lab.py, line 1" in err
+    assert "good: 1 of 1 steps" in out
+    code, out, err = broken("run-lab", "bad")
+    assert (code, out) == (2, "")
+    assert "labs/bad/lab.py, line 1" in err
+
+
+def test_what_is_kept_is_listed_and_goes_with_the_next_run(broken):
+    code, out, _ = broken("run-lab", "good", "--keep")
+    name = next(line.split()[-1] for line in out.splitlines() if line.startswith("Kept: volume"))
+    assert code == 0
+    assert Engine().volume(name)
+    assert broken("run-lab", "good")[0] == 0
+    assert Engine().volume(name) is None
+
+
+def test_ctrl_c_cleans_up_and_exits_130(flask):
+    engine = Engine()
+    with flask.start("run-lab", "--prove") as process:
+        end = time.monotonic() + 30
+        while not [each for each in engine.containers() if each.name.startswith("registry-")]:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert "Traceback" not in err
+    assert "Left behind" not in out
+
+
+def test_finish_lab_asks_on_a_terminal_and_no_means_no(flask):
+    name = flask.json("start-lab", "push-and-pull")[1]["name"]
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "flask", "--app", flask.app, "finish-lab", "push-and-pull"]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, text=True)
+    os.write(ours, b"n\n")
+    out, _ = process.communicate(timeout=30)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 0
+    assert "Nothing was removed, and the lab stays open." in out
+    assert Engine().container(name).running
+    assert flask("finish-lab", "push-and-pull", "--yes")[0] == 0

@@ -1,0 +1,118 @@
+"""How a lab is declared, and what judging a step comes to."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from labrunner import CannotCheck, Lab, NotYet
+from labrunner.verdicts import Verdict
+
+
+@pytest.fixture
+def lab():
+    return Lab("A lab", images=["registry:2"])
+
+
+WORKSPACE = SimpleNamespace(fill=lambda text: text.format(registry="localhost:5001"))
+
+
+def test_the_function_is_the_step(lab):
+    @lab.step
+    def push_the_image(workspace):
+        """`{registry}` holds
+        your image."""
+        return "It does."
+
+    assert push_the_image.id == "push-the-image"
+    assert push_the_image.goal == "`{registry}` holds\nyour image."
+    assert push_the_image.lasting and not push_the_image.takes_answer
+    assert lab.steps == [push_the_image] and lab.find("push-the-image") is push_the_image
+    assert lab.find("push_the_image") is None
+    assert push_the_image.judge(WORKSPACE) == Verdict("passed", None, "It does.")
+
+
+def test_a_moment_does_not_last(lab):
+    assert not lab.once(lambda workspace: "It was.").lasting
+
+
+def test_solutions_mistakes_and_values_are_kept_with_what_they_belong_to(lab):
+    step = lab.step(lambda workspace: "x")
+    solution = step.solution(lambda workspace: None)
+    mistake = step.mistake("a slip", advice="docker push")(lambda workspace: None)
+
+    @lab.value
+    def network(workspace):
+        return "net"
+
+    assert step.act is solution
+    assert [(m.name, m.advice, m.act) for m in step.mistakes] == [
+        ("a slip", "docker push", mistake)
+    ]
+    assert lab.values == {"network": network}
+
+
+def test_not_yet_is_failed_with_its_three_sentences(lab):
+    def check(workspace):
+        raise NotYet(expected="A.", found="B.", next="C.")
+
+    verdict = lab.step(check).judge(WORKSPACE)
+    assert verdict.as_dict() == {"status": "failed", "expected": "A.", "found": "B.", "next": "C."}
+    with pytest.raises(TypeError):
+        NotYet(found="B.")  # type: ignore[call-arg]
+
+
+def test_what_cannot_be_seen_is_unknown_and_keeps_what_was_said_of_it_later(lab):
+    def check(workspace):
+        error = CannotCheck("A.", next="B.")
+        error.found = "Better."
+        raise error
+
+    assert lab.step(check).judge(WORKSPACE) == Verdict("unknown", None, "Better.", "B.")
+
+
+def test_a_check_that_crashes_is_unknown_and_names_its_own_line(lab):
+    def check(workspace):
+        return int("no number")  # the line is 2 below the function's
+
+    step = lab.step(check)
+    for answer in ("", "x" * 65536):
+        verdict = step.judge(WORKSPACE, answer)
+        assert verdict.status == "unknown" and verdict.expected is None
+        assert "`ValueError: invalid literal" in verdict.found
+        assert f"(`test_lab.py`, line {step.line + 1})" in verdict.found
+        assert "does not count against you" in verdict.next
+
+
+def test_a_crash_deep_in_a_library_is_placed_in_the_labs_file(lab):
+    import json
+
+    def check(workspace):
+        return json.loads("{")
+
+    step = lab.step(check)
+    assert f"`test_lab.py`, line {step.line + 1}" in step.judge(WORKSPACE).found
+
+
+def test_an_interruption_is_not_taken_for_a_crash(lab):
+    def check(workspace):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        lab.step(check).judge(WORKSPACE)
+
+
+@pytest.mark.parametrize("answer", ["", "   \n\t"])
+def test_a_step_without_its_answer_is_failed_and_says_so(lab, answer):
+    def check(workspace, answer):
+        """What `{registry}` holds."""
+        return f"You said {answer}."
+
+    step = lab.step(check)
+    assert step.takes_answer
+    assert step.judge(WORKSPACE, answer) == Verdict(
+        "failed",
+        "What `localhost:5001` holds.",
+        "There is no answer yet.",
+        "Submit your answer with this step.",
+    )
+    assert step.judge(WORKSPACE, "  this\n").found == "You said this."

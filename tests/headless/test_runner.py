@@ -1,0 +1,393 @@
+"""Labs run without a browser: what a run shows of good and of weak labs, and how it ends."""
+
+import json
+import signal
+import time
+
+import pytest
+
+from labrunner.engine.connection import EngineDown
+from labrunner.engine.engine import Engine
+from labrunner.headless.runner import Runner
+from labrunner.kit.kit import Kit
+from labrunner.workspaces import resources
+from labrunner.workspaces.manager import Workspaces
+from tests.fixtures.engine import LAB, LESSON, close_all, nothing, traces
+
+
+class Runs:
+    """Runs a course of one lab, whose source is the small lab's with words replaced."""
+
+    def __init__(self, course, instance, engine):
+        self.course, self.engine = course, engine
+        self.workspaces = Workspaces(instance / "workspaces", engine, {})
+
+    def __call__(self, *replaced, lesson=LESSON, by_page=False, **how):
+        source = LAB
+        for old, new in replaced:
+            assert old in source, old
+            source = source.replace(old, new)
+        loaded = self.course({"labs/volumes/lab.py": source, "lessons/01-volumes.md": lesson})
+        assert loaded.problems == ()
+        self.lessons = loaded.lessons
+        self.workspaces.labs = loaded.labs
+        kit = Kit(self.engine, loaded.images)
+        self.runner = Runner(self.workspaces, kit, by_page, **how)
+        return self.runner.run(loaded.lessons)
+
+
+@pytest.fixture
+def headless(course, instance, engine):
+    runs = Runs(course, instance, engine)
+    yield runs
+    close_all(runs.workspaces)
+
+
+def only(run):
+    [lab] = run.labs
+    return lab.steps[0]
+
+
+def shape(value):
+    if isinstance(value, dict):
+        return {key: shape(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [shape(each) for each in value]
+    return type(value).__name__
+
+
+def test_a_good_lab_proves_itself_and_the_report_has_its_shape(headless):
+    run = headless(prove=True)
+    report = json.loads(json.dumps(run.as_dict()))
+
+    assert shape(report) == {
+        "status": "str",
+        "seconds": "float",
+        "labs": [
+            {
+                "lab": "str",
+                "status": "str",
+                "seconds": "float",
+                "steps": [
+                    {
+                        "step": "str",
+                        "status": "str",
+                        "seconds": "float",
+                        "expected": "NoneType",
+                        "found": "str",
+                        "next": "NoneType",
+                        "proved": {
+                            "before": "str",
+                            "mistakes": [
+                                {"mistake": "str", "status": "str", "found": "str", "next": "str"}
+                            ],
+                            "after": "str",
+                            "again": "str",
+                        },
+                    }
+                ],
+            }
+        ],
+        "leftovers": [],
+    }
+    assert (report["status"], report["labs"][0]["lab"]) == ("passed", "volumes")
+    assert report["labs"][0]["steps"][0]["proved"] == {
+        "before": "failed",
+        "mistakes": [
+            {
+                "mistake": "a slip in its name",
+                "status": "failed",
+                "found": "There is none.",
+                "next": "Run `docker volume create`.",
+            }
+        ],
+        "after": "passed",
+        "again": "passed",
+    }
+
+
+def test_without_proof_the_report_has_none(headless):
+    ended = []
+    run = headless(ended=lambda lab, step: ended.append((lab.name, step.step, step.status)))
+    assert run.status == "passed" and "proved" not in run.as_dict()["labs"][0]["steps"][0]
+    assert ended == [("volumes", "make-a-volume", "passed")]
+
+
+def test_nothing_is_left_of_a_run(headless, engine):
+    run = headless(
+        (
+            "    workspace.create_volume(workspace.name)\n",
+            '    workspace.create_volume(workspace.name)\n    workspace.create("busybox:stable")\n',
+        ),
+        prove=True,
+    )
+    assert run.status == "passed" and run.leftovers == []
+    assert list(headless.workspaces.folder.glob("*/")) == []
+
+
+ASKING = [
+    ("def make_a_volume(workspace):", "def make_a_volume(workspace, answer):"),
+    ("if workspace.engine.volume(workspace.name):", 'if answer == workspace["name"]:'),
+    ("    workspace.create_volume(workspace.name)", "    return workspace.name"),
+    ("volume.mistake", "volume.near_miss"),
+    ('    workspace.create_volume(f"{workspace.name}-x")', "    return workspace.port"),
+]
+
+
+def test_a_near_miss_is_proved_without_a_workspace_of_its_own(headless, monkeypatch):
+    opened = []
+    theirs = Workspaces.open
+
+    def count(self, *args, **how):
+        opened.append(args)
+        return theirs(self, *args, **how)
+
+    monkeypatch.setattr(Workspaces, "open", count)
+    run = headless(*ASKING, ("workspace.port", '"a slip"'), prove=True)
+    assert run.status == "passed", run.as_dict()
+    assert [row["status"] for row in only(run).proved["mistakes"]] == ["failed"]
+    assert len(opened) == 1
+
+
+def test_a_near_miss_that_passes_makes_the_check_weak(headless):
+    run = headless(*ASKING, ("workspace.port", "workspace.name"), prove=True)
+    assert only(run).status == "failed"
+    assert "The mistake “a slip in its name” is passed" in only(run).found
+
+
+def test_a_check_that_passes_before_is_weak(headless):
+    always = ("if workspace.engine.volume(workspace.name)", "if True")
+    for how in ({}, {"prove": True}):
+        run = headless(always, ("a slip in its name", "x"), **how)
+        step = only(run)
+        assert run.status == step.status == "failed"
+        assert "passes" in step.found or "is passed" in step.found
+        assert step.next == "Mend the check `make_a_volume`."
+    bare = LAB.split("@make_a_volume.mistake")[1]
+    step = only(headless(always, ("@make_a_volume.mistake" + bare, "")))
+    assert step.found == "It passes before the step is done."
+
+
+def test_a_mistake_that_passes_makes_the_check_weak(headless):
+    run = headless(("{workspace.name}-x", "{workspace.name}"), prove=True)
+    step = only(run)
+    assert step.status == "failed"
+    assert step.found == "The mistake “a slip in its name” is passed: It is there."
+    assert step.proved["mistakes"][0]["status"] == "passed"
+    assert (step.proved["after"], step.proved["again"]) == (None, None)
+
+
+def test_a_mistake_whose_advice_is_missing_makes_the_check_weak(headless):
+    step = only(headless(('advice="docker volume create"', 'advice="{name}"'), prove=True))
+    assert step.status == "failed"
+    assert "is answered with: Run `docker volume create`. That lacks the advice `reg" in step.found
+
+
+def test_a_solution_that_does_not_do_the_step_fails(headless):
+    step = only(headless(("workspace.create_volume(workspace.name)", "pass"), prove=True))
+    assert (step.status, step.found) == ("failed", "There is none.")
+    assert (step.proved["after"], step.proved["again"]) == ("failed", "failed")
+
+
+def test_a_check_that_passes_once_only_fails_the_proof(headless):
+    twice = '    if not hasattr(lab, "asked") and workspace.engine.volume(workspace.name):\n'
+    twice += "        lab.asked = True\n"
+    change = ("    if workspace.engine.volume(workspace.name):\n", twice)
+    step = only(headless(change, prove=True))
+    assert (step.proved["after"], step.proved["again"], step.status) == (
+        "passed",
+        "failed",
+        "failed",
+    )
+
+
+def test_a_solution_that_crashes_is_unknown_and_names_its_line(headless):
+    run = headless(("workspace.create_volume(workspace.name)", "return {}['x']"))
+    step = only(run)
+    assert run.status == step.status == "unknown"
+    assert step.found == "The lab's own act stopped: `KeyError: 'x'`"
+    assert step.next == "Mend it: `lab.py`, line 17."
+
+
+def test_a_solution_that_the_engine_refuses_is_unknown_with_its_words(headless):
+    run = headless(("workspace.create_volume(workspace.name)", 'workspace.run("no-such:x")'))
+    step = only(run)
+    assert "The lab's own act stopped: The engine refused: No such image: no-such:x" in step.found
+    assert step.next == "Mend it: `lab.py`, line 17." and run.leftovers == []
+
+
+def test_a_check_that_crashes_is_unknown(headless):
+    run = headless(("if workspace.engine.volume(workspace.name)", "if 1 / 0"))
+    assert run.status == "unknown" and "ZeroDivisionError" in only(run).found
+
+
+def test_a_mistake_that_crashes_is_not_taken_for_a_failed_check(headless):
+    step = only(headless(('create_volume(f"{workspace.name}-x")', "no_such()"), prove=True))
+    assert step.status == "failed" and step.proved["mistakes"][0]["status"] == "unknown"
+    assert "is unknown: The lab's own act stopped: `AttributeError" in step.found
+
+
+@pytest.mark.parametrize("where", ["check", "solution", "mistake"])
+def test_what_takes_too_long_is_given_up_and_cleaned_up(headless, engine, where):
+    change = {
+        "check": (
+            "    if workspace.engine",
+            "    import time; time.sleep(30)\n    if workspace.engine",
+        ),
+        "solution": (
+            "workspace.create_volume(workspace.name)\n",
+            'workspace.run_to_end("busybox:stable", ["sleep", "30"])\n',
+        ),
+        "mistake": (
+            'create_volume(f"{workspace.name}-x")',
+            'run_to_end("busybox:stable", ["sleep", "30"])',
+        ),
+    }[where]
+    began = time.monotonic()
+    run = headless(change, prove=True, seconds=1)
+    assert time.monotonic() - began < 20
+    step = only(run)
+    assert step.status == run.status == "unknown" and run.leftovers == []
+    assert step.found == "The step took more than 1 seconds." and "--timeout" in step.next
+    assert list(headless.workspaces.folder.glob("*/")) == []
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+
+
+def test_what_follows_a_step_that_fails_is_skipped(headless):
+    second = LAB.split('"busybox:stable"])\n')[1].replace("make_a_volume", "other")
+    source = ("workspace.create_volume(workspace.name)", "pass")
+    lesson = LESSON + "\n## Other {#other .step}\n"
+    last = '    workspace.create_volume(f"{workspace.name}-x")\n'
+    run = headless((last, last + second), source, lesson=lesson)
+    assert [step.status for step in run.labs[0].steps] == ["failed", "skipped"]
+
+
+def test_a_lab_that_cannot_run_here_is_skipped_with_the_reason(headless):
+    needs = 'requires=[lambda engine: "There is no second host."], images='
+    run = headless(("images=", needs))
+    assert run.status == run.labs[0].status == "skipped" and run.labs[0].steps == []
+    assert run.as_dict()["labs"][0]["reason"] == "There is no second host."
+
+
+def test_a_lab_whose_image_is_nowhere_is_unknown_with_the_reason(headless):
+    run = headless(('"busybox:stable"', '"127.0.0.1:1/none:x"'))
+    assert run.status == "unknown" and "127.0.0.1:1 cannot be reached" in run.labs[0].reason
+
+
+def test_a_port_that_is_taken_is_said_and_no_other_is_tried(headless, docker, unique, engine):
+    docker("run", "-d", "-P", "--name", unique, "registry:2")
+    [listed] = engine.containers(name=unique)
+    port = next(each.host for each in listed.ports if each.host)
+    run = headless(port=port)
+    assert run.status == "unknown" and "port is already allocated" in run.labs[0].reason
+    assert run.leftovers == [] and engine.container(unique).running
+
+
+def test_a_port_that_is_given_is_used(headless):
+    run = headless(('return "It is there."', "return workspace.registry"), port=5961)
+    assert run.status == "passed" and only(run).found == "localhost:5961"
+
+
+def test_what_is_kept_is_listed_and_goes_with_the_next_run(headless, engine):
+    run = headless(keep=True)
+    assert run.status == "passed"
+    [workspace] = headless.workspaces.all()
+    assert run.leftovers == [f"volume {workspace.name}"] and engine.volume(workspace.name)
+
+    again = headless.runner.run([])
+    assert again.leftovers == [] and engine.volume(workspace.name) is None
+    assert headless.workspaces.all() == []
+
+
+def test_what_cannot_be_removed_is_listed(headless, docker, engine):
+    names = []
+
+    def use(lab, step):
+        [workspace] = headless.workspaces.all()
+        names.append(workspace.name)
+        docker("create", "-v", f"{workspace.name}:/v", "busybox:stable")
+
+    run = headless(ended=use)
+    assert run.status == "passed"
+    assert len(run.leftovers) == 1
+    assert run.leftovers[0].startswith(f"volume {names[0]}: The engine refused: ")
+
+
+def test_the_lessons_commands_take_the_place_of_the_solution(headless, engine):
+    run = headless(("    workspace.create_volume(workspace.name)\n", "    1 / 0\n"), by_page=True)
+    assert run.status == "passed", run.as_dict()
+    assert run.leftovers == []
+
+
+def test_commands_that_do_not_do_the_step_fail_with_the_checks_words(headless):
+    lesson = LESSON.replace("docker volume create {{ name }}\n", "true\n").replace(
+        "-v {{ name }}:/v ", ""
+    )
+    step = only(headless(lesson=lesson, by_page=True))
+    assert (step.status, step.found) == ("failed", "There is none.")
+
+
+def test_commands_that_fail_fail_the_step_and_name_the_line(headless):
+    lesson = LESSON.replace("docker volume create", "docker volume creat")
+    step = only(headless(lesson=lesson, by_page=True))
+    assert step.status == "failed" and step.expected == "The lesson's commands do the step."
+    assert "In the block in line 9 of the lesson, `docker volume creat " in step.found
+
+
+def test_commands_that_never_end_are_given_up(headless):
+    lesson = LESSON.replace("docker volume create {{ name }}", "sleep 60")
+    began = time.monotonic()
+    step = only(headless(lesson=lesson, by_page=True, seconds=1))
+    assert time.monotonic() - began < 30
+    assert step.status in ("failed", "unknown") and "took more than 1 seconds" in step.found
+
+
+def test_no_engine_raises(headless, monkeypatch, tmp_path):
+    headless()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    dead = Engine(timeout=1)
+    runner = headless.runner
+    runner.kit = Kit(dead, runner.kit.references)
+    runner.workspaces = Workspaces(tmp_path / "other", dead, headless.workspaces.labs)
+    with pytest.raises(EngineDown, match="No engine answers at"):
+        runner.run(headless.lessons)
+    assert runner.workspaces.all() == []
+
+
+def test_ctrl_c_ends_the_run_after_cleaning_up(headless, engine):
+    def stop(lab, step):
+        signal.raise_signal(signal.SIGINT)
+
+    run = headless(ended=stop)
+    assert run.interrupted and run.leftovers == []
+    assert headless.workspaces.all() == []
+
+
+def test_a_second_ctrl_c_stops_at_once_and_says_what_is_left(headless, monkeypatch, engine):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resources, "remove", stop)
+        run = headless(ended=stop)
+    assert run.interrupted
+    [workspace] = headless.workspaces.all()
+    assert run.leftovers == [f"volume {workspace.name}: not removed"]
+    assert traces(engine, {workspace.id}) != nothing()
+    workspace.alive.release()
+
+
+def test_a_ctrl_c_during_the_clean_up_waits_for_its_end(headless, engine, monkeypatch):
+    """It would otherwise leave what the run had made, and not even list it."""
+    listed = resources.find_resources
+
+    def interrupted(workspace):
+        signal.raise_signal(signal.SIGINT)
+        return listed(workspace)
+
+    monkeypatch.setattr(resources, "find_resources", interrupted)
+    run = headless()
+    assert run.interrupted and run.leftovers == []
+    assert [step.status for step in run.labs[0].steps] == ["passed"]
+    assert headless.workspaces.all() == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,0 +1,244 @@
+"""The lab with a second host, done in other ways and in other wrong ways than the lab's own."""
+
+import json
+import subprocess
+import time
+
+import pytest
+
+from labrunner.course import loader
+from labrunner.workspaces import resources
+from labrunner.workspaces.manager import Workspaces
+from tests.fixtures.engine import ROOT, close_all, eventually
+
+COURSE = loader.load_course(ROOT)
+LAB = COURSE.labs["across-the-network"]
+NAME = "registry.lab:5000"
+ERROR = "http: server gave HTTP response to HTTPS client"
+
+
+def judge(workspace, step, answer=""):
+    return LAB.find(step).judge(workspace, answer)
+
+
+def act(workspace, *steps):
+    for step in steps:
+        solution = LAB.find(step).act
+        assert solution
+        solution(workspace)
+
+
+def put(workspace, path, data):
+    workspace.engine.write_file(workspace["host"], path, data)
+
+
+def on_host(workspace, *words):
+    return workspace.engine.execute(workspace["host"], words)[1]
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory, engine):
+    """A workspace with a registry and a second host; each test makes the rest that it needs."""
+    made = Workspaces(tmp_path_factory.mktemp("workspaces"), engine, COURSE.labs)
+    try:
+        workspace = made.open(LAB, "headless")
+        act(workspace, "start-a-second-host")
+        yield workspace
+    finally:
+        close_all(made)
+
+
+@pytest.fixture
+def trusted(opened):
+    """The same, with TLS and the CA on the second host."""
+    act(opened, "serve-tls")
+    on_host(opened, "rm", "-rf", "/etc/docker/certs.d", "/etc/docker/daemon.json")
+    act(opened, "trust-the-ca")
+    return opened
+
+
+def openssl(folder, *words):
+    command = ["openssl", *words]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
+
+
+def certify(folder, names, days="30"):
+    """A CA and a certificate for these names, as a learner makes them."""
+    (folder / "san.ext").write_text(f"subjectAltName={names}")
+    new = ("-newkey", "rsa:2048", "-nodes")
+    openssl(folder, "req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=CA")
+    openssl(folder, "req", *new, "-keyout", "registry.key", "-out", "csr", "-subj", "/CN=x")
+    signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "san.ext")
+    openssl(folder, "x509", "-req", "-in", "csr", *signed, "-days", days, "-out", "registry.crt")
+
+
+TLS = (
+    *("-e", "REGISTRY_HTTP_TLS_CERTIFICATE=/certs/registry.crt"),
+    *("-e", "REGISTRY_HTTP_TLS_KEY=/certs/registry.key"),
+)
+
+
+def test_names_addresses_and_keys_of_ones_own_are_as_good(workspaces, docker, unique, tmp_path):
+    """Another network without a subnet, other names, `--add-host` for the alias, RSA keys."""
+    lab = workspaces.open(LAB, "headless")
+    network, port = f"{unique}-net", f"127.0.0.1:{lab.port}:5000"
+    registry = ("run", "-d", "-p", port, "--network", network, "-v", f"{unique}:/var/lib/registry")
+    docker("network", "create", network)
+    docker("volume", "create", unique)
+    first = docker(*registry, "registry:2")
+    lab.wait_for_registry()
+    docker("tag", lab.image, f"127.0.0.1:{lab.port}/{lab.image}")
+    docker("push", f"127.0.0.1:{lab.port}/{lab.image}")
+    at = lab.engine.container(first).addresses[network]
+    words = ("--network", network, "--add-host", f"registry.lab:{at}", *lab["powers"].split())
+    second = docker("run", "-d", "--name", f"{unique}-host", *words, "docker:dind")
+    assert eventually(lambda: judge(lab, "start-a-second-host").passed, 30)
+
+    error = docker("exec", second, "docker", "pull", f"{at}:5000/{lab.image}", fails=True)
+    assert judge(lab, "meet-the-error", error).passed
+
+    certify(tmp_path, f"DNS:registry.lab,IP:{at}")
+    docker("rm", "-f", first)
+    docker(*registry, "-v", f"{tmp_path}:/certs:ro", *TLS, "registry:2")
+    lab.wait_for_registry()
+    assert judge(lab, "serve-tls").passed, judge(lab, "serve-tls")
+
+    docker("exec", second, "mkdir", "-p", f"/etc/docker/certs.d/{NAME}")
+    docker("cp", f"{tmp_path}/ca.crt", f"{second}:/etc/docker/certs.d/{NAME}/my-own.crt")
+    docker("exec", second, "docker", "run", "--rm", f"{NAME}/{lab.image}")
+    assert judge(lab, "trust-the-ca").passed, judge(lab, "trust-the-ca")
+
+
+def test_the_powers_on_the_page_are_those_that_this_engine_gives(opened, docker):
+    docker("run", "--rm", *opened["powers"].split(), "busybox:stable", "true")
+
+
+def test_the_subnet_is_free_and_the_address_lies_in_it(opened):
+    assert opened["address"] == opened["subnet"].replace(".0/24", ".2")
+    container = opened.engine.container(opened.name)
+    assert container.addresses == {opened["network"]: opened["address"]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (f'Get "https://registry.example/v2/": {ERROR}', "is about `registry.example`"),
+        ('Get "https://registry.lab:5001/v2/": dial tcp: connect: connection refused', "port is"),
+        ("dial tcp: lookup registry.lab on 127.0.0.11:53: no such host", "does not know that name"),
+        ("x509: certificate signed by unknown authority", "speaks TLS already"),
+        ("Status: Downloaded newer image for localhost:5000/my-image:latest", "pull worked"),
+        ("I do not know", "another one: `I do not know`"),
+    ],
+)
+def test_another_error_is_told_from_the_one_that_was_meant(opened, answer, words):
+    verdict = judge(opened, "meet-the-error", answer)
+    assert verdict.status == "failed" and words in verdict.found
+    assert f"`docker exec {opened['host']} docker pull {NAME}/{opened.image}`" in verdict.next
+
+
+def test_the_error_counts_in_the_words_of_a_newer_engine_once_it_was_met(opened):
+    words = f'failed to do request: Head "https://{NAME}/v2/my-image/manifests/latest": {ERROR}'
+    opened.engine.remove_container(opened.name)
+    act_plain(opened)
+    on_host(opened, "docker", "pull", f"{NAME}/{opened.image}")
+    assert judge(opened, "meet-the-error", words).passed
+
+
+def act_plain(workspace):
+    """The registry without TLS, whatever another test has made of it."""
+    workspace.run_registry(
+        network=workspace["network"],
+        aliases=["registry.lab"],
+        volumes={"/var/lib/registry": workspace["volume"]},
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "days", "words"),
+    [
+        ("DNS:registry.lab,DNS:{address}", "30", "has `{address}` as `DNS:`"),
+        ("DNS:registry.lab,IP:198.18.255.9", "30", "and not for `{address}`"),
+        ("DNS:registry.labs,IP:{address}", "30", "`registry.labs`, `{address}`, and not for `reg"),
+        ("DNS:registry.lab,IP:{address}", "0", "It is valid until"),
+    ],
+)
+def test_each_fault_of_a_certificate_is_named(opened, tmp_path, names, days, words):
+    certify(tmp_path, opened.fill(names), days)
+    opened.engine.remove_container(opened.name)
+    opened.run_registry(
+        network=opened["network"],
+        aliases=["registry.lab"],
+        volumes={"/certs:ro": str(tmp_path), "/var/lib/registry": opened["volume"]},
+        environment=dict(each.split("=") for each in TLS[1::2]),
+    )
+    time.sleep(1 if days == "0" else 0)  # it ends in the second in which it was made
+    verdict = judge(opened, "serve-tls")
+    assert verdict.status == "failed" and opened.fill(words) in verdict.found, verdict
+    assert opened.fill("subjectAltName=DNS:registry.lab,IP:{address} > san.ext") in verdict.next
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (f"{NAME}/ca.pem", "where it is not looked for"),
+        (f"{NAME}/ca.cert", "where it is not looked for"),
+        ("registry.lab/ca.crt", "where it is not looked for"),
+        (f"{NAME}/ca.crt", "is no certificate"),
+    ],
+)
+def test_a_ca_that_the_engine_cannot_use_is_named(trusted, path, words):
+    data = b"no certificate"
+    if "not looked for" in words:
+        data = trusted.engine.read_file(trusted["host"], f"/etc/docker/certs.d/{NAME}/ca.crt")
+    on_host(trusted, "rm", "-r", "/etc/docker/certs.d")
+    put(trusted, f"/etc/docker/certs.d/{path}", data)
+    verdict = judge(trusted, "trust-the-ca")
+    assert verdict.status == "failed"
+    assert f"/etc/docker/certs.d/{path}" in verdict.found and words in verdict.found
+    assert f"{trusted['host']}:/etc/docker/certs.d/{NAME}/ca.crt" in verdict.next
+
+
+def reload(workspace, settings):
+    put(workspace, "/etc/docker/daemon.json", json.dumps(settings).encode())
+    workspace.engine.kill(workspace["host"], "SIGHUP")
+    time.sleep(0.5)
+
+
+def test_an_exception_for_a_range_of_addresses_is_one_and_is_taken_back(trusted):
+    on_host(trusted, "rm", "-r", "/etc/docker/certs.d")
+    assert judge(trusted, "go-insecure").status == "failed"
+    reload(trusted, {"insecure-registries": ["198.18.0.0/15"]})
+    verdict = judge(trusted, "go-insecure")
+    assert verdict.found == "The exception is in force, and there was no pull since."
+    on_host(trusted, "docker", "pull", f"{NAME}/{trusted.image}")
+    assert judge(trusted, "go-insecure").passed
+    assert "still an insecure registry" in judge(trusted, "trust-again").found
+    reload(trusted, {"insecure-registries": []})
+    assert "has no CA" in judge(trusted, "trust-again").found
+    act(trusted, "trust-the-ca")
+    assert judge(trusted, "trust-again").passed
+
+
+def test_no_check_passes_on_an_engine_without_a_second_host(workspaces):
+    lab = workspaces.open(LAB, "headless")
+    for step in LAB.steps:
+        verdict = step.judge(lab, f'Get "https://{NAME}/v2/": {ERROR}')
+        assert verdict.status == "failed", step.id
+        assert f"--name {lab.name} --network {lab['network']}" in verdict.next
+
+
+def test_a_second_host_that_ended_is_explained(opened, docker):
+    opened.engine.stop(opened["host"], seconds=1)
+    verdict = judge(opened, "start-a-second-host")
+    assert "is exited" in verdict.found and opened["powers"] in verdict.next
+    opened.engine.start(opened["host"])
+    assert eventually(lambda: judge(opened, "start-a-second-host").passed, 20)
+
+
+def test_the_volume_of_the_second_host_goes_with_it(workspaces, engine):
+    lab = workspaces.open(LAB, "headless")
+    act(lab, "start-a-second-host")
+    volumes = engine.container(lab["host"]).volumes
+    assert len(volumes) == 1 and engine.volume(volumes[0])
+    assert workspaces.close(lab, resources.find_resources(lab)) == []
+    assert engine.volume(volumes[0]) is None and engine.volume(lab["volume"]) is None

@@ -1,0 +1,379 @@
+"""Every lab of the course: proved, its page run, and done in other ways than the solution's."""
+
+import os
+import subprocess
+
+import pytest
+
+from labrunner.course import loader
+from labrunner.engine.engine import Engine
+from labrunner.headless.runner import Runner
+from labrunner.kit.kit import Kit
+from labrunner.workspaces import resources
+from labrunner.workspaces.manager import Workspaces
+from tests.fixtures.engine import ROOT, eventually, nothing, traces
+
+COURSE = loader.load_course(ROOT)
+LESSONS = {name: COURSE.lesson_of(name) for name in COURSE.labs}
+
+
+def everything(engine):
+    """All containers, volumes, networks and images, with their tags and digests: where the
+    engine is ours alone (CI) all of them must be the same after a run."""
+    if os.environ.get("CI") != "true":
+        return None
+    return {
+        "containers": {each.id for each in engine.containers()},
+        "volumes": {each.name for each in engine.volumes()},
+        "networks": {each.id for each in engine.networks()},
+        "images": {(each.id, each.tags, each.digests) for each in engine.images()},
+        "layers": set(layers()),
+    }
+
+
+def layers():
+    """Also the images between, which a list leaves out."""
+    words = ["docker", "image", "ls", "-aq", "--no-trunc"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+
+
+def run(lesson, folder, engine, **how):
+    """Run a lab in a folder of its own; the run, once nothing of it is left."""
+    ids: list[str] = []
+    workspaces = Workspaces(folder, engine, COURSE.labs)
+    kit = Kit(engine, COURSE.images)
+    for image in COURSE.images:
+        kit.get(image)
+    before = everything(engine)
+
+    def ended(lab, step):
+        ids.extend(workspace.id for workspace in workspaces.all())
+
+    done = Runner(workspaces, kit, ended=ended, **how).run([lesson])
+    assert ids and traces(engine, set(ids)) == nothing()
+    assert everything(engine) == before
+    assert list(folder.glob("*/")) == []
+    assert done.leftovers == []
+    return done
+
+
+@pytest.mark.parametrize("lesson", LESSONS.values(), ids=LESSONS)
+def test_a_lab_proves_its_checks_and_leaves_nothing(lesson, tmp_path, engine):
+    done = run(lesson, tmp_path / "workspaces", engine, prove=True)
+    assert done.status == "passed", done.as_dict()
+    for step, result in zip(lesson.lab.steps, done.labs[0].steps, strict=True):
+        assert result.proved["before"] in ("failed", "unknown")
+        assert (result.proved["after"], result.proved["again"]) == ("passed", "passed")
+        assert len(result.proved["mistakes"]) == len(step.mistakes) > 0
+        for row in result.proved["mistakes"]:
+            assert row["status"] == "failed" and row["found"] and row["next"]
+
+
+@pytest.mark.parametrize("lesson", LESSONS.values(), ids=LESSONS)
+def test_the_commands_of_its_page_do_a_lab_and_leave_nothing(lesson, tmp_path, engine):
+    by_page = True
+    done = run(lesson, tmp_path / "workspaces", engine, shell=by_page)
+    assert done.status == "passed", done.as_dict()
+    assert all(lesson.blocks_of(step.id) for step in lesson.lab.steps)
+
+
+ANSWERS = [
+    *("0", "-1", "--help", "{}", "[]", "null", '{"a":', "{registry}", "%s%n", "a" * 10_000),
+    *(
+        "\x00\x1b[31m",
+        "\u202edetrevni",
+        "ƒ€😀",
+        "<img src=x>",
+        "1e999",
+        "9" * 400,
+        ":",
+        "/",
+        "@",
+        "`",
+    ),
+    *(
+        "sha256:",
+        "sha256:" + "g" * 64,
+        "sha256:" + "a" * 64,
+        "https://",
+        "a:b:c/d@e",
+        "\n\n",
+        " . ",
+    ),
+]
+
+
+@pytest.mark.parametrize("lesson", LESSONS.values(), ids=LESSONS)
+def test_any_answer_gets_a_verdict(lesson, workspaces, engine):
+    """Failed, with something to do next; a check never breaks on what was typed."""
+    steps = lesson.lab.steps
+    last = max((at for at, step in enumerate(steps) if step.takes_answer), default=-1)
+    if last >= 0:
+        workspace = workspaces.open(lesson.lab, "headless")
+    for step in steps[: last + 1]:
+        for answer in ANSWERS if step.takes_answer else ():
+            verdict = step.judge(workspace, answer)
+            assert (verdict.status, bool(verdict.next)) == ("failed", True), (answer, verdict)
+        step.act(workspace)
+
+
+def test_all_labs_pass_beside_a_learners_registry_on_its_usual_place(tmp_path, engine, docker):
+    """Port 5000 and the name `registry` are taken, by us or whoever has them already."""
+    if not engine.container("registry"):
+        docker("create", "--name", "registry", "-p", "5000:5000", "registry:2")
+    theirs = engine.container("registry")
+    for name, lesson in LESSONS.items():
+        done = run(lesson, tmp_path / name, engine)
+        assert done.status == "passed", done.as_dict()
+    assert engine.container("registry") == theirs
+
+
+# Run a registry, in other ways
+
+
+@pytest.fixture
+def lab():
+    return COURSE.labs["run-a-registry"]
+
+
+@pytest.fixture
+def opened(workspaces, lab):
+    return workspaces.open(lab, "headless")
+
+
+def judge(workspace, step, answer=""):
+    return workspace.lab.find(step).judge(workspace, answer)
+
+
+@pytest.mark.parametrize(
+    "publish", ["{port}:5000", "127.0.0.1:{port}:5000", "0.0.0.0:{port}:5000/tcp"]
+)
+def test_a_registry_of_another_name_on_any_address_is_right(opened, docker, unique, publish):
+    where = publish.format(port=opened.port)
+    docker("run", "-d", "-p", where, "--name", unique, "--restart", "always", "registry:2")
+    assert eventually(lambda: judge(opened, "start-a-registry").passed)
+    assert f"the container `{unique}` serves it" in judge(opened, "start-a-registry").found
+    assert judge(opened, "set-a-restart-policy").found == (
+        f"The restart policy of `{unique}` is `always`."
+    )
+    kill = ("--pid", f"container:{unique}", "busybox:stable", "kill", "-QUIT", "1")
+    assert unique in judge(opened, "let-it-die").next
+    docker("run", "--rm", *kill)
+    assert eventually(lambda: judge(opened, "let-it-die").passed)
+
+
+def test_a_registry_on_a_network_of_its_own_with_a_volume_is_right(opened, docker, unique, engine):
+    docker("network", "create", unique)
+    docker("volume", "create", unique)
+    words = ("--network", unique, "-v", f"{unique}:/var/lib/registry", "--name", f"{unique}-r-1")
+    docker("run", "-d", "-p", f"{opened.port}:5000", *words, "registry:2")
+    assert eventually(lambda: judge(opened, "start-a-registry").passed)
+    belongs = {(item.kind, item.name) for item in resources.find_resources(opened)}
+    assert {("network", unique), ("volume", unique), ("container", f"{unique}-r-1")} <= belongs
+
+
+def test_a_registry_of_another_port_inside_is_right(opened, docker, unique):
+    words = ("-e", "REGISTRY_HTTP_ADDR=:80", "-p", f"{opened.port}:80", "--name", unique)
+    docker("run", "-d", *words, "registry:2")
+    assert eventually(lambda: judge(opened, "start-a-registry").passed)
+
+
+@pytest.mark.parametrize(
+    ("answer", "passed", "words"),
+    [
+        ('{"repositories":[]}', True, "is as you say"),
+        (' {"repositories": []}\n\n', True, "is as you say"),
+        ("{}", False, "`{}` is what `/v2/` answers"),
+        ("[]", False, "no list of `repositories`"),
+        ('{"repositories": "none"}', False, "no list of `repositories`"),
+        ('{"repositories": ["a/b"]}', False, "Your answer names 1."),
+        ("404 page not found", False, "not JSON"),
+        ("", False, "no answer yet"),
+    ],
+)
+def test_the_answer_to_the_catalog_is_read_as_json(opened, answer, passed, words):
+    opened.run_registry()
+    verdict = judge(opened, "ask-the-catalog", answer)
+    assert verdict.passed == passed and words in verdict.found
+    assert passed or verdict.next
+
+
+def test_the_registry_of_somebody_else_is_not_taken_for_the_labs(opened, workspaces, docker):
+    """Neither one that another lab runs, nor one that the learner runs on another port."""
+    other = workspaces.open(opened.lab, "headless")
+    other.run_registry(restart_policy={"Name": "always"})
+    assert other.name not in judge(opened, "start-a-registry").found
+    docker("run", "-d", "-P", "--restart", "always", "registry:2")
+    assert judge(opened, "set-a-restart-policy").found == "There is no such container."
+
+
+def test_without_a_registry_the_later_steps_say_so(opened):
+    for step in ("set-a-restart-policy", "let-it-die"):
+        verdict = judge(opened, step)
+        assert (verdict.status, verdict.found) == ("failed", "There is no such container.")
+        assert "docker run -d" in verdict.next
+    assert judge(opened, "ask-the-catalog", "{}").status == "failed"
+
+
+# Push and pull, in other ways
+
+
+@pytest.fixture
+def pushing(workspaces):
+    return workspaces.open(COURSE.labs["push-and-pull"], "headless")
+
+
+def short(digest):
+    return f"`{digest[:19]}…`"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_whole_way_with_the_command_line_by_either_host(pushing, docker, host):
+    name = f"{host}:{pushing.port}/{pushing.image}"
+    steps: dict[str, list[tuple[str, ...]]] = {
+        "tag-the-image": [("tag", pushing.image, name)],
+        "push-the-image": [("push", name)],
+        "remove-your-copies": [("rmi", name, pushing.image)],
+        "pull-it-back": [("pull", name)],
+        "run-it": [("run", "--rm", name)],
+    }
+    for step, commands in steps.items():
+        assert judge(pushing, step).status == "failed", step
+        for words in commands:
+            docker(*words)
+        assert judge(pushing, step).passed, judge(pushing, step)
+
+
+def test_a_run_that_pulls_by_itself_is_a_pull(pushing, docker):
+    name = f"{pushing.registry}/{pushing.image}"
+    docker("tag", pushing.image, name)
+    docker("push", name)
+    docker("rmi", name, pushing.image)
+    assert "as my-image" not in docker("run", "--rm", name)
+    assert judge(pushing, "pull-it-back").passed and judge(pushing, "run-it").passed
+
+
+def test_a_container_of_another_kind_of_run_counts_as_run(pushing, docker, unique):
+    name = f"{pushing.registry}/{pushing.image}"
+    docker("tag", pushing.image, name)
+    docker("create", "--name", unique, f"{name}:latest")
+    assert judge(pushing, "run-it").next == f"`docker start -a {unique}`."
+    docker("start", unique)
+    assert judge(pushing, "run-it").passed
+
+
+def test_a_pull_after_an_image_was_still_there_is_no_proof(pushing, docker):
+    name = f"{pushing.registry}/{pushing.image}"
+    docker("tag", pushing.image, name)
+    docker("push", name)
+    docker("pull", name)
+    verdict = judge(pushing, "pull-it-back")
+    assert verdict.status == "failed" and "it never left" in verdict.found
+    assert "docker image rm" in verdict.next and "docker pull" in verdict.next
+
+
+# What a verdict sounds like
+
+
+def test_not_pushed(pushing):
+    pushing.tag(pushing.sample, f"{pushing.registry}/{pushing.image}:latest")
+    verdict = judge(pushing, "push-the-image")
+    image, registry = pushing.image, pushing.registry
+    assert verdict.as_dict() == {
+        "status": "failed",
+        "expected": f"`{registry}` holds your image `{image}` under the tag `latest`.",
+        "found": f"`{registry}/{image}:latest` is a name on your engine, but the registry has no "
+        f"repository `{image}`.",
+        "next": f"`docker push {registry}/{image}:latest`.",
+    }
+
+
+def test_neither_tagged_nor_pushed(pushing):
+    verdict = judge(pushing, "push-the-image")
+    image, registry = pushing.image, pushing.registry
+    assert "Your engine has no image of that name, and the registry has no repo" in verdict.found
+    assert f"`docker image tag {image} {registry}/{image}`, then `docker push" in verdict.next
+
+
+@pytest.mark.parametrize("place", ["{image}:v1", "team/app:latest"])
+def test_pushed_elsewhere(pushing, docker, place):
+    place = place.format(image=pushing.image)
+    docker("tag", pushing.image, f"{pushing.registry}/{place}")
+    docker("push", f"{pushing.registry}/{place}")
+    verdict = judge(pushing, "push-the-image")
+    assert verdict.found == f"Your image, under `{place}` only."
+    assert verdict.next.endswith(f"`{place}` may stay.")
+
+
+def test_another_image_under_the_name(pushing, docker):
+    name = f"{pushing.registry}/{pushing.image}"
+    docker("tag", "busybox:stable", name)
+    docker("push", name)
+    verdict = judge(pushing, "push-the-image")
+    digest = pushing.api.manifest(pushing.image, "latest").digest
+    assert verdict.expected.endswith(f"is your `{pushing.image}`, {short(pushing.sample)}.")
+    assert verdict.found == f"{short(digest)}, which your engine knows as `busybox:stable`."
+    assert verdict.next.endswith("The tag will move.")
+    tagged = judge(pushing, "tag-the-image")
+    assert "is another image" in tagged.found and "`busybox:stable`" in tagged.found
+
+
+def test_another_tag_in_a_repository_without_latest(pushing, docker):
+    name = f"{pushing.registry}/{pushing.image}"
+    docker("tag", "busybox:stable", f"{name}:v1")
+    docker("push", f"{name}:v1")
+    verdict = judge(pushing, "push-the-image")
+    assert f"the registry's repository `{pushing.image}` has no tag `latest`" in verdict.found
+
+
+def test_the_registry_is_down(pushing, docker):
+    [registry] = [
+        item.name for item in resources.find_resources(pushing) if item.kind == "container"
+    ]
+    docker("stop", "-t", "0", registry)
+    for step in ("push-the-image", "remove-your-copies", "pull-it-back"):
+        verdict = judge(pushing, step)
+        assert verdict.status == "unknown" and verdict.expected is None
+        assert f"Nothing answers on `{pushing.registry}`. The container `{registry}` exited" in (
+            verdict.found
+        )
+        start = f"`docker start {registry}`; what you pushed is still in it."
+        assert verdict.next.startswith(start)
+
+
+def test_the_engine_is_down(pushing, monkeypatch, tmp_path):
+    gone = f"unix://{tmp_path}/none.sock"
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", gone)
+        patch.setattr(pushing, "engine", Engine(timeout=1))
+        for step in pushing.lab.steps:
+            if step.id != "push-the-image":  # which asks the registry first
+                verdict = step.judge(pushing)
+                assert verdict.status == "unknown"
+                assert verdict.found == f"No engine answers at `{gone}`."
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("{image}:{port}", "there `{port}` is a tag, not a port"),
+        ("team/{image}:latest", "names no registry, and so means Docker Hub"),
+        ("localhost:1/{image}:latest", "is for the registry `localhost:1`"),
+        ("{registry}/{image}x:latest", "its repository is `{image}x`"),
+        ("{registry}/{image}:v1", "its tag is `v1`, not `latest`"),
+    ],
+)
+def test_a_slip_in_the_name_is_named(pushing, docker, engine, name, words):
+    wrong = pushing.fill(name)
+    docker("tag", pushing.image, wrong)
+    verdict = judge(pushing, "tag-the-image")
+    assert verdict.status == "failed"
+    assert f"Your image has the name `{wrong}`" in verdict.found
+    assert pushing.fill(words) in verdict.found
+    assert f"`docker image tag {pushing.image} {pushing.registry}/{pushing.image}`" in verdict.next
+    engine.remove_image(wrong)
+
+
+def test_no_name_but_its_own(pushing):
+    verdict = judge(pushing, "tag-the-image")
+    assert verdict.found == f"Your image has no name but `{pushing.image}:latest`."

@@ -1,0 +1,199 @@
+"""Lab 2: the questions that may be asked, the answers to them, and the name that is given."""
+
+import subprocess
+
+import pytest
+
+from labrunner import parse
+from labrunner.course import loader
+from labrunner.course.lesson import fill
+from labrunner.workspaces.record import Record
+from labrunner.workspaces.workspace import Workspace
+from tests.fixtures.engine import ROOT
+
+COURSE = loader.load_course(ROOT)
+LAB = COURSE.labs["name-that-image"]
+QUESTIONS = [step for step in LAB.steps if step.takes_answer]
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+VALUES = {
+    "official": "nginx",
+    "four_names": "localhost/shop:1.0 birch1:5000/mail birch2/shop.web:5000 birch3.web/blog:2.1",
+    "hosted_name": "localhost:5000/web/shop:1.0",
+    "owned_name": "europe-west3-docker.pkg.dev/birch1/releases/shop:1.0",
+    "long_name": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/web/shop:1.0",
+    "tagged_name": "localhost:5123/web/shop",
+    "pinned_name": f"ghcr.io/birch1/shop:1.0@{DIGEST}",
+}
+OTHER_NAME = {"tagged_name": "localhost:5123/web/shop:3.1"}
+CLOUD_NAME = {"hosted_name": VALUES["long_name"]}
+
+
+@pytest.fixture
+def ask(tmp_path, engine):
+    """A workspace that asks these questions; for answers it needs nothing on the engine."""
+
+    def make(values=None):
+        given = {"registry": "localhost:5123", "port": "5123", "image": "my-image"}
+        record = Record("1", LAB.name, "headless", "open", 0, {}, {**given, **(values or {})})
+        workspace = Workspace(tmp_path, record, LAB, engine)
+        if values is None:
+            for name, invent in LAB.values.items():
+                record.values[name] = invent(workspace)
+        return workspace
+
+    return make
+
+
+def test_every_question_that_may_be_asked_has_its_answer_and_names_its_mistakes(ask):
+    for _ in range(100):
+        workspace = ask()
+        for step in QUESTIONS:
+            assert step.act
+            right = step.judge(workspace, str(step.act(workspace)))
+            assert right.passed, (step.id, workspace.record.values, right)
+            for mistake in step.mistakes:
+                verdict = step.judge(workspace, str(mistake.act(workspace)))
+                assert verdict.status == "failed", (step.id, mistake.name, workspace.record.values)
+                assert mistake.advice in verdict.next
+
+
+def test_the_commands_of_the_page_answer_every_question_that_needs_no_engine(ask):
+    lesson = COURSE.lesson_of(LAB.name)
+    for _ in range(20):
+        workspace = ask()
+        for step in QUESTIONS:
+            code = fill(lesson.blocks_of(step.id)[-1].code, workspace.record.values)
+            if "docker image" in code:
+                continue
+            said = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+            assert step.judge(workspace, said.stdout).passed, (code, said.stdout)
+
+
+def test_all_services_are_asked_about_and_tags_are_left_out_now_and_then(ask):
+    asked = [ask() for _ in range(150)]
+    services = {parse(each["hosted_name"]).registry.partition(".")[2] for each in asked}
+    assert {"io", "dkr.ecr.eu-central-1.amazonaws.com", "azurecr.io", "pkg.dev", ""} <= services
+    assert {parse(each["tagged_name"]).tag is None for each in asked} == {True, False}
+    assert len({each["pinned_name"] for each in asked}) == len(asked)
+
+
+@pytest.mark.parametrize(
+    ("step", "answer"),
+    [
+        ("complete-a-short-name", "'docker.io/library/nginx:latest'"),
+        ("complete-a-short-name", "index.docker.io/library/nginx:latest"),
+        ("find-the-one-on-docker-hub", "birch2/shop.web:5000"),
+        ("find-the-one-on-docker-hub", "docker.io/birch2/shop.web:5000"),
+        ("find-the-registry", "`localhost:5000`"),
+        ("find-the-registry", "LocalHost:5000/"),
+        ("find-the-account", " birch1 "),
+        ("find-the-repository", "/web/shop"),
+        ("find-the-tag", "Untagged: nothing\nlatest"),
+        ("find-the-tag", ":latest"),
+        ("find-the-digest", DIGEST),
+        ("find-the-digest", f"@{DIGEST}"),
+    ],
+)
+def test_an_answer_is_right_however_it_was_copied(ask, step, answer):
+    assert LAB.find(step).judge(ask(VALUES), answer).passed
+
+
+@pytest.mark.parametrize(
+    ("step", "answer", "words", "values"),
+    [
+        ("complete-a-short-name", "nginx/nginx", "an account `nginx`", {}),
+        ("complete-a-short-name", "nginx:latest", "leaves out the registry and the account.", {}),
+        ("complete-a-short-name", "docker.io/library/nginx", "leaves out the tag.", {}),
+        ("complete-a-short-name", "library/nginx:latest", "leaves out the registry.", {}),
+        ("complete-a-short-name", "docker.io/nginx:latest", "leaves out the account.", {}),
+        ("complete-a-short-name", "https://docker.io/library/nginx:latest", "web addresses", {}),
+        ("complete-a-short-name", "docker.io/library/Nginx:latest", "capital letters", {}),
+        ("complete-a-short-name", "docker.io/library/redis:latest", "is another image", {}),
+        ("complete-a-short-name", "'", "The name is empty", {}),
+        ("find-the-one-on-docker-hub", "localhost/shop:1.0", "always a registry", {}),
+        ("find-the-one-on-docker-hub", "birch1:5000/mail", "a colon before its first slash", {}),
+        ("find-the-one-on-docker-hub", "birch3.web/blog:2.1", "a dot before its first slash", {}),
+        ("find-the-one-on-docker-hub", "nginx", "none of the four", {}),
+        ("find-the-registry", "localhost", "lacks the port", {}),
+        ("find-the-registry", "http://localhost:5000", "no `https://`", {}),
+        ("find-the-registry", "localhost:5000/web", "goes on behind the first slash", {}),
+        ("find-the-registry", "docker.io", "does not stand in the name", {}),
+        ("find-the-registry", "amazonaws.com", "only the end of it", CLOUD_NAME),
+        ("find-the-registry", "web", "only one part of the repository", CLOUD_NAME),
+        ("find-the-account", "releases", "what Artifact Registry calls the repository", {}),
+        ("find-the-account", "birch1/releases/shop", "is the repository", {}),
+        ("find-the-account", "europe-west3-docker.pkg.dev", "is the registry", {}),
+        ("find-the-account", "library", "does not stand in the name", {}),
+        ("find-the-repository", "shop", "only one part of the repository", {}),
+        ("find-the-repository", "web/shop:1.0", "more than one part, or less", {}),
+        ("find-the-repository", VALUES["long_name"], "is the whole name", {}),
+        ("find-the-tag", "5123", "`5123` is a port", {}),
+        ("find-the-tag", "5123/web/shop", "`5123` is a port", {}),
+        ("find-the-tag", "none", "does not stand in the name", {}),
+        ("find-the-tag", "latest", "only where no tag is written", OTHER_NAME),
+        ("find-the-tag", "shop:3.1", "more than one part, or less", OTHER_NAME),
+        ("find-the-digest", "1.0", "is the tag", {}),
+        ("find-the-digest", DIGEST[7:], "kind is missing", {}),
+        ("find-the-digest", DIGEST[:19], "a piece of the digest", {}),
+        ("find-the-digest", VALUES["pinned_name"], "is the whole name", {}),
+    ],
+)
+def test_a_near_miss_is_named(ask, step, answer, words, values):
+    verdict = LAB.find(step).judge(ask({**VALUES, **values}), answer)
+    assert verdict.status == "failed" and words in verdict.found, verdict
+
+
+def test_an_endless_answer_is_cut(ask):
+    verdict = LAB.find("find-the-tag").judge(ask(VALUES), "x" * 100_000)
+    assert verdict.status == "failed" and len(str(verdict.found)) < 300
+
+
+# The image's own name
+
+
+@pytest.fixture
+def opened(workspaces):
+    return workspaces.open(LAB, "headless")
+
+
+def judge(workspace):
+    return LAB.find("tag-your-image").judge(workspace)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_the_name_is_right_by_either_host(opened, docker, host):
+    assert judge(opened).found == "Your image does not have that name."
+    docker("image", "tag", opened.image, f"{host}:{opened.port}/team/{opened.image}:1.0")
+    assert judge(opened).passed
+
+
+def test_the_name_that_the_step_before_gave_is_no_slip(opened, docker):
+    docker("image", "tag", opened.image, opened["tagged_name"])
+    assert judge(opened).found == "Your image does not have that name."
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("team/{image}:1.0", "names no registry, and so means Docker Hub"),
+        ("{image}/{image}:1.0", "names no registry, and so means Docker Hub"),
+        ("localhost:1/team/{image}:1.0", "is for the registry `localhost:1`"),
+        ("{image}:{port}", "there `{port}` is a tag, not a port"),
+        ("{registry}/{image}:1.0", "its repository is `{image}`"),
+        ("{registry}/team/{image}:1.0.0", "its tag is `1.0.0`, not `1.0`"),
+    ],
+)
+def test_a_slip_in_the_name_is_named(opened, docker, engine, name, words):
+    wrong = opened.fill(name)
+    docker("image", "tag", opened.image, wrong)
+    verdict = judge(opened)
+    assert f"Your image has the name `{wrong}`" in verdict.found
+    assert opened.fill(words) in verdict.found
+    assert opened.fill("`docker image tag {image} {registry}/team/{image}:1.0`") in verdict.next
+    engine.remove_image(wrong)
+
+
+def test_an_image_that_was_removed_is_built_again_at_the_next_start(opened, engine):
+    engine.remove_image(f"{opened.image}:latest")
+    verdict = judge(opened)
+    assert "no longer has the image" in verdict.found and "Start the lab again" in verdict.next

@@ -1,0 +1,324 @@
+"""The lab "Keep what you push", done with the command line in right, wrong and other ways."""
+
+import re
+
+import pytest
+
+from labrunner.engine.engine import Engine
+from labrunner.workspaces import resources
+
+STORE = "/var/lib/registry"
+
+
+@pytest.fixture
+def opened(workspaces, real_course):
+    return workspaces.open(real_course.labs["survive"], "headless")
+
+
+@pytest.fixture
+def serve(opened, docker):
+    """Starts a registry on the lab's port with these options, waits for it, and gives its id."""
+
+    def start(*options, name=opened.name):
+        words = ("run", "-d", "-p", f"{opened.port}:5000", "--name", name, *options)
+        container = docker(*words, "registry:2")
+        opened.wait_for_registry()
+        return container
+
+    return start
+
+
+@pytest.fixture
+def push(opened, docker):
+    def send():
+        docker("tag", opened.image, f"{opened.registry}/{opened.image}")
+        docker("push", f"{opened.registry}/{opened.image}")
+
+    return send
+
+
+@pytest.fixture
+def lost(opened, serve, push, docker):
+    """The name of the volume that a registry with an image in it has left behind."""
+    volume = volume_of(docker, serve())
+    push()
+    docker("rm", "-f", opened.name)
+    return volume
+
+
+def volume_of(docker, container):
+    return docker("inspect", "--format", "{{(index .Mounts 0).Name}}", container)
+
+
+def judge(workspace, step, answer=""):
+    return workspace.lab.find(step).judge(workspace, answer)
+
+
+def of_kind(workspace, kind):
+    return {item.id for item in resources.find_resources(workspace) if item.kind == kind}
+
+
+# Find the files, and lose them
+
+
+def test_the_answer_is_found_in_what_was_pasted(opened, serve, push, docker):
+    container = serve()
+    push()
+    volume = volume_of(docker, container)
+    for right in (volume, f'"{volume}"', f"/var/lib/docker/volumes/{volume}/_data"):
+        assert judge(opened, "find-the-files", right).passed
+    wrong = {
+        container: "That is the id of the container.",
+        volume[:12]: "Your answer has no volume's name in it",
+        opened.name: "Your answer has no volume's name in it",
+        "0" * 64: f"`{opened.name}` does not keep its files in `000000000000…`.",
+        "": "There is no answer yet.",
+    }
+    for answer, words in wrong.items():
+        verdict = judge(opened, "find-the-files", answer)
+        assert verdict.status == "failed" and verdict.found.startswith(words)
+
+
+def test_the_command_that_a_verdict_advises_prints_the_right_answer(opened, serve, push, docker):
+    serve()
+    push()
+    advice = judge(opened, "find-the-files", "?").next
+    assert advice.startswith("`docker inspect --format '{{(index .Mounts 0).Name}}' ")
+    answer = docker("inspect", "--format", "{{(index .Mounts 0).Name}}", opened.name)
+    assert judge(opened, "find-the-files", answer).passed
+
+
+def test_the_volume_of_a_removed_registry_is_seen_and_offered_at_finish(opened, lost, serve):
+    serve()
+    verdict = judge(opened, "lose-the-image")
+    assert verdict.passed and f"`{lost[:12]}…` is left over" in verdict.found
+    assert lost in of_kind(opened, "volume")
+
+
+def test_it_is_known_after_the_engine_has_forgotten_its_events(opened, serve, push, docker, engine):
+    volume = volume_of(docker, serve())
+    push()
+    resources.observe(opened)  # as after each check
+    docker("rm", "-f", opened.name)
+    for _ in range(130):
+        engine.tag(opened.sample, f"{opened.image}:x")
+        engine.remove_image(f"{opened.image}:x")
+    serve()
+    assert judge(opened, "lose-the-image").passed
+    assert volume in of_kind(opened, "volume")
+    docker("volume", "rm", volume)
+    assert judge(opened, "clear-up").found.startswith("There is nothing to clear up yet")
+
+
+def test_a_volume_of_something_else_is_neither_taken_for_the_registrys_nor_offered(
+    opened, serve, docker, unique
+):
+    docker("run", "-d", "--name", unique, "-v", "/data", "busybox:stable", "sleep", "60")
+    other = volume_of(docker, unique)
+    docker("rm", "-f", unique)
+    serve()
+    try:
+        assert judge(opened, "lose-the-image").status == "failed"
+        assert other not in of_kind(opened, "volume")
+    finally:
+        docker("volume", "rm", other)
+
+
+def test_a_registry_that_was_restarted_in_any_way_is_not_replaced(opened, serve, push, docker):
+    serve()
+    push()
+    for commands in (["restart"], ["stop", "start"], ["kill", "start"]):
+        for word in commands:
+            docker(word, opened.name)
+        opened.wait_for_registry()
+        verdict = judge(opened, "lose-the-image")
+        assert verdict.found == (
+            f"`{opened.name}` still has it: it is the container that you pushed to."
+        )
+        assert f"`docker rm -f {opened.name}`, then `docker run" in verdict.next
+
+
+# Get it back
+
+
+def test_a_copy_of_the_old_volume_is_as_good(opened, lost, serve, docker, unique):
+    docker("volume", "create", unique)
+    volumes = ("-v", f"{lost}:/from:ro", "-v", f"{unique}:/to")
+    docker("run", "--rm", *volumes, "busybox:stable", "cp", "-a", "/from/.", "/to/")
+    serve("--mount", f"source={unique},target={STORE}")
+    for step in ("get-it-back", "name-a-volume", "replace-it-again"):
+        assert judge(opened, step).passed, step
+
+
+def test_the_command_that_brings_it_back_works_as_it_stands(opened, lost, serve, docker):
+    serve()
+    advice = judge(opened, "get-it-back").next
+    assert f"-v {lost}:{STORE}" in advice
+    for command in re.findall("`docker (.*?)`", advice):
+        docker(*command.split())
+    opened.wait_for_registry()
+    assert judge(opened, "get-it-back").passed
+
+
+# Keep it
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-v", "{volume}:/var/lib/registry"),
+        ("-v", "{volume}:/var/lib/registry/"),
+        ("--mount", "type=volume,source={volume},target=/var/lib/registry"),
+        ("-v", "{folder}:/var/lib/registry"),
+        ("-v", "{folder}:/var/lib/registry/docker"),
+        ("-v", "{volume}:/data", "-e", "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/data/images"),
+    ],
+)
+def test_any_place_that_outlives_the_container_is_right(
+    opened, serve, push, docker, unique, tmp_path, options
+):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    docker("volume", "create", unique)
+    options = [word.format(volume=unique, folder=folder) for word in options]
+    serve(*options)
+    assert judge(opened, "name-a-volume").passed
+    push()
+    assert judge(opened, "replace-it-again").status == "failed"
+    docker("rm", "-f", "-v", opened.name)
+    serve(*options)
+    assert judge(opened, "replace-it-again").passed
+    docker("run", "--rm", "-v", f"{folder}:/f", "busybox:stable", "rm", "-rf", "/f/docker")
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ((), "the anonymous volume `{name:.12}…`"),
+        (("-v", STORE), "the anonymous volume `{name:.12}…`"),
+        (("-v", "{unique}:/registry"), "; the volume `{unique}` is mounted at `/registry`, where"),
+        (("-v", "{unique}:/var/lib"), "; the volume `{unique}` is mounted at `/var/lib`, where"),
+        (("--tmpfs", STORE), "the container itself or in memory"),
+    ],
+)
+def test_a_place_that_goes_with_the_container_is_named(
+    opened, serve, docker, unique, options, where
+):
+    docker("volume", "create", unique)
+    container = serve(*[word.format(unique=unique) for word in options])
+    mounts = docker("inspect", "--format", "{{range .Mounts}}{{.Name}} {{end}}", container).split()
+    verdict = judge(opened, "name-a-volume")
+    assert verdict.status == "failed"
+    name = next((each for each in mounts if len(each) == 64), "")
+    assert where.format(name=name, unique=unique) in verdict.found
+    assert f"-v {opened['volume']}:{STORE} --name {opened.name} registry:2`" in verdict.next
+
+
+def test_the_same_container_is_named_after_each_kind_of_restart(opened, serve, push, docker):
+    serve("-v", f"{opened['volume']}:{STORE}")
+    push()
+    for word in ("restart", "stop", "start"):
+        docker(word, opened.name)
+        if word == "stop":
+            verdict = judge(opened, "replace-it-again")
+            assert verdict.next.startswith(f"`docker rm {opened.name}`, then `docker run -d")
+            continue
+        opened.wait_for_registry()
+        verdict = judge(opened, "replace-it-again")
+        assert "pushed it to this very container" in verdict.found
+    assert f"-v {opened['volume']}:{STORE}" in verdict.next
+
+
+def test_the_volume_with_the_image_is_named_when_another_one_is_mounted(
+    opened, serve, push, docker
+):
+    serve("-v", f"{opened['volume']}:{STORE}")
+    push()
+    resources.observe(opened)
+    docker("rm", "-f", opened.name)
+    other = f"{opened['volume']}-2"
+    serve("-v", f"{other}:{STORE}")
+    verdict = judge(opened, "replace-it-again")
+    assert verdict.found == (
+        f"`{opened.name}` keeps its files in the volume `{other}`. What the one before was given "
+        f"is in the volume `{opened['volume']}`."
+    )
+    for command in re.findall("`docker (.*?)`", verdict.next):
+        docker(*command.split())
+    opened.wait_for_registry()
+    assert judge(opened, "replace-it-again").passed
+    assert {other, opened["volume"]} <= of_kind(opened, "volume")
+
+
+def test_a_registry_without_an_access_log_is_judged_by_the_engines_events(
+    opened, serve, push, docker
+):
+    options = ("-e", "REGISTRY_LOG_ACCESSLOG_DISABLED=true", "-v", f"{opened['volume']}:{STORE}")
+    serve(*options)
+    push()
+    assert "to this very container" in judge(opened, "replace-it-again").found
+    docker("rm", "-f", opened.name)
+    serve(*options)
+    assert judge(opened, "replace-it-again").passed
+
+
+def test_what_can_be_told_by_neither_is_unknown(opened, serve, push, docker, engine):
+    options = ("-e", "REGISTRY_LOG_ACCESSLOG_DISABLED=true", "-v", f"{opened['volume']}:{STORE}")
+    serve(*options)
+    push()
+    for _ in range(130):
+        engine.tag(opened.sample, f"{opened.image}:x")
+        engine.remove_image(f"{opened.image}:x")
+    verdict = judge(opened, "replace-it-again")
+    assert verdict.status == "unknown" and "remembers no push" in verdict.found
+
+
+def test_another_image_under_the_name_is_named(opened, serve, docker):
+    serve("-v", f"{opened['volume']}:{STORE}")
+    name = f"{opened.registry}/{opened.image}"
+    docker("tag", "busybox:stable", name)
+    docker("push", name)
+    for step in ("lose-the-image", "get-it-back", "replace-it-again"):
+        assert judge(opened, step).found == f"`{name}:latest` is another image than yours."
+
+
+# Clear up
+
+
+def test_all_that_is_left_over_is_named_and_the_advice_removes_it(
+    opened, lost, serve, push, docker
+):
+    second = volume_of(docker, serve())
+    resources.observe(opened)
+    docker("rm", "-f", opened.name)
+    serve("-v", f"{opened['volume']}:{STORE}")
+    push()
+    verdict = judge(opened, "clear-up")
+    assert {lost, second} <= set(verdict.next.strip("`.").split())
+    docker(*verdict.next.strip("`.").split()[1:])
+    assert judge(opened, "clear-up").passed
+
+
+# No registry, no engine
+
+
+def test_without_a_registry_each_step_says_how_to_start_the_one_it_wants(opened):
+    wanted = {
+        "find-the-files": f"-p {opened.port}:5000 --name",
+        "lose-the-image": f"-p {opened.port}:5000 --name",
+        "name-a-volume": f"-v {opened['volume']}:{STORE} --name",
+        "replace-it-again": f"-v {opened['volume']}:{STORE} --name",
+    }
+    for step, words in wanted.items():
+        verdict = judge(opened, step, "0" * 64)
+        assert verdict.status == "failed" and words in verdict.next, step
+    assert all(not judge(opened, step.id, "0" * 64).passed for step in opened.lab.steps)
+
+
+def test_without_an_engine_no_step_is_failed(opened, monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with monkeypatch.context() as patch:
+        patch.setattr(opened, "engine", Engine(timeout=1))
+        statuses = {step.judge(opened, "0" * 64).status for step in opened.lab.steps}
+    monkeypatch.undo()
+    assert statuses == {"unknown"}

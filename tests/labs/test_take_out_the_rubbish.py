@@ -1,0 +1,202 @@
+"""Lab 10: deletion and collection in other ways than the solution's, and what its verdicts say."""
+
+import re
+
+import pytest
+
+from labrunner.course import loader
+from tests.fixtures.engine import ROOT, eventually
+
+LAB = loader.load_course(ROOT).labs["take-out-the-rubbish"]
+STEPS = {step.id: step for step in LAB.steps}
+CONFIG = "/etc/docker/registry/config.yml"
+DELETION = ("-e", "REGISTRY_STORAGE_DELETE_ENABLED=true")
+FREED = "3136"
+
+
+@pytest.fixture
+def opened(workspaces):
+    return workspaces.open(LAB, "headless")
+
+
+def judge(workspace, step, answer=""):
+    return STEPS[step].judge(workspace, answer)
+
+
+def act(workspace, step):
+    """The step's solution; its answer."""
+    does = STEPS[step].act
+    assert does
+    return does(workspace)
+
+
+def until(workspace, last):
+    """Do the steps up to this one."""
+    for step in STEPS:
+        act(workspace, step)
+        if step == last:
+            return
+
+
+def follow(workspace, docker, text):
+    """Do the `docker` and `curl` commands of a verdict, one after the other, as they stand."""
+    for command in re.findall(r"`((?:docker|curl) [^`]+)`", text):
+        words = command.split()
+        if words[0] == "docker":
+            docker(*words[1:])
+            if words[1] in ("start", "restart"):
+                workspace.wait_for_registry()
+        else:
+            path = words[-1].split("/v2/")[1]
+            assert workspace.api.request("DELETE", path).status == 202
+
+
+def digest(workspace, tag):
+    return workspace.api.manifest(workspace.image, tag).digest
+
+
+def size(workspace):
+    return workspace.engine.volume_size(workspace["volume"])
+
+
+def test_the_whole_way_with_a_folder_another_name_and_a_new_container(
+    opened, docker, unique, tmp_path
+):
+    """The registry is not stopped and started, but removed and run anew: its log is lost twice."""
+    name = f"127.0.0.1:{opened.port}/{opened.image}"
+    storage = ("-v", f"{tmp_path}:/var/lib/registry")
+    serve = ("-d", "-p", f"127.0.0.1:{opened.port}:5000", *storage, *DELETION, "registry:2")
+    docker("run", "--name", unique, *serve)
+    assert eventually(lambda: judge(opened, "switch-deletion-on").passed)
+    assert str(tmp_path) in judge(opened, "switch-deletion-on").found
+    for source, tag in ((opened["old_image"], "1.0"), (opened.image, "2.0")):
+        docker("tag", source, f"{name}:{tag}")
+        docker("push", f"{name}:{tag}")
+    assert judge(opened, "push-two-images").passed
+    opened.api.delete(opened.image, digest(opened, "1.0"))
+    docker("rm", "-f", unique)
+    docker("run", "--name", unique, *serve)
+    opened.wait_for_registry()
+    assert judge(opened, "delete-by-digest").passed
+    assert judge(opened, "collect-the-garbage", FREED).status == "failed"
+    docker("rm", "-f", unique)
+    docker("run", "--rm", *storage, "registry:2", "garbage-collect", CONFIG)
+    docker("run", "--name", unique, *serve)
+    opened.wait_for_registry()
+    assert judge(opened, "collect-the-garbage", FREED).passed
+    docker("rmi", opened.image, f"{name}:2.0")
+    docker("run", "--rm", f"{name}:2.0")
+    assert judge(opened, "pull-what-stays").passed
+    docker("exec", unique, "rm", "-rf", "/var/lib/registry/docker")
+
+
+def test_the_verdicts_tell_the_bytes_that_the_engine_counts(opened):
+    until(opened, "push-two-images")
+    before = size(opened)
+    assert f"{before:,} bytes" in judge(opened, "push-two-images").found
+    act(opened, "delete-by-digest")
+    deleted = size(opened)
+    assert f"{deleted:,} bytes" in judge(opened, "delete-by-digest").found
+    assert before - deleted < 1000
+    freed = act(opened, "collect-the-garbage")
+    after = size(opened)
+    assert before - after > 3 << 20
+    assert judge(opened, "collect-the-garbage", freed).found == (
+        f"Before: {deleted / 1e6:.1f} MB. After: {after / 1e6:.1f} MB, or {after:,} bytes. "
+        f"{(deleted - after) / 1e6:.1f} MB came back."
+    )
+
+
+def test_the_answer_may_be_in_kilobytes_bytes_or_megabytes_and_near_misses_are_named(opened):
+    until(opened, "collect-the-garbage")
+    for answer in (FREED, "3,136", "3136\n", "3150156", "3.2 MB", "3.0"):
+        assert judge(opened, "collect-the-garbage", answer).passed, answer
+    for answer, words in {
+        "4344": "Your answer is 4344. That is what is left.",
+        "7480\t/var/lib/registry": "Your answer is 7480. That was there before.",
+        "16": "Your answer is 16.",
+        "some": "Your answer has no number.",
+    }.items():
+        verdict = judge(opened, "collect-the-garbage", answer)
+        assert verdict.status == "failed" and verdict.found.endswith(words), verdict
+        assert "subtract" in verdict.next
+
+
+@pytest.mark.parametrize(
+    ("step", "mistake"),
+    [
+        ("delete-by-digest", "deleted the wrong one"),
+        ("delete-by-digest", "deleted by the image's id"),
+        ("collect-the-garbage", "pushed again after that"),
+        ("collect-the-garbage", "collected in the running registry"),
+        ("collect-the-garbage", "not started again"),
+        ("pull-what-stays", "its layer was deleted"),
+    ],
+)
+def test_who_does_what_the_verdict_says_gets_there(opened, docker, step, mistake):
+    until(opened, list(STEPS)[list(STEPS).index(step) - 1])
+    [wrong] = [each for each in STEPS[step].mistakes if each.name == mistake]
+    wrong.act(opened)
+    for _ in range(4):
+        verdict = judge(opened, step, FREED)
+        if verdict.passed:
+            break
+        parts = re.split(r"Then delete it by its digest|Then delete it by the digest", verdict.next)
+        follow(opened, docker, parts[0])
+        if len(parts) > 1:
+            opened.api.delete(opened.image, digest(opened, "1.0"))
+            follow(opened, docker, parts[1])
+    assert verdict.passed, verdict
+
+
+def test_a_manifest_without_a_tag_keeps_its_bytes_until_untagged_ones_are_collected(opened, docker):
+    until(opened, "switch-deletion-on")
+    third = f"{opened.registry}/{opened.image}:1.0"
+    opened.tag(opened["old_image"], third)
+    opened.push(third)
+    opened.build(LAB.folder, opened["old_image"], WORKSPACE=f"{opened.id}-again")
+    for step in ("push-two-images", "delete-by-digest", "collect-the-garbage"):
+        act(opened, step)
+    verdict = judge(opened, "collect-the-garbage", FREED)
+    assert verdict.status == "failed" and "belong to no tag" in verdict.found
+    assert "`--delete-untagged` behind `garbage-collect`" in verdict.next
+    docker("stop", opened.name)
+    words = ("registry:2", "garbage-collect", "--delete-untagged", CONFIG)
+    docker("run", "--rm", "--volumes-from", opened.name, *words)
+    docker("start", opened.name)
+    opened.wait_for_registry()
+    assert judge(opened, "collect-the-garbage", FREED).passed
+
+
+def test_another_client_that_fetches_the_layer_has_pulled(opened):
+    until(opened, "collect-the-garbage")
+    verdict = judge(opened, "pull-what-stays")
+    assert verdict.status == "failed" and "nobody has fetched the layer" in verdict.found
+    layer = opened.api.manifest(opened.image, "2.0").layers[-1].digest
+    assert len(opened.api.request("GET", f"{opened.image}/blobs/{layer}").body) > 3 << 20
+    assert judge(opened, "pull-what-stays").passed
+
+
+def test_what_was_never_pushed_is_not_taken_for_deleted(opened):
+    until(opened, "switch-deletion-on")
+    opened.tag(opened.image, f"{opened.registry}/{opened.image}:2.0")
+    opened.push(f"{opened.registry}/{opened.image}:2.0")
+    verdict = judge(opened, "delete-by-digest")
+    assert verdict.status == "failed" and "you have deleted nothing" in verdict.found
+
+
+def test_a_registry_that_runs_without_deletion_is_told_apart_from_none(opened):
+    none = judge(opened, "switch-deletion-on")
+    assert none.found.startswith(f"Nothing answers on `{opened.registry}`")
+    assert "REGISTRY_STORAGE_DELETE_ENABLED=true registry:2`" in none.next
+    opened.run_registry(environment={"REGISTRY_STORAGE_DELETE_ENABLED": "false"})
+    off = judge(opened, "switch-deletion-on")
+    assert "it answers 405, not 404: `REGISTRY_STORAGE_DELETE_ENABLED=false`" in off.found
+    assert off.next.startswith(f"Make the container anew: `docker rm -f {opened.name}`")
+
+
+def test_without_a_registry_no_step_passes(opened):
+    for step in STEPS:
+        verdict = judge(opened, step, FREED)
+        assert verdict.status in ("failed", "unknown")
+        assert "Nothing answers" in verdict.found and "docker run" in verdict.next

@@ -1,0 +1,285 @@
+"""The scripts that bring, serve and test the course. A bare machine cannot be had here, so what
+they do there is shown part by part: with a PATH, an address or a pid file such as it would have."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.fixtures.web import address_of
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ["bootstrap", "server", "lab", "test", "bench"]
+ABSENT = "unix:///nonexistent/docker.sock"
+
+
+def run(
+    script: str, *arguments: str, root: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """One of the scripts with these arguments, and these variables beside the usual ones."""
+    return subprocess.run(
+        [str(root / "script" / script), *arguments],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def shell(line: str) -> int:
+    """The exit code of a line in which the scripts' own functions can be used."""
+    sources = ". script/lib.sh; . script/engine.sh; "
+    return subprocess.run(["sh", "-c", sources + line], cwd=ROOT, timeout=30).returncode
+
+
+@pytest.fixture
+def taken() -> Iterator[socket.socket]:
+    """Another program's server, on a port of its own."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """The scripts in a folder without an environment, in which nothing needs to be installed."""
+    shutil.copytree(ROOT / "script", tmp_path / "script")
+    (tmp_path / "requirements.txt").write_text("# nothing\n")
+    return tmp_path
+
+
+def test_a_second_bootstrap_is_quick_and_changes_nothing() -> None:
+    site = next(ROOT.glob(".venv/lib/python*/site-packages"))
+    watched = [site, ROOT / ".venv", ROOT / ".venv/requirements.txt"]
+    run("bootstrap")
+    before = [path.stat().st_mtime_ns for path in watched]
+    started = time.monotonic()
+    second = run("bootstrap")
+    assert time.monotonic() - started < 30
+    assert second.returncode == 0, second.stderr
+    assert "Installing" not in second.stdout
+    assert "Docker Engine" in second.stdout
+    assert [path.stat().st_mtime_ns for path in watched] == before
+
+
+@pytest.fixture
+def imageless(bare: Path) -> Path:
+    """A course whose kit cannot be had, in this course's environment."""
+    shutil.copy(ROOT / "requirements.txt", bare)
+    (bare / ".venv").symlink_to(ROOT / ".venv")
+    (bare / "app.py").write_text(
+        "import sys\n"
+        "import click\n"
+        "from flask import Flask\n"
+        "def create_app():\n"
+        "    app = Flask('imageless')\n"
+        "    app.cli.command('kit')(click.argument('what')(lambda what: sys.exit(3)))\n"
+        "    app.get('/')(lambda: 'served')\n"
+        "    return app\n"
+    )
+    (bare / ".flaskenv").write_text("FLASK_APP=app\n")
+    return bare
+
+
+def test_a_missing_image_alone_is_exit_code_4(imageless: Path) -> None:
+    assert run("bootstrap", root=imageless).returncode == 4
+
+
+def test_without_an_image_the_course_is_served_all_the_same(
+    imageless: Path, free_port: int
+) -> None:
+    words = [str(imageless / "script/server"), "--port", str(free_port)]
+    server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            try:
+                page = requests.get(f"http://127.0.0.1:{free_port}/", timeout=5)
+                break
+            except requests.ConnectionError:
+                time.sleep(0.1)
+        assert page.text == "served"
+    finally:
+        server.terminate()
+        said, _ = server.communicate(timeout=60)
+    assert "The labs that need this image cannot be started yet. The others can." in said
+
+
+def test_without_an_engine_it_says_what_to_do_and_exits_3() -> None:
+    result = run("bootstrap", "--no-install", DOCKER_HOST=ABSENT)
+    assert result.returncode == 3
+    assert f"No Docker Engine answers at {ABSENT}" in result.stderr
+    assert "Start that engine, or choose another one" in result.stderr
+
+
+def test_an_engine_chosen_elsewhere_is_never_replaced_by_one_of_this_machine() -> None:
+    result = run("bootstrap", DOCKER_HOST=ABSENT)
+    assert result.returncode == 3
+    assert "Installing" not in result.stdout
+    assert "Starting" not in result.stdout
+
+
+def test_an_old_python_in_front_is_passed_over(bare: Path) -> None:
+    old = bare / "old" / "python3"
+    old.parent.mkdir()
+    old.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.6\n'  # fails when asked for 3.10
+    )
+    old.chmod(0o755)
+    path = f"{old.parent}:{os.environ['PATH']}"
+    result = run("bootstrap", "--no-install", root=bare, PATH=path, DOCKER_HOST=ABSENT)
+    assert re.search(r"Making \.venv with Python 3\.1[0-9]", result.stdout), result.stderr
+    made = bare / ".venv/bin/python"
+    subprocess.run([made, "-c", "import sys, pip; assert sys.version_info >= (3, 10)"], check=True)
+
+
+def test_an_environment_cut_short_is_made_anew(bare: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare / ".venv"], check=True)
+    result = run("bootstrap", "--no-install", root=bare, DOCKER_HOST=ABSENT)
+    assert "Making .venv" in result.stdout, result.stderr
+    subprocess.run([bare / ".venv/bin/python", "-c", "import pip"], check=True)
+
+
+def test_packages_that_cannot_be_had_end_with_the_log(bare: Path) -> None:
+    (bare / "requirements.txt").write_text("docker==0.0.0.dev0\n")
+    result = run("bootstrap", "--no-install", root=bare, PIP_NO_INDEX="1", PIP_RETRIES="0")
+    assert result.returncode == 3
+    assert "No matching distribution found for docker==0.0.0.dev0" in result.stderr
+    assert f"The whole log is in {bare}/instance/bootstrap.log." in result.stderr
+    assert "The Python packages could not be installed." in result.stderr
+    assert not (bare / ".venv/requirements.txt").exists()
+
+
+def test_a_pid_file_of_another_program_is_stale(tmp_path: Path) -> None:
+    file = tmp_path / "docker.pid"
+    file.write_text(str(os.getpid()))
+    assert shell(f"drop_stale {file} dockerd") == 0
+    assert not file.exists()
+
+
+def test_a_pid_file_of_a_dead_process_is_stale(tmp_path: Path) -> None:
+    engine, file = _process_called("dockerd", tmp_path)
+    engine.kill()
+    os.waitid(os.P_PID, engine.pid, os.WEXITED | os.WNOWAIT)  # dead, but not collected
+    assert shell(f"drop_stale {file} dockerd") == 0
+    engine.wait()
+    assert not file.exists()
+
+
+def test_the_pid_file_of_a_running_engine_stays(tmp_path: Path) -> None:
+    engine, file = _process_called("dockerd", tmp_path)
+    try:
+        assert shell(f"drop_stale {file} dockerd") == 0
+        assert file.read_text() == str(engine.pid)
+    finally:
+        engine.kill()
+        engine.wait()
+
+
+def _process_called(name: str, folder: Path) -> tuple[subprocess.Popen[bytes], Path]:
+    program = folder / name
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    process = subprocess.Popen([program, "60"])
+    file = folder / f"{name}.pid"
+    file.write_text(str(process.pid))
+    return process, file
+
+
+def test_the_server_prints_an_address_that_lets_you_in_and_ends_quickly(free_port: int) -> None:
+    server = subprocess.Popen(
+        [ROOT / "script/server", "--port", str(free_port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        address = address_of(server)
+        assert address.startswith(f"http://127.0.0.1:{free_port}/?token=")
+        assert requests.get(f"http://127.0.0.1:{free_port}/health", timeout=10).status_code == 200
+        assert requests.get(f"http://127.0.0.1:{free_port}/", timeout=10).status_code == 401
+        assert requests.get(address, timeout=10).status_code == 200
+    finally:
+        started = time.monotonic()
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=60)
+    assert time.monotonic() - started < 15  # gunicorn by itself would wait 30
+
+
+def test_a_taken_port_is_named_and_its_server_left_alone(taken: socket.socket) -> None:
+    port = taken.getsockname()[1]
+    result = run("server", "--port", str(port))
+    assert result.returncode == 3
+    assert f"Port {port} is taken by another program. Choose another one" in result.stderr
+    assert "--port" in result.stderr
+    with socket.create_connection(taken.getsockname(), timeout=5):
+        pass
+
+
+@pytest.mark.parametrize("port", ["", "0", "-1", "080", "80a", "65536", "99999999999999999999"])
+def test_a_port_that_is_none_is_refused(port: str) -> None:
+    result = run("server", "--port", port)
+    assert result.returncode == 2
+    assert f'"{port}" is no port. Give a number from 1 to 65535' in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "sentence"),
+    [
+        ("server", ["--port"], '"" is no port.'),
+        ("server", ["--host", "0.0.0.0"], "There is no --host"),  # noqa: S104 (it is refused)
+        ("server", ["--debug"], "script/server does not know --debug."),
+        ("bootstrap", ["--force"], "script/bootstrap does not know --force."),
+    ],
+)
+def test_a_bad_call_exits_2_with_a_sentence(
+    script: str, arguments: list[str], sentence: str
+) -> None:
+    result = run(script, *arguments)
+    assert result.returncode == 2
+    assert sentence in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("localhost:5000/my-image:1.0", 0), ("My Image", 2)], ids=["valid", "not"]
+)
+def test_lab_passes_the_exit_code_through(name: str, code: int) -> None:
+    assert run("lab", "explain", name).returncode == code
+
+
+def test_lab_prints_nothing_of_its_own() -> None:
+    result = run("lab", "explain", "busybox", "--json")
+    assert result.stdout.startswith("{")
+    assert result.stdout.rstrip().endswith("}")
+
+
+def test_every_requirement_is_pinned() -> None:
+    for file in ["requirements.txt", "requirements-dev.txt"]:
+        for line in (ROOT / file).read_text().splitlines():
+            if line and not line.startswith(("#", "-r ")):
+                assert re.match(r"[\w.-]+==[\w.]+( ; .+)?$", line), f"{file}: {line}"
+
+
+def test_the_scripts_pass_shellcheck() -> None:
+    files = [*(f"script/{name}" for name in SCRIPTS), ".ci/run"]
+    shellcheck = ROOT / ".venv/bin/shellcheck"
+    result = subprocess.run([shellcheck, "-x", *files], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout

@@ -1,0 +1,693 @@
+"""The terminal in the page: its shells, which leave nothing behind, and who may have one."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+import requests
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Message,
+    Ping,
+    RejectConnection,
+    Request,
+    TextMessage,
+)
+
+from app import create_app
+from labrunner.course import loader
+from labrunner.engine.engine import Engine
+from labrunner.terminal.pty import HISTORY, MOST_TYPED, Shell, TooMuchTyped
+from labrunner.terminal.supervisor import members
+from labrunner.web.limits import ConnectionLimit, Full
+from labrunner.web.views.terminal import GRACE, UNSEEN, Shells
+from labrunner.workspaces.record import Record
+from labrunner.workspaces.workspace import Workspace
+from tests.fixtures.engine import ROOT, eventually
+from tests.fixtures.web import JSON, Site, Visitor, address_of, free_port, write_tiny
+
+BEGIN = "/lessons/tiny/terminal"
+NOTHING = {"containers": [], "volumes": [], "networks": [], "images": {}}
+STUBBORN = """
+sleep 1000 &
+nohup sleep 1000 > /dev/null &
+(trap '' HUP; sleep 1000) &
+sleep 1000 & kill -STOP $!
+(while :; do sleep 0.01; done) &
+(trap '' HUP; while :; do sleep 0.01; done) &
+echo started-$((40+2))
+"""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bash():
+    """The learner's shell, without what may stand in somebody's own settings."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("SHELL", shutil.which("bash") or "bash")
+    patch.setenv("HOME", "/nonexistent")
+    yield
+    patch.undo()
+
+
+# The shell
+
+
+@pytest.fixture
+def begin(tmp_path):
+    """Begins shells, which are ended with the test."""
+    begun = []
+
+    def begin(folder=tmp_path, **values):
+        begun.append(Shell(folder, values))
+        return begun[-1]
+
+    yield begin
+    for shell in begun:
+        shell.hang_up()
+        shell.wait()
+
+
+def printed(shell, word, seconds=60):
+    """What the shell prints until there is this word."""
+    output, end = b"", time.monotonic() + seconds
+    while word.encode() not in output:
+        assert time.monotonic() < end, output
+        data = shell.read(0.1)
+        assert data is not None, output
+        output += data
+    return output.decode()
+
+
+def answer(shell, command):
+    """What the command prints."""
+    shell.type(f"echo fr''om; {command}; echo t''o\n".encode())
+    return re.findall(r"from\s+(.*?)\s*to\s", printed(shell, "to\r\n"), re.S)[-1]
+
+
+def session(shell):
+    return int(answer(shell, "echo $$"))
+
+
+def test_a_shell_has_the_values_of_the_lab_and_nothing_of_the_server(begin, tmp_path, monkeypatch):
+    monkeypatch.setenv("LABRUNNER_TOKEN", "the-token")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    shell = begin(registry="localhost:5001", image="my-image", port="5001", old_image="it's; $x")
+    assert answer(shell, "echo $REGISTRY $IMAGE $PORT") == "localhost:5001 my-image 5001"
+    assert answer(shell, 'echo "$OLD_IMAGE"') == "it's; $x"
+    assert answer(shell, "echo $BUILDX_NO_DEFAULT_ATTESTATIONS $TERM") == "1 xterm-256color"
+    assert answer(shell, "env | grep -c 'LABRUNNER\\|the-token\\|COLORTERM'") == "0"
+    assert answer(shell, "pwd") == str(tmp_path)
+
+
+def test_no_value_of_a_lab_stands_for_what_the_system_names(begin, monkeypatch):
+    monkeypatch.setenv("USER", "myself")
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.delenv("HOST", raising=False)
+    names = ("user", "host", "lang", "home", "path", "shell", "pwd", "term", "ifs", "docker_host")
+    shell = begin(**dict.fromkeys(names, "alice"), word="word-1")
+    assert answer(shell, 'echo "$USER $LANG-$HOST-$DOCKER_HOST-$WORD"') == "myself C.UTF-8---word-1"
+    assert answer(shell, "env | grep -c alice") == "0"
+
+
+def test_a_shell_has_a_terminal_of_its_own_which_can_be_resized(begin):
+    shell, other = begin(), begin()
+    assert answer(shell, "tty").startswith("/dev/")
+    assert answer(shell, "tty") != answer(other, "tty")
+    shell.resize(33, 101)
+    assert answer(shell, "stty size") == "33 101"
+    shell.type(b"trap 'echo resized-$((40+2))' WINCH\n")
+    assert answer(shell, "trap").endswith("SIGWINCH")
+    shell.resize(34, 102)
+    shell.type(b"\n")
+    printed(shell, "resized-42")
+
+
+def test_what_the_server_ignores_is_not_ignored_in_the_shell(begin):
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        shell = begin()
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    assert answer(shell, "grep SigIgn /proc/self/status").split()[-1] == "0" * 16
+    number = session(shell)
+    shell.type(b"sleep 1000\n")
+    assert eventually(lambda: len(members(number)) == 2, 60)
+    shell.type(b"\x03")
+    assert answer(shell, "echo interrupted") == "interrupted"
+
+
+def test_a_closed_shell_takes_its_whole_session_along(begin):
+    shell = begin()
+    number = session(shell)
+    shell.type(STUBBORN.replace("\n", "\r").encode())
+    printed(shell, "started-42")
+    assert len(members(number)) >= 7
+    shell.hang_up()
+    shell.wait()
+    assert members(number) == []
+    assert shell.ended and eventually(lambda: shell.read(0.1) is None)
+
+
+def test_a_shell_that_ends_takes_its_jobs_along_and_has_its_exit_code(begin):
+    shell = begin()
+    number = session(shell)
+    shell.type(b"sleep 1000 & nohup sleep 1000 & exit 7\n")
+    assert shell.wait() == 7
+    assert members(number) == []
+
+
+def test_a_killed_server_leaves_no_shell(tmp_path):
+    script = (
+        "import sys, time; from pathlib import Path; from labrunner.terminal import Shell\n"
+        "shell = Shell(Path(sys.argv[1]), {}); shell.type(sys.stdin.buffer.read())\n"
+        "while True: sys.stdout.buffer.write(shell.read(1)); sys.stdout.flush()"
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert server.stdin and server.stdout
+    server.stdin.write(b"echo number-$$-\n" + STUBBORN.encode())
+    server.stdin.close()
+    output = b""
+    while b"started-42" not in output:
+        output += os.read(server.stdout.fileno(), 4096)
+    number = int(re.findall(rb"number-(\d+)-", output)[0])
+    assert members(number)
+    server.kill()
+    server.wait()
+    server.stdout.close()
+    assert eventually(lambda: not members(number), 60)
+
+
+def test_a_shell_that_cannot_be_started_says_so(begin, monkeypatch):
+    monkeypatch.setenv("SHELL", "/nonexistent/shell")
+    shell = begin()
+    printed(shell, "/nonexistent/shell cannot be started: No such file or directory.")
+    assert shell.wait() == 127
+
+
+def test_only_the_last_output_is_kept_from_the_beginning_of_a_line(begin):
+    shell = begin()
+    shell.type(b"seq -f line-%06.0f 20000; echo en''d\n")
+    printed(shell, "end\r\n")
+    assert HISTORY - 20 < len(shell.history) <= HISTORY
+    assert shell.history.startswith(b"line-0")
+    assert b"line-020000\r\nend" in shell.history
+
+
+def test_what_a_shell_does_not_read_is_bounded(begin):
+    shell = begin()
+    number = session(shell)
+    shell.type(b"sleep 1000\n")
+    assert eventually(lambda: len(members(number)) == 2, 60)
+    typed = 0
+    with pytest.raises(TooMuchTyped):
+        while typed < 10_000_000:
+            shell.type(b"x" * 1023 + b"\n")
+            typed += 1024
+    assert MOST_TYPED <= typed < 4 * MOST_TYPED
+
+
+def test_each_shell_takes_a_place_until_it_has_ended(tmp_path):
+    closing = threading.Event()
+    shells = Shells(ConnectionLimit(1), closing)
+    shell = shells.begin(tmp_path, {})
+    with pytest.raises(Full):
+        shells.begin(tmp_path, {})
+    shell.type(b"exit\n")
+    assert eventually(lambda: not shells.find(shell.id))
+    second = eventually(lambda: _begun(shells, tmp_path))
+    closing.set()
+    assert eventually(lambda: second.ended, 60)
+
+
+def test_a_shell_goes_with_the_folder_of_its_lab_unless_a_page_has_it(tmp_path):
+    closing, folder = threading.Event(), tmp_path / "work"
+    shells = Shells(ConnectionLimit(2), closing)
+    folder.mkdir()
+    first, second = (shells.begin(folder, {}) for _ in range(2))
+    shells.find(second.id).page = "a page"
+    shutil.rmtree(folder)
+    assert not shells.find(first.id)
+    assert eventually(lambda: first.ended, 60)
+    assert shells.find(second.id) and not second.ended
+    closing.set()
+    assert eventually(lambda: second.ended, 60)
+
+
+def _begun(shells, folder):
+    try:
+        return shells.begin(folder, {})
+    except Full:
+        return None
+
+
+# The page's connection to it
+
+
+class Line:
+    """A page's end of the websocket. `status` is the answer to the handshake."""
+
+    all: "list[Line]" = []  # noqa: RUF012 - closed after each test
+
+    def __init__(self, site, address, cookies=None, shows=True, **headers):
+        self.output, self.told, self.closed = b"", [], None
+        self.shows = shows
+        self.buffer = []
+        self.socket = socket.create_connection(("127.0.0.1", site.port), timeout=10)
+        Line.all.append(self)
+        self.ws = WSConnection(ConnectionType.CLIENT)
+        headers = {"Origin": site.url, **headers}
+        headers["Cookie"] = "; ".join(f"{each.name}={each.value}" for each in cookies or ())
+        host = headers.pop("Host", f"127.0.0.1:{site.port}")
+        extra = [(name.encode(), text.encode()) for name, text in headers.items() if text]
+        path = "/" + address.split("/", 3)[-1]
+        self._send(Request(host=host, target=path, extra_headers=extra))
+        self.status = 0
+        assert eventually(lambda: self.status or self._receive())
+
+    def _send(self, event):
+        self.socket.sendall(self.ws.send(event))
+
+    def _receive(self):
+        self.socket.settimeout(0.1)
+        try:
+            data = self.socket.recv(65536)
+        except TimeoutError:
+            return
+        except ConnectionError:
+            data = b""
+        self.ws.receive_data(data or None)
+        for event in self.ws.events():
+            match event:
+                case AcceptConnection():
+                    self.status = 101
+                case RejectConnection(status_code=status):
+                    self.status = status
+                case BytesMessage(data=output):
+                    self.output += output
+                    if self.shows:
+                        with suppress(ConnectionError):  # why it was closed is read all the same
+                            self.tell(seen=len(output))
+                case TextMessage(data=text):
+                    self.told.append(json.loads(text))
+                case CloseConnection(code=code):
+                    self.closed = code
+                case Ping():
+                    self._send(event.response())
+
+    def until(self, word, seconds=60):
+        """All output, as soon as there is this word in it."""
+        assert eventually(lambda: self._receive() or word.encode() in self.output, seconds), (
+            self.output
+        )
+        return self.output.decode()
+
+    def type(self, text):
+        self._send(Message(data=text if isinstance(text, bytes) else text.encode()))
+
+    def tell(self, **what):
+        self._send(Message(data=json.dumps(what)))
+
+    def session(self):
+        self.type("echo number-$$-\n")
+        assert eventually(lambda: self._receive() or re.search(rb"number-(\d+)-", self.output))
+        return int(re.findall(rb"number-(\d+)-", self.output)[-1])
+
+    def is_closed(self):
+        self._receive()
+        return self.closed
+
+    def leave(self):
+        self.socket.close()
+
+
+@pytest.fixture(autouse=True)
+def no_line_is_left():
+    yield
+    while Line.all:
+        Line.all.pop().leave()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A server with the tiny lab started, for which a terminal needs no engine."""
+    folder = tmp_path_factory.mktemp("terminal")
+    site = serving(folder)
+    yield site
+    site.stop()
+
+
+def serving(folder, **environment):
+    root, instance = write_tiny(folder / "tiny"), folder / "instance"
+    site = Site(root, instance, free_port(), **environment)
+    start_lab(root, instance)
+    return site
+
+
+def start_lab(root, instance, id="1a2b3c4d"):
+    lab = loader.load_course(root).labs["tiny"]
+    values = {"registry": "localhost:5001", "port": "5001", "name": "registry", "word": "word-1"}
+    record = Record(id, "tiny", "learner", "open", time.time(), NOTHING, values)
+    workspace = Workspace(instance / "workspaces" / record.id, record, lab, Engine())
+    workspace.work.mkdir(parents=True)
+    workspace.save()
+
+
+@pytest.fixture
+def visitor(site):
+    return site.visitor()
+
+
+def open_shell(site, visitor):
+    """The address of a new shell's websocket."""
+    answer = visitor.submit(BEGIN, headers={"Origin": site.url, **JSON})
+    assert answer.status_code == 201, answer.text
+    return answer.json()["socket"]
+
+
+@pytest.fixture
+def line(site, visitor):
+    return Line(site, open_shell(site, visitor), visitor.cookies)
+
+
+def shells_of(site):
+    """The guards of the server's shells: a worker has no other children."""
+    listed = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout
+    rows = [row.split() for row in listed.splitlines()]
+    workers = [pid for pid, parent in rows if parent == str(site.process.pid)]
+    return {pid for pid, parent in rows if parent in workers}
+
+
+def test_a_page_gets_a_shell_in_the_labs_folder_with_the_labs_values(site, line):
+    line.tell(rows=33, columns=99)
+    line.type("pwd; echo $REGISTRY-$WORD; stty size; echo en''d\n")
+    output = line.until("end\r\n")
+    assert str(site.instance / "workspaces/1a2b3c4d/work") in output
+    assert "localhost:5001-word-1\r\n33 99" in output
+    assert {"ready": True} in line.told
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        None,
+        "http://127.0.0.1:1",
+        "http://localhost",
+        "https://127.0.0.1:{port}",
+        "http://127.0.0.1:{port}.evil.example",
+    ],
+)
+def test_no_other_origin_gets_a_shell(site, visitor, line, origin):
+    address, before = open_shell(site, visitor), shells_of(site)
+    origin = origin and origin.format(port=site.port)
+    headers = {"Origin": origin} if origin else {}
+    assert visitor.submit(BEGIN, headers=headers).status_code == 403
+    assert Line(site, address, visitor.cookies, **{"Origin": origin}).status == 403
+    assert before and shells_of(site) <= before
+
+
+def test_nobody_without_the_cookie_gets_a_shell(site, visitor):
+    address, before = open_shell(site, visitor), shells_of(site)
+    headers = {"Origin": site.url}
+    assert requests.post(site.url + BEGIN, headers=headers, timeout=5).status_code == 403
+    assert Line(site, address).status == 403
+    stranger = Visitor(site.url)
+    stranger.cookies.set(f"labrunner-{site.port}", "forged")
+    assert Line(site, address, stranger.cookies).status == 403
+    assert before and shells_of(site) <= before
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}", "127.0.0.1:1"]
+)
+def test_no_other_host_gets_a_shell(site, visitor, host):
+    address, before = open_shell(site, visitor), shells_of(site)
+    host = host.format(port=site.port)
+    headers = {"Origin": site.url, "Host": host}
+    assert visitor.submit(BEGIN, headers=headers).status_code == 403
+    assert Line(site, address, visitor.cookies, Host=host).status == 403
+    assert before and shells_of(site) <= before
+
+
+def test_a_shell_for_which_there_is_no_place_is_refused_with_a_sentence(tiny, instance):
+    app = create_app(tiny, instance, 8000, "the-token")
+    start_lab(tiny, instance)
+    client, here = app.test_client(), "http://127.0.0.1:8000"
+    client.get("/?token=the-token", base_url=here)
+    app.config["WTF_CSRF_ENABLED"] = False
+    with ExitStack() as held:
+        for _ in range(app.config["THREADS"] - 16):
+            held.enter_context(app.extensions["labrunner.places"].take())
+        headers = {"Origin": here, **JSON}
+        answer = client.post(BEGIN, base_url=here, headers=headers)
+    assert answer.status_code == 503
+    assert "Close" in answer.json["error"] + answer.json["next"]
+
+
+def test_a_shell_that_cannot_have_its_folder_is_refused_with_a_sentence(tiny, instance):
+    app = create_app(tiny, instance, 8000, "the-token")
+    start_lab(tiny, instance)
+    work = instance / "workspaces/1a2b3c4d/work"
+    work.rmdir()
+    work.write_text("in the way")
+    client, here = app.test_client(), "http://127.0.0.1:8000"
+    client.get("/?token=the-token", base_url=here)
+    app.config["WTF_CSRF_ENABLED"] = False
+    answer = client.post(BEGIN, base_url=here, headers={"Origin": here, **JSON})
+    assert answer.status_code == 503
+    assert f"No shell can be started in `{work}`: File exists." in answer.json["error"]
+    assert answer.json["next"]
+
+
+def test_a_form_without_its_token_and_one_that_names_a_command_get_no_shell(site, visitor, line):
+    before, headers = shells_of(site), {"Origin": site.url}
+    assert visitor.post(BEGIN, headers=headers).status_code == 400
+    assert visitor.submit(BEGIN, {"command": "id"}, headers=headers).status_code == 400
+    assert visitor.get(BEGIN, headers=headers).status_code == 405
+    assert before and shells_of(site) <= before
+
+
+def test_only_a_started_lab_has_a_terminal(site, visitor, tmp_path):
+    headers = {"Origin": site.url, **JSON}
+    for path in ("/lessons/no/terminal", "/lessons/reading/terminal"):
+        assert visitor.submit(path, headers=headers).status_code == 404
+    other = Site(write_tiny(tmp_path / "tiny"), tmp_path / "instance", free_port())
+    headers = {"Origin": other.url, **JSON}
+    assert other.visitor().submit(BEGIN, headers=headers).status_code == 409
+    assert "Once the lab is started" in other.visitor().get("/lessons/tiny").text
+    other.stop()
+
+
+def test_a_shell_that_is_not_known_and_what_is_no_handshake_are_refused(site, visitor, line):
+    address = open_shell(site, visitor)
+    path = "/" + address.split("/", 3)[-1]
+    headers = {"Origin": site.url}
+    assert Line(site, f"{address}x", visitor.cookies).status == 404
+    assert visitor.get(path, headers=headers).status_code in (400, 404)
+    upgrade = {**headers, "Connection": "Upgrade", "Upgrade": "websocket"}
+    assert visitor.get(path, headers=upgrade).status_code == 400
+    assert Line(site, address, visitor.cookies).status == 101
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (b"x" * 65 * 1024, 1009),
+        ("[" * 60_000, 1007),
+        ("no JSON", 1007),
+        ('{"rows": 0, "columns": 80}', 1007),
+        ('{"rows": 24, "columns": 100000}', 1007),
+        ('{"command": "id"}', 1007),
+    ],
+)
+def test_what_is_too_large_or_not_understood_closes_the_connection(line, message, code):
+    line._send(Message(data=message))
+    assert eventually(line.is_closed) == code
+
+
+def test_a_page_that_comes_back_finds_its_shell_with_what_it_printed(site, visitor):
+    address = open_shell(site, visitor)
+    first = Line(site, address, visitor.cookies)
+    number = first.session()
+    first.type("word=kept; echo pri''nted\n")
+    first.until("printed")
+    first.leave()
+    time.sleep(1)
+    second = Line(site, address, visitor.cookies)
+    second.until("printed")
+    second.type("echo $word-$((40+2))\n")
+    second.until("kept-42")
+    assert second.session() == number
+    second.tell(end=True)
+    assert eventually(lambda: not members(number), 60)
+
+
+def test_the_newest_page_has_the_shell(site, visitor, line):
+    address = open_shell(site, visitor)
+    first = Line(site, address, visitor.cookies)
+    number = first.session()
+    second = Line(site, address, visitor.cookies)
+    assert second.session() == number
+    assert eventually(first.is_closed) == 4001
+    second.leave()
+
+
+def test_each_page_has_a_shell_of_its_own(site, visitor, line):
+    other = Line(site, open_shell(site, visitor), visitor.cookies)
+    assert other.session() != line.session()
+    other.leave()
+
+
+def test_a_shell_whose_page_is_gone_ends_with_all_its_children(site, visitor):
+    line = Line(site, open_shell(site, visitor), visitor.cookies)
+    number = line.session()
+    line.type(STUBBORN)
+    line.until("started-42")
+    line.leave()
+    time.sleep(GRACE / 10)
+    assert members(number)
+    assert eventually(lambda: not members(number), 60)
+
+
+def test_a_shell_that_no_page_ever_asked_for_ends(site, visitor):
+    before = shells_of(site)
+    open_shell(site, visitor)
+    new = shells_of(site) - before
+    assert len(new) == 1
+    assert eventually(lambda: not new & shells_of(site), 60)
+
+
+def test_a_shell_that_ends_says_so(line):
+    line.type("exit 3\n")
+    assert eventually(lambda: line.is_closed())
+    assert {"ended": 3} in line.told
+
+
+def test_a_page_that_falls_behind_holds_the_output_back(site, visitor):
+    line = Line(site, open_shell(site, visitor), visitor.cookies, shows=False)
+    line.type("yes\n")
+    assert eventually(lambda: line._receive() or len(line.output) >= UNSEEN, 60)
+    got = -1
+    while got != len(line.output):
+        got = len(line.output)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            line._receive()
+    assert UNSEEN <= got < UNSEEN + 64 * 1024
+    line.tell(seen=got)
+    assert eventually(lambda: line._receive() or len(line.output) > got)
+    line.leave()
+
+
+def test_the_end_of_an_endless_output_is_near(line):
+    line.type("yes\n")
+    line.until("y\r\ny\r\n")
+    line.type("\x03")
+    line.type("echo af''ter\n")
+    line.until("after")
+
+
+def test_more_than_a_shell_reads_closes_the_connection_and_not_the_shell(site, visitor):
+    address = open_shell(site, visitor)
+    line = Line(site, address, visitor.cookies)
+    number = line.session()
+    line.type("sleep 1000\n")
+    assert eventually(lambda: len(members(number)) == 2, 60)
+    typed, closed = 0, None
+    while not closed and typed < 4 * MOST_TYPED:
+        with suppress(ConnectionError):
+            line.type(b"x\n" * 8 * 1024)
+        typed += 16 * 1024
+        closed = line.is_closed()
+    assert (closed or eventually(line.is_closed, 60)) == 1009
+    assert typed > MOST_TYPED
+    assert members(number)
+    again = Line(site, address, visitor.cookies)
+    again.type("\x03")
+    assert again.session() == number
+    again.tell(end=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_a_server_with_open_shells_ends_and_leaves_none(tmp_path, number):
+    site = serving(tmp_path)
+    visitor = site.visitor()
+    lines = [Line(site, open_shell(site, visitor), visitor.cookies) for _ in range(3)]
+    sessions = [line.session() for line in lines]
+    lines[0].type(STUBBORN)
+    lines[0].until("started-42")
+    lines[1].leave()
+    os.kill(site.process.pid, number)
+    site.process.wait(60)
+    assert eventually(lambda: not any(members(each) for each in sessions), 60)
+
+
+def test_a_killed_worker_leaves_no_shell(tmp_path):
+    site = serving(tmp_path)
+    visitor = site.visitor()
+    line = Line(site, open_shell(site, visitor), visitor.cookies)
+    number = line.session()
+    line.type(STUBBORN)
+    line.until("started-42")
+    children = Path(f"/proc/{site.process.pid}/task/{site.process.pid}/children").read_text()
+    for worker in children.split():
+        os.kill(int(worker), signal.SIGKILL)
+    assert eventually(lambda: not members(number), 60)
+    site.stop()
+
+
+def test_it_can_be_switched_off(tmp_path):
+    site = serving(tmp_path, LABRUNNER_TERMINAL="off")
+    visitor = site.visitor()
+    page = visitor.get("/lessons/tiny").text
+    assert "The terminal in the page is switched off. Use one of your own." in page
+    assert "terminal.js" not in page and "terminal-open" not in page
+    assert "<kbd>j</kbd>" in page and "<kbd>t</kbd>" not in page and "<kbd>F6</kbd>" not in page
+    headers = {"Origin": site.url, **JSON}
+    assert visitor.submit(BEGIN, headers=headers).status_code == 404
+    assert shells_of(site) == set()
+    site.stop()
+
+
+def test_the_scripts_option_switches_it_off(tmp_path):
+    course, port = tmp_path / "course", free_port()
+    others = shutil.ignore_patterns(".*", "__pycache__", "bench", "docs", "instance", "tests")
+    shutil.copytree(ROOT, course, ignore=others)
+    for name in (".venv", ".flaskenv"):
+        (course / name).symlink_to(ROOT / name)
+    server = subprocess.Popen(
+        [course / "script/server", "--no-terminal", "--port", str(port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        token = address_of(server).partition("?")[2]
+        lesson = requests.get(f"http://127.0.0.1:{port}/lessons/push-and-pull?{token}", timeout=60)
+        assert "The terminal in the page is switched off." in lesson.text
+        assert (course / "instance/workspaces").is_dir()
+    finally:
+        server.terminate()
+        server.communicate(timeout=60)

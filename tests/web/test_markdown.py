@@ -1,0 +1,116 @@
+"""Lessons as HTML."""
+
+import html
+import re
+from pathlib import Path
+
+from labrunner.course import lesson
+from labrunner.web import markdown
+
+
+def render(tmp_path: Path, body: str, **values: str) -> list[markdown.Part]:
+    path = tmp_path / "01-x.md"
+    path.write_text(f"---\ntitle: X\nlab: x\n---\n{body}")
+    return markdown.render(lesson.read_lesson(path), values)
+
+
+STEP = "## Do `it` {#do-it .step}\n"
+
+
+def test_a_lesson_is_cut_at_its_steps_in_their_order(tmp_path):
+    body = f"Before.\n\n{STEP}\nBody.\n\n### Part\n\n## After\n\nMore.\n\n"
+    parts = render(tmp_path, body + "## Two {#two .step}\nEnd.")
+    assert [part.step for part in parts] == [None, "do-it", None, "two"]
+    assert parts[0].html == "<p>Before.</p>"
+    assert parts[1].title == "<span>Do <code>it</code></span>"
+    assert parts[1].html == "<p>Body.</p>\n<h3>Part</h3>"
+    assert parts[2].html == "<h2>After</h2>\n<p>More.</p>"
+    assert parts[3].html == "<p>End.</p>"
+
+
+def test_a_step_in_an_html_block_is_still_a_step(tmp_path):
+    parts = render(tmp_path, f"<div>\n{STEP}</div>\n\nText.\n\n## Two {{#two .step}}\n\nEnd.")
+    assert sorted(part.step for part in parts if part.step) == ["do-it", "two"]
+
+
+def test_a_step_in_a_list_is_a_step_once(tmp_path):
+    parts = render(tmp_path, "- one\n## Two {#two .step}\n\nEnd.")
+    assert [part.step for part in parts if part.step] == ["two"]
+    assert 'id="two"' not in "".join(part.html for part in parts)
+
+
+def test_values_are_filled_in_and_go_templates_stay(tmp_path):
+    text = f"`{{{{ registry }}}}` {{{{name}}}} {{{{.Id}}}}\n\n{STEP}\n"
+    text += "```bash\ndocker pull {{ registry }}/x\n```"
+    first, step = render(tmp_path, text, registry="localhost:5001", name="r")
+    assert first.html == "<p><code>localhost:5001</code> r {{.Id}}</p>"
+    assert "localhost:5001/x" in step.html
+
+
+def test_a_value_is_neither_html_nor_markdown(tmp_path):
+    (part,) = render(tmp_path, "{{ name }} and `{{ name }}`", name="<b>**x** {{ port }}")
+    shown = "&lt;b&gt;**x** {{ port }}"
+    assert part.html == f"<p>{shown} and <code>{shown}</code></p>"
+
+
+def test_a_value_that_is_not_known_yet_is_shown_by_its_name(tmp_path):
+    (part,) = render(tmp_path, "Use {{ first_digest }}.")
+    assert part.html == "<p>Use &lt;first digest&gt;.</p>"
+
+
+def test_two_values_do_not_mix_in_lessons_that_are_kept(tmp_path):
+    assert render(tmp_path, "{{ port }}", port="1")[0].html == "<p>1</p>"
+    assert render(tmp_path, "{{ port }}", port="2")[0].html == "<p>2</p>"
+
+
+def test_a_block_that_is_meant_to_fail_says_with_what(tmp_path):
+    fence = '```{.bash fails="no <b> {{ name }}"}\ndocker pull x\n```'
+    (step,) = render(tmp_path, f"{STEP}\n{fence}", name="r")
+    assert "This one is meant to fail, with: <code>no &lt;b&gt; r</code>" in step.html
+    assert 'class="highlight commands"' in step.html
+
+
+def test_commands_can_be_told_from_output(tmp_path):
+    (step,) = render(tmp_path, STEP + "\n```bash\ndocker ps\n```\n\n```text\ndocker ps\n```\n")
+    assert step.html.count("commands") == 1 and step.html.count('class="highlight') == 2
+
+
+def test_commands_are_shown_character_by_character(tmp_path):
+    code = "docker run -d \\\n  -e A='<x>' \"$B\" | grep -v '&' # why\n\n  echo ${C:-1}"
+    (step,) = render(tmp_path, f"{STEP}\n```bash\n{code}\n```")
+    found = re.search(r"<pre[^>]*><code>(.*)</code></pre>", step.html, re.DOTALL)
+    assert found and found[1].count("<span") > 3
+    assert html.unescape(re.sub("<[^>]+>", "", found[1])) == code
+
+
+def test_hints_are_folded_and_tables_scroll_by_keyboard(tmp_path):
+    (part,) = render(tmp_path, "??? hint\n    Look.\n\n| a |\n|---|\n| `b` |\n")
+    assert '<details class="hint">\n<summary>Hint</summary>\n<p>Look.</p>' in part.html
+    assert '<div class="scroll" tabindex="0"><table>' in part.html
+
+
+def test_prose_is_escaped_and_backticks_make_code():
+    assert markdown.prose("`a` <b> `c`") == "<code>a</code> &lt;b&gt; <code>c</code>"
+    assert markdown.prose("`<img src=x>`") == "<code>&lt;img src=x&gt;</code>"
+    assert markdown.prose("one ` only") == "one ` only"
+    assert markdown.prose("`a` and `b") == "<code>a</code> and `b"
+    assert markdown.prose("**no** [markdown](x)") == "**no** [markdown](x)"
+
+
+def test_a_reference_is_drawn_with_its_values_and_a_field_for_others(tmp_path):
+    text = (
+        "```reference\n{{ registry }}/app\n```\n\n- x\n\n    ```reference\n    <b>{{ no }}\n    ```"
+    )
+    (part,) = render(tmp_path, text, registry="localhost:5001")
+    assert '<div id="reference-1"><dl class="parts">' in part.html
+    assert '<span class="written">localhost:5001</span>' in part.html
+    assert 'value="localhost:5001/app"' in part.html
+    assert 'id="reference-2"' in part.html and 'value="&lt;b&gt;&lt;no&gt;"' in part.html
+    assert "<b>" not in part.html and "drawn" not in part.html
+
+
+def test_a_value_is_not_drawn_as_a_picture(tmp_path):
+    one = render(
+        tmp_path, "```reference\na\n```\n\n{{ name }}", name=f"<div>{markdown.DRAWN}0e</div>"
+    )
+    assert one[0].html.count('class="parts"') == 1

@@ -1,0 +1,388 @@
+"""The front door: who reaches the app controls the engine."""
+
+import logging
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+
+import pytest
+import requests
+
+from app import create_app
+from labrunner.engine.engine import Engine
+from labrunner.web.security.origin import HEADERS
+from tests.fixtures.engine import ROOT, eventually, nothing, traces
+from tests.fixtures.web import TOKEN, Site, Visitor, free_port, write_tiny
+
+CHANGING = (
+    "/lessons/tiny/start",
+    "/lessons/tiny/finish",
+    "/lessons/tiny/check",
+    "/lessons/tiny/steps/make-a-volume/check",
+    "/lessons/tiny/steps/say-it/check",
+)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """One server for all tests here, which it must stand unchanged."""
+    folder = tmp_path_factory.mktemp("door")
+    site = Site(write_tiny(folder / "tiny"), folder / "instance", free_port())
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def unchanged(site, engine: Engine):
+    """At the end the engine, the workspaces and the progress are as they were."""
+    before, ours = site.state(), traces(engine, set())
+    yield
+    assert site.state() == before
+    if ours != nothing():  # a machine of its own, where everything counts
+        assert traces(engine, set()) == ours
+
+
+@pytest.fixture
+def app(tiny, instance):
+    """The app in this process, where a fault can be put in."""
+    return create_app(tiny, instance, 8000, TOKEN)
+
+
+HERE = "http://127.0.0.1:8000"
+
+
+def raw(site: Site, path: str, cookie: str = "") -> bytes:
+    """The answer to a path that is sent just as it stands."""
+    with socket.create_connection(("127.0.0.1", site.port), timeout=30) as line:
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nCookie: {cookie}\r\n"
+        line.sendall(f"{head}Connection: close\r\n\r\n".encode())
+        return b"".join(iter(lambda: line.recv(65536), b""))
+
+
+def test_without_the_cookie_a_page_says_how_to_get_in(site, unchanged):
+    for path in ("/", "/lessons/tiny", "/no/such/page"):
+        answer = requests.get(site.url + path, timeout=30)
+        assert answer.status_code == 401
+        assert "Open the address that was printed in the terminal" in answer.text
+    for path in CHANGING:
+        assert requests.post(site.url + path, timeout=30).status_code == 403
+
+
+def test_the_token_is_exchanged_for_a_cookie_and_leaves_the_address(site):
+    answer = requests.get(
+        f"{site.url}/lessons/tiny?a=1&token={TOKEN}", timeout=30, allow_redirects=False
+    )
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == "/lessons/tiny?a=1"
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith(f"labrunner-{site.port}=")
+    assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and TOKEN not in cookie
+
+
+def test_a_redirect_after_the_token_stays_on_this_server(site):
+    for path in ("//evil.example/", "/\\evil.example/", "/%5cevil.example", "///evil.example"):
+        answer = raw(site, f"{path}?token={TOKEN}")
+        assert b"\r\nlocation: /evil.example" in answer.lower()
+
+
+def test_the_token_can_be_pasted(site):
+    visitor = Visitor(site.url)
+    assert visitor.submit("/login", {"token": "wrong"}).status_code == 401
+    assert visitor.get("/").status_code == 401
+    assert visitor.submit("/login", {"token": f" {TOKEN} "}).status_code == 200
+    assert visitor.get("/").status_code == 200
+
+
+def test_a_wrong_token_lets_nobody_in(site, unchanged):
+    for token in ("", "x", TOKEN[:-1], TOKEN + "x", "é", "%00"):
+        answer = requests.get(f"{site.url}/", params={"token": token}, timeout=30)
+        assert answer.status_code == 401
+
+
+def test_an_open_page_outlives_a_restart_and_the_old_token_does_not(serve):
+    first = serve()
+    visitor = first.visitor()
+    first.stop()
+    second = serve(port=first.port, token="another")
+    assert visitor.get("/").status_code == 200
+    assert requests.get(f"{second.url}/?token={TOKEN}", timeout=30).status_code == 401
+
+
+def test_every_route_is_closed_unless_it_is_named_as_open(site, app, unchanged):
+    values = {"slug": "tiny", "step_id": "make-a-volume", "filename": "css/page.css", "id": "x"}
+    open_routes = set()
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: values[match[1]], rule.rule)
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
+            if requests.request(method, site.url + path, timeout=30).ok:
+                open_routes.add((rule.endpoint, method))
+    assert {name for name, _ in open_routes} == {"static", "style", "entry.health", "entry.login"}
+    assert {m for name, m in open_routes if name == "entry.login"} == {"OPTIONS"}
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1.evil.example:{port}",
+        "localhost.evil.example:{port}",
+        "localhost:{port}.evil.example",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "127.0.0.1:{port}0",
+        "127.1:{port}",
+        "0.0.0.0:{port}",
+        "user@127.0.0.1:{port}",
+        "[::1]",
+        "127.0.0.1:{port},evil.example",
+        "",
+    ],
+)
+def test_another_host_is_refused(site, unchanged, host):
+    visitor = site.visitor()
+    host = host.format(port=site.port)
+    for path in ("/", "/health", "/static/css/page.css"):
+        assert visitor.get(path, headers={"Host": host}).status_code in (400, 403)
+    for path in CHANGING:
+        answer = visitor.submit(path, headers={"Host": host})
+        assert answer.status_code in (400, 403)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST", "127.0.0.1", "[::1]"])
+def test_the_names_of_this_machine_are_let_in(site, host):
+    answer = requests.get(f"{site.url}/health", headers={"Host": f"{host}:{site.port}"}, timeout=30)
+    assert (answer.status_code, answer.text) == (200, "ok\n")
+
+
+def test_the_address_in_the_network_is_refused_even_if_it_were_reached(site):
+    """`flask run --host 0.0.0.0` binds it; the name in the request gives it away."""
+    host = f"{socket.gethostname()}:{site.port}"
+    assert requests.get(f"{site.url}/", headers={"Host": host}, timeout=30).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "http://127.0.0.1:{port}.evil.example",
+        "http://evil.example:{port}",
+        "http://127.0.0.1",
+        "http://127.0.0.1:1",
+        "https://127.0.0.1:{port}",
+        "http://127.0.0.1:{port}/",
+        "HTTP://127.0.0.1:{port}",
+        "null",
+        "",
+    ],
+)
+def test_another_origin_is_refused(site, unchanged, origin):
+    visitor = site.visitor()
+    for path in CHANGING:
+        answer = visitor.submit(path, headers={"Origin": origin.format(port=site.port)})
+        assert answer.status_code == 403
+
+
+def test_a_request_that_a_browser_marks_as_foreign_is_refused(site, unchanged):
+    visitor = site.visitor()
+    for mark in ("cross-site", "same-site", "none"):
+        answer = visitor.submit("/lessons/tiny/start", headers={"Sec-Fetch-Site": mark})
+        assert answer.status_code == 403
+
+
+def test_another_page_may_lead_here_and_have_nothing_loaded_into_it(site):
+    """A page on another port of this machine is of the same site: the cookie comes with its
+    requests, and those for an image or a frame have no origin."""
+    visitor = site.visitor()
+    for path in ("/", "/lessons/tiny", "/report.json", "/static/style.css"):
+        for mark in ("same-site", "cross-site"):
+            for kind in ("image", "script", "iframe", "empty", None):
+                headers = {"Sec-Fetch-Site": mark, "Sec-Fetch-Dest": kind}
+                assert visitor.get(path, headers=headers).status_code == 403
+            headers = {"Sec-Fetch-Site": mark, "Sec-Fetch-Dest": "document"}
+            assert visitor.get(path, headers=headers).status_code == 200
+        for mark in ("same-origin", "none"):
+            headers = {"Sec-Fetch-Site": mark, "Sec-Fetch-Dest": "image"}
+            assert visitor.get(path, headers=headers).status_code == 200
+
+
+def test_a_form_without_its_token_is_refused(site, unchanged):
+    visitor = site.visitor()
+    for path in CHANGING:
+        assert visitor.post(path).status_code == 400
+        assert visitor.post(path, data={"csrf_token": "x"}).status_code == 400
+
+
+def test_our_own_origin_is_let_in(site):
+    visitor = site.visitor()
+    for name in ("127.0.0.1", "localhost", "[::1]"):
+        headers = {"Origin": f"http://{name}:{site.port}", "Sec-Fetch-Site": "same-origin"}
+        answer = visitor.submit("/lessons/tiny/check", headers=headers)
+        assert answer.status_code == 409  # not started: it came through
+
+
+def test_a_get_changes_nothing(site, unchanged):
+    visitor = site.visitor()
+    for path in CHANGING:
+        answer = visitor.get(path, allow_redirects=False)
+        if path.endswith("check"):
+            assert answer.status_code == 405 and "POST" in answer.headers["Allow"]
+    assert visitor.get("/login").status_code == 405
+
+
+def test_a_field_that_is_not_asked_for_is_refused(site, unchanged):
+    visitor = site.visitor()
+    for path in CHANGING:
+        fields = {"answer": "x"} if "say-it" in path else {}
+        answer = visitor.submit(path, {**fields, "command": "docker ps"})
+        assert answer.status_code == 400
+        assert "other fields than expected" in answer.text
+    check = "/lessons/tiny/steps/say-it/check"
+    assert visitor.submit(check).status_code == 400
+    assert visitor.submit(check, {"answer": ["a", "b"]}).status_code == 400
+    assert visitor.submit(CHANGING[3], {"answer": "a"}).status_code == 400
+
+
+def test_what_is_too_large_is_refused(site, unchanged):
+    answer = site.visitor().submit(CHANGING[4], {"answer": "x" * 65 * 1024})
+    assert answer.status_code == 413
+    assert "at most 64 KiB" in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/lessons/..%2f..%2fapp.py",
+        "/lessons/%2e%2e/app.py",
+        "/static/..%2f..%2fapp.py",
+        "/static/../app.py",
+        "/static/%2e%2e%2fapp.py",
+        "/static//etc/passwd",
+        "/lessons/tiny%00",
+        "/lessons/01-tiny.md",
+        "/console",
+        "/?__debugger__=yes&cmd=resource&f=style.css",
+    ],
+)
+def test_names_are_looked_up_and_never_joined_to_a_path(site, unchanged, path):
+    answer = raw(site, path, "; ".join(f"{c.name}={c.value}" for c in site.visitor().cookies))
+    status = answer.split()[1]
+    if "//" in path:
+        assert status == b"308" and b"/static/etc/passwd" in answer
+    else:
+        assert status == (b"200" if "?" in path else b"404")
+    assert b"create_app" not in answer and b"root:" not in answer and b"debugger" not in answer
+
+
+def test_unknown_lessons_and_steps_are_not_found(site, unchanged):
+    visitor = site.visitor()
+    for path in ("/lessons/no/check", "/lessons/tiny/steps/no/check", "/lessons/reading/start"):
+        assert visitor.submit(path).status_code == 404
+    assert visitor.get("/lessons/no").status_code == 404
+
+
+def test_every_answer_carries_the_headers(site, app):
+    app.add_url_rule("/break", view_func=lambda: 1 / 0)
+    client = app.test_client()
+    client.get(f"/?token={TOKEN}", base_url=HERE)
+    answers = [client.get("/break", base_url=HERE), client.get("/break", base_url="http://evil/")]
+    assert [answer.status_code for answer in answers] == [500, 403]
+    visitor = site.visitor()
+    paths = ("/", "/lessons/tiny", "/nothing", "/static/css/page.css", "/static/no", "/health")
+    answers += [visitor.get(path) for path in paths]
+    answers += [requests.get(site.url, timeout=30), visitor.post("/lessons/tiny/start")]
+    for answer in answers:
+        for name, value in HEADERS.items():
+            if name != "Cache-Control":
+                assert answer.headers[name] == value
+        assert "Cache-Control" in answer.headers
+    policy = HEADERS["Content-Security-Policy"]
+    assert "unsafe" not in policy and "frame-ancestors 'none'" in policy
+
+
+def test_pages_are_not_kept_and_static_files_with_a_version_are(site):
+    visitor = site.visitor()
+    page = visitor.get("/")
+    assert page.headers["Cache-Control"] == "no-store"
+    for name in ("style.css", "js/theme.js"):
+        versioned = re.search(rf'"(/static/{name}\?v=\w+)"', page.text)
+        assert versioned
+        assert "immutable" in visitor.get(versioned[1]).headers["Cache-Control"]
+        assert visitor.get(f"/static/{name}").headers["Cache-Control"] == "no-cache"
+
+
+def test_a_static_file_sets_no_cookie_and_is_the_same_for_everybody(site):
+    visitor = site.visitor()
+    for path in ("/static/style.css", "/static/js/theme.js", "/static/icon.svg"):
+        headers = visitor.get(path).headers
+        assert "Set-Cookie" not in headers
+        assert headers["Vary"] == "Accept-Encoding"
+
+
+def test_a_fault_shows_no_traceback_and_no_log_has_the_token(app, caplog):
+    app.add_url_rule("/break", view_func=lambda: 1 / 0)
+    client = app.test_client()
+    with caplog.at_level(logging.DEBUG):
+        client.get(f"/break?token={TOKEN}", base_url=HERE)
+        answer = client.get("/break", base_url=HERE)
+        client.post("/login", data={"token": TOKEN + "x"}, base_url=HERE)
+    assert answer.status_code == 500
+    assert "Something broke in this program" in answer.text
+    assert "ZeroDivisionError" not in answer.text and "Traceback" not in answer.text
+    assert "ZeroDivisionError" in caplog.text and TOKEN not in caplog.text
+
+
+def test_the_server_logs_no_token(site):
+    requests.get(f"{site.url}/?a=1&token={TOKEN}", timeout=30)
+    Visitor(site.url).submit("/login", {"token": TOKEN})
+    assert eventually(lambda: "POST /login" in site.log.read_text())
+    assert TOKEN not in site.log.read_text()
+    assert '"GET /?a=1 HTTP/1.1" 303' in site.log.read_text()
+
+
+def test_flask_run_prints_an_address_and_logs_no_token(tmp_path):
+    port = free_port()
+    environ = {name: text for name, text in os.environ.items() if name != "LABRUNNER_TOKEN"}
+    script = f"app:create_app(instance='{tmp_path}')"
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-u", "-m", "flask", "--app", script, "run", "--port", str(port)],
+            cwd=ROOT,
+            env=environ,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        assert eventually(lambda: "Press CTRL+C" in log.read_text(), 60)
+        printed = log.read_text()
+        address = next(each.split()[1] for each in printed.splitlines() if "Open http" in each)
+        token = address.partition("token=")[2]
+        assert address == f"http://127.0.0.1:{port}/?token={token}" and len(token) >= 32
+        assert requests.get(address, timeout=30).status_code == 200
+    finally:
+        server.send_signal(signal.SIGINT)
+        server.wait(60)
+    rest = log.read_text().replace(address, "")
+    assert "GET /?token=…" in rest and token not in rest
+
+
+def test_commands_print_no_address(tmp_path):
+    script = f"app:create_app(instance='{tmp_path}')"
+    done = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", script, "labs"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 0 and "token" not in done.stdout + done.stderr
+
+
+def test_what_is_secret_on_disk_is_for_the_learner_alone(site):
+    assert stat.S_IMODE((site.instance / "secret").stat().st_mode) == 0o600
+    assert stat.S_IMODE(site.instance.stat().st_mode) == 0o700

@@ -1,0 +1,227 @@
+"""What stands where the registry should be, each case on the real engine."""
+
+import socket
+import threading
+from contextlib import closing, contextmanager
+
+import pytest
+
+from labrunner.engine.connection import EngineDown
+from labrunner.registry.client import NotARegistry, RegistryDown
+from labrunner.text import ago
+from tests.fixtures.engine import eventually, request_of, response
+
+
+@pytest.fixture
+def workspace(workspaces, real_course):
+    return workspaces.open(real_course.labs["run-a-registry"], "headless")
+
+
+@pytest.fixture
+def says(workspace):
+    """What a ping of the workspace's registry finds, and what to do next."""
+
+    def says():
+        with pytest.raises((RegistryDown, NotARegistry)) as caught:
+            workspace.api.ping()
+        return caught.value.found, caught.value.next
+
+    return says
+
+
+def run(workspace):
+    return f"`docker run -d -p {workspace.port}:5000 --name {workspace.name} registry:2`"
+
+
+def nothing(workspace):
+    return f"Nothing answers on `{workspace.registry}`"
+
+
+def test_no_container(workspace, says):
+    assert says() == (
+        f"{nothing(workspace)}, and there is no container for it.",
+        f"Start one: {run(workspace)}.",
+    )
+    assert workspace.registry_container() is None
+
+
+def test_created_but_not_started(workspace, says):
+    port = {5000: workspace.port}
+    workspace.create("registry:2", name=workspace.name, ports=port)
+    assert says() == (
+        f"{nothing(workspace)}. The container `{workspace.name}` was created, but not started.",
+        f"`docker start {workspace.name}`.",
+    )
+
+
+def test_created_and_its_start_failed(workspace, says, docker, engine):
+    """The failed start leaves a container, and the engine's reason stands in it."""
+    with closing(socket.create_server(("", workspace.port))):
+        publish = f"{workspace.port}:5000"
+        docker("create", "-p", publish, "--name", workspace.name, "registry:2")
+        docker("start", workspace.name, fails=True)
+    found, todo = says()
+    assert "was created, but not started. Its start failed: " in found
+    assert "address already in use" in found and todo.startswith("Mend that, then ")
+
+
+def test_stopped_by_hand(workspace, says, engine):
+    engine.kill(workspace.run_registry())
+    found, todo = says()
+    assert f"The container `{workspace.name}` exited " in found
+    assert "ago with code 137." in found or "just now with code 137." in found
+    assert todo.startswith(f"`docker start {workspace.name}`; what you pushed is still in it.")
+
+
+def test_died_of_its_own_fault(workspace, says, engine):
+    options = {"ports": {5000: workspace.port}, "environment": {"REGISTRY_AUTH": "htpasswd"}}
+    engine.wait(workspace.run("registry:2", name=workspace.name, **options))
+    found, todo = says()
+    assert "with code 2." in found
+    assert todo.endswith(f"If it exits again, `docker logs {workspace.name}` says why.")
+
+
+def test_paused(workspace, says, docker):
+    docker("pause", workspace.run_registry())
+    api = workspace.api
+    api.timeout = 0.2
+    with pytest.raises(RegistryDown) as caught:
+        api.ping()
+    assert caught.value.found.endswith(f"The container `{workspace.name}` is paused.")
+    assert caught.value.next == f"`docker unpause {workspace.name}`."
+
+
+def test_no_port_published(workspace, says):
+    workspace.run("registry:2", name=workspace.name)
+    assert says() == (
+        f"{nothing(workspace)}. The container `{workspace.name}` publishes no port.",
+        f"Make it anew: `docker rm -f {workspace.name}`, then {run(workspace)}.",
+    )
+
+
+def test_another_port_published_under_another_name(workspace, says, docker, unique):
+    docker("run", "-d", "--name", unique, "-P", "registry:2")
+    found, todo = says()
+    assert f"The container `{unique}` publishes " in found
+    assert found.endswith(f", not {workspace.port}.") and "publishes no" not in found
+    assert todo == f"Leave it if you need it, and start one for this lab: {run(workspace)}."
+
+
+def test_the_wrong_port_of_the_container(workspace, says):
+    workspace.run("registry:2", name=workspace.name, ports={5001: workspace.port})
+    assert says() == (
+        f"The container `{workspace.name}` publishes {workspace.port} to its own port 5001, where "
+        "nothing listens; a registry listens on 5000.",
+        f"Make it anew: `docker rm -f {workspace.name}`, then {run(workspace)}.",
+    )
+
+
+def test_a_registry_that_runs_and_does_not_answer(workspace, says, engine, unique):
+    image = f"{unique}/registry:latest"
+    engine.tag("busybox:stable", image)
+    try:
+        options = {"command": ["sleep", "60"], "ports": {5000: workspace.port}}
+        container = workspace.run(image, name=workspace.name, **options)
+        name = f"`{workspace.name}`"
+        assert says() == (
+            f"The container {name} runs and publishes {workspace.port}, but does not answer.",
+            f"Wait a moment; else read `docker logs {workspace.name}`.",
+        )
+        engine.remove_container(container)
+    finally:
+        engine.remove_image(image)
+
+
+def test_the_name_is_taken_by_something_else(workspace, says):
+    workspace.run("busybox:stable", name=workspace.name, command=["sleep", "60"])
+    found, todo = says()
+    taken = f"The name `{workspace.name}` is taken by a container of `busybox:stable`."
+    assert found == f"{nothing(workspace)}. {taken}"
+    assert f"-p {workspace.port}:5000 --name my-registry registry:2" in todo
+    assert f"`docker rm -f {workspace.name}`" in todo
+
+
+def test_the_port_is_taken_by_something_else_that_is_silent(workspace, says, unique):
+    ports = {5000: workspace.port}
+    workspace.run("busybox:stable", name=unique, command=["sleep", "60"], ports=ports)
+    found, todo = says()
+    assert f"The container `{unique}`, made from `busybox:stable`, is meant for that port" in found
+    assert todo == f"Stop it with `docker stop {unique}`, then start a registry: {run(workspace)}."
+
+
+def test_a_container_that_answers_otherwise(workspace, says, unique):
+    serve = ["httpd", "-f", "-p", "5000"]
+    ports = {5000: workspace.port}
+    workspace.run("busybox:stable", name=unique, command=serve, ports=ports)
+    eventually(lambda: "but not as a registry does" in says()[0])
+    assert says() == (
+        f"The container `{unique}`, made from `busybox:stable`, answers on "
+        f"`{workspace.registry}`, but not as a registry does.",
+        f"Stop it with `docker stop {unique}`, then {run(workspace)}.",
+    )
+
+
+@contextmanager
+def program(port):
+    """A program of this machine that answers on the port, and not as a registry."""
+
+    def serve(server):
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                request_of(connection)
+                connection.sendall(response("It works!"))
+
+    with socket.create_server(("127.0.0.1", port)) as server:
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        yield
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def test_a_program_that_is_no_container(workspace, says):
+    with program(workspace.port):
+        found, todo = says()
+    assert found.startswith("A program of this machine, not a container, answers on ")
+    assert f"sport = :{workspace.port}" in todo
+
+
+def test_a_renamed_image_of_the_registry_is_one(workspace, says, engine, unique):
+    engine.tag("registry:2", f"{unique}:latest")
+    try:
+        workspace.create(f"{unique}:latest", name=workspace.name, ports={5000: workspace.port})
+        assert "was created, but not started" in says()[0]
+    finally:
+        for item in engine.containers(name=workspace.name):
+            engine.remove_container(item.id)
+        engine.remove_image(f"{unique}:latest")
+
+
+def test_an_engine_that_is_down_is_what_is_said(workspace, monkeypatch, tmp_path):
+    from labrunner.engine.engine import Engine
+
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    monkeypatch.setattr(workspace, "engine", Engine(timeout=1))
+    with pytest.raises(EngineDown):
+        workspace.api.ping()
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-3, "just now"),
+        (0.4, "just now"),
+        (1, "1 second ago"),
+        (59.9, "59 seconds ago"),
+        (60, "1 minute ago"),
+        (7200, "2 hours ago"),
+        (90000, "1 day ago"),
+    ],
+)
+def test_a_length_of_time_is_said_as_people_say_it(seconds, words):
+    assert ago(seconds) == words
