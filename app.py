@@ -15,7 +15,7 @@ from flask import Flask
 from labrunner import cli, web
 from labrunner.course import loader
 from labrunner.engine.engine import Engine
-from labrunner.errors import unwritable
+from labrunner.errors import NotWritable
 from labrunner.kit.kit import Kit
 from labrunner.progress.store import Progress
 from labrunner.session.learner import Learner
@@ -91,7 +91,7 @@ def _secret(instance: Path) -> bytes:
 
 def _leave(error: OSError) -> NoReturn:
     """End with a sentence where the instance's folder cannot be made, read or written."""
-    if known := unwritable(error):
+    if known := NotWritable.from_os_error(error):
         click.echo(f"{known.found} {known.next}", err=True)
         raise SystemExit(3)  # with any other code gunicorn would try again, for ever
     raise error

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .checks.answers import digest_in
     from .checks.images import misnamed
+    from .checks.registry import STORAGE, find_tag, require_registry, storage_mount
     from .course.lab import Lab
     from .registry.client import (
         LOOPBACK,
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "LOOPBACK": "registry.client",
+    "STORAGE": "checks.registry",
+    "find_tag": "checks.registry",
+    "require_registry": "checks.registry",
+    "storage_mount": "checks.registry",
     "RUN": "workspaces.troubleshooting",
     "CannotCheck": "verdicts",
     "Lab": "course.lab",
@@ -48,6 +53,7 @@ _MODULES = {
 __all__ = [
     "LOOPBACK",
     "RUN",
+    "STORAGE",
     "CannotCheck",
     "Lab",
     "NotARegistry",
@@ -58,10 +64,13 @@ __all__ = [
     "Untrusted",
     "Workspace",
     "digest_in",
+    "find_tag",
     "listed",
     "misnamed",
     "parse",
+    "require_registry",
     "short",
+    "storage_mount",
 ]
 
 

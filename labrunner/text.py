@@ -36,15 +36,6 @@ def length(seconds: float) -> str:
     return " ".join(f"{n} {word}{'s' if n > 1 else ''}" for n, word in words if n)
 
 
-def ago(seconds: float) -> str:
-    """A length of time as people say it."""
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
-        if seconds >= length:
-            number = int(seconds // length)
-            return f"{number} {unit}{'s' if number > 1 else ''} ago"
-    return "just now"
-
-
 def short(id: str) -> str:
     """The beginning of a digest, or of the full id of a container or volume, as code."""
     return f"`{id[:19] if ':' in id else id[:12]}…`"

@@ -1,9 +1,12 @@
-"""The outcome of a check, and the two exceptions with which a check says anything but passed."""
+"""The outcome of a check, and the two exceptions by which a check says anything but passed."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
+
+from .errors import CourseError
 
 Status = Literal["passed", "failed", "unknown"]
 
@@ -14,40 +17,63 @@ class Verdict:
 
     `failed` and `unknown` say what was `found` and what to do `next`; `failed` also says what was
     `expected`. `passed` says what was `found`. The texts are sentences for the learner, with code
-    between backticks.
+    between backticks. `reason` is a word for the kind of failure, which code can compare: a known
+    mistake has the same one. It is empty where there is only one kind.
     """
 
     status: Status
     expected: str | None = None
     found: str | None = None
     next: str | None = None
+    reason: str = ""
 
     @property
     def passed(self) -> bool:
         return self.status == "passed"
 
     def as_dict(self) -> dict[str, str | None]:
-        return asdict(self)
+        """Return status, expected, found and next, as files and `--json` have them."""
+        return {
+            "status": self.status,
+            "expected": self.expected,
+            "found": self.found,
+            "next": self.next,
+        }
 
 
 class NotYet(Exception):
-    """Raised by a check: the learner is not there yet. All three sentences are required."""
+    """Raised by a check: the learner is not there yet.
 
-    def __init__(self, *, expected: str, found: str, next: str) -> None:
-        super().__init__(found)
-        self.verdict = Verdict("failed", expected, found, next)
-
-
-class CannotCheck(Exception):
-    """Raised when the state cannot be seen: engine down, registry silent, log forgotten.
-
-    It never counts against the learner.
+    reason: a word for what is wrong, which a known mistake names too. found, next: sentences.
+    expected: a sentence; the step's goal where it is not given. In all three, `{registry}` and the
+    other values of the workspace are filled in, and so are the `values` given here.
     """
 
-    def __init__(self, found: str, *, next: str) -> None:
+    def __init__(
+        self, reason: str = "", /, *, found: str, next: str, expected: str = "", **values: object
+    ) -> None:
         super().__init__(found)
-        self.found, self.next = found, next
+        self.reason = reason
+        self.expected, self.found, self.next = expected, found, next
+        self.values = {name: str(value) for name, value in values.items()}
+
+    def verdict(self, goal: str, fill: Callable[..., str]) -> Verdict:
+        """Return it as a verdict. fill: puts values into a text, as `Workspace.fill` does."""
+        texts = (self.expected or goal, self.found, self.next)
+        expected, found, next = (fill(text, **self.values) for text in texts)
+        return Verdict("failed", expected, found, next, self.reason)
+
+
+class CannotCheck(CourseError):
+    """Raised when the state cannot be seen: engine down, registry silent, log forgotten.
+
+    It never counts against the learner. reason: as in `Verdict`.
+    """
+
+    def __init__(self, found: str, *, next: str, reason: str = "") -> None:
+        super().__init__(found, next=next)
+        self.reason = reason
 
     @property
     def verdict(self) -> Verdict:
-        return Verdict("unknown", None, self.found, self.next)
+        return Verdict("unknown", None, self.found, self.next, self.reason)

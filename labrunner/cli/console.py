@@ -16,7 +16,7 @@ from rich.text import Text
 
 from labrunner.course.lab import Lab, Step
 from labrunner.course.lesson import Lesson
-from labrunner.errors import unwritable
+from labrunner.errors import NotWritable
 from labrunner.kit.kit import BadCall
 from labrunner.progress.store import ProgressUnavailable
 from labrunner.session.learner import Busy, Learner, NotStarted
@@ -64,7 +64,7 @@ def handle_errors(command: Command) -> Command:
         except ProgressUnavailable as error:
             leave(CANNOT, str(error))
         except OSError as error:
-            if known := unwritable(error):
+            if known := NotWritable.from_os_error(error):
                 leave(CANNOT, known.found, known.next)
             raise
         except KeyboardInterrupt:

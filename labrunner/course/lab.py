@@ -1,7 +1,8 @@
 """How a lab is declared: a `Lab` with `Step`s, each with a check, a solution and known mistakes.
 
 The function that checks a step is the step: its name is the id (with `-` for `_`), its docstring
-the goal that the learner reads, where `{registry}` and the other values of the workspace may stand.
+the goal that the learner reads. In all texts of a lab, `{registry}` stands for the registry of the
+workspace, and so do the names of its other values.
 """
 
 from __future__ import annotations
@@ -11,16 +12,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import extract_tb
-from typing import Any
+from typing import Any, overload
 
 from labrunner.verdicts import CannotCheck, NotYet, Verdict
 
-Act = Callable[[Any], "str | None"]
+Action = Callable[[Any], "str | None"]
 """Does something in a workspace; returns the answer to submit where the step asks for one."""
 
 
-def place(error: BaseException, function: Callable[..., Any]) -> str:
-    """Where in its own file a lab's function went wrong, like `lab.py`, line 30."""
+def error_location(error: BaseException, function: Callable[..., Any]) -> str:
+    """Return where in its own file a lab's function went wrong, like `lab.py`, line 30."""
     file = function.__code__.co_filename
     lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == file]
     return f"`{Path(file).name}`, line {lines[-1] if lines else function.__code__.co_firstlineno}"
@@ -28,12 +29,16 @@ def place(error: BaseException, function: Callable[..., Any]) -> str:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A known wrong way to do a step. `advice` must stand in the verdict's `next`. One that is
-    `only_an_answer` changes nothing on the engine or in the registry."""
+    """A known wrong way to do a step.
+
+    advice: must stand in the verdict's `next`. reason: that of the verdict. only_an_answer: it
+    changes nothing on the engine or in the registry.
+    """
 
     name: str
     advice: str
-    act: Act
+    make: Action
+    reason: str = ""
     only_an_answer: bool = False
 
 
@@ -43,13 +48,14 @@ class Step:
 
     check:   called with the workspace, and with the answer if the step takes one. Returns a
              sentence that says what it found; raises `NotYet` or `CannotCheck` otherwise.
-    lasting: the state should still hold at the end of the lab. A step that is not lasting was
-             true at one moment, and cannot break once passed.
+    lasting: the state should still hold at the end of the lab. Any other step was true at one
+             moment, and cannot break once passed.
+    solve:   does the step; the loader refuses a step without it.
     """
 
     check: Callable[..., str]
-    lasting: bool = True
-    act: Act | None = None
+    lasting: bool = False
+    solve: Action | None = None
     mistakes: list[Mistake] = field(default_factory=list)
 
     @property
@@ -69,7 +75,7 @@ class Step:
         return self.check.__code__.co_firstlineno
 
     def judge(self, workspace: Any, answer: str = "") -> Verdict:
-        """Check, and say what came out. Never raises: a check that crashes is `unknown`."""
+        """Check, and return the verdict. Never raises: a check that crashes is `unknown`."""
         answer = answer.strip()
         if self.takes_answer and not answer:
             return Verdict(
@@ -77,38 +83,56 @@ class Step:
                 workspace.fill(self.goal),
                 "There is no answer yet.",
                 "Submit your answer with this step.",
+                "no-answer",
             )
         try:
             found = self.check(workspace, answer) if self.takes_answer else self.check(workspace)
-        except (NotYet, CannotCheck) as outcome:
-            return outcome.verdict
+            return Verdict("passed", None, workspace.fill(found))
+        except NotYet as failure:
+            return failure.verdict(self.goal, workspace.fill)
+        except CannotCheck as error:
+            return error.verdict
         except Exception as error:  # whatever a lab's author overlooked
             return Verdict(
                 "unknown",
                 None,
                 f"The check itself broke: `{type(error).__name__}: {error}` "
-                f"({place(error, self.check)}).",
+                f"({error_location(error, self.check)}).",
                 "This is a fault of the lab and does not count against you. Please report it.",
+                "broken-check",
             )
-        return Verdict("passed", None, found)
 
-    def solution(self, act: Act) -> Act:
-        """Decorator: does the step through the SDK, as the author would."""
-        self.act = act
+    def require(self, workspace: Any) -> None:
+        """Raise `NotYet` for what this step, which a later one needs, still lacks."""
+        try:
+            self.check(workspace)
+        except NotYet as failure:
+            failure.expected = failure.expected or self.goal
+            raise
+
+    def solution(self, act: Action) -> Action:
+        """Decorate the function that does the step through the SDK, as the author would.
+
+        It also leads to the goal after each of the step's mistakes, in the same workspace.
+        """
+        self.solve = act
         return act
 
-    def mistake(self, name: str, *, advice: str) -> Callable[[Act], Act]:
-        """Decorator: does the step wrong. The check must fail, and its `next` hold `advice`."""
-        return self._mistaken(name, advice, only_an_answer=False)
+    def mistake(self, name: str, *, advice: str, reason: str = "") -> Callable[[Action], Action]:
+        """Decorate a function that does the step wrong. The check must fail with the `reason`, and
+        its `next` hold the `advice`."""
+        return self._add_mistake(name, advice, reason, only_an_answer=False)
 
-    def near_miss(self, name: str, *, advice: str) -> Callable[[Act], Act]:
-        """Decorator: returns an answer that is almost right, and changes nothing. As a mistake, but
-        proved without a workspace of its own, and so in no time."""
-        return self._mistaken(name, advice, only_an_answer=True)
+    def near_miss(self, name: str, *, advice: str, reason: str = "") -> Callable[[Action], Action]:
+        """Decorate a function that returns an answer which is almost right, and changes nothing.
+        As a mistake, but proved without a workspace of its own, and so in no time."""
+        return self._add_mistake(name, advice, reason, only_an_answer=True)
 
-    def _mistaken(self, name: str, advice: str, only_an_answer: bool) -> Callable[[Act], Act]:
-        def add(act: Act) -> Act:
-            self.mistakes.append(Mistake(name, advice, act, only_an_answer))
+    def _add_mistake(
+        self, name: str, advice: str, reason: str, only_an_answer: bool
+    ) -> Callable[[Action], Action]:
+        def add(act: Action) -> Action:
+            self.mistakes.append(Mistake(name, advice, act, reason, only_an_answer))
             return act
 
         return add
@@ -137,32 +161,44 @@ class Lab:
     name: str = ""  # its folder's name; the loader fills in both
     folder: Path = Path()
 
-    def step(self, check: Callable[..., str]) -> Step:
-        """Decorator: a step whose state lasts."""
-        self.steps.append(Step(check))
-        return self.steps[-1]
+    @overload
+    def step(self, check: Callable[..., str]) -> Step: ...
 
-    def once(self, check: Callable[..., str]) -> Step:
-        """Decorator: a step that is true at one moment only."""
-        self.steps.append(Step(check, lasting=False))
-        return self.steps[-1]
+    @overload
+    def step(self, *, lasting: bool) -> Callable[[Callable[..., str]], Step]: ...
+
+    def step(
+        self, check: Callable[..., str] | None = None, *, lasting: bool = False
+    ) -> Step | Callable[[Callable[..., str]], Step]:
+        """Decorate a check, which becomes a step. lasting: see `Step`."""
+
+        def add(check: Callable[..., str]) -> Step:
+            self.steps.append(Step(check, lasting))
+            return self.steps[-1]
+
+        return add(check) if check else add
 
     def value(self, make: Callable[[Any], str]) -> Callable[[Any], str]:
-        """Decorator: makes a value of the workspace, named after the function, once at its start,
-        before there is a registry or an image.
+        """Decorate a function that makes a value of the workspace, named after it, once when the
+        lab is started, before there is a registry or an image.
 
-        It stands in the lesson as `{{ name }}` and in the lab as `workspace["name"]`.
+        It stands in the lesson as `{{ name }}`, and in the lab as `{name}` and `workspace["name"]`.
         """
         self.values[make.__name__] = make
         return make
 
-    def setup(self, give: Callable[[Any], None]) -> Callable[[Any], None]:
-        """Decorator: brings what the lab gives besides a registry and the sample image.
+    def setup(self, provide: Callable[[Any], None]) -> Callable[[Any], None]:
+        """Decorate a function that brings what the lab gives besides a registry and the sample
+        image.
 
-        Called each time that the lab is started, also an open one: what is there is kept.
+        It is called each time the lab is started, also an open one, and keeps what is there.
         """
-        self.setups.append(give)
-        return give
+        self.setups.append(provide)
+        return provide
 
     def find(self, step_id: str) -> Step | None:
         return next((step for step in self.steps if step.id == step_id), None)
+
+    def reasons_not_to_run(self, engine: Any) -> list[str]:
+        """Return why the lab cannot run on this machine; empty where it can."""
+        return [reason for requirement in self.requires if (reason := requirement(engine))]

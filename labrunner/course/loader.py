@@ -10,7 +10,6 @@ import ast
 import importlib.util
 import inspect
 import re
-import string
 import sys
 import traceback
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from . import lesson
 from .lab import Lab, Step
 from .lesson import Lesson, Refused
 
+PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")  # as in Workspace.fill
 ALWAYS = {"registry", "port", "name"}  # the values that every workspace has
 
 
@@ -173,7 +173,7 @@ def _execute(path: Path, name: str) -> Lab:
 
 def _look_over(lab: Lab, tree: ast.Module) -> None:
     if not lab.steps:
-        raise Refused(0, "The lab has no step. Decorate a check with `@lab.step`.")
+        raise Refused(0, "The lab has no step. Decorate a check with `@lab.step(lasting=True)`.")
     if not lab.images or isinstance(lab.images, str):
         raise Refused(0, "Name the images that the lab needs in a list: `Lab(images=[…])`.")
     for image in lab.images:
@@ -192,7 +192,7 @@ def _look_over(lab: Lab, tree: ast.Module) -> None:
         _look_over_step(step, _values(lab))
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "NotYet":
-            missing = {"expected", "found", "next"} - {each.arg for each in call.keywords}
+            missing = {"found", "next"} - {each.arg for each in call.keywords}
             if missing:
                 raise Refused(call.lineno, f"This failure does not say {_listed(missing)}.")
 
@@ -204,11 +204,11 @@ def _look_over_step(step: Step, known: set[str]) -> None:
     if not step.goal:
         raise Refused(step.line, "Say what the learner must reach in the check's docstring.")
     _look_over_values("goal", step.goal, step.line, known)
-    if not step.act:
+    if not step.solve:
         what = f"The step has no solution: add `@{step.check.__name__}.solution`."
         raise Refused(step.line, what)
     for mistake in step.mistakes:
-        line = mistake.act.__code__.co_firstlineno
+        line = mistake.make.__code__.co_firstlineno
         if not mistake.advice.strip():
             raise Refused(line, f"The mistake “{mistake.name}” has no advice to look for.")
         if mistake.only_an_answer and not step.takes_answer:
@@ -218,12 +218,8 @@ def _look_over_step(step: Step, known: set[str]) -> None:
 
 
 def _look_over_values(what: str, text: str, line: int, known: set[str]) -> None:
-    """Refuse a text with `{braces}` that a workspace could not fill."""
-    try:
-        names = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
-    except ValueError as error:
-        raise Refused(line, f"The {what}'s braces do not fit: {error}.") from None
-    if unknown := names - known:
+    """Refuse a text with `{names}` that a workspace could not fill."""
+    if unknown := set(PLACEHOLDER.findall(text)) - known:
         raise Refused(line, f"The {what} names {_listed(unknown)}; there are {_listed(known)}.")
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from labrunner.course.lab import Act, Lab, Mistake, Step, place
+from labrunner.course.lab import Action, Lab, Mistake, Step, error_location
 from labrunner.course.lesson import Lesson
 from labrunner.engine.connection import EngineDown
 from labrunner.kit.kit import Kit
@@ -136,7 +136,7 @@ class _LabRun:
             result.end(_weak("It passes before the step is done.", step))
             return
         with _deadline(self.how.seconds):
-            answer, wrong = self._blocks(step, shell) if shell else _do(step.act, workspace)
+            answer, wrong = self._blocks(step, shell) if shell else _do(step.solve, workspace)
             resources.observe(workspace)
             verdict = wrong or step.judge(workspace, answer)
             if result.proved is not None:
@@ -156,8 +156,8 @@ class _LabRun:
             wrong = None
             if workspace is not own:
                 for earlier in self.lab.steps[: self.lab.steps.index(step)]:
-                    wrong = wrong or _do(earlier.act, workspace)[1]
-            answer, failed = ("", wrong) if wrong else _do(mistake.act, workspace)
+                    wrong = wrong or _do(earlier.solve, workspace)[1]
+            answer, failed = ("", wrong) if wrong else _do(mistake.make, workspace)
             verdict = failed or step.judge(workspace, answer)
             advice = workspace.fill(mistake.advice)
         row = {
@@ -218,15 +218,15 @@ class _LabRun:
                         raise
 
 
-def _do(act: Act | None, workspace: Workspace) -> tuple[str, Verdict | None]:
+def _do(act: Action | None, workspace: Workspace) -> tuple[str, Verdict | None]:
     """Do a solution or a mistake; the answer that it gives, and what went wrong."""
     assert act  # noqa: S101 - the loader refuses a step without a solution
     try:
         answer = act(workspace)
     except CannotCheck as error:
-        return "", _broken(error.found, place(error, act))
+        return "", _broken(error.found, error_location(error, act))
     except Exception as error:  # whatever a lab's author overlooked
-        return "", _broken(f"`{type(error).__name__}: {error}`", place(error, act))
+        return "", _broken(f"`{type(error).__name__}: {error}`", error_location(error, act))
     resources.observe(workspace)
     return answer or "", None
 

@@ -54,10 +54,6 @@ class OtherScheme(CannotCheck):
 class Untrusted(CannotCheck):
     """The certificate that the registry shows does not hold; `reason` is OpenSSL's."""
 
-    def __init__(self, found: str, *, next: str, reason: str) -> None:
-        super().__init__(found, next=next)
-        self.reason = reason
-
 
 class RegistryRefused(CannotCheck):
     """The registry answered with an error; `status` is HTTP's."""
@@ -129,7 +125,7 @@ class Registry:
         address: str,
         *,
         timeout: float = 5,
-        explain: Callable[[CannotCheck], CannotCheck] = lambda error: error,
+        explain: Callable[[CannotCheck], CannotCheck] | None = None,
         login: tuple[str, str] | None = None,
         name: str | None = None,
         ca: str | None = None,
@@ -137,7 +133,7 @@ class Registry:
     ) -> None:
         self.address = address
         self.timeout = timeout
-        self.explain = explain
+        self.explain = explain or (lambda error: error)
         host, _, port = address.rpartition(":")
         loopback = host in LOOPBACK
         self._host, self._port = "127.0.0.1" if loopback else host, int(port)

@@ -23,7 +23,6 @@ from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.resources import Leftover, Resource
-from labrunner.workspaces.troubleshooting import verdict_changed
 from labrunner.workspaces.workspace import Say, Workspace
 
 from . import solver
@@ -224,7 +223,7 @@ class Learner:
         seconds = time.monotonic() - began
         if only_news and verdict.status == "unknown":
             self.engine.containers(status="running")  # when it is down, that says enough
-        if only_news and not verdict_changed(before.verdict, verdict):
+        if only_news and not _says_something_new(before.verdict, verdict):
             return before
         if only_news and solver.told(before.verdict) and not verdict.passed:
             return before  # who is told why it could not be done for them is to read it
@@ -312,3 +311,7 @@ class Learner:
                 yield
         except Timeout:
             raise Busy from None
+
+
+def _says_something_new(old: Verdict | None, new: Verdict) -> bool:
+    return new.passed if old is None else old.as_dict() != new.as_dict()

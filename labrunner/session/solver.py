@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from labrunner.course.lab import Step, place
+from labrunner.course.lab import Step, error_location
 from labrunner.engine.connection import EngineRefused
-from labrunner.errors import unwritable
+from labrunner.errors import NotWritable
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces import resources
 from labrunner.workspaces.workspace import Workspace
@@ -20,19 +20,19 @@ BACK = "Or go back to this step: then the lab begins anew, with the steps before
 def do(step: Step, workspace: Workspace) -> Verdict:
     """Do the step in the workspace as its author would, and check it. Never raises: a solution
     that cannot be done is `unknown`."""
-    assert step.act  # noqa: S101 - the loader refuses a step without a solution
+    assert step.solve  # noqa: S101 - the loader refuses a step without a solution
     try:
         mark(workspace, step).touch()
-        answer = step.act(workspace)
+        answer = step.solve(workspace)
         resources.observe(workspace)
     except EngineRefused as error:
         return _not_done(error.found, f"{error.next} {BACK}")
     except CannotCheck as error:
         return _not_done(error.found, error.next)
     except Exception as error:  # whatever a lab's author overlooked
-        if known := unwritable(error):
+        if known := NotWritable.from_os_error(error):
             return _not_done(known.found, known.next)
-        why = f"`{type(error).__name__}: {error}` ({place(error, step.act)})."
+        why = f"`{type(error).__name__}: {error}` ({error_location(error, step.solve)})."
         return _not_done(why, f"Do the steps before it first, if one is open. {BACK}")
     verdict = step.judge(workspace, answer or "")
     if verdict.status != "failed":

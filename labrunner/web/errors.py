@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, NotFound
 
-from labrunner.errors import unwritable
+from labrunner.errors import CourseError, NotWritable
 from labrunner.progress.store import ProgressUnavailable
 from labrunner.session.learner import Busy, NotStarted
 from labrunner.verdicts import CannotCheck
@@ -59,12 +59,12 @@ def _csrf(error: CSRFError) -> ResponseReturnValue:
     return page(400, "This form is too old", "", "Load the page again, then repeat it.")
 
 
-def _cannot(error: CannotCheck) -> ResponseReturnValue:
+def _cannot(error: CourseError) -> ResponseReturnValue:
     return page(503, "That cannot be done now", error.found, error.next)
 
 
 def _disk(error: OSError) -> ResponseReturnValue:
-    if known := unwritable(error):
+    if known := NotWritable.from_os_error(error):
         return _cannot(known)
     raise error
 

@@ -12,7 +12,7 @@ from flask import Blueprint, current_app, flash, redirect, render_template, requ
 from flask.typing import ResponseReturnValue
 
 from labrunner.engine.progress import ProgressCallback
-from labrunner.errors import unwritable
+from labrunner.errors import NotWritable
 from labrunner.progress.store import ProgressUnavailable
 from labrunner.session.learner import Busy, NotStarted
 from labrunner.verdicts import CannotCheck
@@ -102,7 +102,7 @@ def _run(start: Job, name: str, act: Act) -> None:
     except ProgressUnavailable as error:
         start.found, start.next = "What was done cannot be kept.", str(error)
     except Exception as error:  # a fault of ours must not leave the page waiting for ever
-        if known := unwritable(error):
+        if known := NotWritable.from_os_error(error):
             start.found, start.next = known.found, known.next
             return
         logging.getLogger(__name__).exception("%s broke", name)

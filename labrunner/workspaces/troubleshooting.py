@@ -1,73 +1,125 @@
-"""Why the learner's registry does not answer as one: what stands where it should be."""
+"""Why the learner's registry does not answer as one: what was found in its place."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
+from dataclasses import dataclass
 
 from labrunner.engine.models import Container
-from labrunner.registry.client import RegistryDown
-from labrunner.text import ago
-from labrunner.verdicts import CannotCheck, Verdict
+from labrunner.registry.client import NotARegistry, RegistryDown
+from labrunner.text import clock
+from labrunner.verdicts import CannotCheck
 
 from .workspace import Workspace
 
 RUN = "`docker run -d -p {port}:5000 --name {name} registry:2`"
 
 
-def explain_no_response(workspace: Workspace) -> tuple[str, str]:
-    """Nothing answers on the workspace's port: what was found instead, and what to do next."""
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found where the registry should be, and what to do next, in sentences. reason: a
+    word for it, as in a verdict."""
+
+    reason: str
+    found: str
+    next: str
+
+
+def explain(workspace: Workspace, error: CannotCheck) -> CannotCheck:
+    """Return an error of the same kind that says what was found where the registry should be."""
+    diagnosis = diagnose(workspace, error)
+    return type(error)(diagnosis.found, next=diagnosis.next, reason=diagnosis.reason)
+
+
+def diagnose(workspace: Workspace, error: CannotCheck, start: str = RUN) -> Diagnosis:
+    """Say why the workspace's registry does not answer. start: the command that starts the wanted
+    registry, with names of values in braces."""
+    run = workspace.fill(start)
+    if isinstance(error, RegistryDown):
+        return _explain_no_response(workspace, run)
+    if isinstance(error, NotARegistry):
+        return _explain_wrong_service(workspace, run)
+    return Diagnosis(error.reason, error.found, error.next)
+
+
+def _explain_no_response(workspace: Workspace, run: str) -> Diagnosis:
     container = workspace.registry_container()
-    run = workspace.fill(RUN)
     nothing = workspace.fill("Nothing answers on `{registry}`")
     if container is None:
-        return f"{nothing}, and there is no container for it.", f"Start one: {run}."
+        found = f"{nothing}, and there is no container for it."
+        return Diagnosis("no-container", found, f"Start one: {run}.")
     name = f"`{container.name}`"
-    again = f"Make it anew: `docker rm -f {container.name}`, then {run}."
+    again = f"Create it again: `docker rm -f {container.name}`, then {run}."
     if not workspace.runs_registry(container):
-        if container.name != workspace.name:
-            return (
-                f"{nothing}. The container {name}, made from `{container.image}`, is meant for "
-                "that port, and is no registry.",
-                f"Stop it with `docker stop {container.name}`, then start a registry: {run}.",
-            )
-        return (
-            f"{nothing}. The name {name} is taken by a container of `{container.image}`.",
-            "Give your registry another name: "
-            f"`docker run -d -p {workspace.port}:5000 --name my-registry registry:2`. "
-            f"Or remove that container, if it is yours: `docker rm -f {container.name}`.",
-        )
+        return _explain_other_container(workspace, container, run)
     ports = [port for port in container.ports if port.host == workspace.port]
     if container.running and ports and ports[0].container != 5000:
-        return (
+        found = (
             f"The container {name} publishes {workspace.port} to its own port "
-            f"{ports[0].container}, where nothing listens; a registry listens on 5000.",
-            again,
+            f"{ports[0].container}, where nothing listens; a registry listens on 5000."
         )
+        return Diagnosis("wrong-container-port", found, again)
     if container.running and ports:
-        return (
-            f"The container {name} runs and publishes {workspace.port}, but does not answer.",
-            f"Wait a moment; else read `docker logs {container.name}`.",
-        )
+        found = f"The container {name} runs and publishes {workspace.port}, but does not answer."
+        todo = f"Wait a moment. If that does not help, read `docker logs {container.name}`."
+        return Diagnosis("not-answering", found, todo)
     if not ports:
         found = f"{nothing}. The container {name} publishes {_published(workspace, container)}."
         if container.name != workspace.name:  # it may be there for something else
-            return found, f"Leave it if you need it, and start one for this lab: {run}."
-        return found, again
-    return _not_running(workspace, container, nothing)
+            again = f"Leave it if you need it, and start one for this lab: {run}."
+        return Diagnosis("not-published", found, again)
+    return _explain_not_running(container, nothing)
 
 
-def explain_wrong_service(workspace: Workspace) -> tuple[str, str]:
-    """Something answers on the workspace's port that is no registry: what, and what to do next."""
-    run = workspace.fill(RUN)
+def _explain_other_container(workspace: Workspace, container: Container, run: str) -> Diagnosis:
+    """For a container that is no registry, on the port or by the name of the lab."""
+    nothing, name = workspace.fill("Nothing answers on `{registry}`"), f"`{container.name}`"
+    if container.name != workspace.name:
+        return Diagnosis(
+            "other-container",
+            f"{nothing}. The container {name}, made from `{container.image}`, is meant for that "
+            "port, and is no registry.",
+            f"Stop it with `docker stop {container.name}`, then start a registry: {run}.",
+        )
+    renamed = run.replace(f"--name {workspace.name} ", "--name my-registry ")
+    return Diagnosis(
+        "name-taken",
+        f"{nothing}. The name {name} is taken by a container of `{container.image}`.",
+        f"Give your registry another name: {renamed}. "
+        f"Or remove that container, if it is yours: `docker rm -f {container.name}`.",
+    )
+
+
+def _explain_not_running(container: Container, nothing: str) -> Diagnosis:
+    name, start = f"`{container.name}`", f"`docker start {container.name}`"
+    if container.state == "paused":
+        found = f"{nothing}. The container {name} is paused."
+        return Diagnosis("paused", found, f"`docker unpause {container.name}`.")
+    if container.state == "created":
+        found = f"{nothing}. The container {name} was created, but not started."
+        if container.error:
+            found += f" Its start failed: {container.error}."
+            return Diagnosis("start-failed", found, f"Fix that, then {start}.")
+        return Diagnosis("created", found, f"{start}.")
+    return Diagnosis(
+        "exited",
+        f"{nothing}. The container {name} exited {clock(container.finished)} with code "
+        f"{container.exit_code}.",
+        f"{start}; what you pushed is still in it. If it exits again, "
+        f"`docker logs {container.name}` says why.",
+    )
+
+
+def _explain_wrong_service(workspace: Workspace, run: str) -> Diagnosis:
     for each in workspace.engine.containers(status="running"):
         if each.publishes(workspace.port):
-            return (
+            return Diagnosis(
+                "wrong-service",
                 f"The container `{each.name}`, made from `{each.image}`, answers on "
                 f"`{workspace.registry}`, but not as a registry does.",
                 f"Stop it with `docker stop {each.name}`, then {run}.",
             )
-    return (
+    return Diagnosis(
+        "wrong-program",
         f"A program of this machine, not a container, answers on `{workspace.registry}`, and "
         "not as a registry does.",
         f"Stop that program, then {run}. `sudo ss -ltnp 'sport = :{workspace.port}'` names it on "
@@ -75,43 +127,7 @@ def explain_wrong_service(workspace: Workspace) -> tuple[str, str]:
     )
 
 
-AGO = re.compile(r"\b\d+ (day|hour|minute|second)s? ago\b|\bjust now\b")
-
-
-def verdict_changed(old: Verdict | None, new: Verdict) -> bool:
-    """Whether a verdict says anything else than the one before but how long ago something was."""
-    if old is None:
-        return new.passed
-    first, second = (replace(each, found=AGO.sub("", each.found or "")) for each in (old, new))
-    return first != second
-
-
-def _not_running(workspace: Workspace, container: Container, nothing: str) -> tuple[str, str]:
-    name = f"`{container.name}`"
-    start = f"`docker start {container.name}`"
-    if container.state == "paused":
-        return f"{nothing}. The container {name} is paused.", f"`docker unpause {container.name}`."
-    if container.state == "created":
-        found = f"{nothing}. The container {name} was created, but not started."
-        if container.error:
-            return f"{found} Its start failed: {container.error}.", f"Mend that, then {start}."
-        return found, f"{start}."
-    when = ago(workspace.engine.info().time - container.finished)
-    return (
-        f"{nothing}. The container {name} exited {when} with code {container.exit_code}.",
-        f"{start}; what you pushed is still in it. If it exits again, "
-        f"`docker logs {container.name}` says why.",
-    )
-
-
 def _published(workspace: Workspace, container: Container) -> str:
-    """The ports that a container publishes, which are not the workspace's."""
+    """Return the ports that a container publishes, none of which is the workspace's."""
     hosts = sorted({str(port.host) for port in container.ports if port.host})
     return f"{' and '.join(hosts)}, not {workspace.port}" if hosts else "no port"
-
-
-def explain(workspace: Workspace, error: CannotCheck) -> CannotCheck:
-    """The same error, saying what stands where the registry should be."""
-    say = explain_no_response if isinstance(error, RegistryDown) else explain_wrong_service
-    error.found, error.next = say(workspace)
-    return error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,16 +25,17 @@ from filelock import FileLock
 from labrunner.course.lab import Lab
 from labrunner.engine.connection import EngineRefused
 from labrunner.engine.engine import Engine
-from labrunner.engine.models import Container
+from labrunner.engine.models import Container, Event, Image
 from labrunner.engine.progress import ProgressCallback, follow, silent
 from labrunner.registry import access_log
 from labrunner.registry.access_log import Request
-from labrunner.registry.client import NotARegistry, OtherScheme, Registry, RegistryDown
+from labrunner.registry.client import LOOPBACK, NotARegistry, OtherScheme, Registry, RegistryDown
 from labrunner.verdicts import CannotCheck
 
 from .labels import OBJECT, WORKSPACE
 from .record import Record
 
+PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 STARTUP = 15  # seconds for a registry to answer
 MOST_LINES = 20_000  # of a registry's log, its latest; three or so for each request
 LOGGED = 1  # seconds until a request stands in the log
@@ -107,12 +109,12 @@ class Workspace:
 
     def client(self, **how: Any) -> Registry:
         """The same with a `login`, or over TLS with `name` and `ca`; see `Registry`."""
-        return Registry(self.registry, explain=self.explain, **how)
+        return Registry(self.registry, **{"explain": self.explain, **how})
 
     def registry_container(self) -> Container | None:
         """Return the container that serves the workspace's port; else one that was made to, or has
-        its name, or runs a registry since the lab was opened. Never one of another workspace, except
-        on the port."""
+        its name, or has run a registry since the lab was opened. Never one of another
+        workspace, except on the port."""
         listed = self.engine.containers()
         for each in listed:
             if each.publishes(self.port):
@@ -166,9 +168,30 @@ class Workspace:
                 return [each for each in others if each.time >= int(began)]
             time.sleep(0.05)
 
-    def fill(self, text: str) -> str:
-        """The text with `{registry}` and the other values in it."""
-        return text.format_map(self.record.values)
+    def fill(self, text: str, **more: str) -> str:
+        """Return the text with each `{name}` replaced by the workspace's value of that name, or by
+        one of those given here. All other braces stay as they are."""
+        values = {**self.record.values, **more}
+        return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+
+    def ref(self, repository: str | None = None, tag: str = "latest") -> str:
+        """Return the reference of a repository in the workspace's registry; without one, of the
+        sample image there."""
+        return f"{self.registry}/{repository or self.image}:{tag}"
+
+    def spellings(self, repository: str | None = None, tag: str = "latest") -> list[str]:
+        """Return the same reference with each host that a registry on loopback has."""
+        return [f"{host}:{self.port}/{repository or self.image}:{tag}" for host in LOOPBACK]
+
+    def find_image(self, repository: str | None = None, tag: str = "latest") -> Image | None:
+        """Return the engine's image of that reference, whichever host stands in it."""
+        images = map(self.engine.image, self.spellings(repository, tag))
+        return next((image for image in images if image), None)
+
+    def events(self, **filters: Any) -> list[Event]:
+        """Return what happened on the engine since the lab was opened, as far as the engine
+        remembers it (its last 256 events). filters: those of `docker events --filter`."""
+        return self.engine.events(self.record.opened, self.engine.info().time, **filters)
 
     def save(self) -> None:
         """Write the record down, whole or not at all."""
@@ -239,6 +262,11 @@ class Workspace:
     def push(self, reference: str, login: tuple[str, str] | None = None) -> None:
         follow(self.engine.push(reference, login), self.bar)
 
+    def push_as(self, image: str, reference: str, login: tuple[str, str] | None = None) -> None:
+        """Name an image, and push it under that name."""
+        self.tag(image, reference)
+        self.push(reference, login)
+
     def pull(self, reference: str, login: tuple[str, str] | None = None) -> None:
         follow(self.engine.pull(reference, login), self.bar)
 
@@ -252,11 +280,21 @@ class Workspace:
             self.engine.remove_container(container)
 
     def run_registry(self, **options: Any) -> str:
-        """Start `registry:2` on the workspace's port and wait until it answers; its full id."""
+        """Start `registry:2` on the workspace's port, wait until it answers; return its full id.
+
+        A container that this workspace made before for the name or the port is removed first.
+        """
         options = {"name": self.name, "ports": {5000: self.port}, **options}
+        self._remove_own(options["name"])
         container = self.run("registry:2", **options)
         self.wait_for_registry()
         return container
+
+    def _remove_own(self, name: str) -> None:
+        made = [row["id"] for row in self.record.owned if row["kind"] == "container" and row["id"]]
+        for container in map(self.engine.container, made):
+            if container and (container.name == name or container.publishes(self.port)):
+                self.engine.remove_container(container.id)
 
     def wait_for_registry(self) -> None:
         """Return once the registry answers; raise `CannotCheck` after `STARTUP` seconds."""

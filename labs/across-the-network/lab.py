@@ -114,7 +114,7 @@ def powers(workspace):
     return _POWERS[workspace.engine]
 
 
-@lab.step
+@lab.step(lasting=True)
 def start_a_second_host(workspace):
     """`{host}` is an engine of its own, and there `registry.lab` is your registry."""
     second, at = _second_host(workspace)
@@ -151,7 +151,7 @@ def _(workspace):
     workspace.engine.wait(made)
 
 
-@lab.once
+@lab.step
 def meet_the_error(workspace, answer):
     """The second host's engine refuses to pull from `registry.lab:5000` over plain HTTP."""
     second, at = _second_host(workspace)
@@ -201,7 +201,7 @@ def _(workspace):
     return f'Get "https://{DOMAIN}:5000/v2/": http: {HTTP_ERROR}'
 
 
-@lab.step
+@lab.step(lasting=True)
 def serve_tls(workspace):
     """Your registry speaks TLS, with a certificate for `registry.lab` and for its IP address."""
     _, at = _second_host(workspace)
@@ -256,7 +256,7 @@ def _(workspace):
     workspace.engine.wait(made)
 
 
-@lab.once
+@lab.step
 def trust_the_ca(workspace):
     """The second host trusts your CA, and has pulled from `registry.lab:5000`."""
     second, _ = _second_host(workspace)
@@ -288,7 +288,7 @@ def _(workspace):
     workspace.pull(f"{workspace.registry}/{workspace.image}:latest")
 
 
-@lab.once
+@lab.step
 def pull_by_address(workspace):
     """The second host has also pulled by your registry's IP address, and run the image."""
     second, at = _second_host(workspace)
@@ -322,7 +322,7 @@ def _(workspace):
     _pull(workspace, "{address}:5000")
 
 
-@lab.once
+@lab.step
 def go_insecure(workspace):
     """The second host has pulled without your CA, by an exception for `registry.lab:5000`."""
     second, at = _second_host(workspace)
@@ -384,7 +384,7 @@ def _(workspace):
     _pull(workspace, f"{DOMAIN}:5000")
 
 
-@lab.step
+@lab.step(lasting=True)
 def trust_again(workspace):
     """The exception is gone, and the second host trusts your CA again."""
     second, at = _second_host(workspace)
@@ -408,7 +408,7 @@ def _(workspace):
     _install(workspace, f"{DOMAIN}:5000/ca.crt")
 
 
-@trust_again.mistake("the key taken away", advice='{{"insecure-registries": []}}')
+@trust_again.mistake("the key taken away", advice='{"insecure-registries": []}')
 def _(workspace):
     _configure(workspace, {})
     _install(workspace, f"{DOMAIN}:5000/ca.crt")

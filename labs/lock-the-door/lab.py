@@ -52,7 +52,7 @@ def password(workspace):
     return secrets.token_hex(6)
 
 
-@lab.step
+@lab.step(lasting=True)
 def ask_for_a_password(workspace):
     """`{registry}` asks for a user and a password, and opens to `alice` with `{password}`."""
     expected = workspace.fill(
@@ -122,7 +122,7 @@ def _(workspace):
     _run_locked(workspace, _htpasswd(workspace, "-Bbn", password="secret"))  # noqa: S106
 
 
-@lab.once
+@lab.step
 def be_refused(workspace, answer):
     """You have pushed without a login, and know the error by which you are refused."""
     ask_for_a_password.check(workspace)
@@ -158,7 +158,7 @@ def _(workspace):
     return "denied: requested access to the resource is denied"
 
 
-@lab.step
+@lab.step(lasting=True)
 def log_in_and_push(workspace):
     """`{registry}` holds your image as `apps/internal-app:latest`."""
     ask_for_a_password.check(workspace)
@@ -233,7 +233,7 @@ def _(workspace):
     _push(workspace, _name(workspace), image="busybox:stable")
 
 
-@lab.once
+@lab.step
 def run_it(workspace):
     """A container was started from `{registry}/apps/internal-app`, pulled with your login."""
     ask_for_a_password.check(workspace)
@@ -277,7 +277,7 @@ def _(workspace):
     _refused(workspace, workspace.pull)
 
 
-@lab.once
+@lab.step
 def log_out(workspace, answer):
     """You have logged out and removed your copy; a run is refused, and you know the error."""
     ask_for_a_password.check(workspace)

@@ -37,7 +37,7 @@ def stamp(workspace):
     return secrets.token_hex(3)
 
 
-@lab.once
+@lab.step
 def ask_the_engine(workspace, answer):
     """You know the version of your engine."""
     about = workspace.engine.info()
@@ -82,7 +82,7 @@ def _(workspace):
     return "Docker Engine - Community"
 
 
-@lab.once
+@lab.step
 def find_the_default_registry(workspace, answer):
     """You know which registry your engine asks when a name does not say."""
     address = answer.split()[-1].strip("'\"`.,").lower()
@@ -126,7 +126,7 @@ def _(workspace):
     return workspace.registry
 
 
-@lab.step
+@lab.step(lasting=True)
 def build_an_image(workspace):
     """Your engine has an image `{image}` with the label `stamp={stamp}`."""
     engine, name = workspace.engine, f"{workspace.image}:latest"
@@ -191,7 +191,7 @@ def _(workspace):
     workspace.tag("busybox:stable", f"{workspace.image}:latest")
 
 
-@lab.once
+@lab.step
 def run_it(workspace):
     """A container made from `{image}` has printed its line."""
     engine = workspace.engine

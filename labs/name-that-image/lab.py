@@ -62,7 +62,7 @@ def pinned_name(workspace):
     return _invented(CHANCE.choice([GHCR, ECR, OWN])) + f"@sha256:{CHANCE.randbytes(32).hex()}"
 
 
-@lab.once
+@lab.step
 def complete_a_short_name(workspace, answer):
     """You know what `{official}` means in full."""
     official = workspace["official"]
@@ -101,7 +101,7 @@ def _(workspace):
     return f"docker.io/library/{workspace['official'].title()}:latest"
 
 
-@lab.once
+@lab.step
 def find_the_one_on_docker_hub(workspace, answer):
     """You know which of the four names leads to Docker Hub."""
     said = _said(answer)
@@ -140,7 +140,7 @@ def _(workspace):
     return _of_four(workspace, ":5000/")
 
 
-@lab.once
+@lab.step
 def find_the_registry(workspace, answer):
     """You know the registry in `{hosted_name}`."""
     name = workspace["hosted_name"]
@@ -184,7 +184,7 @@ def _(workspace):
     return workspace["hosted_name"].rpartition("/")[0]
 
 
-@lab.once
+@lab.step
 def find_the_account(workspace, answer):
     """You know whose image `{owned_name}` is."""
     name = workspace["owned_name"]
@@ -220,7 +220,7 @@ def _(workspace):
     return parse(workspace["owned_name"]).repository.split("/")[-1]
 
 
-@lab.once
+@lab.step
 def find_the_repository(workspace, answer):
     """You know the repository in `{long_name}`."""
     name = workspace["long_name"]
@@ -250,7 +250,7 @@ def _(workspace):
     return workspace["long_name"].partition("/")[2]
 
 
-@lab.once
+@lab.step
 def find_the_tag(workspace, answer):
     """You know which tag `{tagged_name}` means."""
     name = workspace["tagged_name"]
@@ -287,7 +287,7 @@ def _(workspace):
     return workspace["tagged_name"].partition(":")[2]
 
 
-@lab.once
+@lab.step
 def find_the_digest(workspace, answer):
     """You know which part of the pinned name decides what is pulled."""
     name = workspace["pinned_name"]
@@ -322,7 +322,7 @@ def _(workspace):
     return workspace["pinned_name"].partition("@sha256:")[2]
 
 
-@lab.step
+@lab.step(lasting=True)
 def tag_your_image(workspace):
     """Your image has the name `{registry}/team/{image}:1.0` as well."""
     expected = workspace.fill("`{registry}/team/{image}:1.0` is a name of your image `{image}`.")

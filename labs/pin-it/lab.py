@@ -21,7 +21,7 @@ def app(workspace):
     return workspace.unused(f"my-app-{secrets.token_hex(2)}")
 
 
-@lab.once
+@lab.step
 def push_it(workspace, answer):
     """`{registry}` holds your image as `{app}:1.0`, and you know its digest."""
     manifest = workspace.api.manifest(workspace["app"], "1.0")
@@ -72,7 +72,7 @@ def _(workspace):
     return workspace.api.manifest(workspace["app"], "1.0").config
 
 
-@lab.once
+@lab.step
 def move_the_tag(workspace, answer):
     """`{app}:1.0` is another image now, and `{registry}` still has the first one. Your answer is
     the digest of the first."""
@@ -125,7 +125,7 @@ def _(workspace):
     return first
 
 
-@lab.once
+@lab.step
 def pull_by_digest(workspace):
     """You have pulled the first image by its digest, while `1.0` is the second one."""
     name, now = workspace["app"], workspace.api.manifest(workspace["app"], "1.0")
@@ -173,7 +173,7 @@ def _(workspace):
         workspace.pull(f"{workspace.registry}/{workspace['app']}@{config}")
 
 
-@lab.once
+@lab.step
 def roll_back(workspace, answer):
     """`{app}:1.0` is the first image again, and the second one is `{app}:1.1`. Your answer is the
     digest of the first."""

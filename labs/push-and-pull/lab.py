@@ -13,7 +13,7 @@ REMOVE = "`docker image rm {image} {registry}/{image}`"
 RUN_IT = "`docker run --rm {registry}/{image}`"
 
 
-@lab.once
+@lab.step
 def tag_the_image(workspace):
     """Your image has the name `{registry}/{image}:latest` as well."""
     wanted = _names(workspace)
@@ -75,7 +75,7 @@ def _(workspace):
     workspace.tag("busybox:stable", _name(workspace))
 
 
-@lab.step
+@lab.step(lasting=True)
 def push_the_image(workspace):
     """`{registry}` holds your image as `{image}:latest`."""
     expected = workspace.fill("`{registry}` holds your image `{image}` under the tag `latest`.")
@@ -138,7 +138,7 @@ def _(workspace):
     _push_as(workspace, "busybox:stable", _name(workspace))
 
 
-@lab.once
+@lab.step
 def remove_your_copies(workspace):
     """Your engine has the image no more; the registry still has it."""
     expected = workspace.fill("Your engine has the image `{image}` under no name.")
@@ -185,7 +185,7 @@ def _(workspace):
     workspace.engine.remove_image(f"{workspace.image}:latest")
 
 
-@lab.once
+@lab.step
 def pull_it_back(workspace):
     """Your engine has `{registry}/{image}` again, pulled from the registry."""
     expected = workspace.fill("`{registry}/{image}:latest` is on your engine, pulled from there.")
@@ -225,7 +225,7 @@ def _(workspace):
     workspace.tag(again, _name(workspace))
 
 
-@lab.once
+@lab.step
 def run_it(workspace):
     """A container was started from `{registry}/{image}`."""
     engine = workspace.engine

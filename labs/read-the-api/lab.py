@@ -60,7 +60,7 @@ def push_two_images(workspace):
         workspace.engine.remove_image(name)
 
 
-@lab.once
+@lab.step
 def find_the_repository(workspace, answer):
     """You know the name of the repository in `{registry}` that begins with `{word}/`."""
     name, catalog = workspace["repository"], workspace.api.repositories()
@@ -112,7 +112,7 @@ def _(workspace):
     return "team/busybox"
 
 
-@lab.once
+@lab.step
 def list_its_tags(workspace, answer):
     """You know the tags of that repository."""
     repository = workspace["repository"]
@@ -150,7 +150,7 @@ def _(workspace):
     return workspace["repository"]
 
 
-@lab.once
+@lab.step
 def take_a_digest(workspace, answer):
     """You know the digest of the manifest behind the tag that begins with `small-`."""
     tag, manifest = workspace["small"], _manifest(workspace, "small")
@@ -181,7 +181,7 @@ def _(workspace):
     return told.headers.get("Docker-Content-Digest") or hashlib.sha256(told.body).hexdigest()
 
 
-@lab.once
+@lab.step
 def find_the_shared_layer(workspace, answer):
     """You know the digest of the layer that both images have, and busybox has not."""
     expected = "The digest of the one layer that both images have, and `busybox:stable` has not."
@@ -219,7 +219,7 @@ def _(workspace):
     return diff_ids[manifest.layers.index(_shared(workspace))]
 
 
-@lab.once
+@lab.step
 def open_the_layer(workspace, answer):
     """You know the name of the file in that layer."""
     shared = _shared(workspace).digest
@@ -248,7 +248,7 @@ def _(workspace):
     return _files(workspace, _manifest(workspace, "small").layers[-1].digest)[0]
 
 
-@lab.once
+@lab.step
 def weigh_the_image(workspace, answer):
     """You know the compressed size of the image whose tag begins with `large-`, in bytes."""
     tag, manifest = workspace["large"], _manifest(workspace, "large")

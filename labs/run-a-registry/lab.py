@@ -11,7 +11,7 @@ BY_ITSELF = ("unless-stopped", "always")
 KILL = "`docker run --rm --pid container:{name} busybox:stable kill -QUIT 1`"
 
 
-@lab.step
+@lab.step(lasting=True)
 def start_a_registry(workspace):
     """A registry answers on `{registry}`, and a container serves it."""
     expected = workspace.fill("A registry answers on `{registry}`, and a container serves it.")
@@ -87,7 +87,7 @@ def _(workspace):
     workspace.create("busybox:stable", name=workspace.name)
 
 
-@lab.once
+@lab.step
 def ask_the_catalog(workspace, answer):
     """You have asked `{registry}` what it holds: nothing yet."""
     ask = f"`curl -s http://{workspace.registry}/v2/_catalog`"
@@ -142,7 +142,7 @@ def _(workspace):
     return '{"repositories": ["somebody/else"]}'
 
 
-@lab.step
+@lab.step(lasting=True)
 def set_a_restart_policy(workspace):
     """The engine starts your registry again when it dies, and when the engine itself starts."""
     container = _container(workspace)
@@ -170,7 +170,7 @@ def _(workspace):
     workspace.engine.set_restart_policy(_container(workspace).id, "on-failure")
 
 
-@lab.once
+@lab.step
 def let_it_die(workspace):
     """The registry's process has died, and the engine has started it again."""
     container = _container(workspace)

@@ -27,7 +27,7 @@ def volume(workspace):
     return workspace.unused("registry-data")
 
 
-@lab.once
+@lab.step
 def find_the_files(workspace, answer):
     """`{registry}` keeps your image in an anonymous volume, and you know its name."""
     expected = workspace.fill("The name of the volume in which `{registry}` keeps your image.")
@@ -94,7 +94,7 @@ def _(workspace):
     return "0123456789abcdef" * 4
 
 
-@lab.once
+@lab.step
 def lose_the_image(workspace):
     """A new registry answers on `{registry}`, without your image; the old volume is left over."""
     expected = workspace.fill(
@@ -145,7 +145,7 @@ def _(workspace):
     _replace(workspace)
 
 
-@lab.once
+@lab.step
 def get_it_back(workspace):
     """`{registry}` holds your image again, and nobody has pushed it there."""
     expected = workspace.fill("`{registry}` holds `{image}:latest` again, without a push.")
@@ -185,7 +185,7 @@ def _(workspace):
     _replace(workspace, _left_over(workspace)[0], at="/registry")
 
 
-@lab.step
+@lab.step(lasting=True)
 def name_a_volume(workspace):
     """`{registry}` keeps its files in a volume with a name, or in a folder of yours."""
     expected = f"A volume with a name, or a folder, is mounted at `{STORE}`."
@@ -221,7 +221,7 @@ def _(workspace):
     _replace(workspace, tmpfs={STORE: ""})
 
 
-@lab.once
+@lab.step
 def replace_it_again(workspace):
     """A container that took no push has your image: the volume has kept it, with its digest."""
     expected = workspace.fill("A new container on `{registry}` has what an older one was given.")
@@ -293,7 +293,7 @@ def _(workspace):
     _push(workspace)
 
 
-@lab.once
+@lab.step
 def clear_up(workspace):
     """No anonymous volume of your registries is left over, and your image is still there."""
     expected = workspace.fill("Nothing is left over but the volume in which `{image}` is.")

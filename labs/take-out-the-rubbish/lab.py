@@ -56,7 +56,7 @@ def _(workspace):
         workspace.build(lab.folder, workspace["old_image"], WORKSPACE=f"{workspace.id}-old")
 
 
-@lab.step
+@lab.step(lasting=True)
 def switch_deletion_on(workspace):
     """The registry on `{registry}` allows deletion, and keeps its images in a volume of yours."""
     expected = workspace.fill("`{registry}` allows deletion, and its images lie in a named volume.")
@@ -116,7 +116,7 @@ def _(workspace):
     _start(workspace, "/registry", REGISTRY_STORAGE_DELETE_ENABLED="true")
 
 
-@lab.once
+@lab.step
 def push_two_images(workspace):
     """`{registry}` has two images: `{image}:1.0` is your `{old_image}`, `{image}:2.0` is your
     `{image}`."""
@@ -179,7 +179,7 @@ def _(workspace):
     _push(workspace, workspace.image, NEW)
 
 
-@lab.once
+@lab.step
 def delete_by_digest(workspace):
     """The registry no longer has the image `{image}:1.0`; it still has `2.0`."""
     expected = "The registry no longer has `1.0`, and still has `2.0`."
@@ -265,7 +265,7 @@ def _(workspace):
     _push(workspace, workspace.image, OLD)
 
 
-@lab.once
+@lab.step
 def collect_the_garbage(workspace, answer):
     """The bytes of `1.0` are gone from the disk. Your answer says how many kilobytes came back."""
     expected = "Nothing of `1.0` is on the registry's disk any more, and the registry runs."
@@ -333,7 +333,7 @@ def _(workspace):
     return str(_held(workspace))
 
 
-@lab.once
+@lab.step
 def pull_what_stays(workspace):
     """`{registry}/{image}:2.0` still pulls, whole, from the registry as it is now."""
     expected = workspace.fill("A pull of `{registry}/{image}:2.0` fetches all its layers.")

@@ -120,8 +120,8 @@ def test_a_lesson_with_its_terminal_open_and_its_registry_filled(
     lesson = COURSE.lesson("push-and-pull")
     workspace = learner.start(lesson.lab, lambda line: None)
     for step in lesson.lab.steps[:2]:
-        assert step.act
-        step.act(workspace)
+        assert step.solve
+        step.solve(workspace)
     page = open_page(course, f"/lessons/{lesson.slug}", reduced_motion="reduce")
     page.get_by_role("button", name="Open terminal").click()
     expect(page.get_by_label("Terminal input")).to_be_focused(timeout=PATIENCE)

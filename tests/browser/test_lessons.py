@@ -166,7 +166,7 @@ def do_until(step, learner, lesson):
     """A workspace of the lesson's lab in which the steps before this one are done."""
     workspace = learner.start(lesson.lab, lambda line: None)
     for earlier in lesson.lab.steps[: lesson.lab.steps.index(step)]:
-        earlier.act(workspace)
+        earlier.solve(workspace)
     return workspace
 
 
@@ -192,7 +192,7 @@ def test_a_mistake_gets_its_advice_on_the_page(
     lesson, step, mistake, site, open_page, learner, engine, before
 ):
     workspace = do_until(step, learner, lesson)
-    answer = mistake.act(workspace) or ""
+    answer = mistake.make(workspace) or ""
     page = open_page(site, f"/lessons/{lesson.slug}", **STILL)
     check(page, step, answer)
     expect_advice(page, step, workspace.fill(mistake.advice))
@@ -209,7 +209,7 @@ def test_near_misses_get_their_advice_on_the_page(
     page = open_page(site, f"/lessons/{lesson.slug}", **STILL)
     for mistake in step.mistakes:
         if mistake.only_an_answer:
-            check(page, step, mistake.act(workspace))
+            check(page, step, mistake.make(workspace))
             expect_advice(page, step, workspace.fill(mistake.advice))
     end(learner, lesson, workspace, engine, before)
 

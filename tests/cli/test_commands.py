@@ -63,7 +63,7 @@ def broken(tmp_path, instance):
 from labrunner import Lab, NotYet
 lab = Lab(title="Good", images=["busybox:stable"])
 
-@lab.step
+@lab.step(lasting=True)
 def name_a_volume(workspace):
     "There is a volume `{name}`."
     if not workspace.engine.volume(workspace.name):

@@ -17,7 +17,7 @@ WORKSPACE = SimpleNamespace(fill=lambda text: text.format(registry="localhost:50
 
 
 def test_the_function_is_the_step(lab):
-    @lab.step
+    @lab.step(lasting=True)
     def push_the_image(workspace):
         """`{registry}` holds
         your image."""
@@ -44,7 +44,7 @@ def test_solutions_mistakes_and_values_are_kept_with_what_they_belong_to(lab):
     def network(workspace):
         return "net"
 
-    assert step.act is solution
+    assert step.solve is solution
     assert [(m.name, m.advice, m.act) for m in step.mistakes] == [
         ("a slip", "docker push", mistake)
     ]

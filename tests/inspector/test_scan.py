@@ -24,7 +24,7 @@ def rubbish(workspaces, real_course):
     """The lab whose registry allows deletion; the tags 1.0 and 2.0 name two images there."""
     workspace = workspaces.open(real_course.labs["take-out-the-rubbish"], "headless")
     for step in workspace.lab.steps[:2]:
-        step.act(workspace)
+        step.solve(workspace)
     return workspace
 
 
@@ -218,7 +218,7 @@ def test_a_registry_with_a_password_is_read_with_the_login_of_the_lab(workspaces
     lab = real_course.labs["lock-the-door"]
     workspace = workspaces.open(lab, "headless")
     for step in (lab.steps[0], lab.find("log-in-and-push")):
-        step.act(workspace)
+        step.solve(workspace)
     with pytest.raises(RegistryRefused) as refused:
         scan.scan(workspace)
     assert refused.value.status == 401
@@ -336,7 +336,7 @@ def test_a_registry_behind_tls_is_read_whoever_signed_its_certificate(workspaces
     lab = real_course.labs["push-and-pull"]
     workspace = workspaces.open(lab, "headless")
     for step in lab.steps[:3]:
-        step.act(workspace)
+        step.solve(workspace)
     told = scan.scan(workspace)
     old = workspace.engine.container(workspace.name)
     [store] = [each.source for each in old.mounts if each.kind == "volume"]

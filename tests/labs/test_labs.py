@@ -114,7 +114,7 @@ def test_any_answer_gets_a_verdict(lesson, workspaces, engine):
         for answer in ANSWERS if step.takes_answer else ():
             verdict = step.judge(workspace, answer)
             assert (verdict.status, bool(verdict.next)) == ("failed", True), (answer, verdict)
-        step.act(workspace)
+        step.solve(workspace)
 
 
 def test_all_labs_pass_beside_a_learners_registry_on_its_usual_place(tmp_path, engine, docker):

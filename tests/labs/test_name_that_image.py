@@ -48,11 +48,11 @@ def test_every_question_that_may_be_asked_has_its_answer_and_names_its_mistakes(
     for _ in range(100):
         workspace = ask()
         for step in QUESTIONS:
-            assert step.act
-            right = step.judge(workspace, str(step.act(workspace)))
+            assert step.solve
+            right = step.judge(workspace, str(step.solve(workspace)))
             assert right.passed, (step.id, workspace.record.values, right)
             for mistake in step.mistakes:
-                verdict = step.judge(workspace, str(mistake.act(workspace)))
+                verdict = step.judge(workspace, str(mistake.make(workspace)))
                 assert verdict.status == "failed", (step.id, mistake.name, workspace.record.values)
                 assert mistake.advice in verdict.next
 

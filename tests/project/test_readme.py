@@ -20,4 +20,4 @@ def test_each_statement_is_verified_by_a_step_that_there_is(real_course):
             [lesson] = [each for each in real_course.lessons if each.number == int(place["lesson"])]
             assert place["path"] == f"lessons/{lesson.path.name}"
             step = lesson.lab.find(place["step"])
-            assert step and step.id in lesson.steps and step.act and step.mistakes
+            assert step and step.id in lesson.steps and step.solve and step.mistakes

@@ -31,7 +31,7 @@ def lab(real_course):
 def small(instance, engine, course):
     """A learner of a course with one small lab: one lasting step, and one that happens once."""
     source = LAB + (
-        "\n\n@lab.once\ndef remove_it(workspace):\n"
+        "\n\n@lab.step\ndef remove_it(workspace):\n"
         '    """`{name}` is gone."""\n'
         "    if not workspace.engine.volume(workspace.name):\n"
         '        return "It is gone."\n'

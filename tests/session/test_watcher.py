@@ -40,7 +40,7 @@ def word(workspace):
     return workspace.unused(f"word-{workspace.id}")
 
 
-@lab.step
+@lab.step(lasting=True)
 def make_a_volume(workspace):
     """There is a volume `{word}`."""
     if workspace.engine.volume(workspace["word"]):
@@ -48,7 +48,7 @@ def make_a_volume(workspace):
     raise NOT_YET
 
 
-@lab.once
+@lab.step
 def see_another(workspace):
     """There was a volume `{word}-2` once."""
     if workspace.engine.volume(workspace["word"] + "-2"):
@@ -56,7 +56,7 @@ def see_another(workspace):
     raise NOT_YET
 
 
-@lab.once
+@lab.step
 def write_a_file(workspace):
     """In the container `{word}` is a file."""
     container = workspace.engine.container(workspace["word"])
@@ -65,7 +65,7 @@ def write_a_file(workspace):
     return "It is there."
 
 
-@lab.once
+@lab.step
 def fill_the_registry(workspace):
     """`{registry}` has a repository."""
     if workspace.api.repositories():
@@ -73,13 +73,13 @@ def fill_the_registry(workspace):
     raise NOT_YET
 
 
-@lab.once
+@lab.step
 def say_it(workspace, answer):
     """You say it."""
     return "You did."
 
 
-@lab.step
+@lab.step(lasting=True)
 def make_a_third(workspace):
     """There is a volume `{word}-3`."""
     if workspace.engine.volume(workspace["word"] + "-3"):
@@ -785,7 +785,7 @@ def test_no_step_of_a_real_lab_passes_before_it_is_done(real_course, instance, e
             found = learner.progress.of(name)
             early = [each.id for each in lab.steps[number:] if each.id in found]
             assert early == []
-            answer = step.act(learner.started(lab))
+            answer = step.solve(learner.started(lab))
             if step.takes_answer:
                 learner.check(lab, step, answer)
             else:
