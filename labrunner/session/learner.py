@@ -26,16 +26,9 @@ from labrunner.workspaces.resources import Leftover, Resource
 from labrunner.workspaces.workspace import Say, Workspace
 
 from . import solver
+from .errors import Busy, NotStarted
 
 PATIENCE = 10  # seconds in which a check waits for its turn
-
-
-class Busy(Exception):
-    """The lab is being started or finished, or a step of it done for the learner, elsewhere."""
-
-
-class NotStarted(Exception):
-    """The lab, whose name is the argument, has no open workspace."""
 
 
 class Learner:

@@ -55,6 +55,10 @@ class Services:
 
         return Engine(timeout=QUICK)
 
+    @property
+    def workspaces_folder(self) -> Path:
+        return self.instance / "workspaces"
+
     @cached_property
     def workspaces(self) -> Workspaces:
         return self._workspaces(self.engine)
@@ -85,7 +89,7 @@ class Services:
     def _workspaces(self, engine: Engine) -> Workspaces:
         from labrunner.workspaces.manager import Workspaces
 
-        return Workspaces(self.instance / "workspaces", engine, self.course.labs)
+        return Workspaces(self.workspaces_folder, engine, self.course.labs)
 
 
 def get_services(app: Flask = current_app) -> Services:

@@ -24,7 +24,8 @@ from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.labels import WORKSPACE
 from labrunner.workspaces.workspace import Workspace
 
-from .learner import Learner, NotStarted
+from .errors import NotStarted
+from .learner import Learner
 
 CHANGES = {  # the events that can change a verdict; whoever only looks, as a check does, makes none
     "type": ["container", "image", "volume", "network"],

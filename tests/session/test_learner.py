@@ -11,7 +11,8 @@ from labrunner.engine.connection import EngineDown
 from labrunner.engine.engine import Engine
 from labrunner.kit.kit import Kit
 from labrunner.progress.store import Progress, ProgressUnavailable
-from labrunner.session.learner import Busy, Learner, NotStarted
+from labrunner.session.errors import Busy, NotStarted
+from labrunner.session.learner import Learner
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces

@@ -21,7 +21,8 @@ from labrunner.engine.connection import EngineDown
 from labrunner.engine.engine import Engine
 from labrunner.kit.kit import Kit
 from labrunner.progress.store import Progress, ProgressUnavailable
-from labrunner.session.learner import Learner, NotStarted
+from labrunner.session.errors import NotStarted
+from labrunner.session.learner import Learner
 from labrunner.session.watcher import BEAT, FOUND, LOOKED, LOST, OVER, Message, Watcher
 from labrunner.verdicts import Verdict
 from labrunner.workspaces.manager import Workspaces

@@ -134,7 +134,7 @@ def show(lesson: Lesson, now: Mapping[str, StepProgress] | None = None) -> Respo
         view=shown,
         course=learner().course,
         words=words(shown.faults),
-        start=jobs.of(lesson.lab.name) if lesson.lab else None,
+        start=jobs.find(lesson.lab.name) if lesson.lab else None,
     )
 
 

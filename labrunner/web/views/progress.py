@@ -17,7 +17,7 @@ bp = Blueprint("transfer", __name__)
 AROUND = 4096  # bytes of a form around the file in it
 
 
-def register(app: Flask) -> None:
+def init_app(app: Flask) -> None:
     """Let a file of progress in, which is larger than any other form. That must be said before
     anybody reads the form."""
     app.before_request(_make_room)

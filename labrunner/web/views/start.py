@@ -31,7 +31,7 @@ def begin(slug: str) -> ResponseReturnValue:
 def progress(slug: str) -> ResponseReturnValue:
     """How far the start is; the lesson itself once it is done."""
     lesson, lab = find_lab(slug)
-    start = get_web_services().jobs.of(lab.name)
+    start = get_web_services().jobs.find(lab.name)
     if wants_json():
         if start and (start.running or start.failed or learner().workspace(lab)):
             return start.as_dict()

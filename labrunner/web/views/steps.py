@@ -11,7 +11,7 @@ from werkzeug.exceptions import NotFound
 from labrunner.course.lab import Lab, Step
 from labrunner.course.lesson import Lesson
 from labrunner.progress.store import StepProgress
-from labrunner.session.learner import NotStarted
+from labrunner.session.errors import NotStarted
 from labrunner.web.forms import fields, wants_fragment, wants_json
 from labrunner.web.jobs import Job
 from labrunner.web.services import get_web_services
@@ -51,7 +51,7 @@ def solve(slug: str, step_id: str) -> ResponseReturnValue:
 def solving(slug: str, step_id: str) -> ResponseReturnValue:
     """How far that is; what the step has come to once it is done."""
     lesson, lab, step = _find(slug, step_id)
-    start = get_web_services().jobs.of(_name(lab, step))
+    start = get_web_services().jobs.find(_name(lab, step))
     if start and start.running:
         if wants_json():
             return {"step": step.id, "status": "solving", "done": start.done, "total": start.total}

@@ -22,7 +22,7 @@ from simple_websocket import Server
 from werkzeug.exceptions import Forbidden, NotFound
 from wsproto.utilities import RemoteProtocolError
 
-from labrunner.session.learner import NotStarted
+from labrunner.session.errors import NotStarted
 from labrunner.verdicts import CannotCheck
 from labrunner.web.errors import page
 from labrunner.web.forms import fields
