@@ -269,9 +269,7 @@ def _finish_if_all_done(database: sqlite3.Connection, lab: str, ids: Collection[
         _note(database, lab, "done")
 
 
-def _note(
-    database: sqlite3.Connection, lab: str, kind: LabEvent, step: str | None = None
-) -> None:
+def _note(database: sqlite3.Connection, lab: str, kind: LabEvent, step: str | None = None) -> None:
     last = (
         "select what from history where lab = ? and what in"
         " ('started', 'reset', 'back', 'finished', 'done') order by at desc, id desc limit 1"

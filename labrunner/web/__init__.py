@@ -44,7 +44,7 @@ def init_app(app: Flask, token: str, port: int) -> None:
     Compress(app)
     closing = threading.Event()
     connection_limit = ConnectionLimit(app.config["THREADS"] - 16)
-    watcher = Watcher(get_services(app).learner, live.renderer(app))
+    watcher = Watcher(get_services(app))
     shells = Shells(connection_limit, closing)
     WebServices(Jobs(), connection_limit, watcher, shells, closing).init_app(app)
     for module in (lessons, start, checks, live, steps, finish, report, decoder, names, registry):

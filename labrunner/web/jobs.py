@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from labrunner.engine.progress import ProgressCallback
 from labrunner.errors import NotWritable
-from labrunner.progress.store import ProgressUnavailable
-from labrunner.session.learner import Busy, NotStarted
+from labrunner.progress.schema import ProgressUnavailable
+from labrunner.session.errors import Busy, NotStarted
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.workspace import Say
 
@@ -92,7 +92,7 @@ def _run(start: Job, name: str, act: Act) -> None:
     except NotStarted:
         start.found, start.next = "The lab was finished meanwhile.", "Start it again."
     except ProgressUnavailable as error:
-        start.found, start.next = "What was done cannot be kept.", str(error)
+        start.found, start.next = "What was done cannot be kept.", f"{error.found} {error.next}"
     except Exception as error:  # a fault of ours must not leave the page waiting for ever
         if known := NotWritable.from_os_error(error):
             start.found, start.next = known.found, known.next

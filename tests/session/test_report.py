@@ -155,7 +155,7 @@ def fill(progress, step):
 
 
 def everything(progress):
-    return progress.all(), progress.done_labs(), progress.history()
+    return progress.load().steps, progress.load().done, progress.load().events
 
 
 def test_progress_is_the_same_on_another_machine_and_twice_is_once(progress, step, tmp_path):
@@ -174,9 +174,9 @@ def test_what_the_file_does_not_speak_of_stays_as_it_is(progress, step, tmp_path
     data = export.pack(other)
     kept = progress.record("river", step, FAILED)
     export.bring(progress, export.unpack(data))
-    assert progress.of("river") == {"make-a-volume": kept}
-    assert progress.of("lake") == other.of("lake")
-    assert len(progress.history()) == 2
+    assert progress.load_lab("river").steps == {"make-a-volume": kept}
+    assert progress.load_lab("lake").steps == other.load_lab("lake").steps
+    assert len(progress.load().events) == 2
 
 
 def test_newer_progress_is_replaced_only_when_that_is_said_and_its_history_stays(
@@ -191,8 +191,8 @@ def test_newer_progress_is_replaced_only_when_that_is_said_and_its_history_stays
     assert caught.value.labs == ["lake"]
     assert everything(progress) == before
     export.bring(progress, export.unpack(data), replace=True)
-    assert progress.of("lake")["make-a-volume"].state == "passed"
-    assert progress.history() == before[2]
+    assert progress.load_lab("lake").steps["make-a-volume"].state == "passed"
+    assert progress.load().events == before[2]
 
 
 def changed(line, **fields):
@@ -292,7 +292,7 @@ def test_a_file_is_never_larger_than_what_is_taken_in(progress, step, monkeypatc
     assert parcel.steps["lake", "make-a-volume"].attempts == 30
     assert 0 < len(parcel.events) < 30
     assert parcel.events == export.unpack(data).events
-    assert parcel.events[-1].at == progress.history()[-1].at
+    assert parcel.events[-1].at == progress.load().events[-1].at
 
 
 # In a terminal
@@ -352,9 +352,9 @@ def test_progress_goes_from_machine_to_machine_by_command(terminal, progress, st
     progress.record("lake", step, FAILED)
     code, _, err = terminal("progress", "import", str(file))
     assert (code, "`lake` is newer" in err, "--replace" in err) == (2, True, True)
-    assert progress.of("lake")["make-a-volume"].state == "broken"
+    assert progress.load_lab("lake").steps["make-a-volume"].state == "broken"
     assert terminal("progress", "import", str(file), "--replace")[0] == 0
-    assert progress.of("lake")["make-a-volume"].state == "passed"
+    assert progress.load_lab("lake").steps["make-a-volume"].state == "passed"
 
     other = tmp_path / "other.jsonl"
     other.write_bytes(file.read_bytes().replace(b'"lake"', b'"ocean"'))
@@ -446,7 +446,7 @@ def test_progress_is_saved_and_taken_in_on_the_page(visitor, tiny_progress):
     answer = send(visitor, saved.content)
     assert answer.status_code == 409 and "`tiny` is newer" in answer.json()["error"]
     assert send(visitor, saved.content, replace="on").ok
-    assert tiny_progress.of("tiny")["make-a-volume"].state == "passed"
+    assert tiny_progress.load_lab("tiny").steps["make-a-volume"].state == "passed"
 
 
 def test_a_file_that_is_no_progress_is_refused_on_the_page(visitor, tiny_progress):

@@ -9,7 +9,7 @@ from labrunner.inspector import narration, scan
 from labrunner.inspector.contents import RegistryContents
 from labrunner.inspector.transfers import Transfer
 from labrunner.registry.client import NotARegistry, RegistryDown, RegistryRefused
-from labrunner.session.learner import NotStarted
+from labrunner.session.errors import NotStarted
 from labrunner.session.services import get_services
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table
