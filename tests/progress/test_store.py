@@ -29,7 +29,7 @@ def progress(tmp_path):
 
 @pytest.fixture
 def lasting():
-    return Step(a_step)
+    return Step(a_step, lasting=True)
 
 
 @pytest.fixture
@@ -130,9 +130,9 @@ def test_every_check_that_was_asked_for_is_in_the_history_with_what_it_said(prog
     progress.record("lab", lasting, FAILED)
     progress.record("lab", lasting, PASSED)
     first, second, third = progress.load().events
-    assert (first.what, first.found, first.next) == ("failed", "B.", "C.")
+    assert (first.kind, first.found, first.next) == ("failed", "B.", "C.")
     assert (first.mistakes, second.mistakes, third.mistakes) == (("a slip",), None, None)
-    assert (third.what, third.found) == ("passed", None)
+    assert (third.kind, third.found) == ("passed", None)
     assert first.at <= second.at <= third.at
 
 

@@ -360,7 +360,7 @@ def test_progress_that_cannot_be_kept_keeps_nobody_from_the_lab(small, volumes):
     assert found.state == "passed" and found.done
     assert small.session(volumes).check_all()["make-a-volume"].state == "passed"
     with pytest.raises(ProgressUnavailable):
-        small.session(volumes).summary
+        _ = small.session(volumes).summary
     assert small.session(volumes).finish([workspace.name]) == []
 
 

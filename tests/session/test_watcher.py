@@ -14,18 +14,26 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from labrunner.session.learner import Learner, NotStarted
 
 import labrunner.engine.engine
 from app import create_app
 from labrunner.engine.connection import EngineDown
 from labrunner.engine.engine import Engine
-from labrunner.kit.kit import Kit
-from labrunner.progress.store import Progress, ProgressUnavailable
+from labrunner.progress.schema import ProgressUnavailable
+from labrunner.session.errors import NotStarted
+from labrunner.session.session import Session
 from labrunner.session.watcher import BEAT, FOUND, LOOKED, LOST, OVER, Message, Watcher
 from labrunner.verdicts import Verdict
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import ROOT, close_all, eventually, request_of, response, serving
+from tests.fixtures.engine import (
+    ROOT,
+    close_all,
+    eventually,
+    request_of,
+    response,
+    services_of,
+    serving,
+)
 from tests.web.test_web import AS_BROWSERS_DO, word
 
 LAB = '''
@@ -118,12 +126,11 @@ def pulse(monkeypatch):
 
 
 @pytest.fixture
-def learner(instance, engine, course):
+def services(instance, engine, course):
     loaded = course({"labs/live/lab.py": LAB, "lessons/01-live.md": LESSON})
     assert loaded.problems == ()
     workspaces = Workspaces(instance / "workspaces", engine, loaded.labs)
-    progress = Progress(instance / "progress.db")
-    yield Learner(loaded, workspaces, progress, Kit(engine, loaded.images))
+    yield services_of(loaded, instance, workspaces)
     close_all(workspaces)
 
 
@@ -139,7 +146,12 @@ def workspace(services, lab):
 
 @pytest.fixture
 def live(services):
-    return Watcher(services, lambda lesson, ids: " ".join(sorted(ids)))
+    return Watcher(services)
+
+
+def subscribed(live):
+    [lab] = live.services.course.labs.values()
+    return live.subscribe(live.services.session(lab), lambda session, ids: " ".join(sorted(ids)))
 
 
 @contextmanager
@@ -153,10 +165,15 @@ def watching(live):
                 pass
             return message
 
-    with live.watched(live.services.course.lessons[0]) as line:
+    with subscribed(live) as line:
         assert told() == FOUND
         yield told
     assert eventually(lambda: not threads(), PATIENCE)
+
+
+def known(services):
+    """How the steps stand, as it is stored."""
+    return services.progress.load_lab("live").steps
 
 
 def threads():
@@ -210,30 +227,28 @@ def test_an_engine_that_ends_its_events_is_down(tmp_path, monkeypatch, ending):
 
 def test_a_look_keeps_what_is_news_and_counts_as_no_attempt(services, lab, workspace, docker):
     notice(services, lab)
-    assert services.progress.load_lab("live").steps == {}
+    assert known(services) == {}
     docker("volume", "create", workspace["word"])
     notice(services, lab)
-    passed = services.progress.load_lab("live").steps["make-a-volume"]
+    passed = known(services)["make-a-volume"]
     assert (passed.state, passed.attempts) == ("passed", 0)
     notice(services, lab)
-    assert services.progress.load_lab("live").steps == {"make-a-volume": passed}
+    assert known(services) == {"make-a-volume": passed}
     docker("volume", "rm", workspace["word"])
     notice(services, lab)
-    assert services.progress.load_lab("live").steps["make-a-volume"].state == "broken"
+    assert known(services)["make-a-volume"].state == "broken"
 
 
 def test_a_lasting_step_waits_for_those_before_it(services, lab, workspace, docker):
     make, *between, third = lab.steps
     docker("volume", "create", f"{workspace['word']}-3")
     notice(services, lab)
-    assert services.progress.load_lab("live").steps == {}
+    assert known(services) == {}
     docker("volume", "create", workspace["word"])
     for step in between:
         services.session(lab).skip(step)
     notice(services, lab)
-    assert {make.id, third.id} == {
-        id for id, found in services.progress.load_lab("live").steps.items() if found.done
-    }
+    assert {make.id, third.id} == {id for id, found in known(services).items() if found.done}
 
 
 def test_how_long_ago_something_was_is_no_news(services, lab, workspace, monkeypatch):
@@ -244,10 +259,7 @@ def test_how_long_ago_something_was_is_no_news(services, lab, workspace, monkeyp
         if seconds == "3 seconds ago":
             services.session(lab).check(step)
         notice(services, lab)
-        assert (
-            "3 seconds ago"
-            in services.progress.load_lab("live").steps["make-a-volume"].verdict.found
-        )
+        assert "3 seconds ago" in known(services)["make-a-volume"].verdict.found
 
 
 def test_a_press_of_the_button_waits_for_one_check_and_not_for_the_look(services, lab, workspace):
@@ -287,7 +299,7 @@ def test_a_step_passes_and_breaks_by_itself(live, services, workspace, docker):
         assert told() == changed("make-a-volume")
         docker("volume", "rm", workspace["word"])
         assert told() == changed("make-a-volume")
-        assert services.progress.load_lab("live").steps["make-a-volume"].state == "broken"
+        assert known(services)["make-a-volume"].state == "broken"
 
 
 def test_a_moment_that_has_passed_stays(live, services, workspace, docker):
@@ -296,7 +308,7 @@ def test_a_moment_that_has_passed_stays(live, services, workspace, docker):
         assert told() == changed("see-another")
         docker("volume", "rm", f"{workspace['word']}-2")
         assert told(2) is None
-        assert services.progress.load_lab("live").steps["see-another"].state == "passed"
+        assert known(services)["see-another"].state == "passed"
 
 
 def test_what_a_container_does_in_a_while_is_seen(live, workspace, docker):
@@ -351,16 +363,17 @@ def test_a_lab_that_is_finished_elsewhere_is_over(live, services, lab, workspace
         assert told() == OVER
 
 
-def test_a_look_that_fails_is_made_again(live, services, workspace, docker):
-    notice, fails = services.notice, []
+def test_a_look_that_fails_is_made_again(live, services, workspace, docker, monkeypatch):
+    recheck, fails = Session.recheck_changed, []
 
-    def fail_once(lab):
+    def fail_once(session):
         if fails:
             raise fails.pop()
-        return notice(lab)
+        return recheck(session)
 
-    services.notice = fail_once
-    for error in (EngineDown("It is slow.", next="Wait."), ProgressUnavailable("It is locked.")):
+    monkeypatch.setattr(Session, "recheck_changed", fail_once)
+    for failure in (EngineDown, ProgressUnavailable):
+        error = failure("It is slow.", next="Wait.")
         with watching(live) as told:
             fails.append(error)
             docker("volume", "create", workspace["word"])
@@ -371,19 +384,18 @@ def test_a_look_that_fails_is_made_again(live, services, workspace, docker):
 
 
 def test_a_page_is_told_to_look_at_the_registry_when_that_can_have_changed(
-    live, services, workspace, docker
+    live, services, workspace, docker, monkeypatch
 ):
     registry = workspace.run_registry()
     assert eventually(partial(requests.get, f"http://{workspace.registry}/v2/", timeout=5))
-    [lesson] = services.course.lessons
-    looks, notice = [], services.notice
+    looks, recheck = [], Session.recheck_changed
 
-    def count(lab):
-        yield from notice(lab)
-        looks.append(lab)
+    def count(session):
+        yield from recheck(session)
+        looks.append(session)
 
-    services.notice = count
-    with live.watched(lesson) as line:
+    monkeypatch.setattr(Session, "recheck_changed", count)
+    with subscribed(live) as line:
         quiet(line, 10)
         for number in range(2):
             looks.clear()
@@ -407,14 +419,16 @@ def quiet(line, seconds):
     return told
 
 
-def test_many_events_are_few_looks_the_last_one_after_all(live, services, workspace, docker):
-    looks, notice = [], services.notice
+def test_many_events_are_few_looks_the_last_one_after_all(
+    live, services, workspace, docker, monkeypatch
+):
+    looks, recheck = [], Session.recheck_changed
 
-    def count(lab):
+    def count(session):
         looks.append(time.monotonic())
-        yield from notice(lab)
+        yield from recheck(session)
 
-    services.notice = count
+    monkeypatch.setattr(Session, "recheck_changed", count)
     with watching(live):
         looks.clear()
         began = time.monotonic()
@@ -452,10 +466,10 @@ def test_our_own_checks_and_headless_runs_start_nothing(
     events.close()
 
     executed = [event for event in seen[theirs] if event.action == "exec_die"]
-    assert [live.concerns(event) for event in executed] == [False, True]
-    assert [live.concerns(event) for event in seen[other]] == [False]
-    assert not any(live.concerns(event) for event in seen[made])
-    assert all(live.concerns(event) for event in seen[learners])
+    assert [live.is_relevant(event) for event in executed] == [False, True]
+    assert [live.is_relevant(event) for event in seen[other]] == [False]
+    assert not any(live.is_relevant(event) for event in seen[made])
+    assert all(live.is_relevant(event) for event in seen[learners])
 
 
 class Wire:
@@ -509,11 +523,11 @@ def test_an_engine_that_goes_and_comes_back_leaves_no_wrong_verdict(
         assert told() == LOST
         docker("volume", "rm", workspace["word"])
         assert told(3) is None
-        assert services.progress.load_lab("live").steps["make-a-volume"].state == "passed"
+        assert known(services)["make-a-volume"].state == "passed"
         wire.connect()
         assert told() == FOUND
         assert told() == changed("make-a-volume")
-        assert services.progress.load_lab("live").steps["make-a-volume"].state == "broken"
+        assert known(services)["make-a-volume"].state == "broken"
     wire.cut()
     services.workspaces.engine = engine
 
@@ -557,7 +571,7 @@ def test_an_engine_that_is_killed_and_started_leaves_no_wrong_verdict(
             docker("kill", "-s", signal, host)
             docker("wait", host)
             assert told() == LOST
-            states.append(services.progress.load_lab("live").steps["make-a-volume"].state)
+            states.append(known(services)["make-a-volume"].state)
             docker("start", host)
             assert told() == FOUND
         docker("-H", address, "volume", "rm", workspace["word"])
@@ -576,11 +590,11 @@ def test_without_an_engine_a_page_is_told_so(live, services, workspace, monkeypa
     with monkeypatch.context() as patch:
         patch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
         services.workspaces.engine = Engine(timeout=30)
-        with live.watched(services.course.lessons[0]) as line:
+        with subscribed(live) as line:
             assert line.get(timeout=PATIENCE) == LOST
-            with live.watched(services.course.lessons[0]) as other:
+            with subscribed(live) as other:
                 assert other.get(timeout=PATIENCE) == LOST
-        assert services.progress.load_lab("live").steps == {}
+        assert known(services) == {}
         assert eventually(lambda: not threads(), PATIENCE)
     services.workspaces.engine = engine
 
@@ -785,8 +799,7 @@ def test_the_script_gives_the_server_as_many_threads_as_the_app_counts_on(tiny, 
 def test_no_step_of_a_real_lab_passes_before_it_is_done(real_course, instance, engine, name):
     lab = real_course.labs[name]
     workspaces = Workspaces(instance / "workspaces", engine, real_course.labs)
-    kit = Kit(engine, real_course.images)
-    learner = Learner(real_course, workspaces, Progress(instance / "progress.db"), kit)
+    services = services_of(real_course, instance, workspaces)
     try:
         services.session(lab).start(lambda line: None)
         for number, step in enumerate(lab.steps):
