@@ -98,6 +98,42 @@ def test_the_way_through_a_lab(small, volumes, engine):
     assert known(small, volumes) == {}
 
 
+def test_a_check_reads_each_record_once_and_opens_sqlite_twice(small, volumes, reads):
+    make, remove = volumes.steps
+    workspace = small.session(volumes).start(quiet)
+    small.workspaces.open(volumes, "headless").alive.release()
+    for do, state in (
+        (lambda: None, "failed"),
+        (lambda: workspace.create_volume(workspace.name), "passed"),
+        (lambda: small.engine.remove_volume(workspace.name), "broken"),
+    ):
+        do()
+        reads.clear()
+        assert small.session(volumes).check(make).state == state
+        assert sorted(reads.values()) == [1, 1, 2] and reads["sqlite"] == 2
+    workspace.create_volume(workspace.name)
+    small.session(volumes).check(make)
+    small.engine.remove_volume(workspace.name)
+    reads.clear()
+    assert small.session(volumes).check(remove).state == "passed"
+    assert sorted(reads.values()) == [1, 1, 2] and reads["sqlite"] == 2
+    assert small.progress.load().events[-1].kind == "done"
+
+
+def test_what_another_process_does_while_a_check_waits_is_not_lost(small, volumes):
+    make = volumes.steps[0]
+    first = small.session(volumes).start(quiet)
+    session = small.session(volumes)
+    assert session.workspace.id == first.id and session.progress.steps == {}
+    small.session(volumes).solve(make)
+    assert session.check(make).state == "solved"
+    items = {item.id for item in small.session(volumes).resources()}
+    assert small.session(volumes).finish(items) == []
+    second = small.session(volumes).start(quiet)
+    assert session.check(make).state == "failed"
+    assert session.workspace.id == second.id != first.id
+
+
 def test_a_moment_that_has_passed_is_not_judged_again(small, volumes):
     remove = volumes.steps[1]
     workspace = small.session(volumes).start(quiet)
