@@ -9,11 +9,12 @@ import time
 import click
 from flask.cli import with_appcontext
 
-from labrunner.course.lab import Lab, Step
+from labrunner.course.lab import Step
 from labrunner.errors import ExitStatus
 from labrunner.headless.results import LabResult
-from labrunner.progress.store import StepProgress
+from labrunner.progress.records import StepProgress
 from labrunner.session.services import get_services
+from labrunner.session.session import Session
 from labrunner.text import clock
 
 from .console import exit_with, handle_errors, show_step
@@ -37,11 +38,12 @@ def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: boo
     if answer and not (one and one.takes_answer):
         what = "`--answer` goes with a step that asks for one: name that step."
         exit_with(ExitStatus.BAD_CALL, what)
-    get_services().engine.info()
+    session = get_services().session(found)
+    session.engine.info()
     shown: dict[str, StepProgress] = {}
     while True:
         began = time.monotonic()
-        results = _check(found, one, answer, again=bool(shown))
+        results = _check(session, one, answer, again=bool(shown))
         if as_json:
             lab_result = LabResult.of(found, results, time.monotonic() - began)
             click.echo(json.dumps(lab_result.as_dict()))
@@ -55,13 +57,14 @@ def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: boo
         time.sleep(INTERVAL)
 
 
-def _check(lab: Lab, step: Step | None, answer: str, again: bool) -> dict[str, StepProgress]:
-    learner = get_services().learner
+def _check(
+    session: Session, step: Step | None, answer: str, again: bool
+) -> dict[str, StepProgress]:
     if not step:
-        return learner.check_all(lab)
+        return session.check_all()
     if again and not step.takes_answer:
-        return {step.id: learner.look(lab, step)}
-    return {step.id: learner.check(lab, step, answer)}
+        return {step.id: session.recheck(step)}
+    return {step.id: session.check(step, answer)}
 
 
 def _changed(old: StepProgress | None, new: StepProgress) -> bool:

@@ -21,8 +21,8 @@ from .lookup import find_lab
 @handle_errors
 def finish_lab(lab: str, yes: bool) -> None:
     """Finish a lab: list what belongs to it, and remove that if you agree."""
-    learner, found = get_services().learner, find_lab(lab)
-    items = learner.resources(found)
+    session = get_services().session(find_lab(lab))
+    items = session.resources()
     for item in items:
         show(f"  {item.kind:<10} `{item.name}`, because {item.why}")
     if items and not yes:
@@ -31,7 +31,7 @@ def finish_lab(lab: str, yes: bool) -> None:
         if not click.confirm("Remove these?"):
             show("Nothing was removed, and the lab stays open.")
             return
-    left = learner.finish(found, {item.id for item in items})
+    left = session.finish({item.id for item in items})
     for leftover in left:
         notify(f"Not removed: {leftover}")
     if left:

@@ -26,7 +26,7 @@ def report(lab: str | None, as_json: bool) -> None:
     if lab:
         find_lesson(lab)
     services = get_services()
-    found = reports.report(services.course, services.progress, lab)
+    found = reports.report(services.course, services.progress.load(), lab)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
         return
@@ -45,10 +45,10 @@ def _show(lab: LabReport) -> None:
         rows.append((format_sentence(step.title), state, passed, str(step.attempts)))
     show_table(("Step", "How it stands", "First passed", "Checks"), rows)
     for step in lab.steps:
-        for met in step.met:
-            times = f", {met.times} times" if met.times > 1 else ""
-            show(f"  Mistake in {step.title}: {met.name}{times}")
-            for label, sentence in (("Found", met.found), ("Next", met.next)):
+        for mistake in step.mistakes:
+            times = f", {mistake.times} times" if mistake.times > 1 else ""
+            show(f"  Mistake in {step.title}: {mistake.name}{times}")
+            for label, sentence in (("Found", mistake.found), ("Next", mistake.next)):
                 if sentence:
                     show(sentence, label=f"    {label:<5}  ")
     done = f"All done by you {clock(lab.done_at)}. " if lab.done_at else ""

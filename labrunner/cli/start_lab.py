@@ -21,7 +21,7 @@ from .lookup import find_lab
 def start_lab(lab: str, as_json: bool) -> None:
     """Start a lab: choose a free port and free names, and provide what the lab needs."""
     found = find_lab(lab)
-    workspace = get_services().learner.start(found, notify)
+    workspace = get_services().session(found).start(notify)
     values = workspace.record.values
     if as_json:
         row = {"workspace": workspace.id, "lab": found.name, **values, "port": workspace.port}

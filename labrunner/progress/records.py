@@ -91,6 +91,23 @@ class LabProgress:
     def step(self, id: str) -> StepProgress:
         return self.steps.get(id, StepProgress())
 
+    def summary(self, ids: Sequence[str], *, started: bool) -> str:
+        """Say in a few words how far the learner is with the steps of a lab, given by their ids.
+
+        started: the lab has an open workspace.
+        """
+        if self.done_at and not (started and self.steps):
+            return "done"
+        if not self.steps and not started:
+            return "not started"
+        steps = [self.step(id) for id in ids]
+        by_learner = sum(step.done_by_learner for step in steps)
+        if by_learner == len(steps):
+            return "done"
+        if all(step.done for step in steps):
+            return f"done, {len(steps) - by_learner} for you"
+        return f"{by_learner} of {len(steps)}"
+
 
 @dataclass
 class ProgressArchive:
@@ -113,12 +130,6 @@ class ProgressArchive:
                 found[lab] = max(found.get(lab, 0), *(moment or 0 for moment in times))
         return found
 
-
-def summarize(steps: Sequence[StepProgress]) -> str:
-    """Say in a few words how far the learner is with the steps of a lab that is started."""
-    by_learner = sum(step.done_by_learner for step in steps)
-    if by_learner == len(steps):
-        return "done"
-    if all(step.done for step in steps):
-        return f"done, {len(steps) - by_learner} for you"
-    return f"{by_learner} of {len(steps)}"
+    def lab(self, name: str) -> LabProgress:
+        """Return the progress in one lab, without what its untouched steps look like."""
+        return LabProgress(self.steps.get(name, {}), {}, self.done.get(name))

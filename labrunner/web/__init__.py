@@ -47,7 +47,7 @@ def init_app(app: Flask) -> None:
     Compress(app)
     closing = threading.Event()
     connection_limit = ConnectionLimit(app.config["THREADS"] - 16)
-    watcher = Watcher(services.learner, live.renderer(app))
+    watcher = Watcher(services)
     shells = Shells(connection_limit, closing)
     WebServices(Jobs(), connection_limit, watcher, shells, closing).init_app(app)
     for module in (lessons, start, checks, live, steps, finish, report, decoder, names, registry):

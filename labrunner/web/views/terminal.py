@@ -22,14 +22,13 @@ from simple_websocket import Server
 from werkzeug.exceptions import Forbidden, NotFound
 from wsproto.utilities import RemoteProtocolError
 
-from labrunner.session.errors import NotStarted
 from labrunner.verdicts import CannotCheck
 from labrunner.web.errors import page
 from labrunner.web.forms import fields
 from labrunner.web.services import get_web_services
 from labrunner.web.shells import Page
 
-from .lessons import find_lab, learner
+from .lessons import find_session
 
 LARGEST = 64 * 1024  # bytes of a message
 
@@ -62,10 +61,8 @@ def begin(slug: str) -> ResponseReturnValue:
     """A new shell for the lab. Raises `NotStarted`, `Full`, and `CannotCheck` where none can be
     started."""
     fields()
-    _, lab = find_lab(slug)
-    workspace = learner().workspace(lab)
-    if not workspace:
-        raise NotStarted(lab.name)
+    _, session = find_session(slug)
+    workspace = session.require_workspace()
     try:
         workspace.work.mkdir(exist_ok=True)
         shell = get_web_services().shells.begin(workspace.work, workspace.record.values)
