@@ -22,7 +22,7 @@ SHEETS = (  # of static/css, in the order in which they count
 )
 
 
-def register(app: Flask) -> None:
+def init_app(app: Flask) -> None:
     app.jinja_env.filters.update(prose=prose, clock=clock, length_of=length, size=decimal)
     app.jinja_env.filters["state"] = WORDS.__getitem__
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
