@@ -219,3 +219,8 @@ def test_a_thousand_lessons_and_labs_load(course):
 
 def test_the_course_lies_where_the_tests_look():
     assert (ROOT / "lessons").is_dir() and (ROOT / "labs").is_dir()
+
+
+def test_labs_import_the_names_of_labrunner_itself_and_none_of_its_modules():
+    for path in (ROOT / "labs").glob("*/lab.py"):
+        assert "labrunner." not in path.read_text(), path
