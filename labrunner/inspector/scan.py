@@ -150,7 +150,7 @@ class _Look:
     def _take(self, repository: str, reference: str, state: State) -> ManifestEntry | None:
         """The manifest, and the children of an index as far as there are requests left."""
         try:
-            answer = self.registry.document(repository, reference)
+            answer = self.registry.raw_manifest(repository, reference)
             held = ManifestEntry.read(repository, answer) if answer else None
         except (NotARegistry, *UNREADABLE):  # no JSON object, or one that is too large
             return None
