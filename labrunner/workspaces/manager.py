@@ -84,16 +84,16 @@ class Workspaces:
         record = Record(secrets.token_hex(4), lab.name, kind, "opening", now, before)
         workspace = Workspace(self.folder / record.id, record, lab, self.engine, explain)
         workspace.bar = bar
-        workspace.work.mkdir(parents=True, mode=0o700)
-        workspace.alive.acquire(timeout=0)
-        workspace.save()
         try:
+            workspace.work.mkdir(parents=True, mode=0o700)
+            workspace.alive.acquire(timeout=0)
+            workspace.save()
             self._choose_and_prepare(workspace, port, say)
+            record.state = "open"
+            workspace.save()
         except BaseException:
             self.close(workspace, resources.find_resources(workspace))
             raise
-        record.state = "open"
-        workspace.save()
         if kind == "learner":
             workspace.alive.release()
         return workspace
