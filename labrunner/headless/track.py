@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from labrunner.course.lab import Action, Lab, Mistake, Step
-from labrunner.course.lesson import Lesson
+from labrunner.course.lesson import Block, Lesson
 from labrunner.engine.connection import EngineDown
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces import resources
@@ -91,6 +91,7 @@ class Track:
         self._workspace: Workspace | None = None
         self._shell: LessonShell | None = None
         self._done = 0  # steps
+        self._blocks = 0  # that were run one by one
         self._clean = True  # nothing but those was done
 
     def __enter__(self) -> Track:
@@ -109,7 +110,7 @@ class Track:
         if not self._workspace:
             port = self.settings.port
             self._workspace = self.workspaces.open(self.lab, "headless", port=port)
-            self._done, self._clean = 0, True
+            self._done, self._blocks, self._clean = 0, 0, True
             if self.settings.shell:
                 values = self._workspace.record.values
                 self._shell = LessonShell(
@@ -171,6 +172,20 @@ class Track:
             proof.weakness = Verdict("unknown", None, found, error.next)
         place = self.lab.steps.index(step), step.mistakes.index(mistake)
         return Part(*place, seconds=time.monotonic() - began, proof=proof)
+
+    def run_block(self, block: Block) -> Verdict | None:
+        """Run one block of the page after those before it, in a shell of the track; after the last
+        one of its step, judge that. Return what is wrong with it, and None where nothing is. The
+        settings have `shell`. Raises `CannotCheck` where the blocks before cannot be run."""
+        blocks = self.lesson.blocks
+        index = blocks.index(block)
+        if not self._clean or self._blocks > index:
+            self.close()
+        self.open()
+        while self._blocks < index:
+            if wrong := self._run_block(blocks[self._blocks]):
+                raise CannotCheck(f"{wrong.found}", next=f"{wrong.next}")
+        return self._run_block(block)
 
     def close(self, *, keep: bool = False) -> None:
         """Remove the workspace with all that belongs to it, whatever happens; or keep it."""
@@ -248,13 +263,27 @@ class Track:
             return _act(step.solve, self.open())
         output = ""
         for block in self.lesson.blocks_of(step.id):
-            ran = self._shell.run(block)
-            output = ran.output
-            if ran.wrong:
-                found, todo = ran.wrong
-                return output, Verdict("failed", "The lesson's commands do the step.", found, todo)
+            output, wrong = _run(self._shell, block)
+            if wrong:
+                return output, wrong
         resources.observe(self._workspace)
         return output, None
+
+    def _run_block(self, block: Block) -> Verdict | None:
+        workspace, shell = self.open(), self._shell
+        if not shell:
+            raise ValueError("The track has no shell.")
+        self._clean = False
+        output, wrong = _run(shell, block)
+        step = self.lab.find(block.step)
+        if not wrong and step and block is self.lesson.blocks_of(block.step)[-1]:
+            resources.observe(workspace)
+            with deadline(self.settings.seconds):
+                verdict = step.judge(workspace, output)
+            wrong = None if verdict.passed else verdict
+        if not wrong:
+            self._blocks, self._clean = self._blocks + 1, True
+        return wrong
 
     def _timed_out(self) -> Verdict:
         return Verdict(
@@ -273,6 +302,15 @@ def weak(found: str, step: Step) -> Verdict:
         found,
         f"Mend the check `{step.check.__name__}`.",
     )
+
+
+def _run(shell: LessonShell, block: Block) -> tuple[str, Verdict | None]:
+    """Run a block of the page; what it printed, and what was wrong with it."""
+    ran = shell.run(block)
+    if not ran.wrong:
+        return ran.output, None
+    found, todo = ran.wrong
+    return ran.output, Verdict("failed", "The lesson's commands do the step.", found, todo)
 
 
 def _act(act: Action | None, workspace: Workspace) -> tuple[str, Verdict | None]:
