@@ -18,6 +18,7 @@ PAGE = (
 
 ```bash
 docker volume create {{ name }}-2
+docker run --rm -v {{ name }}-2:/v --name {{ name }} busybox:stable true
 ```
 """
 )
@@ -71,7 +72,7 @@ def test_items_run_in_any_order_and_in_any_process(run):
     backwards = ["once-more", "make-a-volume", "once-more[line 16]", "make-a-volume[line 9]"]
     outcome, code, output = run("-n", "2", "--dist", "loadgroup", ids=backwards)
     assert code == 0, output
-    assert set(outcome) == set(backwards)
+    assert set(outcome) == {*backwards, *(f"{step}[a slip in its name]" for step in backwards[:2])}
 
 
 def test_what_is_weak_is_said_in_the_checks_words(run, tmp_path):
