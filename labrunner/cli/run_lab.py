@@ -15,6 +15,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from labrunner.course.lab import Lab
 from labrunner.headless.results import LabResult, Run, StepResult
 from labrunner.headless.runner import Runner
+from labrunner.headless.track import Settings
 
 from .console import (
     BAD_CALL,
@@ -76,11 +77,7 @@ def run_lab(
     headless = Runner(
         learner().workspaces,
         learner().kit,
-        shell,
-        prove,
-        keep,
-        port,
-        seconds,
+        Settings(shell, prove, keep, port, seconds),
         say=tell,
         ended=(lambda lab, step: None) if as_json else _show,
     )
