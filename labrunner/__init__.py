@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .checks.answers import digest_in
+    from .checks.answers import digest_in, last_line, last_word
+    from .checks.history import REMEMBERED, client_requests, was_started
     from .checks.images import misnamed
     from .checks.registry import STORAGE, find_tag, require_registry, storage_mount
     from .course.lab import Lab
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "LOOPBACK": "registry.client",
+    "REMEMBERED": "checks.history",
     "STORAGE": "checks.registry",
     "find_tag": "checks.registry",
     "require_registry": "checks.registry",
@@ -43,15 +45,20 @@ _MODULES = {
     "RegistryRefused": "registry.client",
     "Untrusted": "registry.client",
     "Workspace": "workspaces.workspace",
+    "client_requests": "checks.history",
     "digest_in": "checks.answers",
+    "last_line": "checks.answers",
+    "last_word": "checks.answers",
     "listed": "text",
     "misnamed": "checks.images",
     "parse": "registry.references",
     "short": "text",
+    "was_started": "checks.history",
 }
 
 __all__ = [
     "LOOPBACK",
+    "REMEMBERED",
     "RUN",
     "STORAGE",
     "CannotCheck",
@@ -63,14 +70,18 @@ __all__ = [
     "RegistryRefused",
     "Untrusted",
     "Workspace",
+    "client_requests",
     "digest_in",
     "find_tag",
+    "last_line",
+    "last_word",
     "listed",
     "misnamed",
     "parse",
     "require_registry",
     "short",
     "storage_mount",
+    "was_started",
 ]
 
 

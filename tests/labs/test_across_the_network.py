@@ -23,7 +23,7 @@ def judge(workspace, step, answer=""):
 
 def act(workspace, *steps):
     for step in steps:
-        solution = LAB.find(step).act
+        solution = LAB.find(step).solve
         assert solution
         solution(workspace)
 

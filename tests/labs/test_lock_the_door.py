@@ -79,7 +79,7 @@ def do(workspace, *steps):
     """Do these steps as the lab does; the last one's answer."""
     answer = ""
     for step in steps:
-        act = LAB.find(step).act
+        act = LAB.find(step).solve
         assert act
         answer = act(workspace) or ""
         resources.observe(workspace)

@@ -39,7 +39,7 @@ def judge(workspace, step, answer):
 
 
 def solution(workspace, step):
-    return workspace.lab.find(step).act(workspace)
+    return workspace.lab.find(step).solve(workspace)
 
 
 def manifest(workspace, which):
@@ -217,9 +217,9 @@ def test_the_manifests_digest_is_not_the_layers_and_the_other_way_round(opened):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ("sha256:8ecc5ec6ef17", "Your answer holds no digest"),
-        (f"sha256:{'1' * 64} sha256:{'2' * 64}", "Your answer holds 2 digests, not one."),
-        ("small", "Your answer holds no digest"),
+        ("sha256:8ecc5ec6ef17", "Your answer has no digest"),
+        (f"sha256:{'1' * 64} sha256:{'2' * 64}", "Your answer has 2 digests, not one."),
+        ("small", "Your answer has no digest"),
     ],
 )
 def test_what_is_no_digest_is_named(opened, answer, words):
