@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .checks.answers import digest_in, last_line, last_word
     from .checks.history import REMEMBERED, client_requests, was_started
-    from .checks.images import misnamed
+    from .checks.images import find_name, misnamed
     from .checks.registry import STORAGE, find_tag, require_registry, storage_mount
     from .course.lab import Lab
     from .registry.client import (
@@ -32,6 +32,7 @@ _MODULES = {
     "LOOPBACK": "registry.client",
     "REMEMBERED": "checks.history",
     "STORAGE": "checks.registry",
+    "find_name": "checks.images",
     "find_tag": "checks.registry",
     "require_registry": "checks.registry",
     "storage_mount": "checks.registry",
@@ -72,6 +73,7 @@ __all__ = [
     "Workspace",
     "client_requests",
     "digest_in",
+    "find_name",
     "find_tag",
     "last_line",
     "last_word",

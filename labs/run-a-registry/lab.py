@@ -10,6 +10,8 @@ lab = Lab(title="Run a registry", images=["registry:2", "busybox:stable"])
 BY_ITSELF = ("unless-stopped", "always")  # policies that also hold when the engine restarts
 ASK = "`curl -s http://{registry}/v2/_catalog`"
 UPDATE = "`docker update --restart unless-stopped {container}`"
+PUBLISH = "-p {port}:5000"
+START_IT = "docker start {name}"
 START = "`docker start {container}`"
 KILL = "`docker run --rm --pid container:{container} busybox:stable kill -QUIT 1`"
 
@@ -26,21 +28,17 @@ def _(workspace):
     workspace.run_registry()
 
 
-@start_a_registry.mistake(
-    "created, but not started", advice="docker start {name}", reason="created"
-)
+@start_a_registry.mistake("created, but not started", advice=START_IT, reason="created")
 def _(workspace):
     workspace.create("registry:2", name=workspace.name, ports={5000: workspace.port})
 
 
-@start_a_registry.mistake("stopped again", advice="docker start {name}", reason="exited")
+@start_a_registry.mistake("stopped again", advice=START_IT, reason="exited")
 def _(workspace):
     workspace.engine.stop(workspace.run_registry())
 
 
-@start_a_registry.mistake(
-    "settings that make it exit", advice="docker logs {name}", reason="exited"
-)
+@start_a_registry.mistake("settings that make it exit", advice="docker logs", reason="exited")
 def _(workspace):
     panics = {"REGISTRY_AUTH": "htpasswd"}  # without a realm
     ports = {5000: workspace.port}
@@ -48,22 +46,18 @@ def _(workspace):
     workspace.engine.wait(container)
 
 
-@start_a_registry.mistake("no port published", advice="-p {port}:5000", reason="unpublished")
+@start_a_registry.mistake("no port published", advice=PUBLISH, reason="unpublished")
 def _(workspace):
     workspace.run("registry:2", name=workspace.name)
 
 
-@start_a_registry.mistake(
-    "published on another port", advice="-p {port}:5000", reason="unpublished"
-)
+@start_a_registry.mistake("published on another port", advice=PUBLISH, reason="unpublished")
 def _(workspace):
     workspace.run("registry:2", name=workspace.name, ports={5000: None})
 
 
 @start_a_registry.mistake(
-    "published to the wrong port of the container",
-    advice="-p {port}:5000",
-    reason="wrong-container-port",
+    "published to the wrong port of the container", advice=PUBLISH, reason="wrong-container-port"
 )
 def _(workspace):
     workspace.run("registry:2", name=workspace.name, ports={5001: workspace.port})
@@ -118,20 +112,18 @@ def _(workspace):
 
 
 @ask_the_catalog.near_miss(
-    "the answer of /v2/ instead of the catalog's", advice="/v2/_catalog", reason="of-v2"
+    "the answer of /v2/ instead of the catalog's", advice=ASK, reason="of-v2"
 )
 def _(workspace):
     return "{}"
 
 
-@ask_the_catalog.near_miss("an error page", advice="/v2/_catalog", reason="not-json")
+@ask_the_catalog.near_miss("an error page", advice=ASK, reason="not-json")
 def _(workspace):
     return workspace.api.request("GET", "../_catalog").body.decode()
 
 
-@ask_the_catalog.near_miss(
-    "the catalog of another registry", advice="/v2/_catalog", reason="another-catalog"
-)
+@ask_the_catalog.near_miss("the catalog of another registry", advice=ASK, reason="another-catalog")
 def _(workspace):
     return '{"repositories": ["somebody/else"]}'
 
@@ -160,9 +152,7 @@ def _(workspace):
     workspace.engine.set_restart_policy(_container(workspace).id, "unless-stopped")
 
 
-@set_a_restart_policy.mistake(
-    "the policy on-failure", advice="docker update --restart", reason="on-failure"
-)
+@set_a_restart_policy.mistake("the policy on-failure", advice="docker update", reason="on-failure")
 def _(workspace):
     workspace.engine.set_restart_policy(_container(workspace).id, "on-failure")
 
@@ -209,14 +199,14 @@ def _(workspace):
     workspace.wait_for_registry()
 
 
-@let_it_die.mistake("killed with docker kill", advice="docker start {name}", reason="stopped")
+@let_it_die.mistake("killed with docker kill", advice=START_IT, reason="stopped")
 def _(workspace):
     workspace.engine.kill(_container(workspace).id)
 
 
 @let_it_die.mistake(
     "no restart policy",
-    advice="docker update --restart unless-stopped {name}",
+    advice="docker update",
     reason="not-restarted",
 )
 def _(workspace):
