@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     from .checks.answers import digest_in, last_line, last_word
     from .checks.history import REMEMBERED, client_requests, was_started
     from .checks.images import find_name, misnamed
-    from .checks.registry import STORAGE, find_tag, require_registry, storage_mount
+    from .checks.registry import find_tag, require_registry
+    from .checks.storage import (
+        ANONYMOUS,
+        STORAGE,
+        blob_sizes,
+        describe_mount,
+        describe_other_mount,
+        is_anonymous,
+        storage_mount,
+        stored_bytes,
+        tagged_blob_sizes,
+        volumes_met,
+    )
     from .course.lab import Lab
     from .registry.client import (
         LOOPBACK,
@@ -29,14 +41,11 @@ if TYPE_CHECKING:
     from .workspaces.workspace import Workspace
 
 _MODULES = {
+    "ANONYMOUS": "checks.storage",
     "LOOPBACK": "registry.client",
     "REMEMBERED": "checks.history",
-    "STORAGE": "checks.registry",
-    "find_name": "checks.images",
-    "find_tag": "checks.registry",
-    "require_registry": "checks.registry",
-    "storage_mount": "checks.registry",
     "RUN": "workspaces.troubleshooting",
+    "STORAGE": "checks.storage",
     "CannotCheck": "verdicts",
     "Lab": "course.lab",
     "NotARegistry": "registry.client",
@@ -46,18 +55,30 @@ _MODULES = {
     "RegistryRefused": "registry.client",
     "Untrusted": "registry.client",
     "Workspace": "workspaces.workspace",
+    "blob_sizes": "checks.storage",
     "client_requests": "checks.history",
+    "describe_mount": "checks.storage",
+    "describe_other_mount": "checks.storage",
     "digest_in": "checks.answers",
+    "find_name": "checks.images",
+    "find_tag": "checks.registry",
+    "is_anonymous": "checks.storage",
     "last_line": "checks.answers",
     "last_word": "checks.answers",
     "listed": "text",
     "misnamed": "checks.images",
     "parse": "registry.references",
+    "require_registry": "checks.registry",
     "short": "text",
+    "storage_mount": "checks.storage",
+    "stored_bytes": "checks.storage",
+    "tagged_blob_sizes": "checks.storage",
+    "volumes_met": "checks.storage",
     "was_started": "checks.history",
 }
 
 __all__ = [
+    "ANONYMOUS",
     "LOOPBACK",
     "REMEMBERED",
     "RUN",
@@ -71,10 +92,14 @@ __all__ = [
     "RegistryRefused",
     "Untrusted",
     "Workspace",
+    "blob_sizes",
     "client_requests",
+    "describe_mount",
+    "describe_other_mount",
     "digest_in",
     "find_name",
     "find_tag",
+    "is_anonymous",
     "last_line",
     "last_word",
     "listed",
@@ -83,6 +108,9 @@ __all__ = [
     "require_registry",
     "short",
     "storage_mount",
+    "stored_bytes",
+    "tagged_blob_sizes",
+    "volumes_met",
     "was_started",
 ]
 

@@ -55,7 +55,9 @@ def push_it(workspace, answer):
 
 @push_it.solution
 def _(workspace):
-    _push_build(workspace, FIRST)
+    if not workspace.api.manifest(workspace["app"], "1.0"):
+        built = workspace.find_image(workspace["app"])
+        workspace.push_as(built.id if built else _build(workspace, FIRST), _ref(workspace))
     digest = _digest(workspace)
     (workspace.work / "first").write_text(digest)
     return digest
@@ -107,7 +109,8 @@ def move_the_tag(workspace, answer):
 
 @move_the_tag.solution
 def _(workspace):
-    _push_build(workspace, SECOND)
+    if _digest(workspace) == _first(workspace):
+        _push_build(workspace, SECOND)
     return _first(workspace)
 
 
@@ -165,7 +168,7 @@ def pull_by_digest(workspace):
     else:
         reason = "not-pulled"
         found = "Nobody has pulled from that repository by digest since the tag moved."
-    others = _others(workspace, now)
+    others = _untagged(workspace) or _others(workspace, now)
     raise NotYet(
         reason,
         expected="A pull of `{registry}/{app}@sha256:…` with the first image's digest.",
@@ -324,7 +327,7 @@ def _not_moved(workspace, now):
     if image and image.id not in now.ids:
         reason, todo = "not-pushed", f"{PUSH}."
         found = " Your engine has another one under that name."
-    elif _pushes(workspace) > 1 and _others(workspace, now):
+    elif _pushes(workspace) > 1 and _untagged(workspace):
         reason, todo = "second", f"{LIST} shows both digests: submit the one without a tag."
         found = " That is the second one already, not the first."
     elif other:
@@ -373,6 +376,13 @@ def _others(workspace, now):
     places = _places(workspace)
     digests = {digest for place, digest in names if place in places and digest != now.digest}
     return [digest for digest in digests if workspace.api.manifest(workspace["app"], digest)]
+
+
+def _untagged(workspace):
+    """Return those of them that no tag of the registry names."""
+    tagged = [_digest(workspace, tag) for tag in workspace.api.tags(workspace["app"]) or ()]
+    others = _others(workspace, workspace.api.manifest(workspace["app"], "1.0"))
+    return [digest for digest in others if digest not in tagged]
 
 
 def _pushed(workspace, request):

@@ -80,10 +80,10 @@ def push_the_image(workspace):
     if manifest and workspace.sample in manifest.ids:
         return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
     if manifest:
-        known = _known_as(workspace, *manifest.ids)
+        digest, known = short(manifest.digest), _known_as(workspace, *manifest.ids)
         raise NotYet(
             "another-image",
-            found=f"There, `{workspace.image}:latest` is another image, {short(manifest.digest)}{known}.",
+            found=f"There, `{workspace.image}:latest` is another image, {digest}{known}.",
             next=f"{TAG}, then {PUSH}. The tag will move.",
         )
     if place := find_tag(workspace, workspace.sample):
