@@ -6,13 +6,15 @@ import re
 from pathlib import PurePosixPath
 
 from labrunner.engine.models import Container, Mount
-from labrunner.registry.client import Manifest
+from labrunner.registry.client import Manifest, RegistryDown
 from labrunner.text import short
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.workspace import Workspace
 
 STORAGE = "/var/lib/registry"  # where registry:2 keeps its files, unless its settings say otherwise
 ANONYMOUS = re.compile("[0-9a-f]{64}")  # the engine's own name for a volume that was given none
+IN_PATH = re.compile(r"sha256(?::|%3A)([0-9a-f]{64})")  # a digest in a path, or in its query
+SMALL = 1 << 20  # bytes; a larger blob is not fetched to see whether it is there
 STORAGE_SETTING = "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"
 
 
@@ -87,6 +89,29 @@ def tagged_blob_sizes(workspace: Workspace) -> dict[str, int]:
             if manifest := workspace.api.manifest(repository, tag):
                 sizes |= blob_sizes(manifest)
     return sizes
+
+
+def measure_storage(workspace: Workspace) -> tuple[int, int]:
+    """Return the bytes that the learner's registry stores, and how many of them belong to no tag.
+    Raises as `stored_bytes` does."""
+    stored = stored_bytes(workspace)
+    return stored, stored - sum(tagged_blob_sizes(workspace).values())
+
+
+def find_phantom_blob(workspace: Workspace, repository: str) -> str | None:
+    """Return the digest of a blob that the registry says it has and cannot send, or None: it was
+    removed from the disk while the registry ran. Tries those that the registry was asked for."""
+    paths = [each.path for each in workspace.requests() if f"/{repository}/" in each.path]
+    digests = {f"sha256:{digits}" for path in paths for digits in IN_PATH.findall(path)}
+    for digest in sorted(digests - tagged_blob_sizes(workspace).keys()):
+        blob = f"{repository}/blobs/{digest}"
+        head = workspace.api.request("HEAD", blob)
+        if head.status == 200 and int(head.headers.get("Content-Length", SMALL)) < SMALL:
+            try:
+                workspace.api.request("GET", blob)
+            except RegistryDown:  # it hangs up without a whole answer
+                return digest
+    return None
 
 
 def volumes_met(workspace: Workspace) -> list[str]:

@@ -110,8 +110,9 @@ def lose_the_image(workspace):
             return f"`{name}` is new, and has no such image. {_listed(left)} is left over."
         todo = f"Once more: {PUSH}. Then replace it without `-v`: {todo}."
         if gone:
-            found = f"{_listed(gone)} was removed with its container, as by `docker rm -v` or "
-            raise NotYet("volume-gone", found=f"{found}`docker run --rm`.", next=todo)
+            how = "as by `docker rm -v` or `docker run --rm`"
+            found = f"Removed together with its container, {how}: {_listed(gone)}."
+            raise NotYet("volume-gone", found=found, next=todo)
         found = "There was no registry with an anonymous volume before this one."
         raise NotYet("first-registry", found=found, next=todo)
     if mount and not is_anonymous(mount.source):

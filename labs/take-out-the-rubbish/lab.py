@@ -6,17 +6,17 @@ from labrunner import (
     STORAGE,
     Lab,
     NotYet,
-    RegistryDown,
     blob_sizes,
     describe_mount,
     describe_other_mount,
+    find_phantom_blob,
     is_anonymous,
     listed,
+    measure_storage,
     require_registry,
     short,
     storage_mount,
     stored_bytes,
-    tagged_blob_sizes,
 )
 
 lab = Lab(title="Take out the rubbish", images=["registry:2", "busybox:stable"], sample=True)
@@ -26,7 +26,6 @@ BALLAST = 3 << 20  # the bytes that each image has to itself, as the Dockerfile 
 LITTLE = 1 << 20  # bytes; less than this is not worth a collection
 CONFIG = "/etc/docker/registry/config.yml"
 NO_DIGEST = "sha256:" + 64 * "0"  # of no manifest
-DIGEST = re.compile(r"sha256(?::|%3A)([0-9a-f]{64})")  # in a path, or in its query
 DELETION = {"REGISTRY_STORAGE_DELETE_ENABLED": "true"}
 
 START = (
@@ -38,6 +37,8 @@ TAG_NEW = "`docker image tag {image} {registry}/{image}:2.0`"
 PUSH_OLD = TAG_OLD + ", then `docker push {registry}/{image}:1.0`"
 PUSH_NEW = TAG_NEW + ", then `docker push {registry}/{image}:2.0`"
 DELETE = "`curl -i -X DELETE http://{registry}/v2/{image}/manifests/{digest}`"
+BY_DIGEST = "curl -i -X DELETE http://{registry}/v2/{image}/manifests/sha256:"  # for the advice
+DELETE_PUSHED = "delete it by the digest that push prints"
 RESTART = "`docker restart {container}`"
 COLLECT = (
     "`docker stop {container}`, then `docker run --rm --volumes-from {container} registry:2 "
@@ -71,8 +72,8 @@ def switch_deletion_on(workspace):
     if status == 404 and storage and not is_anonymous(storage.source):
         return f"`{container.name}` allows deletion; its images are in `{storage.source}`."
     reason = "anonymous"
-    found = f"Deletion is on, but the registry keeps its files in {describe_mount(storage)}"
-    found += f"{describe_other_mount(container)}."
+    where = f"{describe_mount(storage)}{describe_other_mount(container)}"
+    found = f"Deletion is on, but the registry keeps its files in {where}."
     if status != 404:
         settings = [f"{key}={each}" for key, each in container.environment.items() if "DEL" in key]
         what = f"`{settings[0]}` does not switch" if settings else "nothing switches"
@@ -134,26 +135,26 @@ def push_two_images(workspace):
 
 @push_two_images.solution
 def _(workspace):
-    workspace.push_as(workspace["old_image"], _ref(workspace, OLD))
-    workspace.push_as(workspace.image, _ref(workspace, NEW))
+    workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
+    workspace.push_as(workspace.image, workspace.ref(tag=NEW))
 
 
 @push_two_images.mistake("one image under both tags", advice=TAG_OLD, reason="one-image")
 def _(workspace):
-    workspace.push_as(workspace.image, _ref(workspace, OLD))
-    workspace.push_as(workspace.image, _ref(workspace, NEW))
+    workspace.push_as(workspace.image, workspace.ref(tag=OLD))
+    workspace.push_as(workspace.image, workspace.ref(tag=NEW))
 
 
 @push_two_images.mistake("the wrong way round", advice=TAG_NEW, reason="wrong-new")
 def _(workspace):
-    workspace.push_as(workspace.image, _ref(workspace, OLD))
-    workspace.push_as(workspace["old_image"], _ref(workspace, NEW))
+    workspace.push_as(workspace.image, workspace.ref(tag=OLD))
+    workspace.push_as(workspace["old_image"], workspace.ref(tag=NEW))
 
 
 @push_two_images.mistake("another image as 1.0", advice=TAG_OLD, reason="wrong-old")
 def _(workspace):
-    workspace.push_as("busybox:stable", _ref(workspace, OLD))
-    workspace.push_as(workspace.image, _ref(workspace, NEW))
+    workspace.push_as("busybox:stable", workspace.ref(tag=OLD))
+    workspace.push_as(workspace.image, workspace.ref(tag=NEW))
 
 
 @lab.step
@@ -167,14 +168,14 @@ def delete_by_digest(workspace):
         if not request.path.endswith(NO_DIGEST)
     ]
     by_digest = [each for each in asked if each.status == 202 and "sha256:" in each.path]
-    held, garbage = _sizes(workspace)
+    held, garbage = measure_storage(workspace)
     logged = by_digest or (not asked and garbage > LITTLE)  # the log goes with its container
     digest = old.digest if old else ""
     if new and (digest == new.digest or not (old or logged)):
         reason = "tag-moved"
         found = "The tag `1.0` has moved or gone, but you have deleted nothing by its digest: the "
         found += "old image is still stored, without a tag."
-        todo = f"{PUSH_OLD}. Then delete it by the digest that push prints."
+        todo = f"{PUSH_OLD}. Then {DELETE_PUSHED}."
     elif old and new:
         reason, why = _explain_refusal(asked[-1], old) if asked else ("not-deleted", "")
         found, todo = f"`1.0` is still there, {short(digest)}.{why}", f"{DELETE}."
@@ -197,37 +198,33 @@ def delete_by_digest(workspace):
 def _(workspace):
     old, new = _images(workspace)
     if not new:
-        workspace.push_as(workspace.image, _ref(workspace, NEW))
+        workspace.push_as(workspace.image, workspace.ref(tag=NEW))
     elif old == new:
-        workspace.push_as(workspace["old_image"], _ref(workspace, OLD))
+        workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
     _delete_old(workspace)
 
 
-@delete_by_digest.mistake("deleted by tag", advice="/v2/{image}/manifests/sha256:", reason="by-tag")
+@delete_by_digest.mistake("deleted by tag", advice=BY_DIGEST, reason="by-tag")
 def _(workspace):
     workspace.api.delete(workspace.image, OLD)
 
 
-@delete_by_digest.mistake(
-    "deleted by the image's id", advice="/v2/{image}/manifests/sha256:", reason="image-id"
-)
+@delete_by_digest.mistake("deleted by the image's id", advice=BY_DIGEST, reason="image-id")
 def _(workspace):
     workspace.api.delete(workspace.image, _images(workspace)[0].config)
 
 
 @delete_by_digest.mistake(
-    "a digest asked without Accept", advice="/manifests/sha256:", reason="another-digest"
+    "a digest asked without Accept", advice=BY_DIGEST, reason="another-digest"
 )
 def _(workspace):
     answer = workspace.api.request("HEAD", f"{workspace.image}/manifests/{OLD}", accept="*/*")
     workspace.api.delete(workspace.image, answer.headers["Docker-Content-Digest"])
 
 
-@delete_by_digest.mistake(
-    "removed on the engine only", advice="curl -i -X DELETE", reason="not-deleted"
-)
+@delete_by_digest.mistake("removed on the engine only", advice=BY_DIGEST, reason="not-deleted")
 def _(workspace):
-    workspace.engine.remove_image(_ref(workspace, OLD))
+    workspace.engine.remove_image(workspace.ref(tag=OLD))
 
 
 @delete_by_digest.mistake("deleted the wrong one", advice=PUSH_NEW, reason="deleted-new")
@@ -243,7 +240,7 @@ def _(workspace):
 
 @delete_by_digest.mistake("moved the tag instead", advice=PUSH_OLD, reason="tag-moved")
 def _(workspace):
-    workspace.push_as(workspace.image, _ref(workspace, OLD))
+    workspace.push_as(workspace.image, workspace.ref(tag=OLD))
 
 
 @lab.step
@@ -260,17 +257,18 @@ def collect_the_garbage(workspace, answer):
                 f"Before: {_mb(held + size)}. After: {_mb(held)}, or {held:,} bytes. "
                 f"{_mb(size)} came back."
             )
-    reason, answered = "no-number", "has no number."
-    if number:
-        reason, answered = "another-number", f"is {number[0]}."
+    reason, told = (
+        "another-number",
+        f"Your answer is {number[0]}." if number else "Your answer has no number.",
+    )
     if any(_near(size, held) for size in sizes):
-        reason, answered = "what-is-left", f"{answered} That is what is left."
+        reason, told = "what-is-left", f"{told} That is what is left."
     elif any(_near(size, held + BALLAST) for size in sizes):
-        reason, answered = "what-was-there", f"{answered} That was there before."
+        told += " That was there before."
     raise NotYet(
         reason,
         expected="The kilobytes before the collection, less those after it.",
-        found=f"The disk is clean, and holds {_mb(held)}. Your answer {answered}",
+        found=f"The disk is clean, and holds {_mb(held)}. {told}",
         next="From what `du -sk` printed before, subtract what it prints now.",
     )
 
@@ -283,7 +281,7 @@ def _(workspace):
     if OLD in (workspace.api.tags(workspace.image) or ()):  # pushed to a registry that remembers
         workspace.engine.restart(container)
         workspace.wait_for_registry()
-        workspace.push_as(workspace["old_image"], _ref(workspace, OLD))
+        workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
         _delete_old(workspace)
     before = stored_bytes(workspace)
     _stop_collect_start(workspace)
@@ -318,7 +316,7 @@ def _(workspace):
 )
 def _(workspace):
     _collect_running(workspace)
-    workspace.push_as(workspace["old_image"], _ref(workspace, OLD))
+    workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
     return "3088"
 
 
@@ -341,7 +339,7 @@ def pull_what_stays(workspace):
     container = require_registry(workspace, start=START)
     _require_clean(workspace, container)
     new = _images(workspace)[1]
-    blobs, name = blob_sizes(new), _ref(workspace, NEW)
+    blobs, name = blob_sizes(new), workspace.ref(tag=NEW)
     if lost := [digest for digest in blobs if _head(workspace, digest).status == 404]:
         raise NotYet(
             "blob-lost",
@@ -364,27 +362,21 @@ def pull_what_stays(workspace):
 @pull_what_stays.solution
 def _(workspace):
     if image := workspace.engine.image(workspace.sample):
-        workspace.push_as(image.id, _ref(workspace, NEW))
+        workspace.push_as(image.id, workspace.ref(tag=NEW))
         for name in workspace.engine.image(image.id).tags:
             workspace.engine.remove_image(name)
-    workspace.pull(_ref(workspace, NEW))
+    workspace.pull(workspace.ref(tag=NEW))
 
 
-@pull_what_stays.mistake(
-    "pulled what was still there", advice="docker image rm", reason="not-pulled"
-)
+@pull_what_stays.mistake("pulled what was still there", advice="image rm", reason="not-pulled")
 def _(workspace):
-    workspace.pull(_ref(workspace, NEW))
+    workspace.pull(workspace.ref(tag=NEW))
 
 
 @pull_what_stays.mistake("its layer was deleted", advice=PUSH_NEW, reason="blob-lost")
 def _(workspace):
     layer = _images(workspace)[1].layers[-1].digest
     workspace.api.request("DELETE", f"{workspace.image}/blobs/{layer}")
-
-
-def _ref(workspace, tag):
-    return workspace.ref(tag=tag)
 
 
 def _start(workspace, environment, path=STORAGE):
@@ -421,27 +413,19 @@ def _images(workspace):
     return [workspace.api.manifest(workspace.image, tag) for tag in (OLD, NEW)]
 
 
-def _sizes(workspace):
-    """Return the bytes on the registry's disk, and how many of them belong to no tag."""
-    tagged, held = sum(tagged_blob_sizes(workspace).values()), stored_bytes(workspace)
-    return held, held - tagged
-
-
 def _require_clean(workspace, container):
     """Return the bytes on the registry's disk, once they are of tagged images only."""
     old, new = _images(workspace)
     reason, todo = "", f"{COLLECT}."
-    held, garbage = _sizes(workspace)
+    held, garbage = measure_storage(workspace)
     if old:
         reason, todo = "not-deleted", f"{DELETE}. Then {COLLECT}."
         found = "`1.0` is in the registry: what has a tag is not garbage."
     elif OLD in (workspace.api.tags(workspace.image) or ()):
         reason = "pushed-again"
-        found = "The tag `1.0` is back, but not the image behind it: the registry ran while you "
-        found += "collected, believed that it still had the blobs, and took only the rest of your "
-        found += "push."
-        todo = f"{RESTART}. Then {PUSH_OLD}. Then delete it by the digest that push prints, and "
-        todo += f"{COLLECT}."
+        found = "The tag `1.0` is back, but not its image: the registry ran while you collected, "
+        found += "believed that it still had the blobs, and took only the rest of your push."
+        todo = f"{RESTART}. Then {PUSH_OLD}. Then {DELETE_PUSHED}, and {COLLECT}."
     elif not new:
         reason, todo = "deleted-new", f"{PUSH_NEW}."
         found = "The registry does not have `2.0`, which should stay."
@@ -450,29 +434,14 @@ def _require_clean(workspace, container):
         found = f"The disk holds {_mb(held)}, and {_mb(garbage)} of that belong to no tag."
         todo += " If you have done that, a manifest without a tag names them: do it again, with "
         todo += "`--delete-untagged` after `garbage-collect`."
-    elif ghost := _ghost(workspace):
+    elif phantom := find_phantom_blob(workspace, workspace.image):
         reason, todo = "remembers", f"{RESTART}. The next time, stop it before you collect."
-        found = f"The disk is clean, but the registry still believes that it has {short(ghost)}: "
+        found = f"The disk is clean, but the registry still believes that it has {short(phantom)}: "
         found += "it ran while you collected, and remembers what it had."
     if not reason:
         return held
     digest = old.digest if old else ""
     raise NotYet(reason, found=found, next=todo, container=container.name, digest=digest)
-
-
-def _ghost(workspace):
-    """Return a blob that the registry says it has and cannot send; of those that it was asked
-    for."""
-    paths = [each.path for each in workspace.requests() if f"/{workspace.image}/" in each.path]
-    digests = {f"sha256:{digits}" for path in paths for digits in DIGEST.findall(path)}
-    for digest in sorted(digests - tagged_blob_sizes(workspace).keys()):
-        head = _head(workspace, digest)
-        if head.status == 200 and int(head.headers.get("Content-Length", LITTLE)) < LITTLE:
-            try:
-                workspace.api.request("GET", f"{workspace.image}/blobs/{digest}")
-            except RegistryDown:  # it hangs up without a whole answer
-                return digest
-    return None
 
 
 def _head(workspace, digest):
