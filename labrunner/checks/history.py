@@ -13,12 +13,13 @@ ONLY_LOOK = ("curl/", "Mozilla/", "Wget/")  # how programs that neither push nor
 
 
 def was_started(workspace: Workspace, references: Iterable[str]) -> bool:
-    """Return whether a container was started from an image by one of these references: an event
-    says so, or a container that was kept."""
+    """Return whether a container was started from an image by one of these references, with or
+    without the tag `latest`: an event says so, or a container that was kept."""
+    wanted = {reference.removesuffix(":latest") for reference in references}
     events = workspace.events(type="container", event="start")
-    images = [event.attributes.get("image") for event in events]
+    images = [event.attributes.get("image", "") for event in events]
     images += [each.image for each in workspace.engine.containers() if each.state != "created"]
-    return not set(references).isdisjoint(images)
+    return any(image.removesuffix(":latest") in wanted for image in images)
 
 
 def client_requests(workspace: Workspace) -> list[Request]:
