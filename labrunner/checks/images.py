@@ -26,6 +26,8 @@ def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
             f"{found}: there `{workspace.port}` is a tag, not a port. "
             "The registry stands in front, before a slash."
         )
+    if not reference.registry:
+        return f"{found}, which names no registry: a host has no underscore."
     if reference.default_registry:
         return f"{found}, which names no registry, and so means Docker Hub."
     if reference.registry not in [f"{host}:{workspace.port}" for host in LOOPBACK]:
