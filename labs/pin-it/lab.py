@@ -283,9 +283,8 @@ def _first(workspace):
 
 def _build(workspace, greeting):
     """Build an image that is `{registry}/{app}:latest` on the engine."""
-    return workspace.build(
-        lab.folder, f"{workspace.registry}/{workspace['app']}", GREETING=greeting
-    )
+    name = f"{workspace.registry}/{workspace['app']}"
+    return workspace.build(lab.folder, name, greeting=greeting)
 
 
 def _push_build(workspace, greeting, tag="1.0"):

@@ -212,7 +212,7 @@ def _(workspace):
 
 @pull_it_back.mistake("built again instead of pulled", advice=PULL, reason="another-image")
 def _(workspace):
-    again = workspace.build(lab.folder, workspace.image, AGAIN="yes")
+    again = workspace.build(lab.folder, workspace.image)
     workspace.tag(again, workspace.ref())
 
 

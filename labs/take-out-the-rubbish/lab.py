@@ -59,7 +59,7 @@ def old_image(workspace):
 @lab.setup
 def _(workspace):
     if not workspace.engine.image(f"{workspace['old_image']}:latest"):
-        workspace.build(lab.folder, workspace["old_image"], WORKSPACE=f"{workspace.id}-old")
+        workspace.build(lab.folder, workspace["old_image"], workspace=f"{workspace.id}-old")
 
 
 @lab.step(lasting=True)
