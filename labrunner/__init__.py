@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .checks.answers import digest_in, last_line, last_word
     from .checks.history import REMEMBERED, client_requests, was_started
     from .checks.images import find_name, misnamed
-    from .checks.registry import find_tag, require_registry
+    from .checks.registry import find_tag, has_blob, require_registry
     from .checks.storage import (
         ANONYMOUS,
         STORAGE,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         Untrusted,
     )
     from .registry.references import parse
-    from .text import listed, short
+    from .text import listed, megabytes, short
     from .verdicts import CannotCheck, NotYet
     from .workspaces.troubleshooting import RUN
     from .workspaces.workspace import Workspace
@@ -63,10 +63,12 @@ _MODULES = {
     "digest_in": "checks.answers",
     "find_name": "checks.images",
     "find_tag": "checks.registry",
+    "has_blob": "checks.registry",
     "is_anonymous": "checks.storage",
     "last_line": "checks.answers",
     "last_word": "checks.answers",
     "listed": "text",
+    "megabytes": "text",
     "misnamed": "checks.images",
     "parse": "registry.references",
     "require_registry": "checks.registry",
@@ -102,11 +104,13 @@ __all__ = [
     "find_name",
     "find_phantom_blob",
     "find_tag",
+    "has_blob",
     "is_anonymous",
     "last_line",
     "last_word",
     "listed",
     "measure_storage",
+    "megabytes",
     "misnamed",
     "parse",
     "require_registry",

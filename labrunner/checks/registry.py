@@ -47,3 +47,9 @@ def find_tag(workspace: Workspace, image_id: str, most: int = 50, **client: obje
             if manifest and image_id in manifest.ids:
                 return f"{repository}:{tag}"
     return None
+
+
+def has_blob(workspace: Workspace, repository: str, digest: str) -> bool:
+    """Return whether a repository in the learner's registry has this digest as a configuration or
+    layer; a manifest is neither."""
+    return workspace.api.request("HEAD", f"{repository}/blobs/{digest}").status == 200

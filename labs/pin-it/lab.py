@@ -3,7 +3,7 @@
 import secrets
 from contextlib import suppress
 
-from labrunner import CannotCheck, Lab, NotYet, digest_in, find_name, short
+from labrunner import CannotCheck, Lab, NotYet, digest_in, find_name, has_blob, short
 
 lab = Lab(title="Pin it", images=["registry:2", "busybox:stable"], registry=True)
 
@@ -46,7 +46,7 @@ def push_it(workspace, answer):
         return f"`{workspace['app']}:1.0` is {short(digest)}. Keep this digest."
     if digest in manifest.ids:
         reason, found = "image-id", "is the image's id on your engine: the digest of its config."
-    elif _is_blob(workspace, digest):
+    elif has_blob(workspace, workspace["app"], digest):
         reason, found = "layer", "is one of its layers."
     else:
         reason, found = "another-digest", "is not it."
@@ -156,7 +156,7 @@ def pull_by_digest(workspace):
     if pulled:
         reason = "pinned-now"
         found = "The digest that you pulled is the one that `{app}:1.0` has now."
-    elif any(_is_blob(workspace, digest) for digest in refused):
+    elif any(has_blob(workspace, workspace["app"], digest) for digest in refused):
         reason = "image-id"
         found = "You asked for an image's id. The registry has no manifest with that digest."
     elif refused:
@@ -338,7 +338,7 @@ def _not_moved(workspace, now):
 
 def _require_manifest(workspace, digest):
     """Return what the registry has under the digest in an answer."""
-    if _is_blob(workspace, digest):
+    if has_blob(workspace, workspace["app"], digest):
         found = f"{short(digest)} is the digest of a config, which is an image's id, or of a layer."
     elif manifest := workspace.api.manifest(workspace["app"], digest):
         return manifest
@@ -349,11 +349,6 @@ def _require_manifest(workspace, digest):
 
 
 # What there is, and what happened
-
-
-def _is_blob(workspace, digest):
-    """Return whether the repository has it as a config or layer; a manifest is neither."""
-    return workspace.api.request("HEAD", f"{workspace['app']}/blobs/{digest}").status == 200
 
 
 def _tag_where(workspace, condition):

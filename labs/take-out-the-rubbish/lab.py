@@ -10,9 +10,11 @@ from labrunner import (
     describe_mount,
     describe_other_mount,
     find_phantom_blob,
+    has_blob,
     is_anonymous,
     listed,
     measure_storage,
+    megabytes,
     require_registry,
     short,
     storage_mount,
@@ -37,9 +39,10 @@ TAG_NEW = "`docker image tag {image} {registry}/{image}:2.0`"
 PUSH_OLD = TAG_OLD + ", then `docker push {registry}/{image}:1.0`"
 PUSH_NEW = TAG_NEW + ", then `docker push {registry}/{image}:2.0`"
 DELETE = "`curl -i -X DELETE http://{registry}/v2/{image}/manifests/{digest}`"
-BY_DIGEST = "curl -i -X DELETE http://{registry}/v2/{image}/manifests/sha256:"  # for the advice
+CURL = "curl -i -X DELETE http://{registry}/v2/{image}/manifests/sha256:"  # for the advice
 DELETE_PUSHED = "delete it by the digest that push prints"
 RESTART = "`docker restart {container}`"
+AGAIN, COLLECT_FROM = "docker restart {name}", "--volumes-from {name}"  # for the advice
 COLLECT = (
     "`docker stop {container}`, then `docker run --rm --volumes-from {container} registry:2 "
     "garbage-collect /etc/docker/registry/config.yml`, then `docker start {container}`"
@@ -127,10 +130,10 @@ def push_two_images(workspace):
         raise NotYet("wrong-new", found="`2.0` is not your `{image}`.", next=todo)
     own = sum(dict(blob_sizes(old).items() - blob_sizes(new).items()).values())
     if not _near(own, BALLAST):
-        found = f"`1.0` is another image: it has {_mb(own)} to itself, not {_mb(BALLAST)}."
+        found = f"`1.0` is another image: {megabytes(own)} are its own, not {megabytes(BALLAST)}."
         raise NotYet("wrong-old", found=found, next=f"{PUSH_OLD}. The tag will move.")
     held = stored_bytes(workspace)
-    return f"`1.0` and `2.0` are two images. They take {_mb(held)} of the disk: {held:,} bytes."
+    return f"`1.0` and `2.0` are two images, {megabytes(held)} on the disk: {held:,} bytes."
 
 
 @push_two_images.solution
@@ -187,10 +190,9 @@ def delete_by_digest(workspace):
         reason, todo = "deleted-both", f"{PUSH_NEW}."
         found = "The repository `{image}` has neither `1.0` nor `2.0`."
     else:
-        return (
-            f"`1.0` is gone, and `2.0` is there. The disk holds {_mb(held)}, or {held:,} bytes: "
-            f"{_mb(garbage)} of that belong to no tag."
-        )
+        stored, loose = megabytes(held), megabytes(garbage)
+        disk = f"The disk holds {stored}, or {held:,} bytes: {loose} of that belong to no tag."
+        return f"`1.0` is gone, and `2.0` is there. {disk}"
     raise NotYet(reason, found=found, next=todo, digest=digest)
 
 
@@ -204,25 +206,23 @@ def _(workspace):
     _delete_old(workspace)
 
 
-@delete_by_digest.mistake("deleted by tag", advice=BY_DIGEST, reason="by-tag")
+@delete_by_digest.mistake("deleted by tag", advice=CURL, reason="by-tag")
 def _(workspace):
     workspace.api.delete(workspace.image, OLD)
 
 
-@delete_by_digest.mistake("deleted by the image's id", advice=BY_DIGEST, reason="image-id")
+@delete_by_digest.mistake("deleted by the image's id", advice=CURL, reason="image-id")
 def _(workspace):
     workspace.api.delete(workspace.image, _images(workspace)[0].config)
 
 
-@delete_by_digest.mistake(
-    "a digest asked without Accept", advice=BY_DIGEST, reason="another-digest"
-)
+@delete_by_digest.mistake("a digest asked without Accept", advice=CURL, reason="another-digest")
 def _(workspace):
     answer = workspace.api.request("HEAD", f"{workspace.image}/manifests/{OLD}", accept="*/*")
     workspace.api.delete(workspace.image, answer.headers["Docker-Content-Digest"])
 
 
-@delete_by_digest.mistake("removed on the engine only", advice=BY_DIGEST, reason="not-deleted")
+@delete_by_digest.mistake("removed on the engine only", advice=CURL, reason="not-deleted")
 def _(workspace):
     workspace.engine.remove_image(workspace.ref(tag=OLD))
 
@@ -254,13 +254,10 @@ def collect_the_garbage(workspace, answer):
     for size in sizes:
         if _near(size, BALLAST):
             return (
-                f"Before: {_mb(held + size)}. After: {_mb(held)}, or {held:,} bytes. "
-                f"{_mb(size)} came back."
+                f"Before: {megabytes(held + size)}. After: {megabytes(held)}, or {held:,} bytes. "
+                f"{megabytes(size)} came back."
             )
-    reason, told = (
-        "another-number",
-        f"Your answer is {number[0]}." if number else "Your answer has no number.",
-    )
+    reason, told = "another-number", f"is {number[0]}." if number else "has no number."
     if any(_near(size, held) for size in sizes):
         reason, told = "what-is-left", f"{told} That is what is left."
     elif any(_near(size, held + BALLAST) for size in sizes):
@@ -268,7 +265,7 @@ def collect_the_garbage(workspace, answer):
     raise NotYet(
         reason,
         expected="The kilobytes before the collection, less those after it.",
-        found=f"The disk is clean, and holds {_mb(held)}. {told}",
+        found=f"The disk is clean, and holds {megabytes(held)}. Your answer {told}",
         next="From what `du -sk` printed before, subtract what it prints now.",
     )
 
@@ -288,32 +285,24 @@ def _(workspace):
     return str(max(before - stored_bytes(workspace), BALLAST))  # where it was collected before this
 
 
-@collect_the_garbage.near_miss(
-    "deleted, but not collected", advice="--volumes-from {name}", reason="garbage"
-)
+@collect_the_garbage.near_miss("deleted, but not collected", advice=COLLECT_FROM, reason="garbage")
 def _(workspace):
     return "16"
 
 
-@collect_the_garbage.mistake(
-    "collected in another volume", advice="--volumes-from {name}", reason="garbage"
-)
+@collect_the_garbage.mistake("collected in another volume", advice=COLLECT_FROM, reason="garbage")
 def _(workspace):
     _collect(workspace)
     return "3088"
 
 
-@collect_the_garbage.mistake(
-    "collected in the running registry", advice="docker restart {name}", reason="remembers"
-)
+@collect_the_garbage.mistake("collected in the running registry", advice=AGAIN, reason="remembers")
 def _(workspace):
     _collect_running(workspace)
     return "3088"
 
 
-@collect_the_garbage.mistake(
-    "pushed again after that", advice="docker restart {name}", reason="pushed-again"
-)
+@collect_the_garbage.mistake("pushed again after that", advice=AGAIN, reason="pushed-again")
 def _(workspace):
     _collect_running(workspace)
     workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
@@ -340,17 +329,14 @@ def pull_what_stays(workspace):
     _require_clean(workspace, container)
     new = _images(workspace)[1]
     blobs, name = blob_sizes(new), workspace.ref(tag=NEW)
-    if lost := [digest for digest in blobs if _head(workspace, digest).status == 404]:
-        raise NotYet(
-            "blob-lost",
-            found="The registry has the manifest of `2.0`, but not what the manifest names: no "
-            f"blob {short(lost[0])}.",
-            next=f"{PUSH_NEW}. It sends what is missing.",
-        )
+    if lost := [digest for digest in blobs if not has_blob(workspace, workspace.image, digest)]:
+        found = "The registry has the manifest of `2.0`, but not all that the manifest names: no "
+        found += f"blob {short(lost[0])}."
+        raise NotYet("blob-lost", found=found, next=f"{PUSH_NEW}. It sends what is missing.")
     layer = max(blobs, key=blobs.get)
     requests = workspace.requests(container.started)
     if any(each.method == "GET" and each.status == 200 and layer in each.path for each in requests):
-        return f"`{name}` was pulled whole, {_mb(sum(blobs.values()))}: {short(new.digest)}."
+        return f"`{name}` was pulled whole, {megabytes(sum(blobs.values()))}: {short(new.digest)}."
     images = [image for image in workspace.engine.images() if image.id in new.ids]
     tags = [tag for image in images for tag in image.tags]
     found = f"Since the registry started, nobody has pulled the layer {short(layer)}"
@@ -431,7 +417,8 @@ def _require_clean(workspace, container):
         found = "The registry does not have `2.0`, which should stay."
     elif garbage > LITTLE:
         reason = "garbage"
-        found = f"The disk holds {_mb(held)}, and {_mb(garbage)} of that belong to no tag."
+        stored, loose = megabytes(held), megabytes(garbage)
+        found = f"The disk holds {stored}, and {loose} of that belong to no tag."
         todo += " If you have done that, a manifest without a tag names them: do it again, with "
         todo += "`--delete-untagged` after `garbage-collect`."
     elif phantom := find_phantom_blob(workspace, workspace.image):
@@ -442,10 +429,6 @@ def _require_clean(workspace, container):
         return held
     digest = old.digest if old else ""
     raise NotYet(reason, found=found, next=todo, container=container.name, digest=digest)
-
-
-def _head(workspace, digest):
-    return workspace.api.request("HEAD", f"{workspace.image}/blobs/{digest}")
 
 
 def _explain_refusal(request, old):
@@ -465,7 +448,3 @@ def _explain_refusal(request, old):
 def _near(number, wanted):
     """Return whether they differ by a tenth at most: `du` counts whole blocks, the engine bytes."""
     return abs(number - wanted) <= wanted / 10
-
-
-def _mb(size):
-    return f"{size / 1e6:.1f} MB"
