@@ -168,7 +168,7 @@ def pull_by_digest(workspace):
     else:
         reason = "not-pulled"
         found = "Nobody has pulled from that repository by digest since the tag moved."
-    others = _untagged(workspace) or _others(workspace, now)
+    others = _untagged(workspace, now) or _others(workspace, now)
     raise NotYet(
         reason,
         expected="A pull of `{registry}/{app}@sha256:…` with the first image's digest.",
@@ -305,12 +305,13 @@ def _require_pushed(workspace):
     if find_name(workspace, app, "1.0"):
         reason, todo = "not-pushed", f"{PUSH}."
         found = f"Your engine has `{wanted}`, but the registry has no such tag."
-    elif others := pushed or tags:
-        reason, (where, pull) = "elsewhere", ("engine", "")
-        if pushed:
-            where, pull = "registry", f"`docker pull {others[0]}`, "
-        found = f"Your {where} has `{others[0]}`, but no `{wanted}`."
-        todo = f"{pull}`docker image tag {others[0]} {wanted}`, then {PUSH}."
+    elif pushed:
+        name = pushed[0]
+        reason, found = "elsewhere", f"Your registry has `{name}`, but no `{wanted}`."
+        todo = f"`docker pull {name}`, `docker image tag {name} {wanted}`, then {PUSH}."
+    elif tags:
+        reason, found = "misnamed", f"Your engine has `{tags[0]}`, but no `{wanted}`."
+        todo = f"`docker image tag {tags[0]} {wanted}`, then {PUSH}."
     else:
         reason, todo = "no-image", f"{BUILD}, then {PUSH}."
         found = "Neither your engine nor the registry has an image of that name."
@@ -326,7 +327,7 @@ def _not_moved(workspace, now):
     if image and image.id not in now.ids:
         reason, todo = "not-pushed", f"{PUSH}."
         found = " Your engine has another one under that name."
-    elif _pushes(workspace) > 1 and _untagged(workspace):
+    elif _pushes(workspace) > 1 and _untagged(workspace, now):
         reason, todo = "second", f"{LIST} shows both digests: submit the one without a tag."
         found = " That is the second one already, not the first."
     elif other:
@@ -372,11 +373,12 @@ def _others(workspace, now):
     return [digest for digest in digests if workspace.api.manifest(workspace["app"], digest)]
 
 
-def _untagged(workspace):
+def _untagged(workspace, now):
     """Return those of them that no tag of the registry names."""
-    tagged = [_digest(workspace, tag) for tag in workspace.api.tags(workspace["app"]) or ()]
-    others = _others(workspace, workspace.api.manifest(workspace["app"], "1.0"))
-    return [digest for digest in others if digest not in tagged]
+    api, app = workspace.api, workspace["app"]
+    tagged = [api.manifest(app, tag) for tag in api.tags(app) or ()]
+    tagged = [manifest.digest for manifest in tagged if manifest]
+    return [digest for digest in _others(workspace, now) if digest not in tagged]
 
 
 def _pushed(workspace, request):
