@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .checks.answers import digest_in, last_line, last_word
+    from .checks.certificates import certificate_fault, is_certificate, issue_certificate
     from .checks.history import REMEMBERED, client_requests, was_started
     from .checks.images import misnamed
     from .checks.registry import STORAGE, find_tag, require_registry, storage_mount
+    from .checks.second_host import SecondHost
     from .course.lab import Lab
     from .registry.client import (
         LOOPBACK,
@@ -32,6 +34,10 @@ _MODULES = {
     "LOOPBACK": "registry.client",
     "REMEMBERED": "checks.history",
     "STORAGE": "checks.registry",
+    "SecondHost": "checks.second_host",
+    "certificate_fault": "checks.certificates",
+    "is_certificate": "checks.certificates",
+    "issue_certificate": "checks.certificates",
     "find_tag": "checks.registry",
     "require_registry": "checks.registry",
     "storage_mount": "checks.registry",
@@ -68,11 +74,15 @@ __all__ = [
     "OtherScheme",
     "RegistryDown",
     "RegistryRefused",
+    "SecondHost",
     "Untrusted",
     "Workspace",
+    "certificate_fault",
     "client_requests",
     "digest_in",
     "find_tag",
+    "is_certificate",
+    "issue_certificate",
     "last_line",
     "last_word",
     "listed",
