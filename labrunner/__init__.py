@@ -10,11 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .checks.answers import digest_in, last_line, last_word
-    from .checks.certificates import certificate_fault, is_certificate, issue_certificate
+    from .checks.certificates import certificate_fault, issue_certificate
     from .checks.history import REMEMBERED, client_requests, was_started
     from .checks.images import misnamed
     from .checks.registry import STORAGE, find_tag, require_registry, storage_mount
-    from .checks.second_host import SecondHost
+    from .checks.second_host import (
+        SecondHost,
+        engine_powers,
+        pulled_from,
+        require_second_host,
+        start_second_host,
+        unused_subnet,
+    )
     from .course.lab import Lab
     from .registry.client import (
         LOOPBACK,
@@ -36,8 +43,12 @@ _MODULES = {
     "STORAGE": "checks.registry",
     "SecondHost": "checks.second_host",
     "certificate_fault": "checks.certificates",
-    "is_certificate": "checks.certificates",
     "issue_certificate": "checks.certificates",
+    "engine_powers": "checks.second_host",
+    "pulled_from": "checks.second_host",
+    "require_second_host": "checks.second_host",
+    "start_second_host": "checks.second_host",
+    "unused_subnet": "checks.second_host",
     "find_tag": "checks.registry",
     "require_registry": "checks.registry",
     "storage_mount": "checks.registry",
@@ -80,17 +91,21 @@ __all__ = [
     "certificate_fault",
     "client_requests",
     "digest_in",
+    "engine_powers",
     "find_tag",
-    "is_certificate",
     "issue_certificate",
     "last_line",
     "last_word",
     "listed",
     "misnamed",
     "parse",
+    "pulled_from",
     "require_registry",
+    "require_second_host",
     "short",
+    "start_second_host",
     "storage_mount",
+    "unused_subnet",
     "was_started",
 ]
 

@@ -2,27 +2,23 @@
 
 import ipaddress
 import json
-import random
 import re
 
 from labrunner import (
-    CannotCheck,
     Lab,
     NotYet,
     SecondHost,
-    Untrusted,
     certificate_fault,
-    is_certificate,
+    engine_powers,
     issue_certificate,
-    listed,
     require_registry,
+    require_second_host,
+    start_second_host,
+    unused_subnet,
 )
 
-lab = Lab(
-    title="Across the network",
-    images=["registry:2", "busybox:stable", "docker:dind"],
-    sample=True,
-)
+IMAGES = ["registry:2", "busybox:stable", "docker:dind"]
+lab = Lab(title="Across the network", images=IMAGES, sample=True)
 
 DOMAIN = "registry.lab"
 CERTS = "/etc/docker/certs.d"
@@ -33,18 +29,6 @@ TLS_SETTINGS = {
     "REGISTRY_HTTP_TLS_CERTIFICATE": "/certs/registry.crt",
     "REGISTRY_HTTP_TLS_KEY": "/certs/registry.key",
 }
-LONG = (
-    "--cap-add ALL --cap-drop SYS_RESOURCE --security-opt seccomp=unconfined "
-    "--security-opt apparmor=unconfined --security-opt systempaths=unconfined "
-    "-v /sys/fs/cgroup:/sys/fs/cgroup:rw"
-)
-SOME = {  # the same, where the API has it
-    "cap_add": ["ALL"],
-    "cap_drop": ["SYS_RESOURCE"],
-    "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
-    "volumes": {"/sys/fs/cgroup": "/sys/fs/cgroup"},
-}
-
 RUN = (
     "docker run -d -p {port}:5000 --name {name} --network {network} --ip {address} "
     "--network-alias registry.lab -v {volume}:/var/lib/registry"
@@ -55,27 +39,24 @@ TLS = (
     "-e REGISTRY_HTTP_TLS_KEY=/certs/registry.key registry:2`"
 )
 HOST = "`docker run -d --name {host} --network {network} {powers} docker:dind`"
-PULL = "`docker exec {second} docker pull {place}:5000/{image}`"
+PULL = "`docker exec {second} docker pull registry.lab:5000/{image}`"
 RIGHT_NAMES = "subjectAltName=DNS:registry.lab,IP:{address} > san.ext"
+PULL_THERE = "docker exec {host} docker pull registry.lab:5000/{image}"
+RUN_THERE = "docker run --rm {address}:5000/{image}"
+COPY_CA = "docker cp ca/ca.crt {host}:/etc/docker/certs.d/registry.lab:5000/ca.crt"
+RELOAD = "docker kill -s HUP {host}"
 SIGN = (
     "`echo subjectAltName=DNS:registry.lab,IP:{at} > san.ext`, `openssl x509 -req -in "
     "registry.csr -CA ca/ca.crt -CAkey ca/ca.key -CAcreateserial -days 30 -extfile san.ext -out "
     "certs/registry.crt`, `docker restart {served}`."
 )
-PUT_CA = (
-    "`docker exec {second} mkdir -p /etc/docker/certs.d/{place}:5000`, then "
-    "`docker cp ca/ca.crt {second}:/etc/docker/certs.d/{place}:5000/ca.crt`."
-)
-OTHER_ERRORS = (  # words in an answer, and what they mean
-    (
-        "connection refused",
-        "Nothing listens at that address and port. `localhost` is the second host itself there, "
-        "and in the network your registry's port is 5000.",
-    ),
-    ("no such host", "The second host does not know that name."),
-    ("x509", "That is about a certificate, so your registry speaks TLS already."),
-    ("Status:", "That pull worked. On your own engine `localhost` may speak plain HTTP."),
-)
+OTHER_ERRORS = {  # words in an answer, and what they mean
+    "connection refused": "Nothing listens at that address and port. `localhost` is the second "
+    "host itself there, and in the network your registry's port is 5000.",
+    "no such host": "The second host does not know that name.",
+    "x509": "That is about a certificate, so your registry speaks TLS already.",
+    "Status:": "That pull worked. On your own engine `localhost` may speak plain HTTP.",
+}
 
 
 @lab.value
@@ -85,17 +66,7 @@ def network(workspace):
 
 @lab.value
 def subnet(workspace):
-    """Return a free one in the range that is set aside for tests of networks."""
-    for part in random.sample(range(256), 20):
-        try:
-            found = f"198.18.{part}.0/24"
-            probe = workspace.create_network(f"probe-{workspace.id}", found)
-        except CannotCheck as error:
-            taken = error
-        else:
-            workspace.engine.remove_network(probe)
-            return found
-    raise taken
+    return unused_subnet(workspace)
 
 
 @lab.value
@@ -115,12 +86,7 @@ def volume(workspace):
 
 @lab.value
 def powers(workspace):
-    """Return what an engine in a container needs, as far as this engine can give it."""
-    try:
-        workspace.run_to_end("busybox:stable", ["true"], privileged=True)
-    except CannotCheck:
-        return LONG
-    return "--privileged"
+    return engine_powers(workspace)
 
 
 @lab.step(lasting=True)
@@ -134,7 +100,7 @@ def start_a_second_host(workspace):
 def _(workspace):
     _start_registry(workspace)
     workspace.push_as(workspace.sample, workspace.ref())
-    _start_host(workspace)
+    start_second_host(workspace, workspace["network"])
 
 
 @start_a_second_host.mistake(
@@ -142,13 +108,13 @@ def _(workspace):
 )
 def _(workspace):
     _start_registry(workspace)
-    _start_host(workspace, network="bridge")
+    start_second_host(workspace, "bridge")
 
 
 @start_a_second_host.mistake("no name for the registry", advice=PLAIN, reason="no-alias")
 def _(workspace):
     _start_registry(workspace, aliases=[])
-    _start_host(workspace)
+    start_second_host(workspace, workspace["network"])
 
 
 @start_a_second_host.mistake("an engine without its powers", advice=HOST, reason="not-running")
@@ -168,7 +134,7 @@ def meet_the_error(workspace, answer):
         reason, found = "other-error", f"{_meaning(answer)} Your answer: `{{said}}`."
     elif named and named[1] not in (f"{DOMAIN}:5000", f"{at}:5000"):
         reason, found = "other-registry", "Your error is about `{named}`."
-    elif not _has_refused(workspace, second, at):
+    elif not second.has_logged(HTTP_ERROR, (DOMAIN, at), workspace.record.opened):
         reason, todo = "not-met", f"Run {PULL}: meet it yourself."
         found = "Those are the words, but the log of `{second}` has no such refusal."
     else:
@@ -181,7 +147,6 @@ def meet_the_error(workspace, answer):
         said=" ".join(answer.split())[:120],
         named=named and named[1],
         second=second.name,
-        place=DOMAIN,
     )
 
 
@@ -190,24 +155,18 @@ def _(workspace):
     return _pull(workspace, f"{DOMAIN}:5000")
 
 
-@meet_the_error.mistake(
-    "pulled on your own engine", advice="docker exec {host} docker pull", reason="other-error"
-)
+@meet_the_error.mistake("pulled on your own engine", advice=PULL_THERE, reason="other-error")
 def _(workspace):
     workspace.pull(workspace.ref())
     return f"Status: Image is up to date for {workspace.ref()}"
 
 
-@meet_the_error.mistake(
-    "localhost on the second host", advice="pull registry.lab:5000/{image}", reason="other-error"
-)
+@meet_the_error.mistake("localhost on the second host", advice=PULL_THERE, reason="other-error")
 def _(workspace):
     return _pull(workspace, workspace.registry)
 
 
-@meet_the_error.near_miss(
-    "the error copied, not met", advice="docker exec {host} docker pull", reason="not-met"
-)
+@meet_the_error.near_miss("the error copied, not met", advice=PULL_THERE, reason="not-met")
 def _(workspace):
     return f'Get "https://{DOMAIN}:5000/v2/": http: {HTTP_ERROR}'
 
@@ -259,16 +218,15 @@ def _(workspace):
 @serve_tls.mistake("the folder not mounted", advice="docker logs {name}", reason="exited")
 def _(workspace):
     workspace.remove_own(workspace.name, workspace.port)
-    options = {**_in_network(workspace), "environment": TLS_SETTINGS}
-    made = workspace.run("registry:2", name=workspace.name, ports={5000: workspace.port}, **options)
-    workspace.engine.wait(made)
+    how = {"name": workspace.name, "ports": {5000: workspace.port}, "environment": TLS_SETTINGS}
+    workspace.engine.wait(workspace.run("registry:2", network=workspace["network"], **how))
 
 
 @lab.step
 def trust_the_ca(workspace):
     """The second host trusts your CA, and has pulled from `registry.lab:5000`."""
     second, _, registry = _hosts(workspace)
-    _require_trusted_pull(workspace, second, registry, DOMAIN)
+    second.require_pull(workspace, registry, DOMAIN)
     return f"`{second.name}` has pulled from `{DOMAIN}:5000`, and knows that it is your registry."
 
 
@@ -278,26 +236,20 @@ def _(workspace):
     _pull(workspace, f"{DOMAIN}:5000")
 
 
-@trust_the_ca.mistake(
-    "a folder without the port", advice=f"{CERTS}/registry.lab:5000/ca.crt", reason="other-folder"
-)
+@trust_the_ca.mistake("a folder without the port", advice=COPY_CA, reason="other-folder")
 def _(workspace):
     _trust(workspace, DOMAIN)
     _pull(workspace, f"{DOMAIN}:5000")
 
 
-@trust_the_ca.mistake(
-    "the certificate of another CA", advice="docker cp ca/ca.crt {host}:", reason="other-ca"
-)
+@trust_the_ca.mistake("the certificate of another CA", advice=COPY_CA, reason="other-ca")
 def _(workspace):
     issue_certificate(workspace.work / "other")
     _trust(workspace, f"{DOMAIN}:5000", ca="other/ca/ca.crt")
     _pull(workspace, f"{DOMAIN}:5000")
 
 
-@trust_the_ca.mistake(
-    "proved over localhost", advice="docker exec {host} docker pull registry.lab", reason="own-pull"
-)
+@trust_the_ca.mistake("proved over localhost", advice=PULL_THERE, reason="own-pull")
 def _(workspace):
     _trust(workspace, f"{DOMAIN}:5000")
     workspace.pull(workspace.ref())
@@ -307,13 +259,12 @@ def _(workspace):
 def pull_by_address(workspace):
     """The second host has also pulled by your registry's IP address, and run the image."""
     second, at, registry = _hosts(workspace)
-    events = _require_trusted_pull(workspace, second, registry, at)
+    events = second.require_pull(workspace, registry, at)
     found = f"`{second.name}` has pulled from `{at}:5000`, and knows that it is your registry."
-    places = (f"{DOMAIN}:5000/", f"{at}:5000/")
-    for event in events:
-        image = event.attributes.get("image", "")
-        if (event.kind, event.action) == ("container", "start") and image.startswith(places):
-            return f"{found} It has run there."
+    starts = [each for each in events if (each.kind, each.action) == ("container", "start")]
+    images = [each.attributes.get("image", "") for each in starts]
+    if any(image.startswith((f"{DOMAIN}:5000/", f"{at}:5000/")) for image in images):
+        return f"{found} It has run there."
     raise NotYet(
         "not-run",
         expected=f"`{second.name}` has run the image that it pulled.",
@@ -326,7 +277,8 @@ def pull_by_address(workspace):
 def _(workspace):
     _trust(workspace, f"{DOMAIN}:5000", f"{workspace['address']}:5000")
     _pull(workspace, f"{workspace['address']}:5000")
-    _inside(workspace, "docker", "run", "--rm", f"{workspace['address']}:5000/{workspace.image}")
+    image = f"{workspace['address']}:5000/{workspace.image}"
+    _host(workspace).execute("docker", "run", "--rm", image)
 
 
 @pull_by_address.mistake(
@@ -336,9 +288,7 @@ def _(workspace):
     _pull(workspace, f"{workspace['address']}:5000")
 
 
-@pull_by_address.mistake(
-    "pulled, but not run", advice="docker run --rm {address}:5000/{image}", reason="not-run"
-)
+@pull_by_address.mistake("pulled, but not run", advice=RUN_THERE, reason="not-run")
 def _(workspace):
     _trust(workspace, f"{workspace['address']}:5000")
     _pull(workspace, f"{workspace['address']}:5000")
@@ -360,7 +310,7 @@ def go_insecure(workspace):
             reason, todo = "not-written", f"Write `{{wanted}}` there, then {reload}, and pull."
             found += "."
         raise NotYet(reason, found=found, next=todo, settings=settings, wanted=json.dumps(INSECURE))
-    if not _distrust(workspace, second, DOMAIN):
+    if not second.distrust(workspace, DOMAIN):
         raise NotYet(
             "trusted",
             found=f"`{second.name}` still trusts your CA, so a pull shows nothing about the rest.",
@@ -368,20 +318,15 @@ def go_insecure(workspace):
         )
     events = second.events()
     reloads = [each.time for each in events if (each.kind, each.action) == ("daemon", "reload")]
-    if not _has_pulled(events, DOMAIN, since=max(reloads, default=0)):
-        raise NotYet(
-            "not-pulled",
-            found="The exception is in force, and there was no pull since.",
-            next=f"{PULL}.",
-            second=second.name,
-            place=DOMAIN,
-        )
+    if not pulled_from(events, DOMAIN, since=max(reloads, default=0)):
+        found = "The exception is in force, and there was no pull since."
+        raise NotYet("not-pulled", found=found, next=f"{PULL}.", second=second.name)
     return f"`{second.name}` has pulled from `{DOMAIN}:5000` without knowing who answered."
 
 
 @go_insecure.solution
 def _(workspace):
-    _trust(workspace)
+    _trust_nothing(workspace)
     _host(workspace).configure(INSECURE)
     _pull(workspace, f"{DOMAIN}:5000")
 
@@ -394,20 +339,16 @@ def _(workspace):
     _pull(workspace, f"{DOMAIN}:5000")
 
 
-@go_insecure.mistake(
-    "written, but not reloaded", advice="docker kill -s HUP {host}", reason="not-reloaded"
-)
+@go_insecure.mistake("written, but not reloaded", advice=RELOAD, reason="not-reloaded")
 def _(workspace):
-    _trust(workspace)
+    _trust_nothing(workspace)
     _host(workspace).configure(INSECURE, reload=False)
     _pull(workspace, f"{DOMAIN}:5000")
 
 
-@go_insecure.mistake(
-    "the name without the port", advice='["registry.lab:5000"]', reason="not-written"
-)
+@go_insecure.mistake("the name without the port", advice=json.dumps(INSECURE), reason="not-written")
 def _(workspace):
-    _trust(workspace)
+    _trust_nothing(workspace)
     _host(workspace).configure({"insecure-registries": [DOMAIN]})
     _pull(workspace, f"{DOMAIN}:5000")
 
@@ -426,7 +367,7 @@ def trust_again(workspace):
             settings=second.settings(),
             wanted=json.dumps(SECURE),
         )
-    _require_trust(workspace, second, DOMAIN)
+    second.require_trust(workspace, DOMAIN)
     return f"`{second.name}` has no exception for `{DOMAIN}:5000`, and trusts your CA."
 
 
@@ -442,7 +383,7 @@ def _(workspace):
     _trust(workspace, f"{DOMAIN}:5000")
 
 
-@trust_again.mistake("the CA forgotten", advice="docker cp ca/ca.crt {host}:", reason="no-ca")
+@trust_again.mistake("the CA forgotten", advice=COPY_CA, reason="no-ca")
 def _(workspace):
     _host(workspace).configure(SECURE)
 
@@ -454,199 +395,58 @@ def _hosts(workspace):
     """Return the second host, the registry's IP address as seen there, and its container."""
     try:
         registry = require_registry(workspace, start=PLAIN, tls=True)
-        second, at = _second_host(workspace, registry)
+        again = TLS if workspace.api.certificate() else PLAIN
+        second, at = require_second_host(workspace, registry, DOMAIN, start=HOST, again=again)
     except NotYet as failure:
         failure.expected = start_a_second_host.goal
         raise
     return second, at, registry
 
 
-def _second_host(workspace, registry):
-    container = _candidate(workspace, registry)
-    if not container:
-        raise NotYet("no-host", found="There is no container `{host}`.", next=f"{HOST}.")
-    second, name = SecondHost(workspace.engine, container), container.name
-    if not container.running:
-        raise NotYet(
-            "not-running",
-            found=f"The container `{name}` is {container.state}, with exit code "
-            f"{container.exit_code}. An engine needs powers that other containers do not have.",
-            next=f"`docker logs {name}` says why. `docker rm -fv {name}`, then {HOST}.",
-        )
-    at, printed = second.look_up(DOMAIN)
-    if at is None:
-        raise NotYet(
-            "no-engine",
-            found=f"No engine answers in `{name}`: {{error}}",
-            next=f"Wait a moment; else `docker logs {name}` says what is wrong.",
-            error=(printed or "?").splitlines()[-1],
-        )
-    if at and at in registry.addresses.values():
-        return second, at
-    shared = set(container.addresses) & set(registry.addresses)
-    if at:
-        reason = "other-address"
-        found = f"On `{name}`, `{DOMAIN}` is `{at}`, which is not your registry."
-    elif shared:
-        reason = "no-alias"
-        found = (
-            f"`{name}` and `{registry.name}` share the network `{min(shared)}`, but nothing there "
-            f"is called `{DOMAIN}`."
-        )
-    else:
-        reason, theirs = "no-network", listed(container.addresses) or "none"
-        found = (
-            f"`{name}` does not know `{DOMAIN}`. It is in the network {theirs}; `{registry.name}` "
-            f"is in {listed(registry.addresses)}."
-        )
-    home = next((each for each in registry.addresses if each != "bridge"), None)
-    if home and not shared:
-        todo = f"`docker network connect {home} {name}`."
-    else:
-        again = TLS if workspace.api.certificate() else PLAIN
-        todo = f"`docker rm -f {registry.name}`, then {again}."
-    raise NotYet(reason, found=found, next=todo)
-
-
-def _candidate(workspace, registry):
-    """Return the container by the lab's name; else a new one beside the registry in its network."""
-    engine, networks = workspace.engine, set(registry.addresses) - {"bridge"}
-    if found := engine.container(workspace["host"]):
-        return found
-    for each in engine.containers(status="running"):
-        if each.id != registry.id and each.id not in workspace.record.before["containers"]:
-            found = engine.container(each.id)
-            if found and networks & set(found.addresses):
-                return found
-    return None
-
-
-def _has_refused(workspace, second, at):
-    """Return whether the second host's engine says in its log that it met the error."""
-    log = workspace.engine.logs(second.container.id, since=workspace.record.opened, tail=10000)
-    lines = [line for line in log.splitlines() if HTTP_ERROR in line]
-    return any(DOMAIN in line or at in line for line in lines)
-
-
 def _meaning(answer):
     """Return what an answer says that is not the error over HTTP."""
-    for words, meaning in OTHER_ERRORS:
+    for words, meaning in OTHER_ERRORS.items():
         if words in answer:
             return meaning
     return "That is another error."
 
 
-def _has_pulled(events, place, since):
-    """Return whether there was a pull by this name or address after that moment."""
-    pulls = [each for each in events if (each.kind, each.action) == ("image", "pull")]
-    return any(each.time > since and each.id.startswith(f"{place}:5000/") for each in pulls)
-
-
-def _distrust(workspace, second, place):
-    """Return a reason and a sentence: why the second host does not trust the registry by this name
-    or address; None where it does."""
-    folder, name = f"{CERTS}/{place}:5000/", second.name
-    paths = second.execute("find", CERTS, "!", "-type", "d")[1].splitlines()
-    paths = [path for path in paths if path.startswith(CERTS)]
-    right = [path for path in paths if path.startswith(folder) and path.endswith(".crt")]
-    found = "no-ca", f"`{name}` has no CA in `{folder}`."
-    if paths and not right:
-        return "other-folder", f"{found[1]} It has `{paths[0]}`, where it is not looked for."
-    for path in right:
-        data = second.read(path)
-        if not is_certificate(data):
-            found = "no-certificate", f"`{path}` on `{name}` is no certificate."
-            continue
-        try:
-            workspace.client(name=place, ca=data.decode()).ping()
-            return None
-        except Untrusted as error:
-            why = f"`{path}` on `{name}` does not verify your registry: {error.reason}."
-            found = "other-ca", why
-    return found
-
-
-def _require_trust(workspace, second, place):
-    if distrust := _distrust(workspace, second, place):
-        reason, found = distrust
-        raise NotYet(reason, found=found, next=PUT_CA, second=second.name, place=place)
-
-
-def _require_trusted_pull(workspace, second, registry, place):
-    """Return the second host's events, where it trusts the registry by this name or address and
-    has pulled by it since the registry was started."""
-    _require_trust(workspace, second, place)
-    events = second.events()
-    if _has_pulled(events, place, since=registry.started):
-        return events
-    reason, found = "not-pulled", f"It trusts your CA, and has not pulled from `{place}:5000` yet."
-    pulls = workspace.events(type="image", event="pull")
-    if any(
-        each.time > registry.started and each.id.startswith(workspace.registry) for each in pulls
-    ):
-        reason = "own-pull"
-        found = (
-            "You have pulled from `{registry}` on your own engine, which proves nothing: an engine "
-            "trusts its own machine without a certificate."
-        )
-    raise NotYet(reason, found=found, next=f"{PULL}.", second=second.name, place=place)
-
-
 # Acts, for the solutions and mistakes
 
 
-def _in_network(workspace):
-    return {
-        "network": workspace["network"],
-        "aliases": [DOMAIN],
-        "volumes": {"/var/lib/registry": workspace["volume"]},
-    }
-
-
-def _start_registry(workspace, **options):
-    names = [each.name for each in workspace.engine.networks()]
-    if workspace["network"] not in names:
+def _start_registry(workspace, aliases=(DOMAIN,), **options):
+    """Start it in the lab's network, which is created where it is missing."""
+    if workspace["network"] not in [each.name for each in workspace.engine.networks()]:
         workspace.create_network(workspace["network"], workspace["subnet"])
-    workspace.run_registry(**{**_in_network(workspace), **options})
+    volumes = {"/var/lib/registry": workspace["volume"], **options.pop("volumes", {})}
+    how = {"network": workspace["network"], "aliases": aliases, "volumes": volumes}
+    workspace.run_registry(**how, **options)
 
 
 def _serve(workspace, *names):
     """Start the registry anew, with a certificate for these names."""
     issue_certificate(workspace.work, *names)
-    options = _in_network(workspace)
-    options["volumes"]["/certs:ro"] = str(workspace.work / "certs")
-    workspace.run_registry(environment=TLS_SETTINGS, **options)
-
-
-def _start_host(workspace, network=None):
-    """Start the second host in that network, or in the lab's; one that is there already stays."""
-    network = network or workspace["network"]
-    there = workspace.engine.container(workspace["host"])
-    if there and there.running and network in there.addresses:
-        return
-    workspace.remove_own(workspace["host"])
-    powers = SOME if workspace["powers"] == LONG else {"privileged": True}
-    workspace.run("docker:dind", name=workspace["host"], network=network, **powers)
-    _host(workspace).wait_for_engine()
+    volumes = {"/certs:ro": str(workspace.work / "certs")}
+    _start_registry(workspace, volumes=volumes, environment=TLS_SETTINGS)
 
 
 def _host(workspace):
-    return SecondHost(workspace.engine, workspace.engine.container(workspace["host"]))
-
-
-def _inside(workspace, *command):
-    """Run a command on the second host; return the last line that it prints."""
-    output = _host(workspace).execute(*command)[1]
-    return output.splitlines()[-1] if output else ""
+    return SecondHost.of(workspace)
 
 
 def _pull(workspace, place):
-    return _inside(workspace, "docker", "pull", f"{place}/{workspace.image}")
+    """Pull on the second host; return the last line that it prints."""
+    output = _host(workspace).execute("docker", "pull", f"{place}/{workspace.image}")[1]
+    return output.splitlines()[-1] if output else ""
 
 
 def _trust(workspace, *places, ca="ca/ca.crt"):
     """Put a CA into the second host's folders for certificates of these places, and no others."""
-    _inside(workspace, "rm", "-rf", CERTS)
+    _trust_nothing(workspace)
     data = (workspace.work / ca).read_bytes()
     for place in places:
         workspace.engine.write_file(workspace["host"], f"{CERTS}/{place}/ca.crt", data)
+
+
+def _trust_nothing(workspace):
+    _host(workspace).execute("rm", "-rf", CERTS)
