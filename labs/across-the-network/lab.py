@@ -11,6 +11,7 @@ from labrunner import (
     certificate_fault,
     engine_powers,
     issue_certificate,
+    pulled_from,
     require_registry,
     require_second_host,
     start_second_host,
