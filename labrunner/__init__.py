@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from .checks.certificates import certificate_fault, issue_certificate
     from .checks.history import REMEMBERED, client_requests, was_started
     from .checks.images import misnamed
+    from .checks.names import missing_parts, part_of, same_image
+    from .checks.passwords import password_file_fault
     from .checks.registry import STORAGE, find_tag, require_registry, storage_mount
     from .checks.second_host import (
         SecondHost,
@@ -68,6 +70,10 @@ _MODULES = {
     "last_word": "checks.answers",
     "listed": "text",
     "misnamed": "checks.images",
+    "missing_parts": "checks.names",
+    "part_of": "checks.names",
+    "same_image": "checks.names",
+    "password_file_fault": "checks.passwords",
     "parse": "registry.references",
     "short": "text",
     "was_started": "checks.history",
@@ -98,10 +104,14 @@ __all__ = [
     "last_word",
     "listed",
     "misnamed",
+    "missing_parts",
     "parse",
+    "part_of",
+    "password_file_fault",
     "pulled_from",
     "require_registry",
     "require_second_host",
+    "same_image",
     "short",
     "start_second_host",
     "storage_mount",
