@@ -132,7 +132,9 @@ def meet_the_error(workspace, answer):
     named = re.search(r"https?://([^/\"]+)/", answer)
     todo = f"Run {PULL} and submit the line that it prints."
     if HTTP_ERROR not in answer:
-        reason, found = "other-error", f"{_meaning(answer)} Your answer: `{{said}}`."
+        known = [meaning for words, meaning in OTHER_ERRORS.items() if words in answer]
+        meaning = known[0] if known else "That is another error."
+        reason, found = "other-error", f"{meaning} Your answer: `{{said}}`."
     elif named and named[1] not in (f"{DOMAIN}:5000", f"{at}:5000"):
         reason, found = "other-registry", "Your error is about `{named}`."
     elif not second.has_logged(HTTP_ERROR, (DOMAIN, at), workspace.record.opened):
@@ -402,14 +404,6 @@ def _hosts(workspace):
         failure.expected = start_a_second_host.goal
         raise
     return second, at, registry
-
-
-def _meaning(answer):
-    """Return what an answer says that is not the error over HTTP."""
-    for words, meaning in OTHER_ERRORS.items():
-        if words in answer:
-            return meaning
-    return "That is another error."
 
 
 # Acts, for the solutions and mistakes

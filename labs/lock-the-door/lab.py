@@ -46,9 +46,7 @@ SETTINGS = {
     "REGISTRY_AUTH_HTPASSWD_REALM": "my-registry",
     "REGISTRY_AUTH_HTPASSWD_PATH": "/auth/htpasswd",
 }
-BY_BCRYPT = (
-    "alice:$2y$05$GBAxRVp.gsyQjKOy9fRK4.gxAWD6Bx93gy.SKFsCdGmy.p6iRD9V."  # of the password `secret`
-)
+BY_BCRYPT = "alice:$2y$05$GBAxRVp.gsyQjKOy9fRK4.gxAWD6Bx93gy.SKFsCdGmy.p6iRD9V."  # `secret`
 BY_MD5 = "alice:$apr1$sFsZqMbn$gRwfbtqZ1dsrvW3x/VEca."
 PANIC = re.compile(r"panic: unable to configure authorization \(.*?\): (.*)")
 NO_LOGIN = "no basic auth credentials"  # Docker's words; those of skopeo and crane follow
@@ -139,11 +137,9 @@ def be_refused(workspace, answer):
     ask_for_a_password.require(workspace)
     _require_error(answer, again=PUSH)
     if not any(request.status == 401 for request in client_requests(workspace)):
-        raise NotYet(
-            "not-refused",
-            found="That is the error, but `{registry}` has refused nobody so far.",
-            next=f"Meet it yourself: {LOGOUT}, then {TAG}, then {PUSH}.",
-        )
+        found = "That is the error, but `{registry}` has refused nobody so far."
+        todo = f"Meet it yourself: {LOGOUT}, then {TAG}, then {PUSH}."
+        raise NotYet("not-refused", found=found, next=todo)
     return "`{registry}` has refused your client, and you know its words."
 
 
@@ -268,8 +264,8 @@ def run_it(workspace):
     else:
         reason, todo = "not-pulled", RUN_IT
         found = "Your engine has no copy, and has not pulled it since the push."
-    names = " ".join(copies)
-    raise NotYet(reason, found=found, next=f"{todo}.", copies=names, host=workspace.registry)
+    names, host = " ".join(copies), workspace.registry
+    raise NotYet(reason, found=found, next=f"{todo}.", copies=names, host=host)
 
 
 @run_it.solution
@@ -356,8 +352,8 @@ def _login(workspace):
 
 
 def _opens(workspace, password):
-    client = workspace.client(login=(workspace["user"], password))
-    return client.request("GET", "").status == 200
+    login = workspace["user"], password
+    return workspace.client(login=login).request("GET", "").status == 200
 
 
 def _again(container):
