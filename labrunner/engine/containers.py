@@ -13,6 +13,7 @@ from docker.errors import APIError, NotFound
 from .connection import Connection, translate_errors
 from .models import Container, ContainerSummary
 
+LOCAL = "127.0.0.1"  # what the product starts is for this machine only
 LARGEST = 1 << 20  # bytes of a file that is read out of a container
 
 
@@ -56,14 +57,15 @@ class Containers(Connection):
     ) -> str:
         """Create a container and return its full id.
 
-        ports: host port for each container port, None for any. volumes: the volume or folder for
-        each path in the container, which may end in `:ro`. aliases: more names of the container in
-        its network. host: more of docker-py's `create_host_config`.
+        ports: host port for each container port, None for any, on 127.0.0.1 alone. volumes: the
+        volume or folder for each path in the container, which may end in `:ro`. aliases: more names
+        of the container in its network. host: more of docker-py's `create_host_config`.
         """
         binds = [f"{source}:{path}" for path, source in (volumes or {}).items()]
         if network:
             host["network_mode"] = network
-        config = self._act.create_host_config(port_bindings=dict(ports or {}), binds=binds, **host)
+        published = {inside: (LOCAL, outside) for inside, outside in (ports or {}).items()}
+        config = self._act.create_host_config(port_bindings=published, binds=binds, **host)
         endpoint = self._act.create_endpoint_config(aliases=list(aliases))
         made = self._act.create_container(
             image,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from labrunner.course.lab import Lab, Mistake, Step
 from labrunner.verdicts import Verdict
 
+from .pool import End
 from .results import LabResult, StepResult, worst
 from .track import Part, Track
 
@@ -90,19 +91,19 @@ class Tally:
         self._join(part.step)
         self._tell()
 
-    def end_track(self, track: int) -> None:
+    def end_track(self, track: int, end: End) -> None:
         """Expect no more of a track; the lab has its status when all of them have ended."""
+        self.result.seconds += end.seconds
+        if end.reason:
+            self.result.reason, self.result.steps = end.reason, []
+        if end.interrupted:
+            return
         self._open.discard(track)
         if not self._open and not self.result.reason:
             self.result.status = worst([step.status for step in self.result.steps])
         for awaited in self._awaited:
             awaited.discard(track)
         self._tell()
-
-    def give_up(self, reason: str) -> None:
-        """Take in that the lab could not be begun."""
-        self.result.reason = reason
-        self.result.steps = []
 
     def _tell(self) -> None:
         while self._told < len(self._awaited) and not self._awaited[self._told]:

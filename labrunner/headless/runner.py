@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
@@ -21,6 +22,7 @@ from labrunner.workspaces.acts import CannotRun, get_images, require_machine
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.workspace import Say
 
+from .pool import End, Pool
 from .proof import Plan, Tally, plan_tracks
 from .results import Run, StepResult
 from .track import Part, Settings, Track
@@ -35,14 +37,21 @@ class Task:
     number: int
     tally: Tally
 
+    @property
+    def length(self) -> int:
+        """About how long it takes, to be compared: the steps done, and the mistakes made."""
+        return max(self.plan.steps, default=0) + len(self.plan.steps)
+
 
 @dataclass
 class Runner:
-    """Runs labs with these settings. ended: is given each step when it has ended."""
+    """Runs labs with these settings. jobs: so many tracks side by side, each in a process of its
+    own; one alone in this process. ended: is given each step when it has ended."""
 
     workspaces: Workspaces
     kit: Kit
     settings: Settings = field(default_factory=Settings)
+    jobs: int = 1
     say: Say = lambda line: None
     ended: Callable[[Lab, StepResult], None] = lambda lab, result: None
 
@@ -52,18 +61,36 @@ class Runner:
         run = Run()
         began = time.monotonic()
         run.leftovers += map(str, self.workspaces.sweep(kept=True))
+        down: list[tuple[str, str]] = []
+
+        def ended(task: Task, end: End) -> None:
+            run.leftovers += end.leftovers
+            run.interrupted |= end.interrupted
+            if end.fault:
+                raise RuntimeError(end.fault)
+            if end.engine_down:
+                down.append(end.engine_down)
+            task.tally.end_track(task.number, end)
+
         try:
-            for lesson in lessons:
-                if lesson.lab:
-                    for task in self._prepare(lesson, lesson.lab, run):
-                        self._follow(task, run)
+            tasks = [task for lesson in lessons for task in self._prepare(lesson, run)]
+            if self.jobs > 1 and len(tasks) > 1:
+                tasks.sort(key=lambda task: task.length, reverse=True)
+                pool: Pool[Task] = Pool(self.jobs, self._follow, _report, ended)
+                run.interrupted |= pool.run(tasks)
+            else:
+                self._run_here(tasks, ended)
         except KeyboardInterrupt:
             run.interrupted = True
+        if down:
+            raise EngineDown(down[0][0], next=down[0][1])
         run.seconds = time.monotonic() - began
         return run
 
-    def _prepare(self, lesson: Lesson, lab: Lab, run: Run) -> list[Task]:
+    def _prepare(self, lesson: Lesson, run: Run) -> list[Task]:
         """Return the tracks of a lab; none where it cannot run here, or lacks an image."""
+        if not (lab := lesson.lab):
+            return []
         plans = plan_tracks(lab, prove=self.settings.prove)
         tally = Tally(plans, prove=self.settings.prove, ended=self.ended)
         run.labs.append(tally.result)
@@ -80,24 +107,35 @@ class Runner:
             return []
         return [Task(lesson, plan, number, tally) for number, plan in enumerate(plans)]
 
-    def _follow(self, task: Task, run: Run) -> None:
-        began, tally = time.monotonic(), task.tally
+    def _run_here(self, tasks: Sequence[Task], ended: Callable[[Task, End], None]) -> None:
+        for task in tasks:
+            end = End()
+            try:
+                self._follow(task, partial(_report, task), end)
+            finally:
+                ended(task, end)
+            if end.interrupted or end.engine_down:
+                return
 
-        def report(part: Part) -> None:
-            tally.add(task.number, part)
-
-        settings = self.settings
+    def _follow(self, task: Task, report: Callable[[Part], None], end: End) -> None:
+        """Do one track, in this process."""
+        began, settings = time.monotonic(), self.settings
         if not task.plan.main:
             settings = replace(settings, shell=False, keep=False, port=None)
         track = Track(self.workspaces, task.lesson, task.plan.lab, settings)
         try:
             with track:
                 task.plan.follow(track, report)
-            tally.end_track(task.number)
-        except EngineDown:
-            raise
+        except EngineDown as error:
+            end.engine_down = error.found, error.next
         except CannotCheck as error:
-            tally.give_up(f"{error.found} {error.next}")
+            end.reason = f"{error.found} {error.next}"
+        except KeyboardInterrupt:
+            end.interrupted = True
         finally:
-            run.leftovers += track.leftovers
-            tally.result.seconds += time.monotonic() - began
+            end.leftovers += track.leftovers
+            end.seconds = time.monotonic() - began
+
+
+def _report(task: Task, part: Part) -> None:
+    task.tally.add(task.number, part)

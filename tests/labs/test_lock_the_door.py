@@ -340,11 +340,11 @@ def test_an_image_pushed_under_another_tag_is_found(locked, docker):
         (f"{APP}-{{password}}:latest", "names no registry, and so means Docker Hub"),
         (
             f"private-registry.example/{APP}:{{password}}",
-            "is for the registry `private-reg",
+            "is for the registry `private-registry.example`",
         ),
         (
             f"private_registry.example/{APP}:{{password}}",
-            "a host has no underscore",
+            "names no registry: a host has no underscore",
         ),
         (f"{{registry}}/{APP}:1.0", "its tag is `1.0`, not `latest`"),
     ],
