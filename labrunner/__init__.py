@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .checks.answers import digest_in, last_line, last_word
+    from .checks.answers import digest_in, last_line, last_word, tags_in
     from .checks.certificates import certificate_fault, issue_certificate
     from .checks.history import REMEMBERED, client_requests, was_started
     from .checks.images import find_name, misnamed
@@ -97,6 +97,7 @@ _MODULES = {
     "start_second_host": "checks.second_host",
     "storage_mount": "checks.storage",
     "stored_bytes": "checks.storage",
+    "tags_in": "checks.answers",
     "unused_subnet": "checks.second_host",
     "volumes_met": "checks.storage",
     "was_started": "checks.history",
@@ -148,6 +149,7 @@ __all__ = [
     "start_second_host",
     "storage_mount",
     "stored_bytes",
+    "tags_in",
     "unused_subnet",
     "volumes_met",
     "was_started",
