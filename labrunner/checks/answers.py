@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from labrunner.verdicts import NotYet
@@ -21,6 +22,21 @@ def last_word(answer: str) -> str:
     """Return the last word of an answer, without the quotes and punctuation around it."""
     words = last_line(answer).split() or [""]
     return words[-1].rstrip(".,").strip(QUOTES)
+
+
+def tags_in(answer: str) -> set[str]:
+    """Return the tags in an answer: a list in JSON, or the `tags` of an object, or words with
+    blanks, commas, quotes or brackets between them; of a reference, what follows the colon."""
+    try:
+        said = json.loads(answer)
+    except (ValueError, RecursionError):
+        said = None
+    if isinstance(said, dict):
+        said = said.get("tags")
+    if isinstance(said, list):
+        return {str(each) for each in said}
+    words = re.split(r"[\s,;\"'`\[\]]+", answer)
+    return {each.rpartition(":")[2] for each in words if each}
 
 
 def digest_in(answer: str, *, next: str, expected: str = "") -> str:

@@ -7,7 +7,7 @@ mistake of a step, recovers from it by the step's solution, as a learner does, a
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 
 from labrunner.course.lab import Action, Lab, Mistake, Step
@@ -62,16 +62,17 @@ class Proof:
 
 @dataclass
 class Part:
-    """What one track found out about a step. verdict: of the main track alone, which has it in any
-    case. proofs: by the place of the mistake among those of the step."""
+    """What one track found out about a step: how it was done, with its verdict, or what came out of
+    one of its mistakes. step, mistake: their places."""
 
     step: int
+    mistake: int | None = None
     seconds: float = 0
     before: str | None = None
     after: str | None = None
     again: str | None = None
     verdict: Verdict | None = None
-    proofs: dict[int, Proof] = field(default_factory=dict)
+    proof: Proof | None = None
 
 
 class Track:
@@ -135,10 +136,11 @@ class Track:
         return workspace
 
     def do(self, step: Step) -> Part:
-        """Do the step, and judge it. With proof: also before, twice after, and its near misses."""
-        began, part = time.monotonic(), Part(self.lab.steps.index(step))
+        """Do the step, and judge it. With proof: also before, and twice after."""
+        workspace, began = self.reach(step), time.monotonic()
+        part = Part(self.lab.steps.index(step))
         try:
-            part.verdict = self._prove_step(step, part)
+            part.verdict = self._do_and_judge(step, workspace, part)
         except TimedOut:
             self._clean = False
             part.verdict = self._timed_out()
@@ -146,14 +148,15 @@ class Track:
         return part
 
     def prove(self, step: Step, mistake: Mistake) -> Part:
-        """Make the mistake in the workspace in which the steps before are done, and recover."""
-        began, part = time.monotonic(), Part(self.lab.steps.index(step))
-        proof = Proof(mistake.name)
+        """Make the mistake in the workspace in which the steps before are done, and recover. After
+        an answer that changes nothing there is nothing to recover from."""
+        began, proof = time.monotonic(), Proof(mistake.name)
         try:
             workspace = self.reach(step)
-            self._clean = False
+            self._clean = mistake.only_an_answer
             self._make(step, mistake, workspace, proof)
-            self._recover(step, workspace, proof)
+            if not mistake.only_an_answer:
+                self._recover(step, workspace, proof)
         except TimedOut:
             self._clean = False
             slow = self._timed_out()
@@ -166,9 +169,8 @@ class Track:
             proof.found, proof.next = error.found, error.next
             found = f"The mistake “{mistake.name}” cannot be made: {error.found}"
             proof.weakness = Verdict("unknown", None, found, error.next)
-        part.proofs[step.mistakes.index(mistake)] = proof
-        part.seconds = time.monotonic() - began
-        return part
+        place = self.lab.steps.index(step), step.mistakes.index(mistake)
+        return Part(*place, seconds=time.monotonic() - began, proof=proof)
 
     def close(self, *, keep: bool = False) -> None:
         """Remove the workspace with all that belongs to it, whatever happens; or keep it."""
@@ -190,16 +192,10 @@ class Track:
                 self.leftovers += [str(Leftover(item, "not removed")) for item in items]
                 raise
 
-    def _prove_step(self, step: Step, part: Part) -> Verdict:
-        workspace = self.reach(step)
+    def _do_and_judge(self, step: Step, workspace: Workspace, part: Part) -> Verdict:
         with deadline(self.settings.seconds):
             before = step.judge(workspace)
         part.before = before.status
-        if self.settings.prove:
-            for index, mistake in enumerate(step.mistakes):
-                if mistake.only_an_answer:
-                    part.proofs[index] = proof = Proof(mistake.name)
-                    self._make(step, mistake, workspace, proof)
         if before.passed:
             return weak("It passes before the step is done.", step)
         self._clean = False
@@ -211,8 +207,6 @@ class Track:
                 if verdict.passed:
                     verdict = step.judge(workspace, answer)
                 part.again = verdict.status
-        for proof in part.proofs.values():
-            proof.recovered = verdict.status
         if verdict.passed:
             self._done, self._clean = self._done + 1, True
         return verdict

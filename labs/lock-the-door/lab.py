@@ -11,6 +11,7 @@ from labrunner import (
     find_tag,
     last_line,
     misnamed,
+    password_file_fault,
     require_registry,
     short,
     was_started,
@@ -45,12 +46,9 @@ SETTINGS = {
     "REGISTRY_AUTH_HTPASSWD_REALM": "my-registry",
     "REGISTRY_AUTH_HTPASSWD_PATH": "/auth/htpasswd",
 }
-BY_BCRYPT = (
-    "alice:$2y$05$GBAxRVp.gsyQjKOy9fRK4.gxAWD6Bx93gy.SKFsCdGmy.p6iRD9V."  # of the password `secret`
-)
+BY_BCRYPT = "alice:$2y$05$GBAxRVp.gsyQjKOy9fRK4.gxAWD6Bx93gy.SKFsCdGmy.p6iRD9V."  # `secret`
 BY_MD5 = "alice:$apr1$sFsZqMbn$gRwfbtqZ1dsrvW3x/VEca."
 PANIC = re.compile(r"panic: unable to configure authorization \(.*?\): (.*)")
-BCRYPT = re.compile(r"\$2[aby]\$")
 NO_LOGIN = "no basic auth credentials"  # Docker's words; those of skopeo and crane follow
 REFUSED = (NO_LOGIN, "authentication required")
 OTHER_ERRORS = (  # words in an answer, what they mean, and what to do before trying again
@@ -83,7 +81,9 @@ def ask_for_a_password(workspace):
         found = f"Its challenge is `{challenge}`; with a password file it would be `Basic`."
         raise NotYet("other-challenge", found=found, next=again)
     if not _opens(workspace, workspace["password"]):
-        reason, found = _why_shut(workspace, container)
+        path = container.environment.get("REGISTRY_AUTH_HTPASSWD_PATH")
+        data = workspace.engine.read_file(container.id, path) if path else None
+        reason, found = password_file_fault(data, workspace["user"])
         todo = f"{again} {POWERSHELL}" if reason == "encoding" else again
         raise NotYet(reason, found=found, next=todo)
     if _opens(workspace, "not-" + workspace["password"]):
@@ -97,16 +97,12 @@ def _(workspace):
     _run_locked(workspace, workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"]))
 
 
-@ask_for_a_password.mistake(
-    "authentication not switched on", advice="-e REGISTRY_AUTH=htpasswd", reason="open"
-)
+@ask_for_a_password.mistake("authentication not switched on", advice=RUN_LOCKED, reason="open")
 def _(workspace):
     workspace.run_registry()
 
 
-@ask_for_a_password.mistake(
-    "no realm", advice="-e REGISTRY_AUTH_HTPASSWD_REALM=", reason="panicked"
-)
+@ask_for_a_password.mistake("no realm", advice=RUN_LOCKED, reason="panicked")
 def _(workspace):
     settings = {**SETTINGS, "REGISTRY_AUTH_HTPASSWD_REALM": ""}
     how = {"name": workspace.name, "ports": {5000: workspace.port}, "environment": settings}
@@ -141,11 +137,9 @@ def be_refused(workspace, answer):
     ask_for_a_password.require(workspace)
     _require_error(answer, again=PUSH)
     if not any(request.status == 401 for request in client_requests(workspace)):
-        raise NotYet(
-            "not-refused",
-            found="That is the error, but `{registry}` has refused nobody so far.",
-            next=f"Meet it yourself: {LOGOUT}, then {TAG}, then {PUSH}.",
-        )
+        found = "That is the error, but `{registry}` has refused nobody so far."
+        todo = f"Meet it yourself: {LOGOUT}, then {TAG}, then {PUSH}."
+        raise NotYet("not-refused", found=found, next=todo)
     return "`{registry}` has refused your client, and you know its words."
 
 
@@ -246,9 +240,7 @@ def _(workspace):
     workspace.push_as(workspace.sample, workspace.ref("internal-app"), _login(workspace))
 
 
-@log_in_and_push.mistake(
-    "another image under the name", advice="The tag will move", reason="other-image"
-)
+@log_in_and_push.mistake("another image under the name", advice="will move", reason="other-image")
 def _(workspace):
     workspace.push_as("busybox:stable", workspace.ref(APP), _login(workspace))
 
@@ -272,8 +264,8 @@ def run_it(workspace):
     else:
         reason, todo = "not-pulled", RUN_IT
         found = "Your engine has no copy, and has not pulled it since the push."
-    names = " ".join(copies)
-    raise NotYet(reason, found=found, next=f"{todo}.", copies=names, host=workspace.registry)
+    names, host = " ".join(copies), workspace.registry
+    raise NotYet(reason, found=found, next=f"{todo}.", copies=names, host=host)
 
 
 @run_it.solution
@@ -345,9 +337,7 @@ def _(workspace):
     return NO_LOGIN
 
 
-@log_out.mistake(
-    "the announcement for the error", advice="is in the next line", reason="other-error"
-)
+@log_out.mistake("the announcement for the error", advice="in the next line", reason="other-error")
 def _(workspace):
     _remove_copies(workspace)
     _refused(workspace.pull, workspace.ref(APP))
@@ -362,8 +352,8 @@ def _login(workspace):
 
 
 def _opens(workspace, password):
-    client = workspace.client(login=(workspace["user"], password))
-    return client.request("GET", "").status == 200
+    login = workspace["user"], password
+    return workspace.client(login=login).request("GET", "").status == 200
 
 
 def _again(container):
@@ -384,31 +374,6 @@ def _require_registry(workspace):
             raise
         found = f"The container `{container.name}` exited: `{panic[1].strip()}`."
         raise NotYet("panicked", found=found, next=_again(container)) from None
-
-
-def _why_shut(workspace, container):
-    """Return a reason and a sentence: why the registry does not open to the learner."""
-    path = container.environment.get("REGISTRY_AUTH_HTPASSWD_PATH")
-    data = workspace.engine.read_file(container.id, path) if path else None
-    if data is None:
-        return "no-file", "It does not open to `{user}`, and has no password file that can be read."
-    if b"\0" in data or data.startswith(b"\xef\xbb\xbf"):  # both by Windows PowerShell
-        encoding = "UTF-16" if b"\0" in data else "UTF-8 with a byte order mark"
-        return "encoding", f"The password file is in {encoding}. The registry needs plain ASCII."
-    lines = [line for line in data.decode(errors="replace").splitlines() if ":" in line]
-    hashes = dict(line.strip().partition(":")[::2] for line in lines)
-    if workspace["user"] not in hashes:
-        others = ", ".join(f"`{each}`" for each in hashes) or "nobody"
-        found = f"The password file has no user `{{user}}`, but {others}."
-        if "docker" in hashes:
-            found += " The registry makes up `docker` where the file is missing."
-        return "no-user", found
-    hash = hashes[workspace["user"]]
-    if BCRYPT.match(hash):
-        found = "The hash in the password file is of another password than `{password}`."
-        return "other-password", found
-    found = f"The hash in the password file begins `{hash[:6]}`. The registry takes bcrypt only; "
-    return "hash", found + "`htpasswd` makes it with `-B`, and it begins `$2y$`."
 
 
 def _run_locked(workspace, text, encoding="ascii"):

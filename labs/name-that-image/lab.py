@@ -2,7 +2,17 @@
 
 import random
 
-from labrunner import Lab, NotYet, last_line, misnamed, parse, short
+from labrunner import (
+    Lab,
+    NotYet,
+    last_line,
+    misnamed,
+    missing_parts,
+    parse,
+    part_of,
+    same_image,
+    short,
+)
 
 lab = Lab(title="Name that image", images=["busybox:stable"], sample=True)
 
@@ -83,7 +93,7 @@ def complete_a_short_name(workspace, answer):
     said, right = last_line(answer), parse(workspace["official"]).canonical
     if said.replace("index.docker.io/", "docker.io/", 1) == right:
         return f"`{{official}}` is `{right}`."
-    reason, found = _short_of(said, workspace["official"])
+    reason, found = missing_parts(said, workspace["official"])
     raise NotYet(
         reason,
         expected="The full form of `{official}`: registry, account, repository and tag.",
@@ -123,7 +133,7 @@ def find_the_one_on_docker_hub(workspace, answer):
     """You know which of the four names leads to Docker Hub."""
     said, names = last_line(answer), workspace["four_names"].split()
     [right] = [name for name in names if parse(name).default_registry]
-    if _same_image(said, right):
+    if same_image(said, right):
         return f"`{right}` is `{parse(right).canonical}`, on Docker Hub."
     first = said.partition("/")[0]
     if said not in names:
@@ -168,7 +178,7 @@ def find_the_registry(workspace, answer):
     if said.lower() == reference.registry:
         return f"`{reference.registry}` is the registry."
     host, _, port = reference.registry.partition(":")
-    reason, found = _slip(said, reference)
+    reason, found = part_of(said, reference)
     if "://" in said:
         reason = "web-address"
         found = "An image's name has no `https://` in it, and so its registry has none either."
@@ -211,7 +221,7 @@ def find_the_account(workspace, answer):
     account = reference.repository.split("/")[0]
     if said == account:
         return f"`{account}` is the account."
-    reason, found = _slip(said, reference)
+    reason, found = part_of(said, reference)
     if said == "releases":
         reason = "releases"
         found = (
@@ -248,7 +258,7 @@ def find_the_repository(workspace, answer):
     reference, said = parse(workspace["long_name"]), last_line(answer).strip("/")
     if said == reference.repository:
         return f"`{reference.repository}` is the repository."
-    reason, found = _slip(said, reference)
+    reason, found = part_of(said, reference)
     raise NotYet(reason, found=found, next=CUT_REPOSITORY, said=said)
 
 
@@ -275,7 +285,7 @@ def find_the_tag(workspace, answer):
     if said.removeprefix(":") == right:
         written = "is written" if reference.tag else "is meant, since none is written"
         return f"The tag `{right}` {written}."
-    reason, found = _slip(said, reference)
+    reason, found = part_of(said, reference)
     if said.partition("/")[0] == str(workspace.port):
         reason = "port"
         found = "`{said}` stands behind a colon, but before a slash: `{port}` is a port."
@@ -307,7 +317,7 @@ def find_the_digest(workspace, answer):
     digest = str(reference.digest)
     if said.removeprefix("@") == digest:
         return "The digest decides, whatever the tag says."
-    reason, found = _slip(said, reference)
+    reason, found = part_of(said, reference)
     if f"sha256:{said}" == digest:
         reason = "no-kind"
         found = "The digest's kind is missing, `sha256:`. It is part of the digest."
@@ -408,48 +418,3 @@ def _invented(shape):
 
 def _one_of_four(workspace, part):
     return next(name for name in workspace["four_names"].split() if part in name)
-
-
-def _same_image(said, name):
-    try:
-        return parse(said).canonical == parse(name).canonical
-    except ValueError:
-        return False
-
-
-def _slip(said, reference):
-    """Return a reason and a sentence: what part of the name a wrong answer is."""
-    if said == reference.canonical:
-        return "whole-name", "`{said}` is the whole name."
-    for part in ("registry", "repository", "tag", "digest"):
-        if said == getattr(reference, part):
-            return part, f"`{{said}}` is the {part}."
-    if said in reference.repository.split("/"):
-        return "one-part", (
-            f"`{{said}}` is only one part of the repository, `{reference.repository}`."
-        )
-    if said and said in reference.canonical:
-        return "more-than-one", "`{said}` is in the name, but it is more than one part, or less."
-    return "not-there", "`{said}` is not in the name."
-
-
-def _short_of(said, official):
-    """Return a reason and a sentence: why it is not the full form of an official image's name."""
-    try:
-        reference = parse(said)
-    except ValueError as error:
-        return "invalid", str(error)
-    if reference.repository == f"{official}/{official}":
-        return "account", (
-            "`{said}` is the repository `{official}` of an account `{official}`. Official images "
-            "are kept under the account `library`."
-        )
-    if reference.canonical != parse(official).canonical:
-        return "other-image", f"`{{said}}` is another image: `{reference.canonical}`."
-    written = {
-        "the registry": said.startswith(("docker.io/", "index.docker.io/")),
-        "the account": "library/" in said,
-        "the tag": reference.tag,
-    }
-    missing = " and ".join(part for part, there in written.items() if not there)
-    return "short", f"`{{said}}` means the same, but leaves out {missing}."

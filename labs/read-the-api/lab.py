@@ -2,14 +2,23 @@
 
 import hashlib
 import io
-import json
 import re
 import secrets
 import tarfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from labrunner import CannotCheck, Lab, NotYet, digest_in, last_line, last_word, listed, short
+from labrunner import (
+    CannotCheck,
+    Lab,
+    NotYet,
+    digest_in,
+    last_line,
+    last_word,
+    listed,
+    short,
+    tags_in,
+)
 
 lab = Lab(title="Read the API", images=["registry:2", "busybox:stable"], registry=True)
 
@@ -136,7 +145,7 @@ def list_its_tags(workspace, answer):
     tags = set(workspace.api.tags(workspace["repository"]) or ())
     if not tags:
         raise _gone()
-    said = _words(answer)
+    said = tags_in(answer)
     if said == tags:
         return "`{repository}` has the tags " + f"{listed(sorted(tags))}."
     foreign = sorted(said - tags)
@@ -407,18 +416,3 @@ def _weighed(workspace, number, said):
     more = "more" if int(number) > size else "less"
     other = f"{number} bytes are {more} than its layers together."
     return known.get(int(number), ("other", other))
-
-
-def _words(answer):
-    """Return the tags in an answer: a list in JSON, or words; of a reference, what follows the
-    colon."""
-    try:
-        said = json.loads(answer)
-    except (ValueError, RecursionError):
-        said = None
-    if isinstance(said, dict):
-        said = said.get("tags")
-    if isinstance(said, list):
-        return {str(each) for each in said}
-    words = re.split(r"[\s,;\"'`\[\]]+", answer)
-    return {each.rpartition(":")[2] for each in words if each}
