@@ -302,15 +302,16 @@ class Workspace:
         A container that this workspace made before for the name or the port is removed first.
         """
         options = {"name": self.name, "ports": {5000: self.port}, **options}
-        self._remove_own(options["name"])
+        self.remove_own(options["name"], self.port)
         container = self.run("registry:2", **options)
         self.wait_for_registry()
         return container
 
-    def _remove_own(self, name: str) -> None:
+    def remove_own(self, name: str, port: int | None = None) -> None:
+        """Remove the containers that this workspace made by that name or for that port."""
         made = [row["id"] for row in self.record.owned if row["kind"] == "container" and row["id"]]
         for container in map(self.engine.container, made):
-            if container and (container.name == name or container.publishes(self.port)):
+            if container and (container.name == name or (port and container.publishes(port))):
                 self.engine.remove_container(container.id)
 
     def wait_for_registry(self) -> None:

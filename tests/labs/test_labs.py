@@ -236,7 +236,7 @@ def test_not_pushed(pushing):
     image, registry = pushing.image, pushing.registry
     assert verdict.as_dict() == {
         "status": "failed",
-        "expected": f"`{registry}` holds your image `{image}` under the tag `latest`.",
+        "expected": f"`{registry}` holds your image as `{image}:latest`.",
         "found": f"`{registry}/{image}:latest` is a name on your engine, but the registry has no "
         f"repository `{image}`.",
         "next": f"`docker push {registry}/{image}:latest`.",
@@ -256,7 +256,7 @@ def test_pushed_elsewhere(pushing, docker, place):
     docker("tag", pushing.image, f"{pushing.registry}/{place}")
     docker("push", f"{pushing.registry}/{place}")
     verdict = judge(pushing, "push-the-image")
-    assert verdict.found == f"Your image, under `{place}` only."
+    assert verdict.found == f"The registry has your image only as `{place}`."
     assert verdict.next.endswith(f"`{place}` may stay.")
 
 
@@ -266,8 +266,10 @@ def test_another_image_under_the_name(pushing, docker):
     docker("push", name)
     verdict = judge(pushing, "push-the-image")
     digest = pushing.api.manifest(pushing.image, "latest").digest
-    assert verdict.expected.endswith(f"is your `{pushing.image}`, {short(pushing.sample)}.")
-    assert verdict.found == f"{short(digest)}, which your engine knows as `busybox:stable`."
+    assert verdict.found == (
+        f"There, `{pushing.image}:latest` is another image, {short(digest)}, which your engine "
+        "knows as `busybox:stable`."
+    )
     assert verdict.next.endswith("The tag will move.")
     tagged = judge(pushing, "tag-the-image")
     assert "is another image" in tagged.found and "`busybox:stable`" in tagged.found
