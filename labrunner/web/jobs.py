@@ -21,7 +21,7 @@ from labrunner.workspaces.workspace import Say
 
 from .forms import fields, wants_fragment, wants_json
 
-bp = Blueprint("starts", __name__)
+bp = Blueprint("jobs", __name__)
 LINES = 100  # how many lines of progress are kept
 Act = Callable[[Say, ProgressCallback], object]
 
@@ -125,8 +125,8 @@ def begin(slug: str) -> ResponseReturnValue:
     if wants_json():
         return start.as_dict(), 202
     if wants_fragment():
-        return render_template("_starting.html", lesson=lesson, start=start, news=True)
-    return redirect(url_for("starts.progress", slug=slug), 303)
+        return render_template("lab/_start_update.html", lesson=lesson, start=start, news=True)
+    return redirect(url_for("jobs.progress", slug=slug), 303)
 
 
 @bp.get("/lessons/<slug>/start")
@@ -145,8 +145,8 @@ def progress(slug: str) -> ResponseReturnValue:
             return "", 200, {"HX-Refresh": "true"}
         return redirect(url_for("lessons.lesson", slug=slug, _anchor="lab"), 303)
     if not wants_fragment():
-        return render_template("start.html", lesson=lesson, start=start)
+        return render_template("lab/start.html", lesson=lesson, start=start)
     news = start.failed or request.args.get("lines") != str(len(start.lines))
     if not news and request.args.get("done") == str(start.done):
         return "", 204
-    return render_template("_starting.html", lesson=lesson, start=start, news=news)
+    return render_template("lab/_start_update.html", lesson=lesson, start=start, news=news)

@@ -58,7 +58,7 @@ def fragment(after: LessonView, ids: Collection[str]) -> str:
     if lab := after.lesson.lab:
         with suppress(ProgressUnavailable):
             word = learner().word(lab)
-    return render_template("_checked.html", view=after, told=told, changed=changed, word=word)
+    return render_template("step/_update.html", view=after, told=told, changed=changed, word=word)
 
 
 def shown(

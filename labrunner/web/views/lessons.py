@@ -114,14 +114,14 @@ def find_lab(slug: str) -> tuple[Lesson, Lab]:
 def course() -> ResponseReturnValue:
     faults = _faults()
     return render_template(
-        "course.html", course=learner().course, words=words(faults), faults=faults
+        "course/page.html", course=learner().course, words=words(faults), faults=faults
     )
 
 
 @bp.get("/lessons/<slug>")
 def lesson(slug: str) -> ResponseReturnValue:
     if not learner().course.lesson(slug) and _refused(learner().course, slug):
-        return render_template("refused.html", problems=learner().course.problems), 404
+        return render_template("lesson/refused.html", problems=learner().course.problems), 404
     return show(find(slug))
 
 
@@ -130,7 +130,7 @@ def show(lesson: Lesson, now: Mapping[str, StepProgress] | None = None) -> Respo
     shown = view(lesson, now)
     starts = current_app.extensions["labrunner.starts"]
     return render_template(
-        "lesson.html",
+        "lesson/page.html",
         view=shown,
         course=learner().course,
         words=words(shown.faults),

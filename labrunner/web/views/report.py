@@ -61,4 +61,4 @@ def _report(slug: str | None) -> tuple[Report, Lesson | None]:
 def page(slug: str | None = None, refused: str = "") -> str:
     """For a lesson's lab, or for the course. refused: why a file of progress was not taken in."""
     found, lesson = _report(slug)
-    return render_template("report.html", report=found, lesson=lesson, refused=refused)
+    return render_template("report/page.html", report=found, lesson=lesson, refused=refused)

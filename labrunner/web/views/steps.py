@@ -18,7 +18,7 @@ from labrunner.web.jobs import Job, starts
 from .checks import shown
 from .lessons import find_lab, learner
 
-bp = Blueprint("ways", __name__)
+bp = Blueprint("steps", __name__)
 
 
 @bp.post("/lessons/<slug>/steps/<step_id>/skip")
@@ -40,8 +40,8 @@ def solve(slug: str, step_id: str) -> ResponseReturnValue:
     if wants_json():
         return {"step": step.id, "status": "solving"}, 202
     if wants_fragment():
-        return _solving("_solving.html", lesson, step, start)
-    return redirect(url_for("ways.solving", slug=slug, step_id=step_id), 303)
+        return _solving("step/_solving.html", lesson, step, start)
+    return redirect(url_for("steps.solving", slug=slug, step_id=step_id), 303)
 
 
 @bp.get("/lessons/<slug>/steps/<step_id>/solve")
@@ -53,11 +53,13 @@ def solving(slug: str, step_id: str) -> ResponseReturnValue:
         if wants_json():
             return {"step": step.id, "status": "solving", "done": start.done, "total": start.total}
         if not wants_fragment():
-            return _solving("solving.html", lesson, step, start)
+            return _solving("step/solving.html", lesson, step, start)
         moved = request.args.get("done", "0") != str(start.done)
-        return _solving("_solving.html", lesson, step, start, news=False) if moved else ("", 204)
+        return (
+            _solving("step/_solving.html", lesson, step, start, news=False) if moved else ("", 204)
+        )
     if start and start.failed and not wants_json():
-        template = "_solving.html" if wants_fragment() else "solving.html"
+        template = "step/_solving.html" if wants_fragment() else "step/solving.html"
         return _solving(template, lesson, step, start)
     progress = learner().progress.of(lab.name).get(step.id, StepProgress())
     return _came_to(lesson, lab, step, progress)
@@ -71,7 +73,7 @@ def ask(slug: str, step_id: str | None) -> ResponseReturnValue:
     items = learner().resources(lab)
     if wants_json():
         return {"belongings": [vars(item) for item in items]}
-    return render_template("reset.html", lesson=lesson, step=step, items=items, left=[])
+    return render_template("lab/remove.html", lesson=lesson, step=step, items=items, left=[])
 
 
 @bp.post("/lessons/<slug>/reset", defaults={"step_id": None})
@@ -90,8 +92,10 @@ def reset(slug: str, step_id: str | None) -> ResponseReturnValue:
         return {"left": [{**vars(each.item), "reason": each.reason} for each in left]}
     if left:
         items = who.resources(lab)
-        return render_template("reset.html", lesson=lesson, step=step, items=items, left=left), 409
-    return redirect(url_for("starts.progress", slug=slug), 303)
+        return render_template(
+            "lab/remove.html", lesson=lesson, step=step, items=items, left=left
+        ), 409
+    return redirect(url_for("jobs.progress", slug=slug), 303)
 
 
 def _find(slug: str, step_id: str) -> tuple[Lesson, Lab, Step]:
