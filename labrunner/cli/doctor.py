@@ -7,12 +7,12 @@ import sys
 import click
 from flask import current_app
 from flask.cli import with_appcontext
-from rich.text import Text
 
 from labrunner.doctor import examine
+from labrunner.errors import ExitStatus
 from labrunner.session.services import get_services
 
-from .console import CANNOT, console, prose
+from .console import format_sentence, paint, show
 
 
 @click.command("doctor")
@@ -24,9 +24,9 @@ def doctor() -> None:
     """
     findings = examine(get_services().kit, current_app.config["PORT"])
     for finding in findings:
-        style = {"ok": "green", "note": "yellow", "problem": "red"}[finding.kind]
-        console.print(Text(f"  {finding.kind:<9}", style=style) + prose(finding.says))
+        colour = {"ok": "green", "note": "yellow", "problem": "red"}[finding.kind]
+        click.echo(paint(f"  {finding.kind:<9}", colour) + format_sentence(finding.says))
         if finding.todo:
-            console.print(Text("           ") + prose(finding.todo))
+            show(f"           {finding.todo}")
     if any(finding.kind == "problem" for finding in findings):
-        sys.exit(CANNOT)
+        sys.exit(ExitStatus.CANNOT_RUN)

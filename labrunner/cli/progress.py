@@ -8,12 +8,13 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
+from labrunner.errors import ExitStatus
 from labrunner.progress.store import NewerProgress
 from labrunner.session import export
 from labrunner.session.export import LIMIT, BadFile
 from labrunner.session.services import get_services
 
-from .console import BAD_CALL, console, handle_errors, leave, prose
+from .console import exit_with, handle_errors, show
 
 FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
@@ -35,10 +36,10 @@ def save(file: Path) -> None:
         with os.fdopen(new, "wb") as opened:
             opened.write(data)
     except FileExistsError:
-        leave(BAD_CALL, f"There is a file `{file}` already. Give another name.")
+        exit_with(ExitStatus.BAD_CALL, f"There is a file `{file}` already. Give another name.")
     except OSError as error:
-        leave(BAD_CALL, f"`{file}` cannot be written: {error.strerror}.")
-    console.print(prose(f"Your progress is in `{file}`."))
+        exit_with(ExitStatus.BAD_CALL, f"`{file}` cannot be written: {error.strerror}.")
+    show(f"Your progress is in `{file}`.")
 
 
 @progress.command("import")
@@ -53,14 +54,14 @@ def bring(file: Path, replace: bool) -> None:
             archive = export.unpack(opened.read(LIMIT + 1))
         get_services().progress.import_archive(archive, replace=replace)
     except OSError as error:
-        leave(BAD_CALL, f"`{file}` cannot be read: {error.strerror}.")
+        exit_with(ExitStatus.BAD_CALL, f"`{file}` cannot be read: {error.strerror}.")
     except BadFile as error:
-        leave(BAD_CALL, f"`{file}` was not imported. {error}")
+        exit_with(ExitStatus.BAD_CALL, f"`{file}` was not imported. {error}")
     except NewerProgress as error:
         names = ", ".join(f"`{lab}`" for lab in error.labs)
-        leave(
-            BAD_CALL,
+        exit_with(
+            ExitStatus.BAD_CALL,
             f"`{file}` was not imported: what is here of {names} is newer.",
             "Add `--replace` if the file is to count all the same.",
         )
-    console.print(prose(export.describe(archive, get_services().course.labs)))
+    show(export.describe(archive, get_services().course.labs))

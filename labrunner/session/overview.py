@@ -1,12 +1,12 @@
-"""How the learner stands in the whole course, as the course page, outlines and `labs` say it."""
+"""How the learner stands in the whole course, as the course page and the outlines say it."""
 
 from __future__ import annotations
 
 from functools import cached_property
 
+from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
-from labrunner.course.loader import Course
 from labrunner.progress.records import ProgressArchive, StepProgress
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.workspace import Workspace

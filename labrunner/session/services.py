@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from flask import Flask, current_app
 
 if TYPE_CHECKING:
+    from labrunner.course.course import Course
     from labrunner.course.lab import Lab
-    from labrunner.course.loader import Course
     from labrunner.engine.engine import Engine
     from labrunner.kit.kit import Kit
     from labrunner.progress.store import Progress
@@ -56,6 +56,10 @@ class Services:
 
         return Engine(timeout=QUICK)
 
+    @property
+    def workspaces_folder(self) -> Path:
+        return self.instance / "workspaces"
+
     @cached_property
     def workspaces(self) -> Workspaces:
         return self._workspaces(self.engine)
@@ -86,7 +90,7 @@ class Services:
     def _workspaces(self, engine: Engine) -> Workspaces:
         from labrunner.workspaces.manager import Workspaces
 
-        return Workspaces(self.instance / "workspaces", engine, self.course.labs)
+        return Workspaces(self.workspaces_folder, engine, self.course.labs)
 
 
 def get_services(app: Flask = current_app) -> Services:

@@ -8,9 +8,9 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
+from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import FILE, Lesson
-from labrunner.course.loader import Course
 from labrunner.progress.records import StepProgress
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.session.overview import Overview
@@ -70,7 +70,7 @@ def show(lesson: Lesson, now: Mapping[str, StepProgress] | None = None) -> Respo
     if lab := lesson.lab:
         workspace = overview.workspace(lab)
         steps = {**overview.steps(lab), **steps}
-        job = get_web_services().jobs.of(lab.name)
+        job = get_web_services().jobs.find(lab.name)
     return render_template(
         "lesson/page.html",
         view=view_lesson(lesson, workspace, steps, problem),

@@ -18,7 +18,7 @@ bp = Blueprint("progress", __name__)
 AROUND = 4096  # bytes of a form around the file in it
 
 
-def register(app: Flask) -> None:
+def init_app(app: Flask) -> None:
     """Accept a file of progress, which is larger than any other form. The limit must be set before
     anything reads the form."""
     app.before_request(_make_room)

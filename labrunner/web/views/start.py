@@ -29,7 +29,7 @@ def begin(slug: str) -> ResponseReturnValue:
 def progress(slug: str) -> ResponseReturnValue:
     """How far the start is; the lesson itself once it is done."""
     lesson, session = find_session(slug)
-    start = get_web_services().jobs.of(session.lab.name)
+    start = get_web_services().jobs.find(session.lab.name)
     if wants_json():
         if start and (start.running or start.failed or session.workspace):
             return start.as_dict()

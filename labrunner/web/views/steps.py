@@ -49,7 +49,7 @@ def solve(slug: str, step_id: str) -> ResponseReturnValue:
 def solving(slug: str, step_id: str) -> ResponseReturnValue:
     """Show how far that is, and what the step has come to once it is done."""
     lesson, session, step = _find_step(slug, step_id)
-    job = get_web_services().jobs.of(_job_name(session, step))
+    job = get_web_services().jobs.find(_job_name(session, step))
     if job and job.running:
         if wants_json():
             return {"step": step.id, "status": "solving", "done": job.done, "total": job.total}
