@@ -519,8 +519,7 @@ def test_an_engine_that_goes_and_comes_back_leaves_no_wrong_verdict(
         assert told(3) is None
         assert known(services)["make-a-volume"].state == "passed"
         wire.connect()
-        assert told() == FOUND
-        assert told() == changed("make-a-volume")
+        assert {told(), told()} == {FOUND, changed("make-a-volume")}  # a check may be first
         assert known(services)["make-a-volume"].state == "broken"
     wire.cut()
     services.workspaces.engine = engine
