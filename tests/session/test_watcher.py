@@ -552,14 +552,14 @@ def test_an_engine_that_is_killed_and_started_leaves_no_wrong_verdict(
 ):
     host, address = second_engine
     first = services.workspaces.engine
-    monkeypatch.setenv("DOCKER_HOST", address)
-    services.workspaces.engine = services.kit.engine = Engine(timeout=5)
-    workspace = services.session(lab).start(lambda line: None)
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", address)
+        services.workspaces.engine = services.kit.engine = Engine(timeout=5)
+        workspace = services.session(lab).start(lambda line: None)
     states = []
     with watching(live) as told:
         docker("-H", address, "volume", "create", workspace["word"])
         assert told() == changed("make-a-volume")
-        monkeypatch.delenv("DOCKER_HOST")
         for signal in ("KILL", "TERM"):
             docker("kill", "-s", signal, host)
             docker("wait", host)
