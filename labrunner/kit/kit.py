@@ -22,6 +22,7 @@ from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Image
 from labrunner.engine.progress import ProgressCallback, follow, silent
+from labrunner.errors import ExitStatus
 from labrunner.registry.references import parse
 from labrunner.verdicts import CannotCheck
 
@@ -45,6 +46,8 @@ _OUT_OF_REACH = re.compile(
 
 class BadCall(CannotCheck):
     """The kit was asked for what it does not have, or given a file that it cannot use."""
+
+    exit_status = ExitStatus.BAD_CALL
 
 
 class NoHub(CannotGet):

@@ -16,15 +16,14 @@ from labrunner.web.forms import fields, wants_json
 
 from .origin import TOKEN
 
-bp = Blueprint("entry", __name__)
-OPEN = {"static", "style", "entry.login", "entry.health"}  # what answers without a cookie
+bp = Blueprint("auth", __name__)
+OPEN = {"static", "style", "auth.login", "auth.health"}  # what answers without a cookie
 
 
-def register(app: Flask, token: str, port: int) -> None:
+def init_app(app: Flask) -> None:
     """Refuse whoever has neither the cookie nor the token of this start."""
     app.config.update(
-        LABRUNNER_TOKEN=token,
-        SESSION_COOKIE_NAME=f"labrunner-{port}",  # cookies are shared between ports
+        SESSION_COOKIE_NAME=f"labrunner-{app.config['PORT']}",  # cookies are shared between ports
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
         PERMANENT_SESSION_LIFETIME=timedelta(days=90),
@@ -69,7 +68,7 @@ def health() -> ResponseReturnValue:
 
 
 def _right(token: str) -> bool:
-    return secrets.compare_digest(token.encode(), current_app.config["LABRUNNER_TOKEN"].encode())
+    return secrets.compare_digest(token.encode(), current_app.config["TOKEN"].encode())
 
 
 def _let_in() -> None:
@@ -80,7 +79,7 @@ def _let_in() -> None:
 def _closed(reason: str = "") -> ResponseReturnValue:
     if wants_json():
         return {"error": reason or "Open the address that was printed at the start."}, 401
-    return render_template("login.html", reason=reason), 401
+    return render_template("auth/login.html", reason=reason), 401
 
 
 def _without_token(record: logging.LogRecord) -> bool:
