@@ -44,3 +44,8 @@ def short(id: str) -> str:
 def listed(names: Iterable[str]) -> str:
     """Return names as code, with "and" between them."""
     return " and ".join(f"`{name}`" for name in names)
+
+
+def megabytes(size: float) -> str:
+    """A size in bytes, like `3.2 MB`."""
+    return f"{size / 1e6:.1f} MB"

@@ -25,6 +25,7 @@ class NewerProgress(Exception):
 
     @property
     def labs(self) -> list[str]:
+        """The names of the labs."""
         names: list[str] = self.args[0]
         return names
 

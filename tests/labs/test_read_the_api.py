@@ -39,7 +39,7 @@ def judge(workspace, step, answer):
 
 
 def solution(workspace, step):
-    return workspace.lab.find(step).act(workspace)
+    return workspace.lab.find(step).solve(workspace)
 
 
 def manifest(workspace, which):
@@ -157,6 +157,7 @@ def test_the_docker_command_alone_will_do(opened, docker):
         ("{repository}:{small}", "has a tag."),
         ('{{"repositories":["{repository}"]}}', "Your answer is a whole list."),
         ("busybox", "There is no repository `busybox` in the catalog."),
+        ("{{repository}}", "There is no repository `{{repository}}` in the catalog."),
     ],
 )
 def test_a_near_miss_of_the_repository_is_named_and_not_given_away(opened, answer, words):
@@ -217,9 +218,9 @@ def test_the_manifests_digest_is_not_the_layers_and_the_other_way_round(opened):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ("sha256:8ecc5ec6ef17", "Your answer holds no digest"),
-        (f"sha256:{'1' * 64} sha256:{'2' * 64}", "Your answer holds 2 digests, not one."),
-        ("small", "Your answer holds no digest"),
+        ("sha256:8ecc5ec6ef17", "Your answer has no digest"),
+        (f"sha256:{'1' * 64} sha256:{'2' * 64}", "Your answer has 2 digests, not one."),
+        ("small", "Your answer has no digest"),
     ],
 )
 def test_what_is_no_digest_is_named(opened, answer, words):

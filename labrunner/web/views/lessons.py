@@ -46,20 +46,22 @@ def find_session(slug: str) -> tuple[Lesson, Session]:
 
 @bp.get("/")
 def course() -> ResponseReturnValue:
+    """Show the lessons of the course."""
     overview, problem = _overview()
     faults = engine_faults()
     if problem:
         faults.append(f"{problem.found} {problem.next}")
     return render_template(
-        "course.html", course=get_services().course, overview=overview, faults=faults
+        "course/page.html", course=get_services().course, overview=overview, faults=faults
     )
 
 
 @bp.get("/lessons/<slug>")
 def lesson(slug: str) -> ResponseReturnValue:
+    """Show one lesson, or why it is not served."""
     course = get_services().course
     if not course.lesson(slug) and _refused(course, slug):
-        return render_template("refused.html", problems=course.problems), 404
+        return render_template("lesson/refused.html", problems=course.problems), 404
     return show(find(slug))
 
 
@@ -72,7 +74,7 @@ def show(lesson: Lesson, now: Mapping[str, StepProgress] | None = None) -> Respo
         steps = {**overview.steps(lab), **steps}
         job = get_web_services().jobs.find(lab.name)
     return render_template(
-        "lesson.html",
+        "lesson/page.html",
         view=view_lesson(lesson, workspace, steps, problem),
         course=get_services().course,
         overview=overview,
