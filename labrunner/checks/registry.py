@@ -44,7 +44,7 @@ def find_tag(workspace: Workspace, image_id: str, most: int = 50, **client: obje
     for repository in registry.repositories()[:most]:
         for tag in registry.tags(repository) or ():
             manifest = registry.manifest(repository, tag)
-            if manifest and image_id in manifest.ids:
+            if manifest and image_id in manifest.image_ids:
                 return f"{repository}:{tag}"
     return None
 

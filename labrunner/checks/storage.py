@@ -75,9 +75,9 @@ def blob_sizes(manifest: Manifest) -> dict[str, int]:
     """Return the bytes of each blob of an image by its digest; of its configuration 0, which the
     manifest's record does not have."""
     sizes = {layer.digest: layer.size for layer in manifest.layers}
-    if manifest.config:
-        sizes[manifest.config] = 0
-    for child in manifest.children:
+    if manifest.config_digest:
+        sizes[manifest.config_digest] = 0
+    for child in manifest.manifests:
         sizes |= blob_sizes(child)
     return sizes
 

@@ -104,11 +104,11 @@ class Registry:
             return Manifest(
                 digest=answer.digest,
                 media_type=body.get("mediaType") or answer.headers.get("Content-Type", ""),
-                config=(body.get("config") or {}).get("digest"),
+                config_digest=(body.get("config") or {}).get("digest"),
                 layers=tuple(
                     Descriptor(row["digest"], row["size"]) for row in body.get("layers") or ()
                 ),
-                children=tuple(
+                manifests=tuple(
                     child
                     for row in body.get("manifests") or ()
                     if (child := self.manifest(repository, row["digest"]))

@@ -360,7 +360,7 @@ class Workspace:
         if self.sample and self.engine.image(self.sample):
             return True
         pushed = self.api.manifest(self.image, "latest") if self.lab.registry else None
-        return pushed is not None and self.sample in pushed.ids
+        return pushed is not None and self.sample in pushed.image_ids
 
     @contextmanager
     def _owned(self, kind: str) -> Iterator[tuple[dict[str, str], dict[str, str | None]]]:

@@ -172,7 +172,7 @@ def log_in_and_push(workspace):
     ask_for_a_password.require(workspace)
     login, retag = _login(workspace), f"{TAG}, then {PUSH}."
     manifest = workspace.client(login=login).manifest(APP, "latest")
-    if manifest and workspace.sample in manifest.ids:
+    if manifest and workspace.sample in manifest.image_ids:
         return f"`{workspace.ref(APP)}` is your image, {short(manifest.digest)}."
     if manifest:
         raise NotYet(

@@ -38,13 +38,13 @@ def push_it(workspace, answer):
     manifest = _require_pushed(workspace)
     image = workspace.find_image(workspace["app"], "1.0")
     todo = "`docker pull {registry}/{app}:1.0`, and submit the digest that it prints."
-    if image and image.id in manifest.ids:
+    if image and image.id in manifest.image_ids:
         todo = f"{INSPECT}, and submit what it prints."
     expected = "The digest of `{app}:1.0`, as the registry has it."
     digest = digest_in(answer, expected=expected, next=todo)
     if digest == manifest.digest:
         return f"`{workspace['app']}:1.0` is {short(digest)}. Keep this digest."
-    if digest in manifest.ids:
+    if digest in manifest.image_ids:
         reason, found = "image-id", "is the image's id on your engine: the digest of its config."
     elif has_blob(workspace, workspace["app"], digest):
         reason, found = "layer", "is one of its layers."
@@ -83,7 +83,7 @@ def _(workspace):
 )
 def _(workspace):
     _push_build(workspace, FIRST)
-    return workspace.api.manifest(workspace["app"], "1.0").config
+    return workspace.api.manifest(workspace["app"], "1.0").config_digest
 
 
 @lab.step
@@ -140,7 +140,7 @@ def _(workspace):
     "the first image's id", advice="--digests {registry}/{app}", reason="no-manifest"
 )
 def _(workspace):
-    config = workspace.api.manifest(workspace["app"], "1.0").config
+    config = workspace.api.manifest(workspace["app"], "1.0").config_digest
     _push_build(workspace, SECOND)
     return config
 
@@ -196,7 +196,7 @@ def _(workspace):
 
 @pull_by_digest.mistake("pinned to the image's id", advice=PULL, reason="image-id")
 def _(workspace):
-    config = workspace.api.manifest(workspace["app"], _first(workspace)).config
+    config = workspace.api.manifest(workspace["app"], _first(workspace)).config_digest
     with suppress(CannotCheck):  # the engine says why not
         workspace.pull(_pinned(workspace, config))
 
@@ -324,7 +324,7 @@ def _not_moved(workspace, now):
     image = workspace.find_image(workspace["app"], "1.0")
     other = _tag_where(workspace, lambda manifest: manifest != now)
     reason, found, todo = "not-moved", "", f"{BUILD}, then {PUSH}."
-    if image and image.id not in now.ids:
+    if image and image.id not in now.image_ids:
         reason, todo = "not-pushed", f"{PUSH}."
         found = " Your engine has another one under that name."
     elif _pushes(workspace) > 1 and _untagged(workspace, now):

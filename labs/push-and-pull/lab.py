@@ -77,10 +77,10 @@ def _(workspace):
 def push_the_image(workspace):
     """`{registry}` holds your image as `{image}:latest`."""
     manifest = workspace.api.manifest(workspace.image, "latest")
-    if manifest and workspace.sample in manifest.ids:
+    if manifest and workspace.sample in manifest.image_ids:
         return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
     if manifest:
-        digest, known = short(manifest.digest), _known_as(workspace, *manifest.ids)
+        digest, known = short(manifest.digest), _known_as(workspace, *manifest.image_ids)
         raise NotYet(
             "another-image",
             found=f"There, `{workspace.image}:latest` is another image, {digest}{known}.",
@@ -136,7 +136,7 @@ def remove_your_copies(workspace):
     """Your engine no longer has the image `{image}`; the registry still has it."""
     image = workspace.engine.image(workspace.sample)
     manifest = workspace.api.manifest(workspace.image, "latest")
-    if not manifest or workspace.sample not in manifest.ids:
+    if not manifest or workspace.sample not in manifest.image_ids:
         found = "`{registry}` does not hold your image as `{image}:latest`."
         todo = f"Push it first: {PUSH}." if image else f"{REBUILD} Then tag and push it."
         raise NotYet("not-pushed", found=found, next=todo)
@@ -189,7 +189,7 @@ def pull_it_back(workspace):
     name, image = find_name(workspace), workspace.find_image()
     if not image:
         raise NotYet("no-image", found="Your engine has no image of that name.", next=f"{PULL}.")
-    if not manifest or image.id not in manifest.ids:
+    if not manifest or image.id not in manifest.image_ids:
         raise NotYet(
             "another-image",
             found=f"`{name}` is not the registry's image, but another one, {short(image.id)}.",
@@ -260,7 +260,11 @@ def _was_pulled(workspace, manifest):
     forgotten them (it keeps 256) the registry's log does, where a layer was read."""
     events = workspace.events()
     images = [event for event in events if event.kind == "image"]
-    gone = [event.time for event in images if event.action == "delete" and event.id in manifest.ids]
+    gone = [
+        event.time
+        for event in images
+        if event.action == "delete" and event.id in manifest.image_ids
+    ]
     pulls = [event.time for event in images if event.action == "pull"]
     if gone and pulls and max(pulls) > min(gone):
         return True

@@ -195,7 +195,7 @@ def _(workspace):
     "the image's id, which is the config's digest", advice=HEAD, reason="config"
 )
 def _(workspace):
-    return _manifest(workspace, "small").config
+    return _manifest(workspace, "small").config_digest
 
 
 @take_a_digest.near_miss("asked without Accept", advice=HEAD, reason="other")
@@ -284,7 +284,7 @@ def _(workspace):
 @weigh_the_image.near_miss("the config added", advice=ADD_UP, reason="with-config")
 def _(workspace):
     manifest = _manifest(workspace, "large")
-    return str(_size(manifest) + len(_blob(workspace, manifest.config).body))
+    return str(_size(manifest) + len(_blob(workspace, manifest.config_digest).body))
 
 
 @weigh_the_image.near_miss("the size that push prints", advice=ADD_UP, reason="manifest")
@@ -322,7 +322,7 @@ def _manifest(workspace, which):
     manifest = workspace.api.manifest(workspace["repository"], workspace[which])
     if not manifest:
         raise _gone()
-    return manifest.children[0] if manifest.children else manifest
+    return manifest.manifests[0] if manifest.manifests else manifest
 
 
 def _blob(workspace, digest):
@@ -330,7 +330,7 @@ def _blob(workspace, digest):
 
 
 def _diff_ids(workspace, manifest):
-    return _blob(workspace, manifest.config).json["rootfs"]["diff_ids"]
+    return _blob(workspace, manifest.config_digest).json["rootfs"]["diff_ids"]
 
 
 def _size(manifest):
@@ -374,7 +374,7 @@ def _known_as(workspace, digest):
             "the digest of another manifest, which the registry makes of that of "
             f"`{tag}` for a client that does not say which kinds it accepts",
         )
-        known[manifest.config] = (
+        known[manifest.config_digest] = (
             "config",
             f"the digest of the config of `{tag}`; with the classic image store it is the image's "
             "id as well",
@@ -394,7 +394,7 @@ def _known_as(workspace, digest):
 def _weighed(workspace, number, said):
     """Return a reason and a sentence: what else weighs that much."""
     manifest = _manifest(workspace, "large")
-    size, config = _size(manifest), len(_blob(workspace, manifest.config).body)
+    size, config = _size(manifest), len(_blob(workspace, manifest.config_digest).body)
     image = workspace.engine.image(workspace.ref(workspace["repository"], workspace["large"]))
     known = {}
     if image:

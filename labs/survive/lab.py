@@ -377,7 +377,7 @@ def _replace_by(workspace, container, source=None):
 def _held(workspace):
     """Return the manifest of the lab's image in the registry, or None."""
     manifest = workspace.api.manifest(workspace.image, "latest")
-    if manifest and workspace.sample not in manifest.ids:
+    if manifest and workspace.sample not in manifest.image_ids:
         found = "`{registry}/{image}:latest` is not your image, but another one."
         raise NotYet("another-image", found=found, next=f"{PUSH}. The tag will move.")
     return manifest

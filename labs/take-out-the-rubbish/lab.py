@@ -121,7 +121,7 @@ def push_two_images(workspace):
         tags = workspace.api.tags(workspace.image)
         found = f"The repository `{workspace.image}` has {listed(tags) if tags else 'no tags'}."
         raise NotYet("missing", found=found, next=f"{'. Then '.join(missing)}.")
-    right = workspace.sample in new.ids
+    right = workspace.sample in new.image_ids
     if old.digest == new.digest:
         found = f"Both tags name one image, {short(old.digest)}: a deletion would take both."
         raise NotYet("one-image", found=found, next=f"{PUSH_OLD if right else PUSH_NEW}.")
@@ -213,7 +213,7 @@ def _(workspace):
 
 @delete_by_digest.mistake("deleted by the image's id", advice=CURL, reason="image-id")
 def _(workspace):
-    workspace.api.delete(workspace.image, _images(workspace)[0].config)
+    workspace.api.delete(workspace.image, _images(workspace)[0].config_digest)
 
 
 @delete_by_digest.mistake("a digest asked without Accept", advice=CURL, reason="another-digest")
@@ -337,7 +337,7 @@ def pull_what_stays(workspace):
     requests = workspace.requests(container.started)
     if any(each.method == "GET" and each.status == 200 and layer in each.path for each in requests):
         return f"`{name}` was pulled whole, {megabytes(sum(blobs.values()))}: {short(new.digest)}."
-    images = [image for image in workspace.engine.images() if image.id in new.ids]
+    images = [image for image in workspace.engine.images() if image.id in new.image_ids]
     tags = [tag for image in images for tag in image.tags]
     found = f"Since the registry started, nobody has pulled the layer {short(layer)}"
     found += f": your engine still has it, as {listed(tags)}." if tags else "."
@@ -438,7 +438,7 @@ def _explain_refusal(request, old):
     if "sha256:" not in reference:
         why = f"You asked it to delete the tag `{reference}`, {answered}: it deletes by digest."
         return "by-tag", f" {why}"
-    if reference == old.config:
+    if reference == old.config_digest:
         what = "the image id, which here is its config's digest"
         return "image-id", f" You deleted {short(reference)}, {what}."
     why = "Without `Accept`, a registry may tell the digest of another form of the manifest."

@@ -144,7 +144,7 @@ def test_the_second_digest_is_not_the_first(moved):
 
 def test_an_image_id_is_named(moved):
     for step in ("move-the-tag", "roll-back"):
-        verdict = judge(moved, step, manifest(moved, first(moved)).config)
+        verdict = judge(moved, step, manifest(moved, first(moved)).config_digest)
         assert "is the digest of a config, which is an image's id" in verdict.found
         assert "--digests" in verdict.next
 

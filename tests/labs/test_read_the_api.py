@@ -186,9 +186,11 @@ def near_digests(workspace):
     """Digests that may be taken for another, and what they are."""
     small, large = manifest(workspace, "small"), manifest(workspace, "large")
     path = f"{workspace['repository']}/manifests/{workspace['small']}"
-    body = workspace.api.request("GET", f"{workspace['repository']}/blobs/{small.config}").body
+    body = workspace.api.request(
+        "GET", f"{workspace['repository']}/blobs/{small.config_digest}"
+    ).body
     diff_ids = json.loads(body)["rootfs"]["diff_ids"]
-    yield small.config, f"the digest of the config of `{workspace['small']}`"
+    yield small.config_digest, f"the digest of the config of `{workspace['small']}`"
     yield small.layers[0].digest, "the layer of busybox"
     yield small.layers[2].digest, f"a layer that only `{workspace['small']}` has"
     yield large.layers[2].digest, f"a layer that only `{workspace['large']}` has"
@@ -250,7 +252,7 @@ def test_the_command_of_a_verdict_works_as_it_stands(opened, tmp_path):
 
 def test_a_near_miss_of_the_size_is_named(opened):
     large, small = manifest(opened, "large"), manifest(opened, "small")
-    path = f"{opened['repository']}/blobs/{large.config}"
+    path = f"{opened['repository']}/blobs/{large.config_digest}"
     config = len(opened.api.request("GET", path).body)
     size = sum(layer.size for layer in large.layers)
     for answer, words in {
