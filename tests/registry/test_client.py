@@ -31,7 +31,7 @@ def real(engine):
             port.host
             for each in engine.containers(id=container)
             for port in each.ports
-            if port.address == "0.0.0.0"  # noqa: S104 - as the engine lists it
+            if port.address == "127.0.0.1"
         ]
         registry = Registry(f"localhost:{port}")
         eventually(lambda: answers(registry))
