@@ -20,6 +20,7 @@ from labrunner.progress.schema import ProgressUnavailable
 from labrunner.progress.store import Progress
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces import resources
+from labrunner.workspaces.acts import get_images, require_machine
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.resources import Leftover, Resource
 from labrunner.workspaces.workspace import Say, Workspace
@@ -146,9 +147,8 @@ class Session(LabState):
         return self._close(chosen, "back" if to else "reset", to.id if to else None)
 
     def _start(self, say: Say, on_progress: ProgressCallback) -> Workspace:
-        self._refuse_where_it_cannot_run()
-        for image in self.lab.images:
-            self.kit.get(image, say, on_progress)
+        require_machine(self.lab, self.engine)
+        get_images(self.lab, self.kit, say, on_progress)
         if workspace := self.workspace:
             workspace.bar = on_progress
             workspace.prepare(say)
@@ -159,17 +159,6 @@ class Session(LabState):
             self.store.begin(self.lab.name, self._look_ahead(workspace, self.lab.steps[:1]))
         self.reload()
         return workspace
-
-    def _refuse_where_it_cannot_run(self) -> None:
-        if host := self.engine.remote_host:
-            raise CannotCheck(
-                f"Your engine is on another machine, `{host}`: its registry is not on this one's "
-                "`localhost`.",
-                next="Run this course on that machine, or use an engine of this one: "
-                "`docker context use default`.",
-            )
-        if reasons := self.lab.reasons_not_to_run(self.engine):
-            raise CannotCheck(reasons[0], next="Read the lesson; this lab cannot run here.")
 
     def _judge(self, step: Step, answer: str, *, asked: bool) -> StepProgress:
         workspace, before = self.require_workspace(), self.known(step)

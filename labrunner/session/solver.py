@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from labrunner.course.lab import Step, error_location
+from labrunner.course.lab import Step
 from labrunner.engine.connection import EngineRefused
 from labrunner.errors import NotWritable
 from labrunner.verdicts import CannotCheck, Verdict
-from labrunner.workspaces import resources
+from labrunner.workspaces.acts import ActFailed, perform
 from labrunner.workspaces.workspace import Workspace
 
 NOT_SOLVED = "not-solved"  # the reason of each verdict on a solution that failed
@@ -19,21 +19,14 @@ BACK = "Or go back to this step: then the lab begins anew, with the steps before
 def do(step: Step, workspace: Workspace) -> Verdict:
     """Do the step in the workspace as its author would, and check it. Never raises: a solution
     that cannot be done is `unknown`."""
-    assert step.solve  # noqa: S101 - the loader refuses a step without a solution
     try:
         mark(workspace, step).touch()
-        answer = step.solve(workspace)
-        resources.observe(workspace)
-    except EngineRefused as error:
-        return _not_done(error.found, f"{error.next} {BACK}")
-    except CannotCheck as error:
-        return _not_done(error.found, error.next)
-    except Exception as error:  # whatever a lab's author overlooked
-        if known := NotWritable.from_os_error(error):
-            return _not_done(known.found, known.next)
-        why = f"`{type(error).__name__}: {error}` ({error_location(error, step.solve)})."
-        return _not_done(why, f"Do the steps before it first, if one is open. {BACK}")
-    verdict = step.judge(workspace, answer or "")
+        answer = perform(step.solve, workspace)
+    except ActFailed as failure:
+        return _explain(failure.error, failure.place)
+    except OSError as error:
+        return _explain(error, f"`{workspace.folder}`")
+    verdict = step.judge(workspace, answer)
     if verdict.status != "failed":
         return verdict
     found = f"This was done for you, and yet: {verdict.found}"
@@ -52,6 +45,15 @@ def mistakes(step: Step, verdict: Verdict) -> list[str] | None:
     if verdict.status != "failed":
         return None
     return [mistake.name for mistake in step.mistakes if mistake.reason == verdict.reason]
+
+
+def _explain(error: Exception, place: str) -> Verdict:
+    if isinstance(error, EngineRefused):
+        return _not_done(error.found, f"{error.next} {BACK}")
+    if known := error if isinstance(error, CannotCheck) else NotWritable.from_os_error(error):
+        return _not_done(known.found, known.next)
+    why = f"`{type(error).__name__}: {error}` ({place})."
+    return _not_done(why, f"Do the steps before it first, if one is open. {BACK}")
 
 
 def _not_done(why: str, next: str) -> Verdict:

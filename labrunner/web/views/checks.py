@@ -68,7 +68,7 @@ def render_steps(
     with suppress(ProgressUnavailable):
         summary = session.summary
     return render_template(
-        "_checked.html", view=view, shown=shown, changed=changed, summary=summary
+        "step/_update.html", view=view, shown=shown, changed=changed, summary=summary
     )
 
 

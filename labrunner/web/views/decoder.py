@@ -12,13 +12,13 @@ from labrunner.decoder.messages import known_messages
 from labrunner.session.services import get_services
 from labrunner.web.forms import fields, wants_fragment, wants_json
 
-bp = Blueprint("decode", __name__)
+bp = Blueprint("decoder", __name__)
 bp.add_app_template_filter(decoder.decode, "decode")
 
 
 @bp.get("/decode")
 def ask() -> ResponseReturnValue:
-    return _page("decode.html", "", None)
+    return _page("decoder/page.html", "", None)
 
 
 @bp.post("/decode")
@@ -28,7 +28,9 @@ def decode() -> ResponseReturnValue:
     findings = decoder.decode(text)
     if wants_json():
         return {"findings": [each.as_dict() for each in findings]}
-    return _page("_decoded.html" if wants_fragment() else "decode.html", text, findings)
+    return _page(
+        "decoder/_findings.html" if wants_fragment() else "decoder/page.html", text, findings
+    )
 
 
 def _page(template: str, text: str, findings: list[Finding] | None) -> str:

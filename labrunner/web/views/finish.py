@@ -18,7 +18,7 @@ def ask(slug: str) -> ResponseReturnValue:
     items = session.resources()
     if wants_json():
         return {"belongings": [vars(item) for item in items]}
-    return render_template("finish.html", lesson=lesson, items=items, left=[])
+    return render_template("lab/remove.html", lesson=lesson, items=items, finishing=True, left=[])
 
 
 @bp.post("/lessons/<slug>/finish")
@@ -31,5 +31,7 @@ def finish(slug: str) -> ResponseReturnValue:
         return {"left": [{**vars(each.item), "reason": each.reason} for each in left]}
     if left:
         items = session.resources()
-        return render_template("finish.html", lesson=lesson, items=items, left=left), 409
+        return render_template(
+            "lab/remove.html", lesson=lesson, items=items, finishing=True, left=left
+        ), 409
     return redirect(url_for("lessons.lesson", slug=slug, _anchor="lab"), 303)

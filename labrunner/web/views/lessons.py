@@ -51,7 +51,7 @@ def course() -> ResponseReturnValue:
     if problem:
         faults.append(f"{problem.found} {problem.next}")
     return render_template(
-        "course.html", course=get_services().course, overview=overview, faults=faults
+        "course/page.html", course=get_services().course, overview=overview, faults=faults
     )
 
 
@@ -59,7 +59,7 @@ def course() -> ResponseReturnValue:
 def lesson(slug: str) -> ResponseReturnValue:
     course = get_services().course
     if not course.lesson(slug) and _refused(course, slug):
-        return render_template("refused.html", problems=course.problems), 404
+        return render_template("lesson/refused.html", problems=course.problems), 404
     return show(find(slug))
 
 
@@ -72,7 +72,7 @@ def show(lesson: Lesson, now: Mapping[str, StepProgress] | None = None) -> Respo
         steps = {**overview.steps(lab), **steps}
         job = get_web_services().jobs.find(lab.name)
     return render_template(
-        "lesson.html",
+        "lesson/page.html",
         view=view_lesson(lesson, workspace, steps, problem),
         course=get_services().course,
         overview=overview,

@@ -14,7 +14,7 @@ from labrunner.web.forms import fields, wants_json
 
 from .report import page
 
-bp = Blueprint("transfer", __name__)
+bp = Blueprint("progress", __name__)
 AROUND = 4096  # bytes of a form around the file in it
 
 
@@ -26,7 +26,7 @@ def init_app(app: Flask) -> None:
 
 
 def _make_room() -> None:
-    if request.endpoint == "transfer.bring" and session.get("in"):
+    if request.endpoint == "progress.bring" and session.get("in"):
         request.max_content_length = LIMIT + AROUND
 
 

@@ -18,7 +18,7 @@ from labrunner.workspaces.workspace import Workspace
 
 from .lessons import find_lab
 
-bp = Blueprint("picture", __name__)
+bp = Blueprint("registry", __name__)
 
 LINES = 5000  # of the registry's log, its latest; all of it would take a second to read
 bp.add_app_template_filter(registry.shown, "shown")
@@ -33,14 +33,14 @@ def show(slug: str) -> ResponseReturnValue:
         raise NotStarted(lab.name)
     shelf, said = _look(workspace)
     return render_template(
-        "_picture.html" if wants_fragment() else "registry.html",
+        "registry/_contents.html" if wants_fragment() else "registry/page.html",
         lesson=lesson,
         registry=workspace.registry,
         shelf=shelf or RegistryContents(),
         plans=[registry.of(shelf, form) for form in registry.FORMS] if shelf else [],
         table=table.of(shelf) if shelf else [],
         said=said,
-        narration=_wire(workspace, shelf or RegistryContents()),
+        transfers=_wire(workspace, shelf or RegistryContents()),
     )
 
 

@@ -35,7 +35,7 @@ def page(slug: str | None = None, refused: str = "") -> str:
     """Return the page for a lesson's lab, or for the course. refused: why a file of progress was
     not imported."""
     found, lesson = _report(slug)
-    return render_template("report.html", report=found, lesson=lesson, refused=refused)
+    return render_template("report/page.html", report=found, lesson=lesson, refused=refused)
 
 
 def _report(slug: str | None) -> tuple[Report, Lesson | None]:

@@ -10,7 +10,7 @@ from labrunner.web.services import get_web_services
 
 from .lessons import find_session
 
-bp = Blueprint("starts", __name__)
+bp = Blueprint("start", __name__)
 
 
 @bp.post("/lessons/<slug>/start")
@@ -21,8 +21,8 @@ def begin(slug: str) -> ResponseReturnValue:
     if wants_json():
         return start.as_dict(), 202
     if wants_fragment():
-        return render_template("_starting.html", lesson=lesson, start=start, news=True)
-    return redirect(url_for("starts.progress", slug=slug), 303)
+        return render_template("lab/_start_update.html", lesson=lesson, start=start, news=True)
+    return redirect(url_for("start.progress", slug=slug), 303)
 
 
 @bp.get("/lessons/<slug>/start")
@@ -41,8 +41,8 @@ def progress(slug: str) -> ResponseReturnValue:
             return "", 200, {"HX-Refresh": "true"}
         return redirect(url_for("lessons.lesson", slug=slug, _anchor="lab"), 303)
     if not wants_fragment():
-        return render_template("start.html", lesson=lesson, start=start)
+        return render_template("lab/start.html", lesson=lesson, start=start)
     news = start.failed or request.args.get("lines") != str(len(start.lines))
     if not news and request.args.get("done") == str(start.done):
         return "", 204
-    return render_template("_starting.html", lesson=lesson, start=start, news=news)
+    return render_template("lab/_start_update.html", lesson=lesson, start=start, news=news)

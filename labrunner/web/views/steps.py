@@ -19,7 +19,7 @@ from labrunner.web.services import get_web_services
 from .checks import respond
 from .lessons import find_session
 
-bp = Blueprint("ways", __name__)
+bp = Blueprint("steps", __name__)
 
 
 @bp.post("/lessons/<slug>/steps/<step_id>/skip")
@@ -41,8 +41,8 @@ def solve(slug: str, step_id: str) -> ResponseReturnValue:
     if wants_json():
         return {"step": step.id, "status": "solving"}, 202
     if wants_fragment():
-        return _render_job("_solving.html", lesson, step, job)
-    return redirect(url_for("ways.solving", slug=slug, step_id=step_id), 303)
+        return _render_job("step/_solving.html", lesson, step, job)
+    return redirect(url_for("steps.solving", slug=slug, step_id=step_id), 303)
 
 
 @bp.get("/lessons/<slug>/steps/<step_id>/solve")
@@ -54,11 +54,13 @@ def solving(slug: str, step_id: str) -> ResponseReturnValue:
         if wants_json():
             return {"step": step.id, "status": "solving", "done": job.done, "total": job.total}
         if not wants_fragment():
-            return _render_job("solving.html", lesson, step, job)
+            return _render_job("step/solving.html", lesson, step, job)
         moved = request.args.get("done", "0") != str(job.done)
-        return _render_job("_solving.html", lesson, step, job, news=False) if moved else ("", 204)
+        return (
+            _render_job("step/_solving.html", lesson, step, job, news=False) if moved else ("", 204)
+        )
     if job and job.failed and not wants_json():
-        template = "_solving.html" if wants_fragment() else "solving.html"
+        template = "step/_solving.html" if wants_fragment() else "step/solving.html"
         return _render_job(template, lesson, step, job)
     return _respond(lesson, session, step, session.progress.step(step.id))
 
@@ -71,7 +73,7 @@ def ask(slug: str, step_id: str | None) -> ResponseReturnValue:
     items = session.resources()
     if wants_json():
         return {"belongings": [vars(item) for item in items]}
-    return render_template("reset.html", lesson=lesson, step=step, items=items, left=[])
+    return render_template("lab/remove.html", lesson=lesson, step=step, items=items, left=[])
 
 
 @bp.post("/lessons/<slug>/reset", defaults={"step_id": None})
@@ -89,8 +91,10 @@ def reset(slug: str, step_id: str | None) -> ResponseReturnValue:
         return {"left": [{**vars(each.item), "reason": each.reason} for each in left]}
     if left:
         items = session.resources()
-        return render_template("reset.html", lesson=lesson, step=step, items=items, left=left), 409
-    return redirect(url_for("starts.progress", slug=slug), 303)
+        return render_template(
+            "lab/remove.html", lesson=lesson, step=step, items=items, left=left
+        ), 409
+    return redirect(url_for("start.progress", slug=slug), 303)
 
 
 def _find_step(slug: str, step_id: str) -> tuple[Lesson, Session, Step]:
