@@ -7,6 +7,7 @@ import threading
 from flask import Flask
 from flask_compress import Compress
 
+from labrunner.inspector.scan import Scanner
 from labrunner.session.services import get_services
 from labrunner.session.watcher import Watcher
 
@@ -46,7 +47,8 @@ def init_app(app: Flask, token: str, port: int) -> None:
     connection_limit = ConnectionLimit(app.config["THREADS"] - 16)
     watcher = Watcher(get_services(app).learner, live.renderer(app))
     shells = Shells(connection_limit, closing)
-    WebServices(Jobs(), connection_limit, watcher, shells, closing).init_app(app)
+    services = WebServices(Jobs(), connection_limit, watcher, shells, Scanner(), closing)
+    services.init_app(app)
     for module in (lessons, start, checks, live, steps, finish, report, decoder, names, registry):
         app.register_blueprint(module.bp)
     if app.config["TERMINAL"]:
