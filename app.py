@@ -51,7 +51,6 @@ def create_app(
     except OSError as error:
         _leave(error)
     app.config["PORT"] = port
-    app.config["THREADS"] = 72  # as script/server gives gunicorn
     app.config["TERMINAL"] = os.environ.get("LABRUNNER_TERMINAL", "on") == "on"
 
     services = Services(root, instance)

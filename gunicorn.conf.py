@@ -1,9 +1,13 @@
-"""What gunicorn does for script/server beyond its options: it says where the course is, and tells
-what holds a thread for long, streams and shells, when the server is closing."""
+"""What gunicorn does for script/server beyond its options: it prints the address of the course, and
+tells streams and shells, which hold a thread for long, when the server is closing."""
 
 import os
 import signal
 from typing import Any
+
+from labrunner.web.limits import THREADS
+
+threads = THREADS
 
 
 def post_worker_init(worker: Any) -> None:

@@ -13,7 +13,7 @@ from labrunner.session.watcher import Watcher
 
 from . import assets, errors
 from .jobs import Jobs
-from .limits import ConnectionLimit
+from .limits import MAX_CONNECTIONS, ConnectionLimit
 from .security import auth
 from .security.origin import OriginCheck
 from .services import WebServices
@@ -44,7 +44,7 @@ def init_app(app: Flask, token: str, port: int) -> None:
     app.config["COMPRESS_BR_LEVEL"] = 5  # smaller than zstd; from 6 on forty times as slow
     Compress(app)
     closing = threading.Event()
-    connection_limit = ConnectionLimit(app.config["THREADS"] - 16)
+    connection_limit = ConnectionLimit(MAX_CONNECTIONS)
     watcher = Watcher(get_services(app).learner, live.renderer(app))
     shells = Shells(connection_limit, closing)
     services = WebServices(Jobs(), connection_limit, watcher, shells, Scanner(), closing)

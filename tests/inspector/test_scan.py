@@ -12,6 +12,7 @@ from labrunner.inspector import disk_usage, scan
 from labrunner.registry.client import RegistryDown, RegistryRefused
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table
+from labrunner.web.diagrams.layout import LAYOUTS
 from tests.fixtures.engine import eventually, request_of, response, serving
 from tests.labs.test_across_the_network import certify
 
@@ -66,7 +67,7 @@ def test_a_tag_that_moves_leaves_its_manifest_without_one(rubbish):
 def test_a_deleted_manifest_stays_until_its_bytes_are_collected(rubbish):
     before = scanner.scan(rubbish)
     old = before.find(rubbish.image, "1.0")
-    rubbish.lab.find("delete-by-digest").act(rubbish)
+    rubbish.lab.find("delete-by-digest").solve(rubbish)
     after = scanner.scan(rubbish)
     left = after.find(rubbish.image, old.digest)
     assert (left.state, left.previous_tags) == ("deleted", ("1.0",))
@@ -74,7 +75,7 @@ def test_a_deleted_manifest_stays_until_its_bytes_are_collected(rubbish):
     assert BALLAST < after.garbage < BALLAST * 1.01
     gone = [each for each in after.blobs if after.users(each) == [left]]
     assert sorted(after.blobs[digest].kind for digest in gone) == ["config", "layer"]
-    rubbish.lab.find("collect-the-garbage").act(rubbish)
+    rubbish.lab.find("collect-the-garbage").solve(rubbish)
     end = scanner.scan(rubbish)  # at once: the contents have changed
     assert states(end) == ["named"]
     assert end.garbage == 0
@@ -83,7 +84,7 @@ def test_a_deleted_manifest_stays_until_its_bytes_are_collected(rubbish):
 
 def test_a_registry_that_ran_during_the_collection_is_not_believed(rubbish):
     scanner.scan(rubbish)
-    rubbish.lab.find("delete-by-digest").act(rubbish)
+    rubbish.lab.find("delete-by-digest").solve(rubbish)
     assert states(scanner.scan(rubbish)) == ["deleted", "named"]
     container = rubbish.engine.container(rubbish.name)
     config = "/etc/docker/registry/config.yml"
@@ -142,7 +143,7 @@ def test_one_size_is_asked_for_at_a_time(engine, tmp_path, monkeypatch):
 
 
 def test_what_was_deleted_unseen_is_not_known(rubbish):
-    rubbish.lab.find("delete-by-digest").act(rubbish)
+    rubbish.lab.find("delete-by-digest").solve(rubbish)
     assert states(scanner.scan(rubbish)) == ["named"]
 
 
@@ -312,9 +313,7 @@ def test_odd_manifests_are_shown_as_far_as_they_can_be_read(anywhere, manifest):
         contents = scanner.scan(anywhere(address))
     assert [tag.name for tag in contents.tags] == ["latest"]
     assert all(len(entry.blobs) <= 128 for entry in contents.manifests)
-    assert table.rows(contents) and all(
-        registry.draw(contents, layout).boxes for layout in registry.LAYOUTS
-    )
+    assert table.rows(contents) and all(registry.draw(contents, layout).boxes for layout in LAYOUTS)
 
 
 def test_a_tag_without_a_manifest_is_a_tag_all_the_same(anywhere):

@@ -24,6 +24,7 @@ from labrunner.progress.store import Progress, ProgressUnavailable
 from labrunner.session.learner import Learner, NotStarted
 from labrunner.session.watcher import BEAT, FOUND, LOOKED, LOST, OVER, Message, Watcher
 from labrunner.verdicts import Verdict
+from labrunner.web.limits import MAX_CONNECTIONS
 from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.engine import ROOT, close_all, eventually, request_of, response, serving
 from tests.web.test_web import AS_BROWSERS_DO, word
@@ -661,7 +662,7 @@ def test_there_is_no_stream_without_a_started_lab(site):
 
 @pytest.fixture
 def places(site):
-    return create_app(site.root, site.instance, 8000, "x").config["THREADS"] - 16
+    return MAX_CONNECTIONS
 
 
 def held(site):

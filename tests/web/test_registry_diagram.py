@@ -13,6 +13,7 @@ from labrunner.inspector.contents import (
     Tag,
 )
 from labrunner.web.diagrams import labels, registry, table
+from labrunner.web.diagrams.layout import LAYOUTS, NARROW, WIDE
 
 EVIL = "<img src=x onerror=alert(1)>\u202eevil\n" + "w" * 300
 BASE = Descriptor("sha256:aaaaaaaaaa", 1_000_000, "layer")
@@ -75,7 +76,7 @@ def test_what_lost_its_tag_and_what_is_deleted_look_different_from_what_is_named
     assert gone == ["bbbbbbb", "config"]
 
 
-@pytest.mark.parametrize("layout", registry.LAYOUTS, ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
 def test_an_index_has_its_images_below_it(layout):
     one, two = image("a", 1), image("a", 2)
     children = (
@@ -88,9 +89,7 @@ def test_an_index_has_its_images_below_it(layout):
         RegistryContents(("a",), (Tag("a", "all", index.digest),), (index, one, two)), layout
     )
     words = [(box.name, box.note) for box in boxes(drawn, "manifest")]
-    platforms = (
-        ["linux/amd64", "linux/arm64/v8"] if layout is registry.WIDE else ["amd64", "arm64/v8"]
-    )
+    platforms = ["linux/amd64", "linux/arm64/v8"] if layout is WIDE else ["amd64", "arm64/v8"]
     assert words == [("1234567", "index"), *((name, "") for name in [*platforms, "any"])]
     tops = [box.y for box in boxes(drawn, "manifest")]
     assert tops == sorted(set(tops))
@@ -108,7 +107,7 @@ def test_no_name_is_wider_than_its_place_or_has_what_is_not_seen(what):
     )
     tag = Tag(entry.repository, EVIL if what == "tag" else "1", entry.digest)
     contents = RegistryContents((entry.repository,), (tag,), (entry,))
-    for layout in registry.LAYOUTS:
+    for layout in LAYOUTS:
         for box in registry.draw(contents, layout).boxes:
             assert box.x >= 0 and box.x + box.width <= layout.width
             beside = [box.name, "" if box.note_below else box.note]
@@ -122,7 +121,7 @@ def test_no_name_is_wider_than_its_place_or_has_what_is_not_seen(what):
 
 def test_in_the_narrow_form_tags_stand_above_their_manifest_and_in_the_wide_one_beside_it():
     contents = contents_of(image("a", 1), image("a", 2, "deleted", previous_tags=("old", "older")))
-    wide, narrow = (registry.draw(contents, layout) for layout in registry.LAYOUTS)
+    wide, narrow = (registry.draw(contents, layout) for layout in LAYOUTS)
     [tag, _, _], [manifest, _] = boxes(wide, "tag"), boxes(wide, "manifest")
     assert tag.y == manifest.y and tag.x + tag.width < manifest.x
     rows = [box for box in narrow.boxes if {"tag", "manifest"} & set(box.kind.split())]
@@ -145,7 +144,7 @@ def test_in_the_narrow_form_tags_stand_above_their_manifest_and_in_the_wide_one_
     ],
 )
 def test_a_long_repository_takes_two_lines(name, lines):
-    [frame, _] = registry.draw(RegistryContents((name,)), registry.NARROW).boxes
+    [frame, _] = registry.draw(RegistryContents((name,)), NARROW).boxes
     assert [frame.name, frame.note] == [*lines, ""][:2]
 
 

@@ -1,7 +1,6 @@
 """Where each thing stands in the diagram of a registry: tags, manifests, blobs, and lines.
 
-There are two layouts, of which the page shows the one that it has room for. Lengths are in the
-diagram's own units, which are pixels where it is as wide as its layout says.
+Lengths are in the diagram's own units, which are pixels where it is as wide as its layout says.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from textwrap import wrap
 from labrunner.inspector.contents import ManifestEntry, RegistryContents
 
 from .labels import printable, short_digest, short_size
+from .layout import WIDE, Column, Layout
 
 ROW, HEIGHT, DOUBLE_HEIGHT = 32, 26, 42  # from row to row, a box, and a box with two lines
 GAP = ROW - HEIGHT
@@ -23,55 +23,6 @@ HEADING, SECOND_LINE = 26, 15  # of a repository's name, and of the second line 
 MAX_ROWS = 60  # of manifests, and of blobs
 MAX_LINES = 500
 MAX_CHILDREN = 16  # of an index
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of boxes. x: its left edge."""
-
-    x: int
-    width: int
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where the columns are. A repository is a frame around its tags and manifests. The blobs are
-    outside, because all repositories share them.
-
-    stacked: tags stand above their manifest, which is narrow, and not beside it. headings: of the
-    columns, by their left edges.
-    """
-
-    name: str
-    width: int
-    frame_width: int
-    tags: Column
-    manifests: Column
-    blobs: Column
-    headings: tuple[tuple[int, str], ...]
-    stacked: bool = False
-
-
-WIDE = Layout(
-    name="wide",
-    width=404,
-    frame_width=264,
-    tags=Column(7, 96),
-    manifests=Column(124, 133),
-    blobs=Column(288, 115),
-    headings=((7, "Tags"), (124, "Manifests"), (288, "Layers, config")),
-)
-NARROW = Layout(
-    name="narrow",
-    width=232,
-    frame_width=110,
-    tags=Column(6, 98),
-    manifests=Column(16, 88),
-    blobs=Column(120, 111),
-    headings=((6, "Tags, manifests"), (120, "Layers, config")),
-    stacked=True,
-)
-LAYOUTS = (WIDE, NARROW)
 
 
 @dataclass(frozen=True)
@@ -316,7 +267,7 @@ def _hook(start: Box, end: Box) -> str:
 
 
 def _two_lines(name: str, width: int) -> list[str]:
-    """Return a name in one line or two of this width, split after a slash where that is possible."""
+    """Return a name in one or two lines of this width, split after a slash if possible."""
     limit = int((width - 2 * PADDING) / CHARACTER)
     parts = wrap(printable(name).replace("/", "/ "), limit, max_lines=2, placeholder="…")
     return [part.replace("/ ", "/") for part in parts] or [""]

@@ -14,6 +14,7 @@ from labrunner.session.learner import NotStarted
 from labrunner.session.services import get_services
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import labels, registry, table
+from labrunner.web.diagrams.layout import LAYOUTS
 from labrunner.web.forms import wants_fragment
 from labrunner.web.services import get_web_services
 from labrunner.workspaces.workspace import Workspace
@@ -33,7 +34,7 @@ def show(slug: str) -> ResponseReturnValue:
     if not workspace:
         raise NotStarted(lab.name)
     contents, problem = read_contents(get_web_services().scanner, workspace)
-    diagrams = [registry.draw(contents, layout) for layout in registry.LAYOUTS] if contents else []
+    diagrams = [registry.draw(contents, layout) for layout in LAYOUTS] if contents else []
     return render_template(
         "registry/_contents.html" if wants_fragment() else "registry/page.html",
         lesson=lesson,
