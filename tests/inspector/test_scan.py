@@ -73,7 +73,7 @@ def test_a_deleted_manifest_stays_until_its_bytes_are_collected(rubbish):
     assert (left.state, left.previous_tags) == ("deleted", ("1.0",))
     assert [tag.name for tag in after.tags] == ["2.0"]
     assert BALLAST < after.garbage < BALLAST * 1.01
-    gone = [each for each in after.blobs if after.users(each) == [left]]
+    gone = [each for each in after.blobs if after.manifests_with(each) == [left]]
     assert sorted(after.blobs[digest].kind for digest in gone) == ["config", "layer"]
     rubbish.lab.find("collect-the-garbage").solve(rubbish)
     end = scanner.scan(rubbish)  # at once: the contents have changed
@@ -325,7 +325,7 @@ def test_a_tag_without_a_manifest_is_a_tag_all_the_same(anywhere):
 
 
 def test_a_memory_that_cannot_be_read_is_none(rubbish):
-    path = rubbish.folder / "contents.json"
+    path = rubbish.folder / "shelf.json"
     for text in ("", "{", "[1]", '[{"blobs": 1}]', "null"):
         path.write_text(text)
         assert states(scanner.scan(rubbish)) == ["named", "named"]

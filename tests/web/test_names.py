@@ -3,13 +3,10 @@
 import re
 
 import pytest
-from flask import Flask, get_template_attribute
+from flask import get_template_attribute
 
-from labrunner.web import assets
 from labrunner.web.diagrams import reference
-from labrunner.web.views import names
 from tests.browser.test_pages import DARK, EVIL, NARROW, WIDE, violations
-from tests.fixtures.engine import ROOT
 from tests.fixtures.web import HTMX, JSON
 from tests.web.test_web import text
 
@@ -29,14 +26,7 @@ nginx
 """
 
 
-@pytest.fixture(autouse=True, scope="module")
-def app():
-    """An app with the templates of names, whose macros the tests call."""
-    app = Flask(__name__, template_folder=ROOT / "templates", static_folder=ROOT / "static")
-    assets.register(app)
-    app.register_blueprint(names.bp)
-    with app.test_request_context():
-        yield
+pytestmark = pytest.mark.usefixtures("templates")
 
 
 def render(macro: str, name: str, *rest: str) -> str:
