@@ -11,7 +11,7 @@ from tests.fixtures.engine import ROOT
 @pytest.fixture(scope="session")
 def app_with_templates():
     app = Flask("templates", root_path=str(ROOT))
-    assets.register(app)
+    assets.init_app(app)
     app.register_blueprint(names.bp)
     return app
 

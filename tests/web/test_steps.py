@@ -319,7 +319,7 @@ def test_a_full_disk_is_told_and_the_step_is_done_once_there_is_room(site, engin
     settled(visitor, STEP)
     said = text(visitor.get("/lessons/tiny"))
     assert "could not be done for you: Nothing can be written: No space left on device." in said
-    assert "Make room, or let this program write there. Then try again." in said
+    assert "Free some disk space, or let this program write there. Then try again." in said
     visitor.submit(f"{SAY}/check", {"answer": "no"})
     assert "Not there yet. Expected The word." in text(visitor.get("/lessons/tiny"))
     assert engine.volume(word(visitor)) is None
