@@ -149,7 +149,10 @@ def main() -> None:
         instance = Path(folder)
         measured = {
             "script/bootstrap, run again": (command("script/bootstrap"), 5),
-            "flask explain": (flask("explain", "nginx"), 5),
+            "python -c 'import flask'": (command(sys.executable, "-c", "import flask"), 10),
+            "flask labs": (flask("labs"), 10),
+            "flask explain": (flask("explain", "nginx"), 10),
+            "flask decode": (flask("decode", "manifest unknown"), 10),
             "flask run-lab run-a-registry": (flask("run-lab", "run-a-registry"), 3),
             "flask run-lab push-and-pull": (flask("run-lab", "push-and-pull"), 3),
             "flask run-lab push-and-pull --shell": (
