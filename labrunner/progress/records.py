@@ -34,6 +34,7 @@ class StepProgress:
 
     @property
     def state(self) -> State:
+        """How the step stands, in a word or two."""
         if self.skipped_at:
             return "skipped"
         if self.verdict is None:
@@ -53,6 +54,7 @@ class StepProgress:
 
     @property
     def done_by_learner(self) -> bool:
+        """Whether it is done, and was never done for the learner."""
         return self.done and not self.solved_at
 
 
@@ -89,6 +91,7 @@ class LabProgress:
     done_at: float | None = None
 
     def step(self, id: str) -> StepProgress:
+        """Return how a step stands, by its id."""
         return self.steps.get(id, StepProgress())
 
     def summary(self, ids: Sequence[str], *, started: bool) -> str:

@@ -1,4 +1,4 @@
-"""How the learner stands in the whole course, as the course page, outlines and `labs` say it."""
+"""How the learner stands in the whole course, as the course page and the outlines say it."""
 
 from __future__ import annotations
 

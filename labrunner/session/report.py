@@ -42,9 +42,11 @@ class MistakeReport:
 
     @property
     def name(self) -> str:
+        """What the mistake is called on the page."""
         return " or ".join(f"“{each}”" for each in self.names) or UNKNOWN_MISTAKE
 
     def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
         row = {"names": list(self.names), "times": self.times, "last_at": _moment(self.at)}
         return {**row, "found": self.found, "next": self.next}
 
@@ -66,6 +68,7 @@ class StepReport:
     mistakes: tuple[MistakeReport, ...]
 
     def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
         return {
             "step": self.id,
             "title": self.title,
@@ -89,13 +92,16 @@ class LabReport:
     done_at: float | None
 
     def count(self, state: State) -> int:
+        """Return the number of steps in this state."""
         return sum(step.state == state for step in self.steps)
 
     @property
     def attempts(self) -> int:
+        """The number of checks that the learner asked for."""
         return sum(step.attempts for step in self.steps)
 
     def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
         return {
             "lesson": self.lesson.number,
             "title": self.lesson.title,
@@ -109,25 +115,32 @@ class LabReport:
 
 @dataclass(frozen=True)
 class Report:
+    """What the learner did in some labs, or in all of the course."""
+
     labs: tuple[LabReport, ...]
 
     @property
     def steps(self) -> int:
+        """The number of steps."""
         return sum(len(lab.steps) for lab in self.labs)
 
     @property
     def seconds(self) -> float:
+        """The seconds of work."""
         return sum(lab.seconds for lab in self.labs)
 
     @property
     def attempts(self) -> int:
+        """The number of checks that the learner asked for."""
         return sum(lab.attempts for lab in self.labs)
 
     def count(self, state: State) -> int:
+        """Return the number of steps in this state."""
         return sum(lab.count(state) for lab in self.labs)
 
     @property
     def summary(self) -> str:
+        """All of it in two sentences."""
         counts: tuple[tuple[State, str], ...] = (("solved", "done for you"), ("skipped", "skipped"))
         rest = "".join(f", {self.count(each)} {word}" for each, word in counts if self.count(each))
         steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
@@ -136,6 +149,7 @@ class Report:
         return did + (took if self.seconds else "")
 
     def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
         states = get_args(State)
         return {
             "steps": {"all": self.steps, **{each: self.count(each) for each in states}},

@@ -38,6 +38,7 @@ class Session(LabState):
 
     @property
     def engine(self) -> Engine:
+        """The learner's engine."""
         return self.workspaces.engine
 
     def start(self, say: Say, on_progress: ProgressCallback = silent) -> Workspace:

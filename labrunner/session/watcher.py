@@ -208,18 +208,20 @@ class LabWatcher:
         self._requests: set[Request] = set()
 
     def add(self, subscription: Subscription, render: Render) -> None:
+        """Publish to one more page. The first one starts the thread."""
         self._pages[subscription] = render
         if len(self._pages) == 1:
             _start_thread(f"live {self.session.lab.name}", self._run)
 
     def remove(self, subscription: Subscription) -> bool:
-        """Return whether it was the last one; then the thread ends."""
+        """Publish to a page no longer. Return whether it was the last one; the thread then ends."""
         del self._pages[subscription]
         if not self._pages:
             self._scheduled.set()
         return not self._pages
 
     def publish(self, message: Message) -> None:
+        """Tell all pages."""
         for subscription in list(self._pages):
             subscription.put(message)
 

@@ -66,14 +66,17 @@ class LessonView:
 
     @property
     def started(self) -> bool:
+        """Whether the lab is started."""
         return bool(self.workspace)
 
     @property
     def steps(self) -> list[StepView]:
+        """The parts that are steps."""
         return [part for part in self.parts if isinstance(part, StepView)]
 
     @property
     def names_registry(self) -> bool:
+        """Whether the text speaks of the lab's registry."""
         return any(name in ("registry", "port") for name, _ in self.lesson.values)
 
     @property

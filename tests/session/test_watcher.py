@@ -22,7 +22,6 @@ from labrunner.progress.schema import ProgressUnavailable
 from labrunner.session.errors import NotStarted
 from labrunner.session.session import Session
 from labrunner.session.watcher import BEAT, FOUND, LOOKED, LOST, OVER, Message, Watcher
-from labrunner.verdicts import Verdict
 from labrunner.web.limits import MAX_CONNECTIONS
 from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.engine import (
@@ -251,15 +250,10 @@ def test_a_lasting_step_waits_for_those_before_it(services, lab, workspace, dock
     assert {make.id, third.id} == {id for id, found in known(services).items() if found.done}
 
 
-def test_how_long_ago_something_was_is_no_news(services, lab, workspace, monkeypatch):
-    step = lab.steps[0]
-    for seconds in ("3 seconds ago", "1 minute ago", "2 hours ago"):
-        verdict = Verdict("failed", "It.", f"It exited {seconds} with code 0.", "Start it.")
-        monkeypatch.setattr(step, "judge", lambda *given, verdict=verdict: verdict)
-        if seconds == "3 seconds ago":
-            services.session(lab).check(step)
-        notice(services, lab)
-        assert "3 seconds ago" in known(services)["make-a-volume"].verdict.found
+def test_a_verdict_that_says_the_same_is_no_news(services, lab, workspace):
+    checked = services.session(lab).check(lab.steps[0])
+    notice(services, lab)
+    assert known(services)["make-a-volume"].checked_at == checked.checked_at
 
 
 def test_a_press_of_the_button_waits_for_one_check_and_not_for_the_look(services, lab, workspace):
@@ -515,7 +509,7 @@ def test_an_engine_that_goes_and_comes_back_leaves_no_wrong_verdict(
     with monkeypatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{wire.path}")
         services.workspaces.engine = Engine(timeout=30)
-        assert services.engine.info()  # it stays with this way
+        assert services.workspaces.engine.info()  # it stays with this way
     with watching(live) as told:
         docker("volume", "create", workspace["word"])
         assert told() == changed("make-a-volume")
@@ -525,8 +519,7 @@ def test_an_engine_that_goes_and_comes_back_leaves_no_wrong_verdict(
         assert told(3) is None
         assert known(services)["make-a-volume"].state == "passed"
         wire.connect()
-        assert told() == FOUND
-        assert told() == changed("make-a-volume")
+        assert {told(), told()} == {FOUND, changed("make-a-volume")}  # a check may be first
         assert known(services)["make-a-volume"].state == "broken"
     wire.cut()
     services.workspaces.engine = engine
@@ -559,14 +552,14 @@ def test_an_engine_that_is_killed_and_started_leaves_no_wrong_verdict(
 ):
     host, address = second_engine
     first = services.workspaces.engine
-    monkeypatch.setenv("DOCKER_HOST", address)
-    services.workspaces.engine = services.kit.engine = Engine(timeout=5)
-    workspace = services.session(lab).start(lambda line: None)
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", address)
+        services.workspaces.engine = services.kit.engine = Engine(timeout=5)
+        workspace = services.session(lab).start(lambda line: None)
     states = []
     with watching(live) as told:
         docker("-H", address, "volume", "create", workspace["word"])
         assert told() == changed("make-a-volume")
-        monkeypatch.delenv("DOCKER_HOST")
         for signal in ("KILL", "TERM"):
             docker("kill", "-s", signal, host)
             docker("wait", host)

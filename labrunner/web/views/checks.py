@@ -26,6 +26,7 @@ bp = Blueprint("checks", __name__)
 
 @bp.post("/lessons/<slug>/steps/<step_id>/check")
 def check(slug: str, step_id: str) -> ResponseReturnValue:
+    """Check one step, with the answer that is sent where it asks for one."""
     lesson, session = find_session(slug)
     step = session.lab.find(step_id)
     if not step:
@@ -41,6 +42,7 @@ def check(slug: str, step_id: str) -> ResponseReturnValue:
 
 @bp.post("/lessons/<slug>/check")
 def check_all(slug: str) -> ResponseReturnValue:
+    """Check all steps of the lab that need no answer."""
     fields()
     lesson, session = find_session(slug)
     began = time.monotonic()

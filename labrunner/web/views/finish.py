@@ -14,6 +14,7 @@ bp = Blueprint("finish", __name__)
 
 @bp.get("/lessons/<slug>/finish")
 def ask(slug: str) -> ResponseReturnValue:
+    """Show what finishing the lab removes."""
     lesson, session = find_session(slug)
     items = session.resources()
     if wants_json():

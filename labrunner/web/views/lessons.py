@@ -46,6 +46,7 @@ def find_session(slug: str) -> tuple[Lesson, Session]:
 
 @bp.get("/")
 def course() -> ResponseReturnValue:
+    """Show the lessons of the course."""
     overview, problem = _overview()
     faults = engine_faults()
     if problem:
@@ -57,6 +58,7 @@ def course() -> ResponseReturnValue:
 
 @bp.get("/lessons/<slug>")
 def lesson(slug: str) -> ResponseReturnValue:
+    """Show one lesson, or why it is not served."""
     course = get_services().course
     if not course.lesson(slug) and _refused(course, slug):
         return render_template("lesson/refused.html", problems=course.problems), 404

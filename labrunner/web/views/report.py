@@ -19,6 +19,7 @@ bp = Blueprint("report", __name__)
 @bp.get("/report", defaults={"slug": None})
 @bp.get("/lessons/<slug>/report")
 def what_you_did(slug: str | None) -> ResponseReturnValue:
+    """Show the report on a lesson's lab or, without a lesson, on the course."""
     if wants_json():
         return as_json(slug)
     return page(slug)
@@ -27,6 +28,7 @@ def what_you_did(slug: str | None) -> ResponseReturnValue:
 @bp.get("/report.json", defaults={"slug": None})
 @bp.get("/lessons/<slug>/report.json")
 def as_json(slug: str | None) -> ResponseReturnValue:
+    """Return the report as JSON."""
     found, _ = _report(slug)
     return found.as_dict()
 

@@ -24,6 +24,7 @@ bp = Blueprint("steps", __name__)
 
 @bp.post("/lessons/<slug>/steps/<step_id>/skip")
 def skip(slug: str, step_id: str) -> ResponseReturnValue:
+    """Go on without the step."""
     fields()
     lesson, session, step = _find_step(slug, step_id)
     return _respond(lesson, session, step, session.skip(step))
