@@ -6,6 +6,7 @@ import signal
 from typing import Any
 
 from labrunner.web.limits import THREADS
+from labrunner.web.services import get_web_services
 
 threads = THREADS
 
@@ -35,6 +36,4 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 def _tell(worker: Any) -> None:
     if app := getattr(worker, "wsgi", None):  # none where the app could not be loaded
-        from labrunner.web.services import get_web_services  # not before the worker has the app
-
         get_web_services(app).closing.set()

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from labrunner.registry.client import Response
+from labrunner.registry.models import Response
 
 LARGEST_SIZE = 1 << 63  # bytes; no registry counts any further
 MAX_ROWS = 127  # layers of an image that are read, as engines limit them; and images of an index

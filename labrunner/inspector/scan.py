@@ -10,7 +10,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from labrunner.registry.client import NotARegistry, Registry, RegistryDown, Response
+from labrunner.registry.client import Registry
+from labrunner.registry.errors import NotARegistry, RegistryDown
+from labrunner.registry.models import Response
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces import troubleshooting
 from labrunner.workspaces.workspace import Workspace

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from flask import Flask, current_app
 
 if TYPE_CHECKING:
-    from labrunner.course.loader import Course
+    from labrunner.course.course import Course
+    from labrunner.course.lab import Lab
     from labrunner.engine.engine import Engine
     from labrunner.kit.kit import Kit
     from labrunner.progress.store import Progress
     from labrunner.workspaces.manager import Workspaces
 
-    from .learner import Learner
+    from .session import Session
 
 _NAME = "labrunner"  # among the app's extensions
 QUICK = 1  # seconds in which the engine must answer a page
@@ -55,6 +56,10 @@ class Services:
 
         return Engine(timeout=QUICK)
 
+    @property
+    def workspaces_folder(self) -> Path:
+        return self.instance / "workspaces"
+
     @cached_property
     def workspaces(self) -> Workspaces:
         return self._workspaces(self.engine)
@@ -76,16 +81,16 @@ class Services:
 
         return Kit(self.engine, self.course.images)
 
-    @cached_property
-    def learner(self) -> Learner:
-        from .learner import Learner
+    def session(self, lab: Lab) -> Session:
+        """Return a new session of the learner with a lab."""
+        from .session import Session
 
-        return Learner(self.course, self.workspaces, self.progress, self.kit)
+        return Session(lab, self.workspaces, self.progress, self.kit)
 
     def _workspaces(self, engine: Engine) -> Workspaces:
         from labrunner.workspaces.manager import Workspaces
 
-        return Workspaces(self.instance / "workspaces", engine, self.course.labs)
+        return Workspaces(self.workspaces_folder, engine, self.course.labs)
 
 
 def get_services(app: Flask = current_app) -> Services:

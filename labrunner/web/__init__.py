@@ -16,6 +16,7 @@ from .jobs import Jobs
 from .limits import MAX_CONNECTIONS, ConnectionLimit
 from .security import auth
 from .security.origin import OriginCheck
+from .security.secret import load_secret
 from .services import WebServices
 from .shells import Shells
 from .views import (
@@ -34,23 +35,25 @@ from .views import (
 )
 
 
-def init_app(app: Flask, token: str, port: int) -> None:
-    """Give an app its pages, for whoever has the token, and what a server of them needs."""
-    assets.register(app)
-    progress.register(app)
-    auth.register(app, token, port)
-    errors.register(app)
+def init_app(app: Flask) -> None:
+    """Give an app its pages, and what a server of them needs. Raises `OSError`."""
+    services = get_services(app)
+    app.secret_key = load_secret(services.instance)
+    assets.init_app(app)
+    progress.init_app(app)
+    auth.init_app(app)
+    errors.init_app(app)
     app.config["COMPRESS_ALGORITHM"] = app.config["COMPRESS_ALGORITHM_STREAMING"] = ["br", "gzip"]
     app.config["COMPRESS_BR_LEVEL"] = 5  # smaller than zstd; from 6 on forty times as slow
     Compress(app)
     closing = threading.Event()
     connection_limit = ConnectionLimit(MAX_CONNECTIONS)
-    watcher = Watcher(get_services(app).learner, live.renderer(app))
+    watcher = Watcher(services)
     shells = Shells(connection_limit, closing)
-    services = WebServices(Jobs(), connection_limit, watcher, shells, Scanner(), closing)
-    services.init_app(app)
+    web_services = WebServices(Jobs(), connection_limit, watcher, shells, Scanner(), closing)
+    web_services.init_app(app)
     for module in (lessons, start, checks, live, steps, finish, report, decoder, names, registry):
         app.register_blueprint(module.bp)
     if app.config["TERMINAL"]:
         terminal.init_app(app)
-    app.wsgi_app = OriginCheck(app.wsgi_app, port)  # type: ignore[assignment,method-assign]
+    app.wsgi_app = OriginCheck(app.wsgi_app, app.config["PORT"])  # type: ignore[assignment,method-assign]

@@ -15,7 +15,7 @@ from labrunner.session.report import WORDS
 from labrunner.text import clock, length, prose
 
 
-def register(app: Flask) -> None:
+def init_app(app: Flask) -> None:
     """Add the filters, the joined style sheet, and caching of static files to the app."""
     app.jinja_env.filters.update(prose=prose, clock=clock, length_of=length, size=decimal)
     app.jinja_env.filters["state"] = WORDS.__getitem__

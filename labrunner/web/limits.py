@@ -6,29 +6,33 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from werkzeug.exceptions import ServiceUnavailable
+from labrunner.errors import CourseError
 
 THREADS = 72  # of the server, which gunicorn.conf.py starts
 MAX_CONNECTIONS = THREADS - 16  # the others are for pages and checks
 
 
-class Full(ServiceUnavailable):
-    """The server has as many connections as it can serve."""
+class Full(CourseError):
+    """As many connections are open as the limit allows."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "As many pages and terminals are open as this server can serve.",
+            next="Close one of them, then try again.",
+        )
 
 
 class ConnectionLimit:
-    """limit: how many connections there may be at once."""
+    """limit: how many connections may be open at once."""
 
     def __init__(self, limit: int) -> None:
         self._free = threading.Semaphore(limit)
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Count a connection until the end of the block. Raises `Full`, which becomes a 503."""
+        """Count as one connection until the end of the block. Raises `Full`."""
         if not self._free.acquire(blocking=False):
-            raise Full(
-                "As many pages and terminals are open as this server can serve. Close one of them."
-            )
+            raise Full
         try:
             yield
         finally:

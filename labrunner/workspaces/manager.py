@@ -9,9 +9,8 @@ import json
 import random
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -25,7 +24,7 @@ from labrunner.registry.client import Registry
 from labrunner.verdicts import CannotCheck
 
 from . import resources
-from .record import Kind, Record
+from .record import Kind, Record, read_records
 from .resources import Leftover
 from .troubleshooting import explain
 from .workspace import Say, Workspace, free, taken
@@ -42,7 +41,7 @@ PORT_TAKEN = (  # another container; a program on Linux; Docker Desktop; Windows
 class Workspaces:
     """folder: where they lie. labs: the labs of the course by name, to find each one's own."""
 
-    def __init__(self, folder: Path, engine: Engine, labs: dict[str, Lab]) -> None:
+    def __init__(self, folder: Path, engine: Engine, labs: Mapping[str, Lab]) -> None:
         self.folder = folder
         self.engine = engine
         self.labs = labs
@@ -133,15 +132,9 @@ class Workspaces:
         return self._named(port, name, lab)
 
     def _read(self, id: str = "*") -> Iterator[Workspace]:
-        known = {each.name for each in fields(Record)}
-        for path in sorted(self.folder.glob(f"{id}/record.json")):
-            try:
-                row = json.loads(path.read_text())
-                lab = self.labs.get(row["lab"]) or Lab(row["lab"], name=row["lab"])
-                if set(row) == known:
-                    yield Workspace(path.parent, Record(**row), lab, self.engine, explain)
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
+        for record in read_records(self.folder, id):
+            lab = self.labs.get(record.lab) or Lab(record.lab, name=record.lab)
+            yield Workspace(self.folder / record.id, record, lab, self.engine, explain)
 
     # Choosing
 

@@ -9,7 +9,7 @@ import requests
 
 from labrunner.engine.engine import Engine
 from labrunner.inspector import disk_usage, scan
-from labrunner.registry.client import RegistryDown, RegistryRefused
+from labrunner.registry.errors import RegistryDown, RegistryRefused
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table
 from labrunner.web.diagrams.layout import LAYOUTS

@@ -20,11 +20,10 @@ bp = Blueprint("auth", __name__)
 OPEN_ENDPOINTS = {"static", "style", "auth.login", "auth.health"}  # what answers without a cookie
 
 
-def register(app: Flask, token: str, port: int) -> None:
+def init_app(app: Flask) -> None:
     """Refuse requests that have neither the cookie nor the token of this start."""
     app.config.update(
-        LABRUNNER_TOKEN=token,
-        SESSION_COOKIE_NAME=f"labrunner-{port}",  # cookies are shared between ports
+        SESSION_COOKIE_NAME=f"labrunner-{app.config['PORT']}",  # cookies are shared between ports
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
         PERMANENT_SESSION_LIFETIME=timedelta(days=90),
@@ -69,7 +68,7 @@ def health() -> ResponseReturnValue:
 
 
 def _is_token(token: str) -> bool:
-    return secrets.compare_digest(token.encode(), current_app.config["LABRUNNER_TOKEN"].encode())
+    return secrets.compare_digest(token.encode(), current_app.config["TOKEN"].encode())
 
 
 def _log_in() -> None:

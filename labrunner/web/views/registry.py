@@ -9,8 +9,8 @@ from labrunner.inspector import narration
 from labrunner.inspector.contents import RegistryContents
 from labrunner.inspector.scan import Scanner
 from labrunner.inspector.transfers import Transfer
-from labrunner.registry.client import NotARegistry, RegistryDown, RegistryRefused
-from labrunner.session.learner import NotStarted
+from labrunner.registry.errors import NotARegistry, RegistryDown, RegistryRefused
+from labrunner.session.errors import NotStarted
 from labrunner.session.services import get_services
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import labels, registry, table

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from labrunner.web.forms import fields, wants_fragment, wants_json
 from labrunner.web.services import get_web_services
 
-from .lessons import find_lab, learner
+from .lessons import find_session
 
 bp = Blueprint("start", __name__)
 
@@ -18,8 +16,8 @@ bp = Blueprint("start", __name__)
 @bp.post("/lessons/<slug>/start")
 def begin(slug: str) -> ResponseReturnValue:
     fields()
-    lesson, lab = find_lab(slug)
-    start = get_web_services().jobs.begin(lab.name, partial(learner().start, lab))
+    lesson, session = find_session(slug)
+    start = get_web_services().jobs.begin(session.lab.name, session.start)
     if wants_json():
         return start.as_dict(), 202
     if wants_fragment():
@@ -30,12 +28,12 @@ def begin(slug: str) -> ResponseReturnValue:
 @bp.get("/lessons/<slug>/start")
 def progress(slug: str) -> ResponseReturnValue:
     """How far the start is; the lesson itself once it is done."""
-    lesson, lab = find_lab(slug)
-    start = get_web_services().jobs.of(lab.name)
+    lesson, session = find_session(slug)
+    start = get_web_services().jobs.find(session.lab.name)
     if wants_json():
-        if start and (start.running or start.failed or learner().workspace(lab)):
+        if start and (start.running or start.failed or session.workspace):
             return start.as_dict()
-        return {"status": "started" if learner().workspace(lab) else "not started"}
+        return {"status": "started" if session.workspace else "not started"}
     if start is None or not (start.running or start.failed):
         if wants_fragment():
             if not request.headers.get("HX-Current-URL", "").endswith(request.path):

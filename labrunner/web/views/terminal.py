@@ -18,14 +18,13 @@ from simple_websocket import Server
 from werkzeug.exceptions import Forbidden, NotFound
 from wsproto.utilities import RemoteProtocolError
 
-from labrunner.session.learner import NotStarted
 from labrunner.verdicts import CannotCheck
 from labrunner.web.errors import page
 from labrunner.web.forms import fields
 from labrunner.web.services import get_web_services
 from labrunner.web.shells import ShellConnection
 
-from .lessons import find_lab, learner
+from .lessons import find_session
 
 MAX_MESSAGE = 64 * 1024  # bytes
 
@@ -60,10 +59,8 @@ def open_shell(slug: str) -> ResponseReturnValue:
     Raises `NotStarted`, `Full`, and `CannotCheck` where no shell can be started.
     """
     fields()
-    _, lab = find_lab(slug)
-    workspace = learner().workspace(lab)
-    if not workspace:
-        raise NotStarted(lab.name)
+    _, session = find_session(slug)
+    workspace = session.require_workspace()
     try:
         workspace.work.mkdir(exist_ok=True)
         shell = get_web_services().shells.open(workspace.work, workspace.record.values)
