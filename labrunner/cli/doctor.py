@@ -25,8 +25,8 @@ def doctor() -> None:
     findings = examine(get_services().kit, current_app.config["PORT"])
     for finding in findings:
         colour = {"ok": "green", "note": "yellow", "problem": "red"}[finding.kind]
-        click.echo(paint(f"  {finding.kind:<9}", colour) + format_sentence(finding.says))
-        if finding.todo:
-            show(f"           {finding.todo}")
+        click.echo(paint(f"  {finding.kind:<9}", colour) + format_sentence(finding.found))
+        if finding.next:
+            show(f"           {finding.next}")
     if any(finding.kind == "problem" for finding in findings):
         sys.exit(ExitStatus.CANNOT_RUN)

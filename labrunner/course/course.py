@@ -94,9 +94,10 @@ class Course:
         return _Labs(self)
 
     @property
-    def images(self) -> list[str]:
-        """The references of the kit: all images that the labs need."""
-        return list(dict.fromkeys(image for lab in self.labs.values() for image in lab.images))
+    def images(self) -> Iterator[str]:
+        """Yield the references of the kit: all images that the labs need. This loads all labs, once
+        the first image is asked for."""
+        yield from dict.fromkeys(image for lab in self.labs.values() for image in lab.images)
 
     def lesson(self, slug: str) -> Lesson | None:
         """Return the lesson with its lab, or None if there is none or it is refused."""

@@ -1,4 +1,4 @@
-"""What an error pasted from a terminal means, why it comes, and what to do about it.
+"""Finds the known errors in a text from a terminal.
 
 A terminal breaks long lines anywhere, also inside a word, and what is copied from it keeps the
 breaks. So the messages are looked for in the text in lower case and without its blanks. What they
@@ -64,8 +64,8 @@ _COMMAND = re.compile(
 
 @dataclass(frozen=True)
 class Finding:
-    """A message that was found. `said` is how it stands in the text; `means`, `why` and `next` are
-    sentences with code between backticks, with the values from the text filled in."""
+    """A message that was found. said: its words in the text. means, why, next: sentences with code
+    between backticks, filled with the values from the text."""
 
     message: Message
     said: str
@@ -95,7 +95,7 @@ class Finding:
         return self.values.get(name, f"<{name.replace('_', ' ')}>")
 
     def as_dict(self) -> dict[str, str]:
-        """Its id, title, said, means, why, next, the lesson's slug and the official page."""
+        """Return it as `--json` has it: with the lesson's slug and the official page."""
         message = self.message
         return {
             "id": message.id,
@@ -110,9 +110,9 @@ class Finding:
 
 
 def decode(text: str) -> list[Finding]:
-    """The errors in a text from a terminal, each once, the most specific first.
+    """Return the errors in a text from a terminal, each once, the most specific first.
 
-    Only the last `LIMIT` characters are looked at.
+    Only the last `LIMIT` characters are read.
     """
     paste = _Paste(text)
     found: list[Finding] = []
@@ -124,13 +124,16 @@ def decode(text: str) -> list[Finding]:
 
 
 def generic(message: Message) -> Finding:
-    """The message as such, when no text is at hand."""
+    """Return the message without values, for a list of all messages."""
     return Finding(message, message.says)
 
 
 class _Paste:
-    """A text made ready. `squeezed` is what the patterns see; `at` has the place of each of its
-    characters in `text`; `claimed` are the stretches that a message has been found in."""
+    """A text from a terminal.
+
+    squeezed: what the patterns see, without blanks and in lower case. at: the position in `text` of
+    each of its characters. claimed: the spans in which a message has been found.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = _CONTROLS.sub("", text[-LIMIT:])
@@ -146,7 +149,7 @@ class _Paste:
         self._sightings: list[tuple[int, str]] | None = None
 
     def claim(self, message: Message) -> list[re.Match[str]]:
-        """Where the message stands, outside of what others have claimed; it is claimed now."""
+        """Return where a message is found, outside of what others have claimed, and claim it."""
         matches = [
             match
             for pattern in message.patterns
@@ -162,7 +165,7 @@ class _Paste:
         return said if len(said) <= 300 else f"{said[:297]}…"
 
     def values(self, matches: list[re.Match[str]]) -> dict[str, str]:
-        """What the matches name, and what the text names nearest to the first."""
+        """Return the values in the matches, and those that the text names nearest to the first."""
         values = self._context(matches[0].end())
         for match in reversed(matches):
             named = {name: self._value(match, name) for name in match.groupdict() if match[name]}
@@ -178,14 +181,14 @@ class _Paste:
         return {name: value for name, value in values.items() if _SAFE.fullmatch(value)}
 
     def _value(self, match: re.Match[str], name: str) -> str:
-        """A group as it was written. At the end of a message a blank ends it; within a message
-        blanks come from the terminal."""
+        """Return a group as it was written. A blank at the end of a message ends it; blanks inside
+        a message come from the terminal."""
         words = self._original(*match.span(name)).split()
         return words[0] if match.end(name) == match.end() else "".join(words)
 
     def _context(self, place: int) -> dict[str, str]:
-        """The registry and the image that the text is about at this place: those named last
-        before it, else first after it."""
+        """Return the registry and the image that the text is about at this place: the last ones
+        named before it, or else the first after it."""
         if self._sightings is None:
             self._sightings = sorted(self._look())
         before = [name for at, name in self._sightings if at <= place]
@@ -214,7 +217,7 @@ class _Paste:
 
 
 def _parts(name: str) -> dict[str, str]:
-    """The parts of a reference; of `host/` the registry alone."""
+    """Return the parts of a reference; of `host/` only the registry."""
     if name.endswith("/"):
         return {"registry": name[:-1]}
     try:

@@ -144,7 +144,7 @@ class _Scan:
     def _read_manifest(self, repository: str, reference: str, state: State) -> ManifestEntry | None:
         """Read a manifest, and as many images of an index as the budget allows."""
         try:
-            response = self.registry.document(repository, reference)
+            response = self.registry.raw_manifest(repository, reference)
             entry = ManifestEntry.from_response(repository, response) if response else None
         except (NotARegistry, *UNREADABLE):  # no JSON object, or one that is too large
             return None

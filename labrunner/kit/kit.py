@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +84,13 @@ class Kit:
         recipes: Mapping[str, Recipe] = RECIPES,
     ) -> None:
         self.engine = engine
-        self.references = tuple(dict.fromkeys(references))
+        self._references = references
         self.recipes = recipes
         self._refusals: dict[str, tuple[float, SourceUnavailable]] = {}
+
+    @cached_property
+    def references(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self._references))
 
     def status(self) -> list[KitImage]:
         """Return the images of the kit: whether they are here, and what they were made from."""
@@ -105,9 +110,9 @@ class Kit:
         self, reference: str, notify: Notify = _silent, on_progress: ProgressCallback = silent
     ) -> bool:
         """Get an image that is not here: pull it, or else build it and say why."""
-        self.check(reference)
         if self.engine.image(reference):
             return False
+        self.check(reference)
         try:
             self._raise_remembered(reference)
             return self.pull(reference, notify, on_progress)

@@ -83,7 +83,7 @@ class Registry:
         """Return the tags of a repository, or None if there is no such repository."""
         return self._pages(f"{quote(repository)}/tags/list", "tags")
 
-    def document(self, repository: str, reference: str) -> Response | None:
+    def raw_manifest(self, repository: str, reference: str) -> Response | None:
         """Return the manifest or index of a tag or digest as it was sent, or None if there is
         none. Its body is a JSON object."""
         path = f"{quote(repository)}/manifests/{quote(reference, safe=':')}"
@@ -96,7 +96,7 @@ class Registry:
     def manifest(self, repository: str, reference: str) -> Manifest | None:
         """Return the manifest or index of a tag or digest, or None if there is none. An index
         comes with its manifests."""
-        answer = self.document(repository, reference)
+        answer = self.raw_manifest(repository, reference)
         if not answer:
             return None
         body = answer.json
@@ -104,11 +104,11 @@ class Registry:
             return Manifest(
                 digest=answer.digest,
                 media_type=body.get("mediaType") or answer.headers.get("Content-Type", ""),
-                config=(body.get("config") or {}).get("digest"),
+                config_digest=(body.get("config") or {}).get("digest"),
                 layers=tuple(
                     Descriptor(row["digest"], row["size"]) for row in body.get("layers") or ()
                 ),
-                children=tuple(
+                manifests=tuple(
                     child
                     for row in body.get("manifests") or ()
                     if (child := self.manifest(repository, row["digest"]))

@@ -53,17 +53,17 @@ class Descriptor:
 
 @dataclass(frozen=True)
 class Manifest:
-    """An image manifest, or an image index with its `children`. config: a digest."""
+    """An image manifest, or an image index with its `manifests`."""
 
     digest: str
     media_type: str
-    config: str | None
+    config_digest: str | None
     layers: tuple[Descriptor, ...]
-    children: tuple[Manifest, ...] = ()
+    manifests: tuple[Manifest, ...] = ()
 
     @property
-    def ids(self) -> set[str]:
+    def image_ids(self) -> set[str]:
         """All ids that an engine may give this image: the classic image store takes the digest of
         the configuration, the containerd store that of the manifest or index."""
-        own = {self.digest, self.config} if self.config else {self.digest}
-        return own.union(*(child.ids for child in self.children))
+        own = {self.digest, self.config_digest} if self.config_digest else {self.digest}
+        return own.union(*(child.image_ids for child in self.manifests))

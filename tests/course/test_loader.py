@@ -30,7 +30,7 @@ def test_the_real_course_has_no_problem(real_course):
     assert real_course.problems == ()
     assert [lesson.number for lesson in real_course.lessons] == list(range(1, 11))
     assert [lesson.lab.name for lesson in real_course.lessons] == list(real_course.labs)
-    assert real_course.images == ["busybox:stable", "registry:2", "httpd:2", "docker:dind"]
+    assert list(real_course.images) == ["busybox:stable", "registry:2", "httpd:2", "docker:dind"]
     assert real_course.lesson("push-and-pull") is real_course.lesson_of("push-and-pull")
     assert real_course.lesson("nothing") is real_course.lesson_of("nothing") is None
 
@@ -90,15 +90,13 @@ SECOND = LAB.replace("def make_a_volume", "def other").replace("make_a_volume.",
         (LAB.replace('    """There is a volume `{name}`."""\n', ""), 7, "docstring"),
         (LAB.replace("`{name}`", "`{nmae}`"), 7, "The goal names `nmae`; there are `name`, `po"),
         (LAB.replace("@make_a_volume.solution", ""), 7, "add `@make_a_volume.solution`"),
-        (LAB.replace('advice="docker volume create"', 'advice=" "'), 20, "has no advice to look"),
-        (LAB.replace("volume.mistake", "volume.near_miss"), 20, "The step takes no answer"),
-        (LAB.replace('advice="docker', 'advice="{nmae} docker'), 20, "The advice names `nmae`"),
-        (LAB.replace(', next="Run `docker volume create`."', ""), 12, "does not say `next`"),
+        (LAB.replace('advice="docker volume create"', 'advice=" "'), 25, "has no advice to look"),
+        (LAB.replace("volume.mistake", "volume.near_miss"), 25, "The step takes no answer"),
+        (LAB.replace('advice="docker', 'advice="{nmae} docker'), 25, "The advice names `nmae`"),
+        (LAB.replace('        next="Run `docker volume create`.",\n', ""), 12, "not say `next`"),
         (
-            LAB.replace(
-                'mistake("a slip in its name", advice="docker volume create")', 'mistake("a slip")'
-            ),
-            20,
+            LAB.replace(', advice="docker volume create", reason="missing")', ")"),
+            25,
             "The file stops with TypeError",
         ),
     ],

@@ -180,7 +180,7 @@ def test_an_index_has_its_images_and_their_platforms(rubbish):
 def test_two_hundred_repositories_are_looked_at_in_bounded_work(rubbish):
     contents = scanner.scan(rubbish)
     entry = contents.find(rubbish.image, "2.0")
-    body = rubbish.api.document(rubbish.image, "2.0").body
+    body = rubbish.api.raw_manifest(rubbish.image, "2.0").body
     with requests.Session() as session:
         at = f"http://{rubbish.registry}/v2"
         for number in range(200):

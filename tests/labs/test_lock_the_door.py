@@ -79,7 +79,7 @@ def do(workspace, *steps):
     """Do these steps as the lab does; the last one's answer."""
     answer = ""
     for step in steps:
-        act = LAB.find(step).act
+        act = LAB.find(step).solve
         assert act
         answer = act(workspace) or ""
         resources.observe(workspace)
@@ -337,10 +337,16 @@ def test_an_image_pushed_under_another_tag_is_found(locked, docker):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        (f"{APP}-{{password}}:latest", "the registry `docker.io`"),
-        (f"private-registry.example/{APP}:{{password}}", "the registry `private-registry.example`"),
-        (f"private_registry.example/{APP}:{{password}}", "the registry ``"),
-        (f"{{registry}}/{APP}:1.0", "the tag `1.0`"),
+        (f"{APP}-{{password}}:latest", "names no registry, and so means Docker Hub"),
+        (
+            f"private-registry.example/{APP}:{{password}}",
+            "is for the registry `private-registry.example`",
+        ),
+        (
+            f"private_registry.example/{APP}:{{password}}",
+            "names no registry: a host has no underscore",
+        ),
+        (f"{{registry}}/{APP}:1.0", "its tag is `1.0`, not `latest`"),
     ],
 )
 def test_a_slip_in_the_name_is_named(shared, docker, engine, name, words):
@@ -354,8 +360,8 @@ def test_a_slip_in_the_name_is_named(shared, docker, engine, name, words):
 def test_a_copy_under_another_spelling_of_the_host_is_named(locked, docker):
     do(locked, "be-refused", "log-in-and-push", "run-it")
     other = f"127.0.0.1:{locked.port}/{APP}"
-    docker("tag", locked.image, other)
     answer = do(locked, "log-out")
+    docker("tag", locked.image, other)
     verdict = judge(locked, "log-out", answer)
     assert f"Your engine has `{other}`" in verdict.found
     assert f"`docker image rm {other}`" in verdict.next

@@ -71,7 +71,7 @@ def test_what_was_pushed_is_found_by_tag_and_by_digest(real, engine):
     manifest = real.manifest("team/box", "one")
 
     assert manifest.media_type in MANIFEST_TYPES
-    assert engine.image("busybox:stable").id in manifest.ids
+    assert engine.image("busybox:stable").id in manifest.image_ids
     assert [layer.size > 0 for layer in manifest.layers]
     assert real.manifest("team/box", manifest.digest) == manifest
     assert real.repositories() == ["team/box"]
@@ -124,7 +124,7 @@ def test_an_index_is_known_by_its_own_digest_and_by_those_of_its_images():
 
     with serving(answer) as address:
         manifest = Registry(address).manifest("box", "latest")
-    assert manifest and manifest.ids == {"sha256:index", "sha256:child", "sha256:config"}
+    assert manifest and manifest.image_ids == {"sha256:index", "sha256:child", "sha256:config"}
 
 
 def test_a_digest_that_the_registry_does_not_tell_is_computed():
