@@ -45,7 +45,6 @@ def create_app(
         static_folder=HERE / "static",
     )
     app.config["PORT"] = port or int(os.environ.get("LABRUNNER_PORT", "8000"))
-    app.config["THREADS"] = 72  # as script/server gives gunicorn
     app.config["TERMINAL"] = os.environ.get("LABRUNNER_TERMINAL", "on") == "on"
     app.config["TOKEN"] = token or secrets.token_urlsafe(24)
 

@@ -9,9 +9,8 @@ import click
 from flask.cli import with_appcontext
 
 from labrunner.errors import ExitStatus
-from labrunner.progress.store import NewerProgress
 from labrunner.session import export
-from labrunner.session.export import LIMIT, BadFile
+from labrunner.session.export import LIMIT
 from labrunner.session.services import get_services
 
 from .console import exit_with, handle_errors, show
@@ -51,17 +50,9 @@ def bring(file: Path, replace: bool) -> None:
     """Import the progress in a FILE, whole or not at all."""
     try:
         with file.open("rb") as opened:
-            archive = export.unpack(opened.read(LIMIT + 1))
-        get_services().progress.import_archive(archive, replace=replace)
+            data = opened.read(LIMIT + 1)
     except OSError as error:
         exit_with(ExitStatus.BAD_CALL, f"`{file}` cannot be read: {error.strerror}.")
-    except BadFile as error:
-        exit_with(ExitStatus.BAD_CALL, f"`{file}` was not imported. {error}")
-    except NewerProgress as error:
-        names = ", ".join(f"`{lab}`" for lab in error.labs)
-        exit_with(
-            ExitStatus.BAD_CALL,
-            f"`{file}` was not imported: what is here of {names} is newer.",
-            "Add `--replace` if the file is to count all the same.",
-        )
+    archive = export.unpack(data)
+    get_services().progress.import_archive(archive, replace=replace)
     show(export.describe(archive, get_services().course.labs))

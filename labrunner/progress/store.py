@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labrunner.course.lab import Step
+from labrunner.errors import CourseError, ExitStatus
 from labrunner.verdicts import Verdict
 
 from .records import Event, LabEvent, LabProgress, ProgressArchive, StepProgress
@@ -20,14 +21,21 @@ from .schema import connect
 LONGEST_TEXT = 500  # characters of a text in the history
 
 
-class NewerProgress(Exception):
-    """The progress here of these labs, whose names are the argument, is newer than the archive."""
+class NewerProgress(CourseError):
+    """The progress here is newer than the file, in the labs with these names."""
 
-    @property
-    def labs(self) -> list[str]:
-        """The names of the labs."""
-        names: list[str] = self.args[0]
-        return names
+    title = "That file cannot be imported"
+    http_status = 409
+    exit_status = ExitStatus.BAD_CALL
+
+    def __init__(self, labs: list[str]) -> None:
+        names = ", ".join(f"`{lab}`" for lab in labs)
+        super().__init__(
+            f"The progress here in {names} is newer than the file.",
+            next="Nothing was imported. To replace what is newer, tick “Replace what is newer "
+            "here” on the page, or add `--replace` to the command.",
+        )
+        self.labs = labs
 
 
 class Progress:

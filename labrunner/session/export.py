@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any, get_args
 
+from labrunner.errors import CourseError, ExitStatus
 from labrunner.progress.records import Event, LabEvent, ProgressArchive, State, StepProgress
 from labrunner.verdicts import Status, Verdict
 
@@ -23,11 +24,18 @@ EARLIEST = 1_500_000_000  # seconds since 1970; there was no such course before
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
-class BadFile(Exception):
+class BadFile(CourseError):
     """The file cannot be imported. The sentence says in which line it is wrong, and how."""
 
+    title = "That file cannot be imported"
+    http_status = 400
+    exit_status = ExitStatus.BAD_CALL
+
     def __init__(self, line: int, why: str) -> None:
-        super().__init__(f"Line {line}: {why}" if line else why)
+        super().__init__(
+            f"Line {line}: {why}" if line else why,
+            next="Nothing was imported. Save your progress again, and import that file.",
+        )
 
 
 def describe(archive: ProgressArchive, labs: Collection[str]) -> str:

@@ -7,12 +7,13 @@ import threading
 from flask import Flask
 from flask_compress import Compress
 
+from labrunner.inspector.scan import Scanner
 from labrunner.session.services import get_services
 from labrunner.session.watcher import Watcher
 
 from . import assets, errors
 from .jobs import Jobs
-from .limits import ConnectionLimit
+from .limits import MAX_CONNECTIONS, ConnectionLimit
 from .security import auth
 from .security.origin import OriginCheck
 from .security.secret import load_secret
@@ -46,10 +47,11 @@ def init_app(app: Flask) -> None:
     app.config["COMPRESS_BR_LEVEL"] = 5  # smaller than zstd; from 6 on forty times as slow
     Compress(app)
     closing = threading.Event()
-    connection_limit = ConnectionLimit(app.config["THREADS"] - 16)
+    connection_limit = ConnectionLimit(MAX_CONNECTIONS)
     watcher = Watcher(services)
     shells = Shells(connection_limit, closing)
-    WebServices(Jobs(), connection_limit, watcher, shells, closing).init_app(app)
+    web_services = WebServices(Jobs(), connection_limit, watcher, shells, Scanner(), closing)
+    web_services.init_app(app)
     for module in (lessons, start, checks, live, steps, finish, report, decoder, names, registry):
         app.register_blueprint(module.bp)
     if app.config["TERMINAL"]:

@@ -23,7 +23,7 @@ def init_app(app: Flask) -> None:
 
     static = Path(str(app.static_folder))
     app.jinja_env.globals["icon"] = Markup((static / "icon.svg").read_text())  # noqa: S704 - ours
-    sheets = _style_sheets(static / "css")
+    sheets = style_sheets(static / "css")
 
     @app.get("/static/style.css")
     def style() -> Response:
@@ -52,7 +52,7 @@ def init_app(app: Flask) -> None:
         return response
 
 
-def _style_sheets(folder: Path) -> list[Path]:
+def style_sheets(folder: Path) -> list[Path]:
     """Return the style sheets with `layers.css` first: it alone decides which rule prevails."""
     layers = folder / "layers.css"
     return [layers, *sorted(path for path in folder.glob("*.css") if path != layers)]

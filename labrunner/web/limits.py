@@ -1,4 +1,4 @@
-"""Limit what keeps a thread of the server for long: pages with live verdicts, and shells."""
+"""A limit for what holds a thread of the server for long: live verdicts and shells."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from labrunner.errors import CourseError
+
+THREADS = 72  # of the server, which gunicorn.conf.py starts
+MAX_CONNECTIONS = THREADS - 16  # the others are for pages and checks
 
 
 class Full(CourseError):

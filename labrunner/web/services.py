@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
+from labrunner.inspector.scan import Scanner
 from labrunner.session.watcher import Watcher
 
 from .jobs import Jobs
@@ -24,6 +25,7 @@ class WebServices:
     connection_limit: ConnectionLimit
     watcher: Watcher
     shells: Shells
+    scanner: Scanner
     closing: threading.Event
 
     def init_app(self, app: Flask) -> None:

@@ -1,4 +1,9 @@
-"""The shells of the terminals in pages, and the websocket between a page and its shell."""
+"""The shells of the terminals in pages, and the websocket between a page and its shell.
+
+Binary messages are what is typed and printed. Text messages are JSON. From the page:
+`{"rows": 24, "columns": 80}`, `{"seen": 4096}` (bytes that it has shown) and `{"end": true}`.
+To the page: `{"ready": true}` after the output so far, and `{"ended": 0}` with the exit code.
+"""
 
 from __future__ import annotations
 
@@ -18,155 +23,181 @@ from .limits import ConnectionLimit
 
 GRACE = 10.0  # seconds that a shell waits for a page to come back
 BEAT = 0.5  # seconds; how often shells and connections are looked after
+RETRY = 0.02  # seconds until what the shell had no room for is typed again
 UNSEEN = 256 * 1024  # bytes that a page may be behind before the shell has to wait
-MOST = 1000  # rows, and columns
-DONE, BAD_MESSAGE, TOO_MUCH, TAKEN = 1000, 1007, 1009, 4001  # see RFC 6455, section 7.4
+MAX_SIZE = 1000  # rows, and columns
+DONE, BAD_MESSAGE, TOO_MUCH, TAKEN_OVER = 1000, 1007, 1009, 4001  # RFC 6455, section 7.4
 
 
 class ShellSession:
-    """A shell in a lab's folder, the place that it takes, and the page that is connected to it."""
+    """A shell in a lab's folder, and the page that is connected to it.
 
-    def __init__(self, shell: Shell, folder: Path, place: ExitStack) -> None:
+    resources: what is released when the shell has ended.
+    """
+
+    def __init__(self, shell: Shell, folder: Path, resources: ExitStack) -> None:
         self.shell = shell
-        self.folder = folder
-        self.place = place
-        self.page: Page | None = None
-        self.left = time.monotonic()
-        self.reading = threading.Lock()  # whoever has it may read from the shell
+        self.reading = threading.Lock()  # held by the connection that reads from the shell
+        self._folder = folder
+        self._resources = resources
+        self._connection: ShellConnection | None = None
+        self._disconnected_at = time.monotonic()
 
     @property
-    def unwanted(self) -> bool:
-        """Whether no page will have it any more. With its lab the lab's folder is gone."""
-        forgotten = time.monotonic() - self.left > GRACE or not self.folder.is_dir()
-        return (forgotten and not self.page) or self.shell.ended
+    def is_abandoned(self) -> bool:
+        """Whether no page will use it again: a finished lab has no folder any more."""
+        forgotten = time.monotonic() - self._disconnected_at > GRACE or not self._folder.is_dir()
+        return (forgotten and not self._connection) or self.shell.ended
+
+    def attach(self, connection: ShellConnection) -> None:
+        """Connect a page, instead of the one before."""
+        self._connection = connection
+
+    def detach(self, connection: ShellConnection) -> None:
+        """Disconnect a page, unless another one has taken over."""
+        if self._connection is connection:
+            self._disconnected_at, self._connection = time.monotonic(), None
+
+    def is_attached(self, connection: ShellConnection) -> bool:
+        return self._connection is connection
+
+    def is_taken_over(self, connection: ShellConnection) -> bool:
+        """Return whether another page is connected now."""
+        return self._connection not in (connection, None)
+
+    def end(self) -> None:
+        """Wait until the shell has ended, and release its resources."""
+        self.shell.wait()
+        self._resources.close()
 
 
 class Shells:
-    """The shells of all pages. One that has no page for `GRACE` seconds is ended."""
+    """The shells of all pages. A shell without a page for `GRACE` seconds is ended."""
 
-    def __init__(self, places: ConnectionLimit, closing: threading.Event) -> None:
+    def __init__(self, connection_limit: ConnectionLimit, closing: threading.Event) -> None:
         self.closing = closing
-        self._places = places
-        self._kept: dict[str, ShellSession] = {}
+        self._connection_limit = connection_limit
+        self._sessions: dict[str, ShellSession] = {}
         self._lock = threading.Lock()
-        self._keeper: threading.Thread | None = None
+        self._reaper: threading.Thread | None = None
 
-    def begin(self, folder: Path, values: Mapping[str, str]) -> Shell:
-        """A new shell. Raises `places.Full`, and `OSError` where none can be started."""
-        with ExitStack() as place:
-            place.enter_context(self._places.take())
+    def open(self, folder: Path, values: Mapping[str, str]) -> Shell:
+        """Start a shell. Raises `Full`, and `OSError` where no shell can be started."""
+        with ExitStack() as resources:
+            resources.enter_context(self._connection_limit.take())
             shell = Shell(folder, values)
             with self._lock:
-                self._kept[shell.id] = ShellSession(shell, folder, place.pop_all())
-                if not self._keeper:
-                    self._keeper = threading.Thread(target=self._keep, daemon=True)
-                    self._keeper.start()
+                self._sessions[shell.id] = ShellSession(shell, folder, resources.pop_all())
+                if not self._reaper:
+                    self._reaper = threading.Thread(target=self._end_abandoned, daemon=True)
+                    self._reaper.start()
         return shell
 
     def find(self, id: str) -> ShellSession | None:
-        kept = self._kept.get(id)
-        return None if kept and kept.unwanted else kept
+        """Return a session that a page may connect to."""
+        session = self._sessions.get(id)
+        return None if session and session.is_abandoned else session
 
-    def _keep(self) -> None:
+    def _end_abandoned(self) -> None:
         closing = False
         while not closing:
             closing = self.closing.wait(BEAT)
             with self._lock:
-                ending = [each for each in self._kept.values() if closing or each.unwanted]
-                for each in ending:
-                    del self._kept[each.shell.id]
-            for each in ending:
-                each.shell.hang_up()
-            for each in ending:
-                each.shell.wait()
-                each.place.close()
+                sessions = self._sessions.values()
+                ending = [each for each in sessions if closing or each.is_abandoned]
+                for session in ending:
+                    del self._sessions[session.shell.id]
+            for session in ending:
+                session.shell.hang_up()
+            for session in ending:
+                session.end()
 
 
-class Page:
-    """One page's connection to a shell."""
+class ShellConnection:
+    """The websocket between a page and its shell."""
 
-    def __init__(self, websocket: Server, kept: ShellSession, closing: threading.Event) -> None:
-        self.websocket = websocket
-        self.kept = kept
-        self.closing = closing
-        self.over = False
-        self._unseen = 0
-        self._room = threading.Condition()
+    def __init__(self, websocket: Server, session: ShellSession, closing: threading.Event) -> None:
+        self._websocket = websocket
+        self._session = session
+        self._closing = closing
+        self._over = False
+        self._unseen = 0  # bytes that were sent, and that the page has not shown yet
+        self._page_caught_up = threading.Condition()
 
     def serve(self) -> None:
         """Pass on what is typed and printed, until either side ends or another page takes over."""
-        self.kept.page = self
+        self._session.attach(self)
         printer = threading.Thread(target=self._print, daemon=True)
         printer.start()
         try:
             self._listen()
         except TooMuchTyped:
             self._close(TOO_MUCH)
-        except (ValueError, RecursionError):  # no JSON, or not ours
+        except (ValueError, RecursionError):  # not JSON, or another message
             self._close(BAD_MESSAGE)
         finally:
-            self.over = True
-            if self.kept.page is self:
-                self.kept.left, self.kept.page = time.monotonic(), None
+            self._over = True
+            self._session.detach(self)
             self._close(DONE)
-        if self.closing.is_set():
-            self.kept.shell.hang_up()
-            self.kept.shell.wait()
+        if self._closing.is_set():
+            self._session.shell.hang_up()
+            self._session.shell.wait()
 
     def _listen(self) -> None:
-        typed = True
-        while not self.over and not self.closing.is_set():
-            message = self.websocket.receive(timeout=BEAT if typed else 0.02)
+        all_typed = True
+        while not self._over and not self._closing.is_set():
+            message = self._websocket.receive(timeout=BEAT if all_typed else RETRY)
             if isinstance(message, str):
-                self._obey(message)
+                self._handle(message)
             else:
-                typed = self.kept.shell.type(message or b"")
+                all_typed = self._session.shell.type(message or b"")
 
-    def _obey(self, message: str) -> None:
+    def _handle(self, message: str) -> None:
         match json.loads(message):
             case {"rows": int(rows), "columns": int(columns)} if (
-                0 < rows <= MOST and 0 < columns <= MOST
+                0 < rows <= MAX_SIZE and 0 < columns <= MAX_SIZE
             ):
-                self.kept.shell.resize(rows, columns)
+                self._session.shell.resize(rows, columns)
             case {"seen": int(count)}:
-                with self._room:
+                with self._page_caught_up:
                     self._unseen = max(0, self._unseen - count)
-                    self._room.notify()
+                    self._page_caught_up.notify()
             case {"end": True}:
-                self.kept.shell.hang_up()
+                self._session.shell.hang_up()
             case _:
                 raise ValueError(message)
 
     def _print(self) -> None:
+        session = self._session
         with suppress(ConnectionClosed, OSError):
-            with self.kept.reading:
-                self._show(self.kept.shell.history)
-            self.websocket.send('{"ready": true}')
-            while not self.over:
-                with self._room:
-                    if not self._room.wait_for(lambda: self._unseen < UNSEEN, BEAT):
+            with session.reading:
+                self._send(session.shell.history)
+            self._websocket.send('{"ready": true}')
+            while not self._over:
+                with self._page_caught_up:
+                    if not self._page_caught_up.wait_for(lambda: self._unseen < UNSEEN, BEAT):
                         continue
-                with self.kept.reading:
-                    if self.kept.page is not self:
+                with session.reading:
+                    if not session.is_attached(self):
                         break
-                    data = self.kept.shell.read(BEAT)
+                    data = session.shell.read(BEAT)
                 if data is None:
-                    self.websocket.send(json.dumps({"ended": self.kept.shell.wait()}))
+                    self._websocket.send(json.dumps({"ended": session.shell.wait()}))
                     break
-                self._show(data)
-        if self.kept.page not in (self, None):
-            self._close(TAKEN)
-        self.over = True
+                self._send(data)
+        if session.is_taken_over(self):
+            self._close(TAKEN_OVER)
+        self._over = True
 
-    def _show(self, data: bytes) -> None:
+    def _send(self, data: bytes) -> None:
         if data:
-            with self._room:
+            with self._page_caught_up:
                 self._unseen += len(data)
-            self.websocket.send(data)
+            self._websocket.send(data)
 
     def _close(self, code: int) -> None:
-        """Say why, and do not wait 2 seconds for the page to close it too, as gunicorn does."""
+        """Close with this code, and do not wait 2 seconds for the page, as gunicorn does."""
         with suppress(ConnectionClosed, OSError):
-            self.websocket.close(code)
+            self._websocket.close(code)
         with suppress(OSError):
-            self.websocket.sock.shutdown(socket.SHUT_RDWR)
+            self._websocket.sock.shutdown(socket.SHUT_RDWR)

@@ -16,13 +16,13 @@ import pytest
 import requests
 
 import labrunner.engine.events
-from app import create_app
 from labrunner.engine.connection import EngineDown
 from labrunner.engine.engine import Engine
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.session.errors import NotStarted
 from labrunner.session.session import Session
 from labrunner.session.watcher import BEAT, FOUND, LOOKED, LOST, OVER, Message, Watcher
+from labrunner.web.limits import MAX_CONNECTIONS
 from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.engine import (
     ROOT,
@@ -677,7 +677,7 @@ def test_there_is_no_stream_without_a_started_lab(site):
 
 @pytest.fixture
 def places(site):
-    return create_app(site.root, site.instance, 8000, "x").config["THREADS"] - 16
+    return MAX_CONNECTIONS
 
 
 def held(site):
@@ -778,11 +778,6 @@ def test_a_step_that_passed_first_no_longer_says_that_another_is_open(
 
 def plain(html):
     return re.sub("<[^>]+>", "", html)
-
-
-def test_the_script_gives_the_server_as_many_threads_as_the_app_counts_on(tiny, instance):
-    threads = create_app(tiny, instance, 8000, "x").config["THREADS"]
-    assert f"--threads {threads} " in (ROOT / "script/server").read_text()
 
 
 # The real labs

@@ -1,4 +1,4 @@
-"""The error decoder: what an error from a terminal means, and all messages that it knows."""
+"""The error decoder: what an error from a terminal means, and all errors that it knows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def ask() -> ResponseReturnValue:
 
 @bp.post("/decode")
 def decode() -> ResponseReturnValue:
-    """The text is looked at and not kept, so this has no page to be redirected to."""
+    """Explain an error. The text is not stored, so there is no page to redirect to."""
     text = fields("text")["text"]
     findings = decoder.decode(text)
     if wants_json():
@@ -46,8 +46,8 @@ def _page(template: str, text: str, findings: list[Finding] | None) -> str:
 
 
 def _lessons() -> dict[str, Lesson | None]:
-    """The lessons that the messages name, by slug, in the course's order; None for one that is
-    not served."""
+    """Return the lessons that the messages name, by slug, in the course's order; None for a lesson
+    that is not served."""
     named = {message.lesson for message in known_messages()}
     served = {each.slug: each for each in get_services().course.lessons if each.slug in named}
     return {**served, **dict.fromkeys(sorted(named - set(served)))}

@@ -49,22 +49,10 @@ def bring() -> ResponseReturnValue:
     try:
         archive = export.unpack(sent[0].read(LIMIT + 1))
         get_services().progress.import_archive(archive, replace="replace" in request.form)
-    except BadFile as error:
-        return _refused(400, f"{error} Nothing was imported.")
-    except NewerProgress as error:
-        names = ", ".join(f"`{lab}`" for lab in error.labs)
-        return _refused(
-            409,
-            f"What is here of {names} is newer than the file. Nothing was imported. Tick “Replace "
-            "what is newer here” and send the file again, if that is what you want.",
-        )
+    except (BadFile, NewerProgress) as error:
+        why = f"{error.found} {error.next}"
+        return ({"error": why} if wants_json() else page(refused=why)), error.http_status
     if wants_json():
         return {"labs": sorted(archive.latest)}
     flash(export.describe(archive, get_services().course.labs))
     return redirect(url_for("report.what_you_did"), 303)
-
-
-def _refused(status: int, why: str) -> ResponseReturnValue:
-    if wants_json():
-        return {"error": why}, status
-    return page(refused=why), status
