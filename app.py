@@ -1,4 +1,4 @@
-"""The application: reads from top to bottom, and only puts the parts together."""
+"""The application: the parts of a course, its commands and, for a server, its pages."""
 
 from __future__ import annotations
 
@@ -12,15 +12,9 @@ from typing import NoReturn
 import click
 from flask import Flask
 
-from labrunner import cli, web
-from labrunner.course import loader
-from labrunner.engine.engine import Engine
-from labrunner.errors import NotWritable
-from labrunner.kit.kit import Kit
-from labrunner.progress.store import Progress
-from labrunner.session.learner import Learner
-from labrunner.verdicts import CannotCheck
-from labrunner.workspaces.manager import Workspaces
+from labrunner import cli
+from labrunner.errors import CourseError, ExitStatus, NotWritable
+from labrunner.session.services import Services
 
 HERE = Path(__file__).resolve().parent
 
@@ -31,17 +25,17 @@ def create_app(
     port: int | None = None,
     token: str | None = None,
 ) -> Flask:
-    """The course in `root` as an app, with all that it keeps in `instance`.
+    """Return the app of the course in the folder `root`, which stores all in `instance`.
 
-    port is the one that it will be served on, by default that of `flask run`, `LABRUNNER_PORT` or
-    8000; token lets a browser in, by default `LABRUNNER_TOKEN` or a new one, which is printed.
+    port: the one that it will be served on; by default that of `flask run`, `LABRUNNER_PORT` or
+    8000. token: lets a browser in; by default `LABRUNNER_TOKEN` or a new one, which is printed.
     """
     command = click.get_current_context(silent=True)
-    running = command is not None and command.info_name == "run"
+    is_server = command is None or command.info_name == "run"
     root = Path(root or HERE)
     instance = Path(instance or root / "instance")
-    port = port or (command.params["port"] if command and running else None)
-    port = port or int(os.environ.get("LABRUNNER_PORT", "8000"))
+    if not port and command and is_server:
+        port = command.params["port"]
     token = token or os.environ.get("LABRUNNER_TOKEN")
 
     app = Flask(
@@ -50,54 +44,42 @@ def create_app(
         template_folder=HERE / "templates",
         static_folder=HERE / "static",
     )
-    try:
-        app.secret_key = _secret(instance)
-    except OSError as error:
-        _leave(error)
-    app.config["PORT"] = port
-    app.config["THREADS"] = 72  # as script/server gives gunicorn
+    app.config["PORT"] = port or int(os.environ.get("LABRUNNER_PORT", "8000"))
     app.config["TERMINAL"] = os.environ.get("LABRUNNER_TERMINAL", "on") == "on"
+    app.config["TOKEN"] = token or secrets.token_urlsafe(24)
 
-    course = loader.load_course(root)
-    engine = Engine()
-    workspaces = Workspaces(instance / "workspaces", engine, course.labs)
-    progress = Progress(instance / "progress.db")
-    kit = Kit(engine, course.images)
-    app.extensions["labrunner"] = Learner(course, workspaces, progress, kit)
-    hurried = Workspaces(instance / "workspaces", Engine(timeout=1), course.labs)
-    app.extensions["labrunner.glance"] = hurried  # for pages, which wait for no engine
+    services = Services(root, instance)
+    services.init_app(app)
+    cli.init_app(app)
+    if command and isinstance(command.command, click.Group):
+        return app  # only a command is looked for, which needs no pages
 
-    if running or not command:  # a server asks for the app, not one of the commands
-        threading.Thread(target=_sweep, args=(workspaces,), daemon=True).start()
+    try:
+        _add_pages(app)
+    except OSError as error:
+        _exit_where_not_writable(error)
+    if is_server:
+        threading.Thread(target=_sweep, args=(services,), daemon=True).start()
         if not token:
-            token = secrets.token_urlsafe(24)
-            click.echo(f"Open http://127.0.0.1:{port}/?token={token}")
-
-    web.register(app, token or secrets.token_urlsafe(24), port)
-    cli.register(app)
+            click.echo(f"Open http://127.0.0.1:{app.config['PORT']}/?token={app.config['TOKEN']}")
     return app
 
 
-def _secret(instance: Path) -> bytes:
-    """What cookies are signed with. It outlives the server, so that an open page does as well."""
-    instance.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = instance / "secret"
-    with suppress(FileExistsError):
-        new = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(new, "wb") as file:
-            file.write(secrets.token_bytes(32))
-    return path.read_bytes()
+def _add_pages(app: Flask) -> None:
+    from labrunner import web  # which takes longer to import than most commands to run
+
+    web.init_app(app)
 
 
-def _leave(error: OSError) -> NoReturn:
-    """End with a sentence where the instance's folder cannot be made, read or written."""
+def _exit_where_not_writable(error: OSError) -> NoReturn:
+    """Exit with a sentence where the folder of the instance cannot be created, read or written."""
     if known := NotWritable.from_os_error(error):
         click.echo(f"{known.found} {known.next}", err=True)
-        raise SystemExit(3)  # with any other code gunicorn would try again, for ever
+        raise SystemExit(ExitStatus.CANNOT_RUN)  # gunicorn starts again after any other status
     raise error
 
 
-def _sweep(workspaces: Workspaces) -> None:
-    """Remove what crashed runs left behind. Without an engine that waits for the next start."""
-    with suppress(CannotCheck):
-        workspaces.sweep()
+def _sweep(services: Services) -> None:
+    """Remove what crashed runs left behind. Without an engine, the next start does that."""
+    with suppress(CourseError):
+        services.workspaces.sweep()

@@ -1,9 +1,14 @@
-"""What gunicorn does for script/server beyond its options: it says where the course is, and tells
-what holds a thread for long, streams and shells, when the server is closing."""
+"""What gunicorn does for script/server beyond its options: it prints the address of the course, and
+tells streams and shells, which hold a thread for long, when the server is closing."""
 
 import os
 import signal
 from typing import Any
+
+from labrunner.web.limits import THREADS
+from labrunner.web.services import get_web_services
+
+threads = THREADS
 
 
 def post_worker_init(worker: Any) -> None:
@@ -31,4 +36,4 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 def _tell(worker: Any) -> None:
     if app := getattr(worker, "wsgi", None):  # none where the app could not be loaded
-        app.extensions["labrunner.closing"].set()
+        get_web_services(app).closing.set()

@@ -9,12 +9,36 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .checks.answers import digest_in
-    from .checks.images import misnamed
-    from .checks.registry import STORAGE, find_tag, require_registry, storage_mount
+    from .checks.answers import digest_in, last_line, last_word, tags_in
+    from .checks.certificates import certificate_fault, issue_certificate
+    from .checks.history import REMEMBERED, client_requests, was_started
+    from .checks.images import find_name, misnamed
+    from .checks.names import missing_parts, part_of, same_image
+    from .checks.passwords import password_file_fault
+    from .checks.registry import find_tag, has_blob, require_registry
+    from .checks.second_host import (
+        SecondHost,
+        engine_powers,
+        pulled_from,
+        require_second_host,
+        start_second_host,
+        unused_subnet,
+    )
+    from .checks.storage import (
+        ANONYMOUS,
+        STORAGE,
+        blob_sizes,
+        describe_mount,
+        describe_other_mount,
+        find_phantom_blob,
+        is_anonymous,
+        measure_storage,
+        storage_mount,
+        stored_bytes,
+        volumes_met,
+    )
     from .course.lab import Lab
-    from .registry.client import (
-        LOOPBACK,
+    from .registry.errors import (
         NotARegistry,
         OtherScheme,
         RegistryDown,
@@ -22,36 +46,66 @@ if TYPE_CHECKING:
         Untrusted,
     )
     from .registry.references import parse
-    from .text import listed, short
+    from .text import listed, megabytes, short
     from .verdicts import CannotCheck, NotYet
     from .workspaces.troubleshooting import RUN
     from .workspaces.workspace import Workspace
 
 _MODULES = {
-    "LOOPBACK": "registry.client",
-    "STORAGE": "checks.registry",
-    "find_tag": "checks.registry",
-    "require_registry": "checks.registry",
-    "storage_mount": "checks.registry",
-    "RUN": "workspaces.troubleshooting",
+    "ANONYMOUS": "checks.storage",
     "CannotCheck": "verdicts",
     "Lab": "course.lab",
-    "NotARegistry": "registry.client",
+    "NotARegistry": "registry.errors",
     "NotYet": "verdicts",
-    "OtherScheme": "registry.client",
-    "RegistryDown": "registry.client",
-    "RegistryRefused": "registry.client",
-    "Untrusted": "registry.client",
+    "OtherScheme": "registry.errors",
+    "REMEMBERED": "checks.history",
+    "RUN": "workspaces.troubleshooting",
+    "RegistryDown": "registry.errors",
+    "RegistryRefused": "registry.errors",
+    "STORAGE": "checks.storage",
+    "SecondHost": "checks.second_host",
+    "Untrusted": "registry.errors",
     "Workspace": "workspaces.workspace",
+    "blob_sizes": "checks.storage",
+    "certificate_fault": "checks.certificates",
+    "client_requests": "checks.history",
+    "describe_mount": "checks.storage",
+    "describe_other_mount": "checks.storage",
     "digest_in": "checks.answers",
+    "engine_powers": "checks.second_host",
+    "find_name": "checks.images",
+    "find_phantom_blob": "checks.storage",
+    "find_tag": "checks.registry",
+    "has_blob": "checks.registry",
+    "is_anonymous": "checks.storage",
+    "issue_certificate": "checks.certificates",
+    "last_line": "checks.answers",
+    "last_word": "checks.answers",
     "listed": "text",
+    "measure_storage": "checks.storage",
+    "megabytes": "text",
     "misnamed": "checks.images",
+    "missing_parts": "checks.names",
     "parse": "registry.references",
+    "part_of": "checks.names",
+    "password_file_fault": "checks.passwords",
+    "pulled_from": "checks.second_host",
+    "require_registry": "checks.registry",
+    "require_second_host": "checks.second_host",
+    "same_image": "checks.names",
     "short": "text",
+    "start_second_host": "checks.second_host",
+    "storage_mount": "checks.storage",
+    "stored_bytes": "checks.storage",
+    "tags_in": "checks.answers",
+    "unused_subnet": "checks.second_host",
+    "volumes_met": "checks.storage",
+    "was_started": "checks.history",
 }
 
 __all__ = [
-    "LOOPBACK",
+    "ANONYMOUS",
+    "REMEMBERED",
     "RUN",
     "STORAGE",
     "CannotCheck",
@@ -61,16 +115,44 @@ __all__ = [
     "OtherScheme",
     "RegistryDown",
     "RegistryRefused",
+    "SecondHost",
     "Untrusted",
     "Workspace",
+    "blob_sizes",
+    "certificate_fault",
+    "client_requests",
+    "describe_mount",
+    "describe_other_mount",
     "digest_in",
+    "engine_powers",
+    "find_name",
+    "find_phantom_blob",
     "find_tag",
+    "has_blob",
+    "is_anonymous",
+    "issue_certificate",
+    "last_line",
+    "last_word",
     "listed",
+    "measure_storage",
+    "megabytes",
     "misnamed",
+    "missing_parts",
     "parse",
+    "part_of",
+    "password_file_fault",
+    "pulled_from",
     "require_registry",
+    "require_second_host",
+    "same_image",
     "short",
+    "start_second_host",
     "storage_mount",
+    "stored_bytes",
+    "tags_in",
+    "unused_subnet",
+    "volumes_met",
+    "was_started",
 ]
 
 

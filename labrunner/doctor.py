@@ -1,4 +1,4 @@
-"""Looks over a machine: has it what the course needs, and if not, what to do."""
+"""Checks whether this machine has what the course needs, and says what to do if not."""
 
 from __future__ import annotations
 
@@ -14,54 +14,56 @@ from labrunner.kit.kit import Kit
 from .engine.engine import Engine
 from .verdicts import CannotCheck
 
-PROGRAMS = ("docker", "curl", "openssl", "bash")  # what the commands on the pages use
-LEAST_DISK = 2 << 30  # bytes; the kit, with a second engine, takes about 0.5 GiB
+PROGRAMS = ("docker", "curl", "openssl", "bash")  # used by the commands on the pages
+LEAST_DISK = 2 << 30  # bytes; the kit and a second engine take about 0.5 GiB
 OLDEST_ENGINE = (20, 10)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. A `note` needs nothing done; a `problem` does."""
+    """The result of one check. A `note` needs no action, a `problem` does.
+
+    found: what was found. next: what to do.
+    """
 
     kind: Literal["ok", "note", "problem"]
-    says: str
-    todo: str = ""
+    found: str
+    next: str = ""
 
 
 def examine(kit: Kit, own_port: int) -> list[Finding]:
-    """All findings. `own_port` is the one that the pages are served on."""
+    """Return all findings. own_port: the port that the pages are served on."""
     findings = []
     try:
-        about = kit.engine.info()
-        findings += [*_engine(kit.engine, about), *_kit(kit), *_disk(about)]
+        info = kit.engine.info()
+        findings += [*_engine(kit.engine, info), *_kit(kit), *_disk(info)]
     except CannotCheck as error:
         findings.append(Finding("problem", error.found, error.next))
-    registry_port = "Labs will use the next free one."
     findings += [
-        _port(kit.engine, 5000, "the registry", registry_port),
+        _port(kit.engine, 5000, "the registry", "Labs will use the next free one."),
         _port(kit.engine, own_port, "these pages", "Give another: `script/server --port N`."),
         *_programs(),
     ]
     return findings
 
 
-def _engine(engine: Engine, about: EngineInfo) -> Iterator[Finding]:
-    says = (
-        f"Docker Engine {about.version}, API {about.api}, image store {about.image_store}, "
-        f"{about.system}, at `{engine.address}`."
+def _engine(engine: Engine, info: EngineInfo) -> Iterator[Finding]:
+    found = (
+        f"Docker Engine {info.version}, API {info.api}, image store {info.image_store}, "
+        f"{info.system}, at `{engine.address}`."
     )
-    numbers = tuple(int(part) for part in about.version.split(".")[:2] if part.isdecimal())
+    numbers = tuple(int(part) for part in info.version.split(".")[:2] if part.isdecimal())
     if numbers and numbers < OLDEST_ENGINE:
-        yield Finding("problem", says, "This is too old: the course needs 20.10 or newer.")
+        yield Finding("problem", found, "This is too old: the course needs 20.10 or newer.")
     elif host := engine.remote_host:
         yield Finding(
             "problem",
-            f"{says} It is on another machine, `{host}`.",
+            f"{found} It is on another machine, `{host}`.",
             "Run the course there, or choose an engine of this machine: "
             "`docker context use default`.",
         )
     else:
-        yield Finding("ok", says)
+        yield Finding("ok", found)
 
 
 def _kit(kit: Kit) -> Iterator[Finding]:
@@ -74,33 +76,33 @@ def _kit(kit: Kit) -> Iterator[Finding]:
             )
 
 
-def _disk(about: EngineInfo) -> Iterator[Finding]:
+def _disk(info: EngineInfo) -> Iterator[Finding]:
     try:
-        free = shutil.disk_usage(about.root).free
-    except OSError:  # the engine's folder is in a virtual machine, or not ours to see
+        free = shutil.disk_usage(info.root).free
+    except OSError:  # the engine's folder is in a virtual machine, or may not be read
         return
-    says = f"{free / (1 << 30):.1f} GiB free for the engine, in `{about.root}`."
+    found = f"{free / (1 << 30):.1f} GiB free for the engine, in `{info.root}`."
     if free < LEAST_DISK:
-        yield Finding("problem", says, "Make room: `docker system df` shows what takes it.")
+        yield Finding("problem", found, "Make room: `docker system df` shows what takes it.")
     else:
-        yield Finding("ok", says)
+        yield Finding("ok", found)
 
 
-def _port(engine: Engine, port: int, whose: str, todo: str) -> Finding:
+def _port(engine: Engine, port: int, purpose: str, next: str) -> Finding:
     try:
         holders = [
             f"container `{each.name}`" for each in engine.containers() if each.publishes(port)
         ]
     except CannotCheck:
         holders = []
-    if not holders and _answers(port):
+    if not holders and _is_answered(port):
         holders = ["a program of this machine"]
     if holders:
-        return Finding("note", f"Port {port}, for {whose}, is taken by {holders[0]}.", todo)
-    return Finding("ok", f"Port {port}, for {whose}, is free.")
+        return Finding("note", f"Port {port}, for {purpose}, is taken by {holders[0]}.", next)
+    return Finding("ok", f"Port {port}, for {purpose}, is free.")
 
 
-def _answers(port: int) -> bool:
+def _is_answered(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0

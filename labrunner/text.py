@@ -1,4 +1,4 @@
-"""Words for people: HTML from sentences, times, and lists of names."""
+"""Texts for people: HTML from sentences, times, and lists of names."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from markupsafe import Markup, escape
 
 
 def prose(text: str) -> Markup:
-    """A sentence for the learner, escaped; what stands between backticks is code."""
+    """Return a sentence as HTML, escaped; what is between backticks is code."""
     pieces = str(escape(text)).split("`")
-    if len(pieces) % 2 == 0:  # a backtick without its other one stands for itself
+    if len(pieces) % 2 == 0:  # a backtick without its partner is shown as it is
         pieces[-2:] = ["`".join(pieces[-2:])]
     marked = [f"<code>{each}</code>" if at % 2 else each for at, each in enumerate(pieces)]
     return Markup("".join(marked))  # noqa: S704
 
 
 def clock(seconds: float) -> str:
-    """A moment, in seconds since 1970, on the learner's own clock; with the day where that is not
-    today."""
+    """Return a time, in seconds since 1970, in the learner's time zone: "at 14:02", with its day
+    if that is not today."""
     then = datetime.fromtimestamp(seconds).astimezone()
     if then.date() == datetime.now().astimezone().date():
         return f"at {then:%H:%M}"
@@ -27,7 +27,7 @@ def clock(seconds: float) -> str:
 
 
 def length(seconds: float) -> str:
-    """How long something took, in whole minutes."""
+    """Return a duration in whole minutes, like "1 hour 5 minutes"."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return "less than a minute"
@@ -37,10 +37,15 @@ def length(seconds: float) -> str:
 
 
 def short(id: str) -> str:
-    """The beginning of a digest, or of the full id of a container or volume, as code."""
+    """Return the beginning of a digest, or of the full id of a container or volume, as code."""
     return f"`{id[:19] if ':' in id else id[:12]}…`"
 
 
 def listed(names: Iterable[str]) -> str:
-    """Some names as code, with "and" between them."""
+    """Return names as code, with "and" between them."""
     return " and ".join(f"`{name}`" for name in names)
+
+
+def megabytes(size: float) -> str:
+    """A size in bytes, like `3.2 MB`."""
+    return f"{size / 1e6:.1f} MB"

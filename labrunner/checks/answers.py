@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 from labrunner.verdicts import NotYet
 
 DIGEST = re.compile(r"\b(?:sha256:)?([0-9a-f]{64})\b")
+QUOTES = "\"'`"
+LONGEST = 200  # characters of an answer that are read, and shown again
 
 
-def digest_in(answer: str, *, expected: str, next: str) -> str:
-    """The one digest in an answer, with or without `sha256:` and the words around it. Raises
-    `NotYet` where there is none, or more than one."""
+def last_line(answer: str) -> str:
+    """Return the last line of an answer, without the blanks and quotes around it."""
+    lines = answer.strip().splitlines() or [""]
+    return lines[-1].strip(f" \t{QUOTES}")[:LONGEST]
+
+
+def last_word(answer: str) -> str:
+    """Return the last word of an answer, without the quotes and punctuation around it."""
+    words = last_line(answer).split() or [""]
+    return words[-1].rstrip(".,").strip(QUOTES)
+
+
+def tags_in(answer: str) -> set[str]:
+    """Return the tags in an answer: a list in JSON, or the `tags` of an object, or words with
+    blanks, commas, quotes or brackets between them; of a reference, what follows the colon."""
+    try:
+        said = json.loads(answer)
+    except (ValueError, RecursionError):
+        said = None
+    if isinstance(said, dict):
+        said = said.get("tags")
+    if isinstance(said, list):
+        return {str(each) for each in said}
+    words = re.split(r"[\s,;\"'`\[\]]+", answer)
+    return {each.rpartition(":")[2] for each in words if each}
+
+
+def digest_in(answer: str, *, next: str, expected: str = "") -> str:
+    """Return the one digest in an answer, with or without `sha256:` and the words around it.
+    Raises `NotYet` where there is none, or more than one."""
     digests = {f"sha256:{found}" for found in DIGEST.findall(answer.lower())}
     if len(digests) == 1:
         return digests.pop()
-    found = f"Your answer holds {len(digests)} digests, not one."
-    if not digests:
-        found = "Your answer holds no digest: `sha256:` and 64 hexadecimal digits."
-    raise NotYet(expected=expected, found=found, next=next)
+    if digests:
+        reason, found = "several-digests", f"Your answer has {len(digests)} digests, not one."
+    else:
+        reason = "no-digest"
+        found = "Your answer has no digest: `sha256:` and 64 hexadecimal digits."
+    raise NotYet(reason, expected=expected, found=found, next=next)

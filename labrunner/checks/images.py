@@ -1,4 +1,4 @@
-"""What is wrong with the name of an image."""
+"""The names of an image on the learner's engine."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from labrunner.registry.references import parse
 from labrunner.workspaces.workspace import Workspace
 
 
+def find_name(
+    workspace: Workspace, repository: str | None = None, tag: str = "latest"
+) -> str | None:
+    """Return the reference by which the engine has an image of the learner's registry, whichever
+    host stands in it, or None. repository: the sample image's, unless it is given."""
+    names = workspace.spellings(repository, tag)
+    return next((name for name in names if workspace.engine.image(name)), None)
+
+
 def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
-    """What is wrong with a name of the learner's image that was meant to be one in the workspace's
-    registry, with this repository and tag."""
+    """Return what is wrong with a name of the learner's image that should have been one in the
+    workspace's registry, with this repository and tag."""
     reference = parse(name)
     found = f"Your image has the name `{name}`"
     if reference.familiar == f"{workspace.image}:{workspace.port}":
@@ -17,6 +26,8 @@ def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
             f"{found}: there `{workspace.port}` is a tag, not a port. "
             "The registry stands in front, before a slash."
         )
+    if not reference.registry:
+        return f"{found}, which names no registry: a host has no underscore."
     if reference.default_registry:
         return f"{found}, which names no registry, and so means Docker Hub."
     if reference.registry not in [f"{host}:{workspace.port}" for host in LOOPBACK]:

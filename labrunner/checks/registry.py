@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
-from labrunner.engine.models import Container, Mount
-from labrunner.registry.client import NotARegistry, OtherScheme, RegistryDown
+from labrunner.engine.models import Container
+from labrunner.registry.errors import NotARegistry, OtherScheme, RegistryDown
 from labrunner.verdicts import NotYet
 from labrunner.workspaces.troubleshooting import RUN, diagnose
 from labrunner.workspaces.workspace import Workspace
-
-STORAGE = "/var/lib/registry"  # where registry:2 keeps its files, unless its settings say otherwise
-STORAGE_SETTING = "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"
 
 
 def require_registry(
@@ -42,13 +37,6 @@ def require_registry(
     )
 
 
-def storage_mount(container: Container) -> Mount | None:
-    """Return what is mounted where a registry keeps its files, or None."""
-    root = PurePosixPath(container.environment.get(STORAGE_SETTING, STORAGE))
-    around = [mount for mount in container.mounts if root.is_relative_to(mount.target)]
-    return max(around, key=lambda mount: len(mount.target), default=None)
-
-
 def find_tag(workspace: Workspace, image_id: str, most: int = 50, **client: object) -> str | None:
     """Return a `repository:tag` under which the registry has the image with this id on the engine,
     or None. most: how many repositories are searched. client: options of `Workspace.client`."""
@@ -56,6 +44,12 @@ def find_tag(workspace: Workspace, image_id: str, most: int = 50, **client: obje
     for repository in registry.repositories()[:most]:
         for tag in registry.tags(repository) or ():
             manifest = registry.manifest(repository, tag)
-            if manifest and image_id in manifest.ids:
+            if manifest and image_id in manifest.image_ids:
                 return f"{repository}:{tag}"
     return None
+
+
+def has_blob(workspace: Workspace, repository: str, digest: str) -> bool:
+    """Return whether a repository in the learner's registry has this digest as a configuration or
+    layer; a manifest is neither."""
+    return workspace.api.request("HEAD", f"{repository}/blobs/{digest}").status == 200

@@ -1,23 +1,46 @@
-"""The flask commands. Each is a few lines over a function that the pages may use as well."""
+"""The flask commands. Each is a few lines over functions that the pages use as well."""
 
 from __future__ import annotations
 
+from importlib import import_module
+
+import click
 from flask import Flask
+from flask.cli import AppGroup
 
-from . import decode, doctor, explain, labs, progress, report, run_lab
-from .kit import kit_commands
+COMMANDS = (  # each is a function in a module, both of this name
+    "check-lab",
+    "decode",
+    "doctor",
+    "explain",
+    "finish-lab",
+    "kit",
+    "labs",
+    "progress",
+    "report",
+    "run-lab",
+    "start-lab",
+)
 
 
-def register(app: Flask) -> None:
-    """Give the app its commands."""
-    app.cli.add_command(labs.labs)
-    app.cli.add_command(labs.start_lab)
-    app.cli.add_command(labs.check_lab)
-    app.cli.add_command(labs.finish_lab)
-    app.cli.add_command(run_lab.run_lab)
-    app.cli.add_command(report.report)
-    app.cli.add_command(progress.progress)
-    app.cli.add_command(doctor.doctor)
-    app.cli.add_command(explain.explain)
-    app.cli.add_command(decode.decode)
-    app.cli.add_command(kit_commands(lambda: app.extensions["labrunner"].kit))
+class Commands(AppGroup):
+    """The commands of an app, each imported when it is called or the help lists it.
+
+    As in https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *COMMANDS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        name = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"{__name__}.{name}"), name)
+        assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
+        return command
+
+
+def init_app(app: Flask) -> None:
+    """Give an app its commands."""
+    app.cli = Commands(app.cli.name)

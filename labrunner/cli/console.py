@@ -1,28 +1,23 @@
-"""How the commands speak: exit codes, a sentence for each fault, verdicts to be read."""
+"""How the commands print: sentences, steps with their verdicts, tables, and errors.
+
+Plain escape codes are enough for that. A library for terminals takes longer to import than most
+commands take to run.
+"""
 
 from __future__ import annotations
 
 import functools
+import os
 import re
 import sys
-from collections.abc import Callable
-from difflib import get_close_matches
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TextIO, TypeVar
 from unicodedata import category
 
-from flask import current_app
-from rich.console import Console
-from rich.text import Text
+import click
 
-from labrunner.course.lab import Lab, Step
-from labrunner.course.lesson import Lesson
-from labrunner.errors import NotWritable
-from labrunner.kit.kit import BadCall
-from labrunner.progress.store import ProgressUnavailable
-from labrunner.session.learner import Busy, Learner, NotStarted
-from labrunner.verdicts import CannotCheck
+from labrunner.errors import CourseError, ExitStatus, NotWritable
 
-FAILED, BAD_CALL, CANNOT, INTERRUPTED = 1, 2, 3, 130
 COLOURS = {
     "passed": "green",
     "failed": "red",
@@ -31,113 +26,98 @@ COLOURS = {
     "skipped": "yellow",
     "solved": "blue",
 }
-
-CONTROLS = ("Cc", "Cf")  # of Unicode, the latter among others for those that turn text around
-
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+CODE = re.compile(r"`([^`]*)`")
+CONTROLS = ("Cc", "Cf")  # of Unicode; the second holds those that reverse the text's direction
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def learner() -> Learner:
-    """The learner of the app that the command runs in."""
-    found: Learner = current_app.extensions["labrunner"]
-    return found
-
-
 def handle_errors(command: Command) -> Command:
-    """End with a sentence and an exit code where the command cannot go on."""
+    """End with a sentence and an exit status where the command cannot go on."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except CannotCheck as error:
-            leave(BAD_CALL if isinstance(error, BadCall) else CANNOT, error.found, error.next)
-        except NotStarted as error:
-            leave(
-                BAD_CALL, "This lab is not started.", f"Start it: `script/lab start-lab {error}`."
-            )
-        except Busy:
-            leave(CANNOT, "Something else is being done to this lab just now.", "Wait a moment.")
-        except ProgressUnavailable as error:
-            leave(CANNOT, str(error))
+        except CourseError as error:
+            exit_with(error.exit_status, error.found, error.next)
         except OSError as error:
             if known := NotWritable.from_os_error(error):
-                leave(CANNOT, known.found, known.next)
+                exit_with(known.exit_status, known.found, known.next)
             raise
         except KeyboardInterrupt:
-            leave(INTERRUPTED, "Interrupted.")
+            exit_with(ExitStatus.INTERRUPTED, "Interrupted.")
 
     return run  # type: ignore[return-value]
 
 
-def leave(code: int, *sentences: str) -> NoReturn:
-    """Say these on standard error, and exit."""
-    tell(*sentences)
-    sys.exit(code)
+def exit_with(status: ExitStatus, *sentences: str) -> NoReturn:
+    """Print sentences to standard error, and exit."""
+    notify(*sentences)
+    sys.exit(status)
 
 
-def tell(*sentences: str) -> None:
-    """Say these on standard error, a line each."""
+def notify(*sentences: str) -> None:
+    """Print sentences to standard error, a line each."""
     for sentence in sentences:
-        errors.print(prose(sentence))
+        click.echo(format_sentence(sentence, sys.stderr), err=True)
 
 
-def find_lesson(name: str) -> Lesson:
-    """The lesson with this lab; leaves with what is wrong, and with the nearest name, if none."""
-    course = learner().course
-    if found := course.lesson_of(name):
-        return found
-    refused = [problem for problem in course.problems if problem.lab == name]
-    if refused:
-        leave(BAD_CALL, f"The lab `{name}` is refused.", *map(str, refused))
-    leave(BAD_CALL, f"There is no lab `{name}`.", _instead(name, list(course.labs)))
-
-
-def find_step(lab: Lab, name: str) -> Step:
-    if found := lab.find(name):
-        return found
-    names = [step.id for step in lab.steps]
-    leave(BAD_CALL, f"The lab `{lab.name}` has no step `{name}`.", _instead(name, names))
-
-
-def prose(text: str) -> Text:
-    """A sentence with its code, which stands between backticks, in colour where there is any.
-    What would control the terminal is left out: the words may be a container's."""
-    text = "".join(sign for sign in text if sign in "\n\t" or category(sign) not in CONTROLS)
-    if not console.is_terminal:
-        return Text(text)
-    parts = re.split(r"`([^`]*)`", text)
-    styled = Text()
-    for number, part in enumerate(parts):
-        styled.append(part, style="cyan" if number % 2 else "")
-    return styled
+def show(sentence: str, label: str = "") -> None:
+    """Print a sentence to standard output, after a dim label."""
+    click.echo(paint(label, dim=True) + format_sentence(sentence))
 
 
 def show_step(
-    step: str,
+    name: str,
     status: str,
     seconds: float | None,
     expected: str | None,
     found: str | None,
-    todo: str | None,
+    next: str | None,
 ) -> None:
-    """One step with its status as a word, and the sentences of its verdict."""
-    line = Text("  ")
-    line.append(f"{status:<12}", style=COLOURS.get(status, ""))
-    line.append(step)
-    if seconds is not None:
-        line.append(f"  {seconds:.1f} s", style="dim")
-    console.print(line)
-    rows = (("Expected", expected), ("Found", found), ("Next", todo))
-    for label, sentence in rows if status not in ("passed", "not started") else ():
+    """Print a step with its status as a word, and the sentences of its verdict."""
+    took = "" if seconds is None else paint(f"  {seconds:.1f} s", dim=True)
+    click.echo(f"  {paint(f'{status:<12}', COLOURS.get(status))}{name}{took}")
+    if status in ("passed", "not started"):
+        return
+    for label, sentence in (("Expected", expected), ("Found", found), ("Next", next)):
         if sentence:
-            console.print(Text(f"              {label:<9} ", style="dim") + prose(sentence))
+            show(sentence, label=f"              {label:<9} ")
 
 
-def _instead(name: str, names: list[str]) -> str:
-    listed = "There are " + ", ".join(f"`{each}`" for each in names) + "."
-    near = get_close_matches(name, names, n=1)
-    return f"Did you mean `{near[0]}`? {listed}" if near else listed
+def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of cells in aligned columns. Cells come with their colours."""
+    columns = zip(header, *rows, strict=True)
+    widths = [max(len(click.unstyle(cell)) for cell in column) for column in columns]
+    for row in ([paint(cell, dim=True) for cell in header], *rows):
+        padded = [
+            cell + " " * (width - len(click.unstyle(cell)))
+            for cell, width in zip(row, widths, strict=True)
+        ]
+        click.echo(f" {'  '.join(padded)}".rstrip())
+
+
+def format_sentence(text: str, stream: TextIO | None = None) -> str:
+    """Return a sentence with its code, which stands between backticks, in colour where the stream
+    shows colours. stream: standard output by default.
+
+    What would control the terminal is left out: the words may be a container's.
+    """
+    text = "".join(sign for sign in text if sign in "\n\t" or category(sign) not in CONTROLS)
+    if not _shows_colours(stream or sys.stdout):
+        return text
+    return CODE.sub(lambda code: click.style(code[1], fg="cyan"), text)
+
+
+def paint(text: str, colour: str | None = None, *, bold: bool = False, dim: bool = False) -> str:
+    """Return a text as standard output shows it in a colour, bold or dim."""
+    if not text or not _shows_colours(sys.stdout):
+        return text
+    return click.style(text, fg=colour, bold=bold or None, dim=dim or None)
+
+
+def _shows_colours(stream: TextIO | None) -> bool:
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream is not None and stream.isatty()

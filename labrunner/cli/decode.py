@@ -7,11 +7,12 @@ import sys
 
 import click
 from flask.cli import with_appcontext
-from rich.text import Text
 
 from labrunner.decoder import decoder
+from labrunner.errors import ExitStatus
+from labrunner.session.services import get_services
 
-from .console import BAD_CALL, FAILED, console, handle_errors, learner, leave, prose, tell
+from .console import exit_with, format_sentence, handle_errors, notify, paint, show
 
 NO_TEXT = (
     "There is no text to decode. Give it between quotes: `script/lab decode 'manifest unknown'`. "
@@ -35,8 +36,8 @@ def decode(text: tuple[str, ...], as_json: bool) -> None:
     if not said.strip():
         if as_json:
             click.echo(json.dumps({"error": NO_TEXT}))
-            sys.exit(BAD_CALL)
-        leave(BAD_CALL, NO_TEXT)
+            sys.exit(ExitStatus.BAD_CALL)
+        exit_with(ExitStatus.BAD_CALL, NO_TEXT)
     findings = decoder.decode(said)
     if as_json:
         click.echo(json.dumps({"findings": [each.as_dict() for each in findings]}))
@@ -44,16 +45,16 @@ def decode(text: tuple[str, ...], as_json: bool) -> None:
         for finding in findings:
             _show(finding)
     else:
-        tell(*decoder.NOT_KNOWN)
-    sys.exit(0 if findings else FAILED)
+        notify(*decoder.NOT_KNOWN)
+    sys.exit(ExitStatus.SUCCESS if findings else ExitStatus.FAILED)
 
 
 def _standard_input() -> str:
-    """What stands there; of a long text the end, which is all that is looked at."""
+    """Return the end of standard input, as much as the decoder reads."""
     if sys.stdin is None:  # it was closed
         return ""
     if sys.stdin.isatty():
-        tell("Paste what your terminal says, then press Enter and Ctrl-D.")
+        notify("Paste what your terminal says, then press Enter and Ctrl-D.")
     text, size = b"", 65536
     while True:
         chunk = sys.stdin.buffer.read(size)
@@ -63,16 +64,23 @@ def _standard_input() -> str:
 
 
 def _show(finding: decoder.Finding) -> None:
-    lesson = learner().course.lesson(finding.message.lesson)
     rows = (
         ("Found", f"`{finding.said}`"),
         ("Means", finding.means),
         ("Why", finding.why),
         ("Next", finding.next),
-        ("Lesson", f"{lesson.number}, {lesson.title}" if lesson else ""),
+        ("Lesson", _lesson(finding.message.lesson)),
         ("Read on", finding.message.page),
     )
-    console.print(Text(finding.title, style="bold"))
+    click.echo(paint(format_sentence(finding.title), bold=True))
     for label, sentence in rows:
         if sentence:
-            console.print(Text(f"  {label:<8} ", style="dim") + prose(sentence))
+            show(sentence, label=f"  {label:<8} ")
+
+
+def _lesson(slug: str) -> str:
+    """Return the number and title of a lesson; nothing where the course has no such lesson."""
+    for lesson in get_services().course.outline:
+        if lesson.slug == slug:
+            return f"{lesson.number}, {lesson.title}"
+    return ""

@@ -7,11 +7,12 @@ import sys
 import click
 from flask import current_app
 from flask.cli import with_appcontext
-from rich.text import Text
 
 from labrunner.doctor import examine
+from labrunner.errors import ExitStatus
+from labrunner.session.services import get_services
 
-from .console import CANNOT, console, learner, prose
+from .console import format_sentence, paint, show
 
 
 @click.command("doctor")
@@ -21,11 +22,11 @@ def doctor() -> None:
 
     Exits 0 when the course can be taken here, and 3 when not.
     """
-    findings = examine(learner().kit, current_app.config["PORT"])
+    findings = examine(get_services().kit, current_app.config["PORT"])
     for finding in findings:
-        style = {"ok": "green", "note": "yellow", "problem": "red"}[finding.kind]
-        console.print(Text(f"  {finding.kind:<9}", style=style) + prose(finding.says))
-        if finding.todo:
-            console.print(Text("           ") + prose(finding.todo))
+        colour = {"ok": "green", "note": "yellow", "problem": "red"}[finding.kind]
+        click.echo(paint(f"  {finding.kind:<9}", colour) + format_sentence(finding.found))
+        if finding.next:
+            show(f"           {finding.next}")
     if any(finding.kind == "problem" for finding in findings):
-        sys.exit(CANNOT)
+        sys.exit(ExitStatus.CANNOT_RUN)

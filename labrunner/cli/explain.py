@@ -1,4 +1,4 @@
-"""`flask explain`: takes an image reference apart."""
+"""`script/lab explain`: take an image reference apart."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import sys
 
 import click
 
+from labrunner.errors import ExitStatus
 from labrunner.registry import references
 
-from .console import BAD_CALL, console, leave, prose
+from .console import exit_with, show
 
 
 @click.command("explain")
@@ -22,14 +23,14 @@ def explain(name: str, as_json: bool) -> None:
     except references.InvalidReference as error:
         if as_json:
             click.echo(json.dumps({"error": str(error)}))
-            sys.exit(BAD_CALL)
-        leave(BAD_CALL, str(error))
+            sys.exit(ExitStatus.BAD_CALL)
+        exit_with(ExitStatus.BAD_CALL, str(error))
     if as_json:
         click.echo(json.dumps(reference.as_dict()))
         return
     for part, value in reference.as_dict().items():
         default = part == "registry" and reference.default_registry
         shown = f"`{value}`{' (the default)' if default else ''}" if value else "none"
-        console.print(prose(f"  {part:<11} {shown}"))
+        show(shown, label=f"  {part:<11} ")
     for note in references.notes(name):
-        console.print(prose(note))
+        show(note)

@@ -10,20 +10,21 @@ from pathlib import Path
 
 import click
 from rich.filesize import decimal
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from labrunner.engine.progress import ProgressCallback
-from labrunner.kit.kit import Kit, Say
-from labrunner.kit.recipes import CannotGet
+from labrunner.engine.progress import ProgressCallback, silent
+from labrunner.errors import ExitStatus
+from labrunner.kit.errors import ImageUnavailable
+from labrunner.kit.kit import Kit, Notify
+from labrunner.session.services import get_services
 
-from .console import CANNOT, handle_errors, tell
+from .console import handle_errors, notify
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 REFERENCES = click.argument("references", nargs=-1, metavar="[IMAGE]...")
 
 
 def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
-    """The group `kit`. `get_kit` is called once for each command that runs."""
+    """Return the group `kit`. get_kit: called once for each command that runs."""
 
     @click.group("kit")
     def group() -> None:
@@ -93,9 +94,9 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
 
 def _each(
-    kit: Kit, references: Sequence[str], act: Callable[[str, Say, ProgressCallback], bool]
+    kit: Kit, references: Sequence[str], act: Callable[[str, Notify, ProgressCallback], bool]
 ) -> None:
-    """Do it for these images, or all. One that cannot be got does not keep the others back."""
+    """Act on these images, or on all. One that cannot be got does not stop the others."""
     for reference in references:
         kit.check(reference)
     failed = False
@@ -103,23 +104,31 @@ def _each(
         try:
             with _bar(reference) as bar:
                 new = act(reference, click.echo, bar)
-        except CannotGet as error:
-            tell(error.found, error.next)
+        except ImageUnavailable as error:
+            notify(error.found, error.next)
             failed = True
         else:
             click.echo(f"{reference} is here." if new else f"{reference} is here already.")
     if failed:
-        sys.exit(CANNOT)
+        sys.exit(ExitStatus.CANNOT_RUN)
 
 
 @contextmanager
 def _bar(what: str) -> Iterator[ProgressCallback]:
-    """A bar with bytes on a terminal, shown from the first byte on; nothing elsewhere."""
+    """Show a bar with bytes on a terminal, from the first byte on; nothing elsewhere."""
+    if not sys.stdout.isatty():
+        yield silent
+        return
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn  # slow to import
+
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
-    with Progress(*columns, transient=True, disable=not sys.stdout.isatty()) as progress:
+    with Progress(*columns, transient=True) as progress:
         task = progress.add_task(what, visible=False, total=None)
 
         def show(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total or None, visible=True)
 
         yield show
+
+
+kit = kit_commands(lambda: get_services().kit)

@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
+from labrunner.errors import ExitStatus
 from labrunner.session import export
-from labrunner.session.export import LIMIT, BadFile, Newer
+from labrunner.session.export import LIMIT
+from labrunner.session.services import get_services
 
-from .console import BAD_CALL, console, handle_errors, learner, leave, prose
+from .console import exit_with, handle_errors, show
 
 FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
@@ -27,16 +29,16 @@ def progress() -> None:
 @handle_errors
 def save(file: Path) -> None:
     """Write all progress to a new FILE."""
-    data = export.pack(learner().progress)
+    data = export.pack(get_services().progress.load())
     try:
         new = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(new, "wb") as opened:
             opened.write(data)
     except FileExistsError:
-        leave(BAD_CALL, f"There is a file `{file}` already. Give another name.")
+        exit_with(ExitStatus.BAD_CALL, f"There is a file `{file}` already. Give another name.")
     except OSError as error:
-        leave(BAD_CALL, f"`{file}` cannot be written: {error.strerror}.")
-    console.print(prose(f"Your progress is in `{file}`."))
+        exit_with(ExitStatus.BAD_CALL, f"`{file}` cannot be written: {error.strerror}.")
+    show(f"Your progress is in `{file}`.")
 
 
 @progress.command("import")
@@ -45,20 +47,12 @@ def save(file: Path) -> None:
 @with_appcontext
 @handle_errors
 def bring(file: Path, replace: bool) -> None:
-    """Take in the progress of a FILE, whole or not at all."""
+    """Import the progress in a FILE, whole or not at all."""
     try:
         with file.open("rb") as opened:
-            parcel = export.unpack(opened.read(LIMIT + 1))
-        export.bring(learner().progress, parcel, replace=replace)
+            data = opened.read(LIMIT + 1)
     except OSError as error:
-        leave(BAD_CALL, f"`{file}` cannot be read: {error.strerror}.")
-    except BadFile as error:
-        leave(BAD_CALL, f"`{file}` was not taken in. {error}")
-    except Newer as error:
-        names = ", ".join(f"`{lab}`" for lab in error.labs)
-        leave(
-            BAD_CALL,
-            f"`{file}` was not taken in: what is here of {names} is newer.",
-            "Add `--replace` if the file is to count all the same.",
-        )
-    console.print(prose(parcel.told(learner().course.labs)))
+        exit_with(ExitStatus.BAD_CALL, f"`{file}` cannot be read: {error.strerror}.")
+    archive = export.unpack(data)
+    get_services().progress.import_archive(archive, replace=replace)
+    show(export.describe(archive, get_services().course.labs))

@@ -6,14 +6,14 @@ import json
 
 import click
 from flask.cli import with_appcontext
-from rich.table import Table
-from rich.text import Text
 
 from labrunner.session import report as reports
 from labrunner.session.report import WORDS, LabReport
+from labrunner.session.services import get_services
 from labrunner.text import clock, length
 
-from .console import COLOURS, console, find_lesson, handle_errors, learner, prose
+from .console import COLOURS, format_sentence, handle_errors, paint, show, show_table
+from .lookup import find_lesson
 
 
 @click.command("report")
@@ -25,32 +25,31 @@ def report(lab: str | None, as_json: bool) -> None:
     """Say what you did: steps, attempts, mistakes met, and the time that it took."""
     if lab:
         find_lesson(lab)
-    found = reports.report(learner().course, learner().progress, lab)
+    services = get_services()
+    found = reports.report(services.course, services.progress.load(), lab)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
         return
     for each in found.labs:
         if each.began_at or lab:
             _show(each)
-    console.print(found.summary)
+    show(found.summary)
 
 
 def _show(lab: LabReport) -> None:
-    console.print(Text(f"{lab.lesson.number}. {lab.lesson.title}", style="bold"))
-    table = Table(box=None, header_style="dim")
-    for column in ("Step", "How it stands", "First passed", "Checks"):
-        table.add_column(column)
+    click.echo(paint(f"{lab.lesson.number}. {lab.lesson.title}", bold=True))
+    rows = []
     for step in lab.steps:
-        state = Text(WORDS[step.state], style=COLOURS.get(step.state, ""))
+        state = paint(WORDS[step.state], COLOURS.get(step.state))
         passed = clock(step.passed_at) if step.passed_at else ""
-        table.add_row(prose(step.title), state, passed, str(step.attempts))
-    console.print(table)
+        rows.append((format_sentence(step.title), state, passed, str(step.attempts)))
+    show_table(("Step", "How it stands", "First passed", "Checks"), rows)
     for step in lab.steps:
-        for met in step.met:
-            times = f", {met.times} times" if met.times > 1 else ""
-            console.print(prose(f"  Mistake in {step.title}: {met.name}{times}"))
-            for label, said in (("Found", met.found), ("Next", met.next)):
-                if said:
-                    console.print(Text(f"    {label:<5}  ", style="dim") + prose(said))
+        for mistake in step.mistakes:
+            times = f", {mistake.times} times" if mistake.times > 1 else ""
+            show(f"  Mistake in {step.title}: {mistake.name}{times}")
+            for label, sentence in (("Found", mistake.found), ("Next", mistake.next)):
+                if sentence:
+                    show(sentence, label=f"    {label:<5}  ")
     done = f"All done by you {clock(lab.done_at)}. " if lab.done_at else ""
-    console.print(f"  {done}Time: {length(lab.seconds)}.\n")
+    show(f"  {done}Time: {length(lab.seconds)}.\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -13,23 +14,23 @@ from flask.cli import with_appcontext
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from labrunner.course.lab import Lab
+from labrunner.errors import ExitStatus
 from labrunner.headless.results import LabResult, Run, StepResult
 from labrunner.headless.runner import Runner
+from labrunner.headless.track import Settings
+from labrunner.session.services import get_services
 
 from .console import (
-    BAD_CALL,
     COLOURS,
-    FAILED,
-    INTERRUPTED,
-    console,
-    find_lesson,
+    exit_with,
+    format_sentence,
     handle_errors,
-    learner,
-    leave,
-    prose,
+    notify,
+    paint,
+    show,
     show_step,
-    tell,
 )
+from .lookup import find_lesson
 
 
 @click.command("run-lab")
@@ -48,6 +49,12 @@ from .console import (
     show_default=True,
     help="Seconds that one step may take.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="So many labs, or mistakes of labs, side by side.  [default: the number of cores]",
+)
 @with_appcontext
 @handle_errors
 def run_lab(
@@ -59,29 +66,30 @@ def run_lab(
     keep: bool,
     port: int | None,
     seconds: float,
+    jobs: int | None,
 ) -> None:
     """Run labs headless; all of them without a name.
 
     Exits 0 when all passed, 1 when a check did not, 2 for a bad lab or call, 3 when it could not
     run, 130 when interrupted.
     """
-    course = learner().course
+    services = get_services()
+    course = services.course
     lessons = [find_lesson(lab) for lab in labs] or list(course.lessons)
     problems = [] if labs else course.problems
     for problem in problems:
-        tell(f"Refused: {problem}")
+        notify(f"Refused: {problem}")
     if junit and not junit.absolute().parent.is_dir():
-        leave(BAD_CALL, f"There is no folder `{junit.absolute().parent}` for the report.")
+        exit_with(
+            ExitStatus.BAD_CALL, f"There is no folder `{junit.absolute().parent}` for the report."
+        )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     headless = Runner(
-        learner().workspaces,
-        learner().kit,
-        shell,
-        prove,
-        keep,
-        port,
-        seconds,
-        say=tell,
+        services.workspaces,
+        services.kit,
+        Settings(shell, prove, keep, port, seconds),
+        1 if port else jobs or os.cpu_count() or 1,  # one port is for one lab at a time
+        say=notify,
         ended=(lambda lab, step: None) if as_json else _show,
     )
     run = headless.run(lessons)
@@ -92,10 +100,11 @@ def run_lab(
     else:
         _summary(run, keep)
     if run.interrupted:
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitStatus.INTERRUPTED)
     if problems:
-        sys.exit(BAD_CALL)
-    sys.exit(FAILED if run.status in ("failed", "unknown") or (run.leftovers and not keep) else 0)
+        sys.exit(ExitStatus.BAD_CALL)
+    if run.status in ("failed", "unknown") or (run.leftovers and not keep):
+        sys.exit(ExitStatus.FAILED)
 
 
 def _show(lab: Lab, step: StepResult) -> None:
@@ -103,23 +112,22 @@ def _show(lab: Lab, step: StepResult) -> None:
     show_step(name, step.status, step.seconds, step.expected, step.found, step.next)
     for row in (step.proved or {}).get("mistakes", ()):
         told_off = "named" if row["status"] == "failed" else row["status"]
-        console.print(prose(f"              {told_off:<9} {row['mistake']}"))
+        show(f"              {told_off:<9} {row['mistake']}")
 
 
 def _summary(run: Run, keep: bool) -> None:
     for lab in run.labs:
         passed = sum(step.status == "passed" for step in lab.steps)
-        line = prose(f"{lab.lab}: {passed} of {len(lab.steps)} steps in {lab.seconds:.1f} s")
-        line.append(f"  {lab.status}", style=COLOURS.get(lab.status, ""))
-        console.print(line)
+        line = f"{lab.lab}: {passed} of {len(lab.steps)} steps in {lab.seconds:.1f} s"
+        click.echo(f"{format_sentence(line)}  {paint(lab.status, COLOURS.get(lab.status))}")
         if lab.reason:
-            console.print(prose(f"  {lab.reason}"))
+            show(f"  {lab.reason}")
     for leftover in run.leftovers:
-        console.print(prose(f"{'Kept' if keep else 'Left behind'}: {leftover}"))
+        show(f"{'Kept' if keep else 'Left behind'}: {leftover}")
     if keep and run.leftovers:
-        console.print(prose("The next `script/lab run-lab` removes what was kept."))
+        show("The next `script/lab run-lab` removes what was kept.")
     if run.interrupted:
-        console.print("Interrupted; what the run had made is listed above or removed.")
+        show("Interrupted; what the run had made is listed above or removed.")
 
 
 def _junit(run: Run) -> JUnitXml:

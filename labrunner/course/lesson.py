@@ -17,7 +17,7 @@ BASH = re.compile(r'bash|\{\s*\.bash(?:\s+fails="(?P<fails>[^"]+)")?\s*\}')
 
 
 class Refused(Exception):
-    """The file cannot be served. `line` is counted from 1; 0 stands for the file as a whole."""
+    """A file that cannot be served. line: counted from 1; 0 for the whole file."""
 
     def __init__(self, line: int, what: str) -> None:
         super().__init__(what)
@@ -26,7 +26,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Block:
-    """The commands of one `bash` block. `fails`: the words with which its one command must fail."""
+    """The commands of one `bash` block. fails: the words of the error that its command gives."""
 
     step: str
     line: int
@@ -36,7 +36,11 @@ class Block:
 
 @dataclass(frozen=True)
 class Lesson:
-    """`steps` has the line of each step's heading; `values` the lines where names stand."""
+    """A lesson.
+
+    steps: the line of each step's heading. values: the names in the text, each with its line.
+    lab: None until the course has loaded it, and for a lesson without one.
+    """
 
     number: int
     slug: str
@@ -56,12 +60,12 @@ class Lesson:
 
 
 def fill(text: str, values: dict[str, str]) -> str:
-    """The text with `{{ name }}` replaced where the name is known; all else stays as it is."""
+    """Replace `{{ name }}` in a text if the name is known; everything else stays as it is."""
     return VALUE.sub(lambda match: values.get(match["name"], match[0]), text)
 
 
-def text_of(path: Path) -> str:
-    """The text of an author's file. Raises `Refused` where it cannot be read."""
+def read_text(path: Path) -> str:
+    """Return the text of an author's file. Raises `Refused` if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -76,7 +80,7 @@ def read_lesson(path: Path) -> Lesson:
     name = FILE.fullmatch(path.name)
     if not name:
         raise Refused(0, "Name it like `04-push-and-pull.md`: two digits, then lower-case words.")
-    text = text_of(path)
+    text = read_text(path)
     if not text.strip():
         raise Refused(0, "The file is empty. Begin with `---`, a `title:` line, and `---`.")
     matter, first = _front_matter(text)
@@ -97,7 +101,7 @@ def read_lesson(path: Path) -> Lesson:
 
 
 def _front_matter(text: str) -> tuple[dict[str, str], int]:
-    """The settings, and the number of lines that they take with their fences."""
+    """Return the settings, and the number of lines that they take with their fences."""
     lines = text.splitlines()
     matter: dict[str, str] = {}
     if lines[0].strip() != "---":
@@ -118,7 +122,7 @@ def _front_matter(text: str) -> tuple[dict[str, str], int]:
 
 
 class _Scan:
-    """One pass over the body for headings, code blocks and names."""
+    """Reads the headings, code blocks and names of a lesson's text in one pass."""
 
     def __init__(self, text: str, first: int) -> None:
         self.steps: dict[str, int] = {}

@@ -1,9 +1,8 @@
-"""What an error pasted from a terminal means, why it comes, and what to do about it.
+"""Finds the known errors in a text from a terminal.
 
 A terminal breaks long lines anywhere, also inside a word, and what is copied from it keeps the
-breaks. So the messages are looked for in the text without its blanks; their patterns are written
-with blanks all the same, to be read (`re.VERBOSE`), and in lower case, as the text is made too.
-Patterns must stay linear: begin with fixed words, and bound what may stand in between.
+breaks. So the messages are looked for in the text in lower case and without its blanks. What they
+are is data: `messages.toml`.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 
 from labrunner.registry import references
 
-from .messages import MESSAGES, Message
+from .messages import PLACEHOLDER, Message, known_messages
 
 LIMIT = 20_000  # characters; of a longer text the end is looked at, where the error stands
 NOT_KNOWN = (
@@ -66,8 +64,8 @@ _COMMAND = re.compile(
 
 @dataclass(frozen=True)
 class Finding:
-    """A message that was found. `said` is how it stands in the text; `means`, `why` and `next` are
-    sentences with code between backticks, with the values from the text filled in."""
+    """A message that was found. said: its words in the text. means, why, next: sentences with code
+    between backticks, filled with the values from the text."""
 
     message: Message
     said: str
@@ -90,10 +88,14 @@ class Finding:
         return self._fill(self.message.next)
 
     def _fill(self, text: str) -> str:
-        return text.format_map(_Values(self.values))
+        return PLACEHOLDER.sub(lambda match: self._value(match[1]), text)
+
+    def _value(self, name: str) -> str:
+        """Return a value; one that the text does not tell is shown as `<its name>`."""
+        return self.values.get(name, f"<{name.replace('_', ' ')}>")
 
     def as_dict(self) -> dict[str, str]:
-        """Its id, title, said, means, why, next, the lesson's slug and the official page."""
+        """Return it as `--json` has it: with the lesson's slug and the official page."""
         message = self.message
         return {
             "id": message.id,
@@ -107,21 +109,14 @@ class Finding:
         }
 
 
-class _Values(dict[str, str]):
-    """A value that the text does not tell is shown as `<its name>`."""
-
-    def __missing__(self, name: str) -> str:
-        return f"<{name.replace('_', ' ')}>"
-
-
 def decode(text: str) -> list[Finding]:
-    """The errors in a text from a terminal, each once, the most specific first.
+    """Return the errors in a text from a terminal, each once, the most specific first.
 
-    Only the last `LIMIT` characters are looked at.
+    Only the last `LIMIT` characters are read.
     """
     paste = _Paste(text)
     found: list[Finding] = []
-    for message in MESSAGES:  # from the specific to the general
+    for message in known_messages():  # from the specific to the general
         matches = paste.claim(message)
         if matches:
             found.append(Finding(message, paste.excerpt(matches[0]), paste.values(matches)))
@@ -129,13 +124,16 @@ def decode(text: str) -> list[Finding]:
 
 
 def generic(message: Message) -> Finding:
-    """The message as such, when no text is at hand."""
+    """Return the message without values, for a list of all messages."""
     return Finding(message, message.says)
 
 
 class _Paste:
-    """A text made ready. `squeezed` is what the patterns see; `at` has the place of each of its
-    characters in `text`; `claimed` are the stretches that a message has been found in."""
+    """A text from a terminal.
+
+    squeezed: what the patterns see, without blanks and in lower case. at: the position in `text` of
+    each of its characters. claimed: the spans in which a message has been found.
+    """
 
     def __init__(self, text: str) -> None:
         self.text = _CONTROLS.sub("", text[-LIMIT:])
@@ -151,10 +149,10 @@ class _Paste:
         self._sightings: list[tuple[int, str]] | None = None
 
     def claim(self, message: Message) -> list[re.Match[str]]:
-        """Where the message stands, outside of what others have claimed; it is claimed now."""
+        """Return where a message is found, outside of what others have claimed, and claim it."""
         matches = [
             match
-            for pattern in _compiled(message)
+            for pattern in message.patterns
             for match in pattern.finditer(self.squeezed)
             if not any(match.start() < end and start < match.end() for start, end in self.claimed)
         ]
@@ -167,7 +165,7 @@ class _Paste:
         return said if len(said) <= 300 else f"{said[:297]}…"
 
     def values(self, matches: list[re.Match[str]]) -> dict[str, str]:
-        """What the matches name, and what the text names nearest to the first."""
+        """Return the values in the matches, and those that the text names nearest to the first."""
         values = self._context(matches[0].end())
         for match in reversed(matches):
             named = {name: self._value(match, name) for name in match.groupdict() if match[name]}
@@ -183,14 +181,14 @@ class _Paste:
         return {name: value for name, value in values.items() if _SAFE.fullmatch(value)}
 
     def _value(self, match: re.Match[str], name: str) -> str:
-        """A group as it was written. At the end of a message a blank ends it; within a message
-        blanks come from the terminal."""
+        """Return a group as it was written. A blank at the end of a message ends it; blanks inside
+        a message come from the terminal."""
         words = self._original(*match.span(name)).split()
         return words[0] if match.end(name) == match.end() else "".join(words)
 
     def _context(self, place: int) -> dict[str, str]:
-        """The registry and the image that the text is about at this place: those named last
-        before it, else first after it."""
+        """Return the registry and the image that the text is about at this place: the last ones
+        named before it, or else the first after it."""
         if self._sightings is None:
             self._sightings = sorted(self._look())
         before = [name for at, name in self._sightings if at <= place]
@@ -219,7 +217,7 @@ class _Paste:
 
 
 def _parts(name: str) -> dict[str, str]:
-    """The parts of a reference; of `host/` the registry alone."""
+    """Return the parts of a reference; of `host/` only the registry."""
     if name.endswith("/"):
         return {"registry": name[:-1]}
     try:
@@ -233,8 +231,3 @@ def _parts(name: str) -> dict[str, str]:
         "reference": name,
     }
     return {key: part for key, part in parts.items() if part}
-
-
-@cache
-def _compiled(message: Message) -> list[re.Pattern[str]]:
-    return [re.compile(pattern, re.ASCII | re.VERBOSE) for pattern in message.patterns]

@@ -1,16 +1,19 @@
-"""What is in a registry: its tags, the manifests they name, and the blobs of those."""
+"""What a registry contains: its tags, the manifests they name, and the blobs of those manifests.
+
+The words are those of the OCI image and distribution specifications.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from labrunner.registry.client import Response
+from labrunner.registry.models import Response
 
-LARGEST = 1 << 63  # bytes; no registry counts any further
-MOST = 127  # layers of one image, as engines have it; and images of one index
+LARGEST_SIZE = 1 << 63  # bytes; no registry counts any further
+MAX_ROWS = 127  # layers of an image that are read, as engines limit them; and images of an index
 
 State = Literal["named", "untagged", "deleted"]
 Kind = Literal["layer", "config"]
@@ -18,32 +21,35 @@ Kind = Literal["layer", "config"]
 
 @dataclass(frozen=True)
 class Descriptor:
-    """A layer or a configuration; size in bytes, compressed as it travels. Raises `ValueError` for
-    a size that nothing has."""
+    """A layer or a configuration, with its compressed size in bytes.
+
+    Raises `ValueError` for a size that no blob has.
+    """
 
     digest: str
     size: int
     kind: Kind
 
     def __post_init__(self) -> None:
-        if not 0 <= self.size < LARGEST:
+        if not 0 <= self.size < LARGEST_SIZE:
             raise ValueError(self.size)
 
     @classmethod
-    def read(cls, row: dict[str, Any], kind: Kind) -> Descriptor:
+    def from_json(cls, row: dict[str, Any], kind: Kind) -> Descriptor:
+        """Return the descriptor in a manifest."""
         return cls(str(row["digest"]), int(row["size"]), kind)
 
 
 @dataclass(frozen=True)
 class PlatformManifest:
-    """One image of an index, and the platform that it is for."""
+    """One image of an index, and the platform that it is for, such as `linux/arm64/v8`."""
 
     digest: str
     platform: str
 
     @classmethod
-    def read(cls, row: dict[str, Any]) -> PlatformManifest:
-        """As `linux/arm64/v8`; what a builder adds to an image is of no platform."""
+    def from_json(cls, row: dict[str, Any]) -> PlatformManifest:
+        """Return the image in an index. What a builder adds to an image has no platform."""
         platform = row.get("platform") or {}
         parts = [platform.get(name) for name in ("os", "architecture", "variant")]
         name = "/".join(str(part) for part in parts if part)
@@ -56,9 +62,9 @@ class PlatformManifest:
 class ManifestEntry:
     """A manifest, or an index with `children`. size: its own bytes.
 
-    state: `named` by a tag, or by an index that has one; `untagged` and still to be had by its
-    digest; `deleted`, with bytes that nobody has collected. was: the tags that it last had. more:
-    how many of its layers, or of the images of an index, were not read.
+    state: `named` by a tag, or by an index that has a tag; `untagged`, and still available by its
+    digest; `deleted`, with blobs that garbage collection has not removed yet. previous_tags: the
+    tags that it last had. unread: how many of its layers, or images of an index, were not read.
     """
 
     repository: str
@@ -67,41 +73,63 @@ class ManifestEntry:
     blobs: tuple[Descriptor, ...] = ()
     children: tuple[PlatformManifest, ...] = ()
     state: State = "named"
-    was: tuple[str, ...] = ()
-    more: int = 0
+    previous_tags: tuple[str, ...] = ()
+    unread: int = 0
 
     @classmethod
-    def read(cls, repository: str, answer: Response) -> ManifestEntry:
-        """From what the registry sent. Raises `KeyError` and the like where that is no manifest."""
-        body = answer.json
-        config = [Descriptor.read(body["config"], "config")] if body.get("config") else []
+    def from_response(cls, repository: str, response: Response) -> ManifestEntry:
+        """Return the manifest that a registry sent.
+
+        Raises `KeyError`, `TypeError` and other errors of reading where it is not a manifest.
+        """
+        body = response.json
+        config = [Descriptor.from_json(body["config"], "config")] if body.get("config") else []
         rows, images = body.get("layers") or [], body.get("manifests") or []
-        layers = [Descriptor.read(row, "layer") for row in rows[:MOST]]
-        children = tuple(PlatformManifest.read(row) for row in images[:MOST])
-        more = len(rows) - len(layers) + len(images) - len(children)
-        blobs, size = (*config, *layers), len(answer.body)
-        return cls(repository, answer.digest, size, blobs, children, more=more)
+        layers = [Descriptor.from_json(row, "layer") for row in rows[:MAX_ROWS]]
+        children = tuple(PlatformManifest.from_json(row) for row in images[:MAX_ROWS])
+        return cls(
+            repository,
+            response.digest,
+            size=len(response.body),
+            blobs=(*config, *layers),
+            children=children,
+            unread=len(rows) - len(layers) + len(images) - len(children),
+        )
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> ManifestEntry:
+        """Return the manifest that `as_record` wrote."""
+        return cls(
+            record["repository"],
+            record["digest"],
+            record["size"],
+            blobs=tuple(Descriptor(**row) for row in record["blobs"]),
+            children=tuple(PlatformManifest(**row) for row in record["children"]),
+            state=record["state"],
+            previous_tags=tuple(record["was"]),
+            unread=record["more"],
+        )
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the manifest as JSON, for a file."""
+        record = asdict(self)
+        record["was"] = record.pop("previous_tags")
+        record["more"] = record.pop("unread")
+        return record
 
     @property
     def key(self) -> tuple[str, str]:
         return self.repository, self.digest
 
     @property
-    def there(self) -> bool:
-        """Whether it can still be had, by a tag or by its digest."""
+    def available(self) -> bool:
+        """Whether it can be pulled, by a tag or by its digest."""
         return self.state != "deleted"
-
-    @classmethod
-    def remembered(cls, row: dict[str, Any]) -> ManifestEntry:
-        """From a look that was written down."""
-        blobs = tuple(Descriptor(**each) for each in row.pop("blobs"))
-        children = tuple(PlatformManifest(**each) for each in row.pop("children"))
-        return cls(**row | {"blobs": blobs, "children": children, "was": tuple(row["was"])})
 
 
 @dataclass(frozen=True)
 class Tag:
-    """A tag, and the digest that it names; empty where the registry lists it without a manifest."""
+    """A tag and the digest that it names, which is empty where the registry has no manifest."""
 
     repository: str
     name: str
@@ -110,56 +138,60 @@ class Tag:
 
 @dataclass(frozen=True)
 class RegistryContents:
-    """All that was found. `more_repositories` and `more_tags` were not looked at; disk: the bytes
-    that the registry's volume takes, None where the engine does not tell."""
+    """All that was found in a registry.
+
+    unread_repositories, unread_tags: how many there are besides. disk_usage: the bytes that the
+    registry's volume takes, None where the engine does not tell.
+    """
 
     repositories: tuple[str, ...] = ()
     tags: tuple[Tag, ...] = ()
     manifests: tuple[ManifestEntry, ...] = ()
-    more_repositories: int = 0
-    more_tags: int = 0
-    disk: int | None = None
+    unread_repositories: int = 0
+    unread_tags: int = 0
+    disk_usage: int | None = None
 
     @cached_property
     def blobs(self) -> dict[str, Descriptor]:
-        """Each layer and configuration once, however many manifests name it."""
-        return {blob.digest: blob for held in self.manifests for blob in held.blobs}
-
-    def users(self, digest: str) -> list[ManifestEntry]:
-        """The manifests that name a blob."""
-        return self._users.get(digest, [])
-
-    @cached_property
-    def _users(self) -> dict[str, list[ManifestEntry]]:
-        users: dict[str, list[ManifestEntry]] = {}
-        for held in self.manifests:
-            for named in {blob.digest for blob in held.blobs}:
-                users.setdefault(named, []).append(held)
-        return users
+        """Each layer and configuration once, by its digest."""
+        return {blob.digest: blob for entry in self.manifests for blob in entry.blobs}
 
     def find(self, repository: str, reference: str) -> ManifestEntry | None:
-        """The manifest that a tag or a digest names."""
+        """Return the manifest that a tag or a digest names."""
         tagged = {(tag.repository, tag.name): tag.digest for tag in self.tags}
         digest = tagged.get((repository, reference), reference)
-        return next((held for held in self.manifests if held.key == (repository, digest)), None)
+        return next((entry for entry in self.manifests if entry.key == (repository, digest)), None)
 
-    def names(self, held: ManifestEntry) -> list[str]:
-        """The tags of a manifest."""
-        return [tag.name for tag in self.tags if (tag.repository, tag.digest) == held.key]
+    def tags_of(self, entry: ManifestEntry) -> list[str]:
+        """Return the tags of a manifest."""
+        return [tag.name for tag in self.tags if (tag.repository, tag.digest) == entry.key]
+
+    def manifests_with(self, digest: str) -> list[ManifestEntry]:
+        """Return the manifests that name a blob."""
+        return self._manifests_by_blob.get(digest, [])
+
+    @cached_property
+    def _manifests_by_blob(self) -> dict[str, list[ManifestEntry]]:
+        manifests: dict[str, list[ManifestEntry]] = {}
+        for entry in self.manifests:
+            for digest in {blob.digest for blob in entry.blobs}:
+                manifests.setdefault(digest, []).append(entry)
+        return manifests
 
     @property
     def stored(self) -> int:
         """The bytes of all that is not deleted, each manifest and each blob once."""
-        return self._bytes(held for held in self.manifests if held.there)
+        return _total(entry for entry in self.manifests if entry.available)
 
     @property
     def garbage(self) -> int:
-        """The bytes that only what is deleted names."""
-        return self._bytes(self.manifests) - self.stored
+        """The bytes that only deleted manifests name."""
+        return _total(self.manifests) - self.stored
 
-    def _bytes(self, manifests: Iterable[ManifestEntry]) -> int:
-        sizes = {}
-        for held in manifests:
-            sizes[held.digest] = held.size
-            sizes |= {blob.digest: blob.size for blob in held.blobs}
-        return sum(sizes.values())
+
+def _total(manifests: Iterable[ManifestEntry]) -> int:
+    sizes = {}
+    for entry in manifests:
+        sizes[entry.digest] = entry.size
+        sizes |= {blob.digest: blob.size for blob in entry.blobs}
+    return sum(sizes.values())

@@ -1,7 +1,7 @@
-"""A shell of the learner on a pseudo-terminal, with what it printed last.
+"""The learner's shell on a pseudo-terminal, with the end of its output.
 
-The shell belongs to its guard (`guard.py`), which ends it with all that it started when the shell
-is closed, and when this process dies.
+A supervisor (`supervisor.py`) ends the shell, with all that the shell started, when the shell is
+closed and when this process dies.
 """
 
 from __future__ import annotations
@@ -19,23 +19,31 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
-GUARD = Path(__file__).with_name("guard.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 HISTORY = 64 * 1024  # bytes of output that are kept
 MOST_TYPED = 128 * 1024  # bytes that wait for the shell to read them
 CHUNK = 16 * 1024  # bytes that are read at once
 FALLBACK = "bash"
-NOT_INHERITED = (  # those of the server, and of the terminal that it was started in
-    *("LABRUNNER_", "FLASK_", "WERKZEUG_", "GUNICORN_"),
-    *("COLORTERM", "TERM_PROGRAM", "TMUX", "STY", "LINES", "COLUMNS"),
+NOT_INHERITED = (  # from the server, and from the terminal that it was started in
+    "COLORTERM",
+    "COLUMNS",
+    "FLASK_",
+    "GUNICORN_",
+    "LABRUNNER_",
+    "LINES",
+    "STY",
+    "TERM_PROGRAM",
+    "TMUX",
+    "WERKZEUG_",
 )
-OF_THE_SYSTEM = (  # and of the shells: what a lab's value must not stand for
-    *("HOME", "HOST", "HOSTNAME", "LOGNAME", "MAIL", "USER", "USERNAME", "UID", "EUID", "GROUPS"),
-    *("PATH", "CDPATH", "FPATH", "MANPATH", "PWD", "OLDPWD", "TMPDIR", "TEMP", "TMP"),
-    *("SHELL", "SHLVL", "IFS", "ENV", "FIGNORE", "OPTIND", "PPID", "RANDOM", "SECONDS", "STATUS"),
-    *("TERM", "LINES", "COLUMNS", "DISPLAY", "EDITOR", "VISUAL", "PAGER", "PROMPT", "PS1", "PS2"),
-    *("LANG", "LANGUAGE", "LC_ALL", "TZ", "BASH_ENV", "LD_PRELOAD", "LD_LIBRARY_PATH"),
-    *("DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"),
-)
+RESERVED = frozenset({  # by the system and by shells: a lab's value must not replace them
+    "HOME", "HOST", "HOSTNAME", "LOGNAME", "MAIL", "USER", "USERNAME", "UID", "EUID", "GROUPS",
+    "PATH", "CDPATH", "FPATH", "MANPATH", "PWD", "OLDPWD", "TMPDIR", "TEMP", "TMP",
+    "SHELL", "SHLVL", "IFS", "ENV", "FIGNORE", "OPTIND", "PPID", "RANDOM", "SECONDS", "STATUS",
+    "TERM", "LINES", "COLUMNS", "DISPLAY", "EDITOR", "VISUAL", "PAGER", "PROMPT", "PS1", "PS2",
+    "LANG", "LANGUAGE", "LC_ALL", "TZ", "BASH_ENV", "LD_PRELOAD", "LD_LIBRARY_PATH",
+    "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+})  # fmt: skip
 
 
 class TooMuchTyped(Exception):
@@ -43,9 +51,9 @@ class TooMuchTyped(Exception):
 
 
 class Shell:
-    """Runs from when it is made until it ends or is closed.
+    """A shell that runs from when it is made until it ends or is closed.
 
-    folder: where it starts. values: what it finds in its environment; see `environment`.
+    folder: its working directory. values: the lab's, for its environment; see `environment`.
     """
 
     def __init__(self, folder: Path, values: Mapping[str, str]) -> None:
@@ -57,9 +65,9 @@ class Shell:
         weakref.finalize(self, os.close, self._terminal)  # not while a thread reads from it
         os.set_blocking(self._terminal, False)
         program = os.environ.get("SHELL") or FALLBACK
-        words = [sys.executable, "-I", "-S", str(GUARD), str(other_end), program]
+        words = [sys.executable, "-I", "-S", str(SUPERVISOR), str(other_end), program]
         try:
-            self._guard = subprocess.Popen(
+            self._supervisor = subprocess.Popen(
                 words,
                 cwd=folder,
                 env=environment(values),
@@ -67,17 +75,17 @@ class Shell:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(other_end,),
-                start_new_session=True,  # or Ctrl-C would end the guard with the server
+                start_new_session=True,  # or Ctrl-C would end the supervisor with the server
             )
         finally:
             os.close(other_end)
 
     @property
     def ended(self) -> bool:
-        return self._guard.poll() is not None
+        return self._supervisor.poll() is not None
 
     def read(self, seconds: float) -> bytes | None:
-        """What it prints next: b"" if that is nothing within that time, None if it has ended."""
+        """Return what it prints next: b"" if it prints nothing in time, None if it has ended."""
         if not select.select([self._terminal], [], [], seconds)[0]:
             return b""
         try:
@@ -93,9 +101,9 @@ class Shell:
         return data or None
 
     def type(self, data: bytes = b"") -> bool:
-        """Type this, and what could not be typed before; whether all of it was.
+        """Type this after what is waiting, and return whether nothing is left waiting.
 
-        Raises `TooMuchTyped`, and types nothing more, when too much is waiting.
+        Raises `TooMuchTyped`, and types nothing, when too much is waiting.
         """
         with self._typing:
             if len(self._typed) + len(data) > MOST_TYPED:
@@ -116,23 +124,23 @@ class Shell:
         fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, size)
 
     def hang_up(self) -> None:
-        """Have its whole session ended. It is gone after `wait`."""
-        if self._guard.stdin:
-            self._guard.stdin.close()
+        """Let the supervisor end the whole session. It is gone after `wait`."""
+        if self._supervisor.stdin:
+            self._supervisor.stdin.close()
 
     def wait(self) -> int:
-        """Its exit code, when it and all that it started have ended."""
-        return self._guard.wait()
+        """Wait until it and all that it started have ended, and return its exit code."""
+        return self._supervisor.wait()
 
 
 def environment(values: Mapping[str, str]) -> dict[str, str]:
-    """The learner's own, with what a terminal in a page needs and the lab's values by their names
-    in upper case. A value whose name is `OF_THE_SYSTEM`, as `user` and `host`, is not in it."""
+    """Return the learner's environment with what a terminal in a page needs, and with the lab's
+    values by their names in upper case, except `RESERVED` names such as `user` and `host`."""
     own = {name: text for name, text in os.environ.items() if not name.startswith(NOT_INHERITED)}
     named = {name.upper(): text for name, text in values.items()}
     return {
         **own,
-        **{name: text for name, text in named.items() if name not in OF_THE_SYSTEM},
+        **{name: text for name, text in named.items() if name not in RESERVED},
         "TERM": "xterm-256color",
         "PROMPT_DIRTRIM": "1",  # bash then shows only the end of the folder's long path
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",  # else a push has an image index on top

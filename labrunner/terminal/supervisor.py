@@ -1,13 +1,13 @@
-"""Runs a program on a terminal in a session of its own, and leaves nothing of that session.
+"""Run a program on a terminal in its own session, and leave nothing of that session.
 
-    python guard.py DESCRIPTOR PROGRAM ARGUMENT...
+    python supervisor.py DESCRIPTOR PROGRAM ARGUMENT...
 
-DESCRIPTOR is the terminal. Standard input is a pipe that nobody writes to and whose other end the
-server alone holds. So it ends when the server closes it, and also when the server is killed: then,
-and when the program ends, the whole session gets HUP and, where that does not help, KILL. The exit
-code is the program's, as a shell would say it.
+DESCRIPTOR is the terminal. Standard input is a pipe that nobody writes to, and only the server has
+its other end. The pipe ends when the server closes it, and when the server is killed. Then, and
+when the program ends, the whole session gets HUP and, if that does not help, KILL. The exit code is
+the program's, as a shell reports it.
 
-It imports nothing of ours: it is run without any other path, so that a shell opens at once.
+It imports only the standard library, so that a shell opens at once.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import termios
 import time
 
 GRACE = 0.5  # seconds for a session to end by HUP
-PATIENCE = 2.0  # seconds for the kernel to end it by KILL
+KILL_GRACE = 2.0  # seconds for the kernel to end it by KILL
 
 
 def main(terminal: int, command: list[str]) -> int:
-    """Stay until the program has ended or the server wants it to; the program's exit code."""
+    """Wait until the program ends or the server ends it, and return the program's exit code."""
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
@@ -48,19 +48,19 @@ def main(terminal: int, command: list[str]) -> int:
 
 
 def end(session: int) -> None:
-    """End all processes of the session, those that were stopped or do not heed HUP as well."""
+    """End all processes of the session, also those that are stopped or ignore HUP."""
     _send(session, signal.SIGHUP)
     _send(session, signal.SIGCONT)
     limit = time.monotonic() + GRACE
     while _send(session, 0) and time.monotonic() < limit:
         time.sleep(0.02)
-    limit = time.monotonic() + PATIENCE
+    limit = time.monotonic() + KILL_GRACE
     while _send(session, signal.SIGKILL) and time.monotonic() < limit:  # they may still be forking
         time.sleep(0.02)
 
 
 def members(session: int) -> list[int]:
-    """The processes of a session that have not ended. Linux only: see proc(5), `stat`."""
+    """Return the running processes of a session. Linux only: see proc(5), `stat`."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -74,30 +74,30 @@ def members(session: int) -> list[int]:
 
 
 def _send(session: int, number: int) -> bool:
-    """Send the session a signal; whether there was anybody to get it."""
+    """Send the session a signal, and return whether any process got it."""
     if not os.path.exists("/proc/self/stat"):  # macOS has no list of a session's processes
         try:
             os.killpg(session, number)
         except (ProcessLookupError, PermissionError):  # the latter for one not yet collected
             return False
         return True
-    there = members(session)
-    for process in there:
+    processes = members(session)
+    for process in processes:
         try:
             os.kill(process, number)
         except ProcessLookupError:
             continue
-    return bool(there)
+    return bool(processes)
 
 
 def _status(process: int) -> int | None:
-    """How it ended, once."""
+    """Return how a process ended, once; None while it runs."""
     ended, status = os.waitpid(process, os.WNOHANG)
     return status if ended else None
 
 
 def _become(terminal: int, command: list[str]) -> None:
-    """Be the program, with the terminal as its own and no signal ignored, as after a login."""
+    """Become the program, with its own terminal and no signal ignored, as after a login."""
     os.setsid()
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
     for standard in range(3):

@@ -7,12 +7,18 @@ import threading
 from flask import Flask
 from flask_compress import Compress
 
+from labrunner.inspector.scan import Scanner
+from labrunner.session.services import get_services
 from labrunner.session.watcher import Watcher
-from labrunner.web.security.origin import OriginCheck
 
-from . import assets, errors, jobs
-from .limits import ConnectionLimit
+from . import assets, errors
+from .jobs import Jobs
+from .limits import MAX_CONNECTIONS, ConnectionLimit
 from .security import auth
+from .security.origin import OriginCheck
+from .security.secret import load_secret
+from .services import WebServices
+from .shells import Shells
 from .views import (
     checks,
     decoder,
@@ -23,26 +29,31 @@ from .views import (
     progress,
     registry,
     report,
+    start,
     steps,
     terminal,
 )
 
 
-def register(app: Flask, token: str, port: int) -> None:
-    """Give the app its pages, behind the front door."""
-    assets.register(app)
-    progress.register(app)
-    auth.register(app, token, port)
-    errors.register(app)
+def init_app(app: Flask) -> None:
+    """Give an app its pages, and what a server of them needs. Raises `OSError`."""
+    services = get_services(app)
+    app.secret_key = load_secret(services.instance)
+    assets.init_app(app)
+    progress.init_app(app)
+    auth.init_app(app)
+    errors.init_app(app)
     app.config["COMPRESS_ALGORITHM"] = app.config["COMPRESS_ALGORITHM_STREAMING"] = ["br", "gzip"]
     app.config["COMPRESS_BR_LEVEL"] = 5  # smaller than zstd; from 6 on forty times as slow
     Compress(app)
-    app.extensions["labrunner.starts"] = jobs.Jobs()
-    closing = app.extensions["labrunner.closing"] = threading.Event()
-    places = app.extensions["labrunner.places"] = ConnectionLimit(app.config["THREADS"] - 16)
-    app.extensions["labrunner.live"] = Watcher(app.extensions["labrunner"], live.renderer(app))
-    for module in (lessons, jobs, checks, live, steps, finish, report, decoder, names, registry):
+    closing = threading.Event()
+    connection_limit = ConnectionLimit(MAX_CONNECTIONS)
+    watcher = Watcher(services)
+    shells = Shells(connection_limit, closing)
+    web_services = WebServices(Jobs(), connection_limit, watcher, shells, Scanner(), closing)
+    web_services.init_app(app)
+    for module in (lessons, start, checks, live, steps, finish, report, decoder, names, registry):
         app.register_blueprint(module.bp)
     if app.config["TERMINAL"]:
-        terminal.register(app, places, closing)
-    app.wsgi_app = OriginCheck(app.wsgi_app, port)  # type: ignore[assignment,method-assign]
+        terminal.init_app(app)
+    app.wsgi_app = OriginCheck(app.wsgi_app, app.config["PORT"])  # type: ignore[assignment,method-assign]

@@ -1,4 +1,4 @@
-"""Starting a lab beside the request, so that no page waits for an image or a container."""
+"""Jobs: what is done beside requests, so that no page waits for an image or a container."""
 
 from __future__ import annotations
 
@@ -6,29 +6,19 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
-
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
-from flask.typing import ResponseReturnValue
 
 from labrunner.engine.progress import ProgressCallback
-from labrunner.errors import NotWritable
-from labrunner.progress.store import ProgressUnavailable
-from labrunner.session.learner import Busy, NotStarted
-from labrunner.verdicts import CannotCheck
-from labrunner.web.views.lessons import find_lab, learner
+from labrunner.errors import CourseError, NotWritable
 from labrunner.workspaces.workspace import Say
 
-from .forms import fields, wants_fragment, wants_json
-
-bp = Blueprint("starts", __name__)
 LINES = 100  # how many lines of progress are kept
-Act = Callable[[Say, ProgressCallback], object]
+Work = Callable[[Say, ProgressCallback], object]
+"""Takes a function for a sentence on what is being done, and one for the bytes of an image."""
 
 
 @dataclass
 class Job:
-    """One start of a lab: what it said so far, and what stopped it.
+    """How far a job is: what it said so far, and what stopped it.
 
     done, total: the bytes of the image that is pulled or pushed now (0: none yet, not known).
     """
@@ -44,6 +34,19 @@ class Job:
     def failed(self) -> bool:
         return self.found is not None
 
+    def notify(self, line: str) -> None:
+        """Add a sentence on what is being done."""
+        self.done = self.total = 0
+        self.lines = [*self.lines, line][-LINES:]
+
+    def on_progress(self, done: int, total: int) -> None:
+        """Take the bytes that are done, and those in all."""
+        self.done, self.total = done, total
+
+    def fail(self, error: CourseError) -> None:
+        """Take the reason why the job could not be done."""
+        self.found, self.next = error.found, error.next
+
     def as_dict(self) -> dict[str, object]:
         status = "starting" if self.running else "failed" if self.failed else "started"
         return {
@@ -57,96 +60,42 @@ class Job:
 
 
 class Jobs:
-    """What is done beside requests: the last start of each lab, by the lab's name, and whatever
-    else has a name of its own."""
+    """The last job of each name."""
 
     def __init__(self) -> None:
-        self._starts: dict[str, Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._lock = threading.Lock()
 
-    def of(self, name: str) -> Job | None:
-        """As it is now; what is shown of it must not change meanwhile."""
-        start = self._starts.get(name)
-        return replace(start) if start else None
+    def find(self, name: str) -> Job | None:
+        """Return the job as it is now, in a copy that does not change."""
+        job = self._jobs.get(name)
+        return replace(job) if job else None
 
-    def begin(self, name: str, act: Act) -> Job:
-        """Act in a thread; one of this name that is running already is that one."""
+    def begin(self, name: str, work: Work) -> Job:
+        """Do the work in a thread, unless a job of this name is running. Return the job."""
         with self._lock:
-            start = self._starts.get(name)
-            if start and start.running:
-                return replace(start)
-            start = self._starts[name] = Job()
-        threading.Thread(target=_run, args=(start, name, act), name=name, daemon=True).start()
+            job = self._jobs.get(name)
+            if job and job.running:
+                return replace(job)
+            job = self._jobs[name] = Job()
+        threading.Thread(target=_run, args=(job, name, work), name=name, daemon=True).start()
         return Job()
 
 
-def _run(start: Job, name: str, act: Act) -> None:
-    def say(line: str) -> None:
-        start.done = start.total = 0
-        start.lines = [*start.lines, line][-LINES:]
-
-    def bar(done: int, total: int) -> None:
-        start.done, start.total = done, total
-
+def _run(job: Job, name: str, work: Work) -> None:
     try:
-        act(say, bar)
-    except CannotCheck as error:
-        start.found, start.next = error.found, error.next
-    except Busy:
-        start.found = (
-            "Something else is being done to this lab, here or in another window or terminal."
-        )
-        start.next = "Wait until that is done, then load this page again."
-    except NotStarted:
-        start.found, start.next = "The lab was finished meanwhile.", "Start it again."
-    except ProgressUnavailable as error:
-        start.found, start.next = "What was done cannot be kept.", str(error)
-    except Exception as error:  # a fault of ours must not leave the page waiting for ever
-        if known := NotWritable.from_os_error(error):
-            start.found, start.next = known.found, known.next
-            return
-        logging.getLogger(__name__).exception("%s broke", name)
-        start.found = f"Something broke in this program: `{type(error).__name__}: {error}`."
-        start.next = "Try again. If it breaks again, please report it with the server's log."
+        work(job.notify, job.on_progress)
+    except CourseError as error:
+        job.fail(error)
+    except Exception as error:  # a bug must not leave the page waiting without end
+        job.fail(NotWritable.from_os_error(error) or _broken(name, error))
     finally:
-        start.running = False
+        job.running = False
 
 
-def starts() -> Jobs:
-    found: Jobs = current_app.extensions["labrunner.starts"]
-    return found
-
-
-@bp.post("/lessons/<slug>/start")
-def begin(slug: str) -> ResponseReturnValue:
-    fields()
-    lesson, lab = find_lab(slug)
-    start = starts().begin(lab.name, partial(learner().start, lab))
-    if wants_json():
-        return start.as_dict(), 202
-    if wants_fragment():
-        return render_template("_starting.html", lesson=lesson, start=start, news=True)
-    return redirect(url_for("starts.progress", slug=slug), 303)
-
-
-@bp.get("/lessons/<slug>/start")
-def progress(slug: str) -> ResponseReturnValue:
-    """How far the start is; the lesson itself once it is done."""
-    lesson, lab = find_lab(slug)
-    start = starts().of(lab.name)
-    if wants_json():
-        if start and (start.running or start.failed or learner().workspace(lab)):
-            return start.as_dict()
-        return {"status": "started" if learner().workspace(lab) else "not started"}
-    if start is None or not (start.running or start.failed):
-        if wants_fragment():
-            if not request.headers.get("HX-Current-URL", "").endswith(request.path):
-                flash("started")  # the lesson then puts the focus where the button was
-            return "", 200, {"HX-Refresh": "true"}
-        return redirect(url_for("lessons.lesson", slug=slug, _anchor="lab"), 303)
-    if not wants_fragment():
-        return render_template("start.html", lesson=lesson, start=start)
-    news = start.failed or request.args.get("lines") != str(len(start.lines))
-    if not news and request.args.get("done") == str(start.done):
-        return "", 204
-    return render_template("_starting.html", lesson=lesson, start=start, news=news)
+def _broken(name: str, error: Exception) -> CourseError:
+    logging.getLogger(__name__).error("%s broke", name, exc_info=error)
+    return CourseError(
+        f"Something broke in this program: `{type(error).__name__}: {error}`.",
+        next="Try again. If it breaks again, please report it with the server's log.",
+    )

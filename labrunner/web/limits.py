@@ -1,4 +1,4 @@
-"""Places for what keeps a thread of the server for long: pages with live verdicts, and shells."""
+"""A limit for what holds a thread of the server for long: live verdicts and shells."""
 
 from __future__ import annotations
 
@@ -6,26 +6,33 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from werkzeug.exceptions import ServiceUnavailable
+from labrunner.errors import CourseError
+
+THREADS = 72  # of the server, which gunicorn.conf.py starts
+MAX_CONNECTIONS = THREADS - 16  # the others are for pages and checks
 
 
-class Full(ServiceUnavailable):
-    """All places are taken."""
+class Full(CourseError):
+    """As many connections are open as the limit allows."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "As many pages and terminals are open as this server can serve.",
+            next="Close one of them, then try again.",
+        )
 
 
 class ConnectionLimit:
-    """limit: how many may be taken at once."""
+    """limit: how many connections may be open at once."""
 
     def __init__(self, limit: int) -> None:
         self._free = threading.Semaphore(limit)
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Have a place until the end of the block. Raises `Full`, which is answered with 503."""
+        """Count as one connection until the end of the block. Raises `Full`."""
         if not self._free.acquire(blocking=False):
-            raise Full(
-                "As many pages and terminals are open as this server can serve. Close one of them."
-            )
+            raise Full
         try:
             yield
         finally:

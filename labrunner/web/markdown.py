@@ -1,7 +1,7 @@
-"""A lesson's Markdown as HTML: its steps, and what stands between them, in their order.
+"""Render a lesson's Markdown as HTML: its steps, and the text between them, in their order.
 
 A lesson is rendered once. The values of the workspace are filled in afterwards, escaped, so that
-none of them is ever taken for Markdown or HTML.
+none of them is ever read as Markdown or HTML.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 from typing import Any
 from xml.etree import ElementTree
 
+from flask import get_template_attribute
 from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
@@ -23,19 +24,18 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import BashLexer
 
 from labrunner.course.lesson import VALUE, Lesson
-from labrunner.text import prose as prose
-from labrunner.web.diagrams.reference import block
+from labrunner.web.diagrams import reference
 
-CUT = f"cut-{secrets.token_hex(16)}"  # a comment that no author can have written
-HELD = f"held{secrets.token_hex(16)}n"  # stands for a value while Markdown is at work
-HELD_VALUE = re.compile(rf"{HELD}(\d+)e")
-DRAWN = f"drawn{secrets.token_hex(16)}n"  # stands for the picture of a reference
-DRAWN_REFERENCE = re.compile(rf"<div>{DRAWN}(\d+)e</div>")
+CUT = f"cut-{secrets.token_hex(16)}"  # in a comment that no author can have written
+VALUE_TOKEN = f"held{secrets.token_hex(16)}n"  # stands for a value in Markdown's input and output
+VALUE_PLACE = re.compile(rf"{VALUE_TOKEN}(\d+)e")
+REFERENCE_TOKEN = f"drawn{secrets.token_hex(16)}n"  # stands for the diagram of a reference
+REFERENCE_PLACE = re.compile(rf"<div>{REFERENCE_TOKEN}(\d+)e</div>")
 
 
 @dataclass(frozen=True)
 class Part:
-    """A stretch of a lesson. One that is a step has its id, its heading and the HTML below it."""
+    """A section of a lesson. A step has its id, its heading and the HTML below it."""
 
     html: Markup
     step: str | None = None
@@ -44,8 +44,8 @@ class Part:
 
 @dataclass(frozen=True)
 class _Draft:
-    """A rendered lesson with held values; `names` are theirs, by number, and `references` are the
-    texts of the blocks that are drawn when the values are known."""
+    """A rendered lesson with placeholders. `names` are those of the values, by number; `references`
+    are the texts of the blocks that are drawn once the values are known."""
 
     parts: tuple[Part, ...]
     names: tuple[str, ...]
@@ -53,7 +53,7 @@ class _Draft:
 
 
 def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
-    """The lesson's parts with the values in their places.
+    """Return the lesson's parts with the values filled in.
 
     Each step of the lesson is in exactly one part, whatever its Markdown looks like. A value that
     is not known yet is shown as `<its name>`.
@@ -64,12 +64,13 @@ def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
 
     def draw(match: re.Match[str]) -> str:
         number = int(match[1])
-        name = HELD_VALUE.sub(lambda held: plain[int(held[1])], draft.references[number])
-        return block(name, f"reference-{number + 1}")
+        name = VALUE_PLACE.sub(lambda place: plain[int(place[1])], draft.references[number])
+        explorer = get_template_attribute("names/_reference.html", "explorer")
+        return str(explorer(reference.draw(name), f"reference-{number + 1}"))
 
     def fill(html: Markup) -> Markup:
-        filled = HELD_VALUE.sub(lambda held: shown[int(held[1])], html)
-        return Markup(DRAWN_REFERENCE.sub(draw, filled))  # noqa: S704
+        filled = VALUE_PLACE.sub(lambda place: shown[int(place[1])], html)
+        return Markup(REFERENCE_PLACE.sub(draw, filled))  # noqa: S704
 
     return [Part(fill(part.html), part.step, fill(part.title)) for part in draft.parts]
 
@@ -79,15 +80,19 @@ def _draft(text: str, titles: tuple[tuple[str, str], ...]) -> _Draft:
     names: list[str] = []
     references: list[str] = []
 
-    def hold(match: re.Match[str]) -> str:
+    def set_aside(match: re.Match[str]) -> str:
         names.append(match["name"])
-        return f"{HELD}{len(names) - 1}e"
+        return f"{VALUE_TOKEN}{len(names) - 1}e"
 
     cutter = _Cutter([step for step, _ in titles])
     markdown = Markdown(
         extensions=[
-            *("attr_list", "tables", "admonition"),
-            *("pymdownx.details", "pymdownx.highlight", "pymdownx.superfences"),
+            "attr_list",
+            "tables",
+            "admonition",
+            "pymdownx.details",
+            "pymdownx.highlight",
+            "pymdownx.superfences",
             cutter,
         ],
         extension_configs={
@@ -99,20 +104,20 @@ def _draft(text: str, titles: tuple[tuple[str, str], ...]) -> _Draft:
             }
         },
     )
-    html = markdown.convert(VALUE.sub(hold, text))
+    html = markdown.convert(VALUE.sub(set_aside, text))
     pieces = [Markup(piece.strip()) for piece in html.split(f"<!--{CUT}-->")]  # noqa: S704
     parts = [Part(pieces[0])]
     for at, step in enumerate(cutter.found):
         title, body, after = pieces[3 * at + 1 : 3 * at + 4]
         parts += [Part(body, step, title), Part(after)]
-    lost = [(step, title) for step, title in titles if step not in cutter.found]
-    parts += [Part(Markup(), step, escape(title)) for step, title in lost]
+    missing = [(step, title) for step, title in titles if step not in cutter.found]
+    parts += [Part(Markup(), step, escape(title)) for step, title in missing]
     kept = tuple(part for part in parts if part.html or part.step)
     return _Draft(kept, tuple(names), tuple(references))
 
 
 class _Cutter(Extension):
-    """Marks where the document is cut: before and after a step's heading, and after its body."""
+    """Mark where the document is cut: before and after a step's heading, and after its body."""
 
     def __init__(self, steps: list[str]) -> None:
         super().__init__()
@@ -151,7 +156,7 @@ class _Cut(Treeprocessor):
 
 
 class _Scroll(Treeprocessor):
-    """Lets a table that is too wide scroll by itself, by keyboard as well."""
+    """Let a table that is too wide scroll on its own, also by keyboard."""
 
     def run(self, root: ElementTree.Element) -> None:
         for parent in list(root.iter()):
@@ -173,7 +178,7 @@ def _options(
 def _commands(
     source: str, language: str, css_class: str, options: dict[str, Any], md: Any, **_: Any
 ) -> str:
-    """A block of commands, and for one that is meant to fail the words with which it does."""
+    """Return a block of commands, with the expected error of one that is meant to fail."""
     code = highlight(source, BashLexer(), HtmlFormatter(nowrap=True)).rstrip("\n")
     note = ""
     if fails := options["fails"]:
@@ -183,6 +188,6 @@ def _commands(
 
 
 def _reference(found: list[str], source: str, *_: Any, **__: Any) -> str:
-    """A name that is drawn as a picture. It may have values in it, so that is done with them."""
+    """Return the place of a diagram. The name may have values in it, so it is drawn with them."""
     found.append(source.strip())
-    return f"<div>{DRAWN}{len(found) - 1}e</div>"
+    return f"<div>{REFERENCE_TOKEN}{len(found) - 1}e</div>"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 Kind = Literal["learner", "headless"]
@@ -34,3 +37,22 @@ class Record:
     seen: dict[str, list[str]] = field(
         default_factory=lambda: {"containers": [], "volumes": [], "networks": [], "images": []}
     )
+
+
+def read_records(folder: Path, id: str = "*") -> Iterator[Record]:
+    """Yield the records of the workspaces in a folder. An unreadable record is passed over, and so
+    is one of another version."""
+    known = {each.name for each in fields(Record)}
+    for path in sorted(folder.glob(f"{id}/record.json")):
+        try:
+            row = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(row, dict) and set(row) == known:
+            yield Record(**row)
+
+
+def find_open_labs(folder: Path) -> set[str]:
+    """Return the names of the labs that the learner has started, given the folder of workspaces."""
+    records = read_records(folder)
+    return {each.lab for each in records if each.kind == "learner" and each.state == "open"}

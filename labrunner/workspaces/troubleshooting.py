@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labrunner.engine.models import Container
-from labrunner.registry.client import NotARegistry, RegistryDown
+from labrunner.registry.errors import NotARegistry, RegistryDown
 from labrunner.text import clock
 from labrunner.verdicts import CannotCheck
 
@@ -66,7 +66,7 @@ def _explain_no_response(workspace: Workspace, run: str) -> Diagnosis:
         found = f"{nothing}. The container {name} publishes {_published(workspace, container)}."
         if container.name != workspace.name:  # it may be there for something else
             again = f"Leave it if you need it, and start one for this lab: {run}."
-        return Diagnosis("not-published", found, again)
+        return Diagnosis("unpublished", found, again)
     return _explain_not_running(container, nothing)
 
 

@@ -3,21 +3,21 @@
 import re
 import secrets
 
-from labrunner import CannotCheck, Lab, NotYet, short
+from labrunner import REMEMBERED, CannotCheck, Lab, NotYet, last_word, short
 
 lab = Lab(title="Meet your engine", images=["busybox:stable"])
 
-ASK_ENGINE = "`docker version --format '{{.Server.Version}}'`"
-ASK_REGISTRY = "`docker info --format '{{.IndexServerAddress}}'`"
+ASK_ENGINE = "Ask the engine for it: `docker version --format '{{.Server.Version}}'`."
+ASK_REGISTRY = "Ask the engine for it: `docker info --format '{{.IndexServerAddress}}'`."
 BUILD = "the three lines of the Dockerfile and `docker build -t {image} -`"
-RUN_IT = "`docker run {image}`"
-REMEMBERED = 256  # events that an engine keeps
 
 DOCKERFILE = """\
 FROM busybox:stable
 LABEL stamp={stamp}
 CMD ["echo", "Hello from {image}, stamp {stamp}."]
 """
+FOREIGN = 'FROM busybox:stable\nLABEL stamp=000000\nCMD ["echo", "Hello."]\n'
+UNLABELLED = "FROM busybox:stable\nCMD echo Hello\n"
 
 NOT_DEFAULT = {
     "hub.docker.com": "is the website of Docker Hub, for people to look at",
@@ -40,26 +40,26 @@ def stamp(workspace):
 @lab.step
 def ask_the_engine(workspace, answer):
     """You know the version of your engine."""
-    about = workspace.engine.info()
-    said = re.findall(r"\d+(?:\.\d+)+[\w.+~-]*", answer.rpartition("Server")[2])
-    if any(_same_version(each, about.version) for each in said):
-        return f"Your engine is version `{about.version}`."
+    engine = workspace.engine.info()
+    versions = re.findall(r"\d+(?:\.\d+)+[\w.+~-]*", answer.rpartition("Server")[2])
+    if any(_same_version(each, engine.version) for each in versions):
+        return f"Your engine is version `{engine.version}`."
+    said = versions[0] if versions else ""
     if not said:
-        found = "Your answer has no version in it, such as `29.1.0`."
-    elif said[0] == about.api:
-        found = f"`{said[0]}` is the version of the API, the language in which one talks to it."
-    elif about.version.startswith(f"{said[0]}."):
-        found = f"`{said[0]}` is only the beginning of it."
+        reason, found = "no-version", "Your answer has no version in it, such as `29.1.0`."
+    elif said == engine.api:
+        reason = "api"
+        found = "`{said}` is the version of the API, the language in which programs talk to it."
+    elif engine.version.startswith(f"{said}."):
+        reason, found = "part", "`{said}` is only the beginning of it."
     else:
+        reason = "other"
         found = (
-            f"`{said[0]}` is the version of something else, such as your command line, which "
+            "`{said}` is the version of something else, such as your command line, which "
             "`docker version` lists first, as `Client`."
         )
-    raise NotYet(
-        expected="The version of the engine, which is the server.",
-        found=found,
-        next=f"Ask the engine for it: {ASK_ENGINE}.",
-    )
+    expected = "The version of the engine, which is the server."
+    raise NotYet(reason, expected=expected, found=found, next=ASK_ENGINE, said=said)
 
 
 @ask_the_engine.solution
@@ -67,17 +67,17 @@ def _(workspace):
     return workspace.engine.info().version
 
 
-@ask_the_engine.near_miss("the version of the API", advice="docker version --format")
+@ask_the_engine.near_miss("the version of the API", advice=ASK_ENGINE, reason="api")
 def _(workspace):
     return workspace.engine.info().api
 
 
-@ask_the_engine.near_miss("the version of the command line", advice="docker version --format")
+@ask_the_engine.near_miss("the version of the command line", advice=ASK_ENGINE, reason="other")
 def _(workspace):
     return "Docker version 17.03.1-ce, build c6d412e"
 
 
-@ask_the_engine.near_miss("no version at all", advice="docker version --format")
+@ask_the_engine.near_miss("no version at all", advice=ASK_ENGINE, reason="no-version")
 def _(workspace):
     return "Docker Engine - Community"
 
@@ -85,24 +85,26 @@ def _(workspace):
 @lab.step
 def find_the_default_registry(workspace, answer):
     """You know which registry your engine asks when a name does not say."""
-    address = answer.split()[-1].strip("'\"`.,").lower()
-    host = re.sub("^[a-z]+://", "", address).partition("/")[0]
+    host = re.sub("^[a-z]+://", "", last_word(answer).lower()).partition("/")[0]
     if host == "index.docker.io":
         return "`https://index.docker.io/v1/` is Docker Hub. In a name it is written `docker.io`."
     if host == "docker.io":
         return (
-            "`docker.io` is Docker Hub's name in an image's name. The engine calls the same "
-            "registry `https://index.docker.io/v1/`, its address from early days."
+            "`docker.io` is Docker Hub in an image's name. The engine calls the same registry "
+            "`https://index.docker.io/v1/`, its original address."
         )
-    found = f"`{host}` is not where a name without a registry leads."
     if "." not in host and ":" not in host:
-        found = "Your answer is not an address."
+        reason, found = "no-address", "Your answer is not an address."
     elif host in NOT_DEFAULT:
-        found = f"`{host}` belongs to it, but it {NOT_DEFAULT[host]}."
+        reason, found = "part-of-hub", f"`{{host}}` belongs to it, but it {NOT_DEFAULT[host]}."
+    else:
+        reason, found = "other", "`{host}` is not where a name without a registry leads."
     raise NotYet(
+        reason,
         expected="The address of the default registry, as the engine gives it.",
         found=found,
-        next=f"Ask the engine for it: {ASK_REGISTRY}.",
+        next=ASK_REGISTRY,
+        host=host,
     )
 
 
@@ -111,17 +113,21 @@ def _(workspace):
     return "https://index.docker.io/v1/"
 
 
-@find_the_default_registry.near_miss("the website", advice="IndexServerAddress")
+@find_the_default_registry.near_miss("the website", advice=ASK_REGISTRY, reason="part-of-hub")
 def _(workspace):
     return "https://hub.docker.com/"
 
 
-@find_the_default_registry.near_miss("the server behind it", advice="IndexServerAddress")
+@find_the_default_registry.near_miss(
+    "the server behind it", advice=ASK_REGISTRY, reason="part-of-hub"
+)
 def _(workspace):
     return "registry-1.docker.io"
 
 
-@find_the_default_registry.near_miss("a registry on this machine", advice="IndexServerAddress")
+@find_the_default_registry.near_miss(
+    "a registry on this machine", advice=ASK_REGISTRY, reason="other"
+)
 def _(workspace):
     return workspace.registry
 
@@ -130,31 +136,31 @@ def _(workspace):
 def build_an_image(workspace):
     """Your engine has an image `{image}` with the label `stamp={stamp}`."""
     engine, name = workspace.engine, f"{workspace.image}:latest"
-    expected = workspace.fill("An image `{image}` with the label `stamp={stamp}`.")
     found = engine.image(name)
     if found and found.labels.get("stamp") == workspace["stamp"]:
         return f"`{name}` is your image, {short(found.id)}."
     if others := engine.images(label=f"stamp={workspace['stamp']}"):
-        names = others[0].tags
-        known = f"under the name `{names[0]}`" if names else "without a name"
+        tags, id = others[0].tags, others[0].id
+        known = "under the name `{other}`" if tags else "without a name"
         raise NotYet(
-            expected=expected,
-            found=f"Your image is there, {short(others[0].id)}, but {known}.",
-            next=f"Name it: `docker image tag {names[0] if names else others[0].id[7:19]} "
-            f"{workspace.image}`.",
+            "other-name",
+            found=f"Your image is there, {short(id)}, but {known}.",
+            next="Name it: `docker image tag {other} {image}`.",
+            other=tags[0] if tags else id[7:19],
         )
     if not found:
         raise NotYet(
-            expected=expected,
-            found=workspace.fill("Your engine has no image `{image}`, and none with that label."),
-            next=workspace.fill(f"Build it with {BUILD}."),
+            "no-image",
+            found="Your engine has no image `{image}`, and none with that label.",
+            next=f"Build it with {BUILD}.",
         )
-    other = found.labels.get("stamp")
-    is_other = f"its label `stamp` is `{other}`" if other else "it has no label `stamp`"
+    stamp = found.labels.get("stamp")
     raise NotYet(
-        expected=expected,
-        found=f"`{name}` is an image, {short(found.id)}, but {is_other}.",
-        next=workspace.fill(f"Build it again with {BUILD}. The name moves to the new image."),
+        "other-stamp" if stamp else "no-stamp",
+        found=f"`{name}` is an image, {short(found.id)}, but "
+        + ("its label `stamp` is `{other}`." if stamp else "it has no label `stamp`."),
+        next=f"Build it again with {BUILD}. The name moves to the new image.",
+        other=stamp,
     )
 
 
@@ -163,30 +169,34 @@ def _(workspace):
     _build(workspace, DOCKERFILE)
 
 
-@build_an_image.mistake("its name given to another image", advice="docker image tag")
+@build_an_image.mistake(
+    "its name given to another image", advice="docker image tag", reason="other-name"
+)
 def _(workspace):
     _build(workspace, DOCKERFILE)
     workspace.tag("busybox:stable", f"{workspace.image}:latest")
 
 
-@build_an_image.mistake("under another tag", advice="docker image tag {image}:v1 {image}")
+@build_an_image.mistake(
+    "under another tag", advice="docker image tag {image}:v1 {image}", reason="other-name"
+)
 def _(workspace):
     built = _build(workspace, DOCKERFILE)
     workspace.tag(built, f"{workspace.image}:v1")
     workspace.engine.remove_image(f"{workspace.image}:latest")
 
 
-@build_an_image.mistake("without the label", advice="docker build -t {image} -")
+@build_an_image.mistake("without the label", advice=BUILD, reason="no-stamp")
 def _(workspace):
-    _build(workspace, "FROM busybox:stable\nCMD echo Hello\n")
+    _build(workspace, UNLABELLED)
 
 
-@build_an_image.mistake("with somebody else's stamp", advice="docker build -t {image} -")
+@build_an_image.mistake("with somebody else's stamp", advice=BUILD, reason="other-stamp")
 def _(workspace):
-    _build(workspace, DOCKERFILE.replace("stamp={stamp}", "stamp=000000"))
+    _build(workspace, FOREIGN)
 
 
-@build_an_image.mistake("busybox under the name", advice="docker build -t {image} -")
+@build_an_image.mistake("busybox under the name", advice=BUILD, reason="no-stamp")
 def _(workspace):
     workspace.tag("busybox:stable", f"{workspace.image}:latest")
 
@@ -195,41 +205,36 @@ def _(workspace):
 def run_it(workspace):
     """A container made from `{image}` has printed its line."""
     engine = workspace.engine
-    expected = workspace.fill("A container made from `{image}` that has printed its line.")
-    made = [
-        container
-        for each in engine.containers(label=f"stamp={workspace['stamp']}")
-        if (container := engine.container(each.id))
-    ]
+    listed = engine.containers(label=f"stamp={workspace['stamp']}")
+    made = [container for each in listed if (container := engine.container(each.id))]
     for container in made:
-        lines = engine.logs(container.id).splitlines()
-        if container.exit_code == 0 and lines:
-            return f"The container `{container.name}` printed “{lines[-1]}”"
-    if not made and _ran_and_went(workspace):
-        return workspace.fill("A container made from `{image}` ran to its end, and is removed.")
+        line = _last_line(workspace, container)
+        if container.exit_code == 0 and line:
+            return f"The container `{container.name}` printed “{line}”"
+    if not made and _ran_and_was_removed(workspace):
+        return "A container made from `{image}` ran to its end, and is removed."
     if not made:
         raise NotYet(
-            expected=expected,
+            "no-container",
             found="No container was made from your image.",
-            next=workspace.fill(f"{RUN_IT}."),
+            next="`docker run {image}`.",
         )
     last = made[0]
     if last.state == "created" and not last.error:
         raise NotYet(
-            expected=expected,
+            "created",
             found=f"The container `{last.name}` was created from it, but never started.",
             next=f"`docker start -a {last.name}`.",
         )
-    ended = last.error or f"It ended with exit code {last.exit_code}"
-    lines = engine.logs(last.id).splitlines()
-    printed = f"printed “{lines[-1]}”" if lines else "printed nothing"
+    line = _last_line(workspace, last)
+    printed = "printed “{line}”" if line else "printed nothing"
     raise NotYet(
-        expected=expected,
-        found=f"The container `{last.name}` {printed}. {ended.rstrip('.')}.",
-        next=workspace.fill(
-            f"Run it with no command behind the name: {RUN_IT}. If it ends the same way, build it "
-            f"again with {BUILD}."
-        ),
+        "nothing-printed",
+        found=f"The container `{last.name}` {printed}. {{ended}}.",
+        next="Run it with no command behind the name: `docker run {image}`. If it ends the same "
+        f"way, build it again with {BUILD}.",
+        line=line,
+        ended=(last.error or f"It ended with exit code {last.exit_code}").rstrip("."),
     )
 
 
@@ -238,17 +243,19 @@ def _(workspace):
     workspace.engine.wait(workspace.run(f"{workspace.image}:latest"))
 
 
-@run_it.mistake("created, but not started", advice="docker start -a")
+@run_it.mistake("created, but not started", advice="docker start -a", reason="created")
 def _(workspace):
     workspace.create(f"{workspace.image}:latest")
 
 
-@run_it.mistake("another command in place of its own", advice="docker run {image}")
+@run_it.mistake(
+    "another command in place of its own", advice="docker run {image}", reason="nothing-printed"
+)
 def _(workspace):
     workspace.engine.wait(workspace.run(f"{workspace.image}:latest", command=["true"]))
 
 
-@run_it.mistake("busybox run instead", advice="docker run {image}")
+@run_it.mistake("busybox run instead", advice="docker run {image}", reason="no-container")
 def _(workspace):
     workspace.run_to_end("busybox:stable", ["echo", "Hello"])
 
@@ -261,20 +268,27 @@ def _build(workspace, dockerfile):
 
 
 def _same_version(said, version):
-    """Distributions put something behind the number, such as `+dfsg1`."""
+    """Return whether the two are one, also without what a distribution adds, such as `+dfsg1`."""
     return said.rstrip(".") in (version, version.partition("+")[0])
 
 
-def _ran_and_went(workspace):
-    """Whether the engine remembers a container of the image that ended well, as with `--rm`."""
-    since, now = workspace.record.opened, workspace.engine.info().time
+def _last_line(workspace, container):
+    """Return the last line that a container printed, or nothing."""
+    lines = workspace.engine.logs(container.id).splitlines()
+    return lines[-1] if lines else ""
+
+
+def _ran_and_was_removed(workspace):
+    """Return whether the engine remembers a container of the image that ended well, as with
+    `docker run --rm`."""
     stamp = f"stamp={workspace['stamp']}"
-    ended = workspace.engine.events(since, now, type="container", event="die", label=stamp)
+    ended = workspace.events(type="container", event="die", label=stamp)
     if any(event.attributes.get("exitCode") == "0" for event in ended):
         return True
-    if not ended and len(workspace.engine.events(since, now)) >= REMEMBERED:
+    if not ended and len(workspace.events()) >= REMEMBERED:
         raise CannotCheck(
             "No container of your image is left, and the engine has forgotten what ran before.",
-            next=workspace.fill(f"Run it again, and let the container stay: {RUN_IT}."),
+            next=workspace.fill("Run it again without `--rm`: `docker run {image}`."),
+            reason="forgotten",
         )
     return False

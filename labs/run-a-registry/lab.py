@@ -3,29 +3,23 @@
 import json
 import time
 
-from labrunner import RUN, Lab, NotARegistry, NotYet, RegistryDown
+from labrunner import RUN, Lab, NotARegistry, NotYet, RegistryDown, require_registry
 
 lab = Lab(title="Run a registry", images=["registry:2", "busybox:stable"])
 
-BY_ITSELF = ("unless-stopped", "always")
-KILL = "`docker run --rm --pid container:{name} busybox:stable kill -QUIT 1`"
+BY_ITSELF = ("unless-stopped", "always")  # policies that also hold when the engine restarts
+ASK = "`curl -s http://{registry}/v2/_catalog`"
+UPDATE = "`docker update --restart unless-stopped {container}`"
+PUBLISH = "-p {port}:5000"
+START_IT = "docker start {name}"
+START = "`docker start {container}`"
+KILL = "`docker run --rm --pid container:{container} busybox:stable kill -QUIT 1`"
 
 
 @lab.step(lasting=True)
 def start_a_registry(workspace):
     """A registry answers on `{registry}`, and a container serves it."""
-    expected = workspace.fill("A registry answers on `{registry}`, and a container serves it.")
-    try:
-        workspace.api.ping()
-    except (RegistryDown, NotARegistry) as wrong:
-        raise NotYet(expected=expected, found=wrong.found, next=wrong.next) from None
-    container = workspace.registry_container()
-    if not container or not container.publishes(workspace.port):
-        raise NotYet(
-            expected=expected,
-            found="A registry answers there, but no container publishes that port.",
-            next=workspace.fill(f"Stop the program that answers, then {RUN}."),
-        )
+    container = require_registry(workspace)
     return f"`{workspace.registry}` is a registry; the container `{container.name}` serves it."
 
 
@@ -34,17 +28,17 @@ def _(workspace):
     workspace.run_registry()
 
 
-@start_a_registry.mistake("created, but not started", advice="docker start {name}")
+@start_a_registry.mistake("created, but not started", advice=START_IT, reason="created")
 def _(workspace):
     workspace.create("registry:2", name=workspace.name, ports={5000: workspace.port})
 
 
-@start_a_registry.mistake("stopped again", advice="docker start {name}")
+@start_a_registry.mistake("stopped again", advice=START_IT, reason="exited")
 def _(workspace):
     workspace.engine.stop(workspace.run_registry())
 
 
-@start_a_registry.mistake("settings that make it exit", advice="docker logs {name}")
+@start_a_registry.mistake("settings that make it exit", advice="docker logs", reason="exited")
 def _(workspace):
     panics = {"REGISTRY_AUTH": "htpasswd"}  # without a realm
     ports = {5000: workspace.port}
@@ -52,37 +46,36 @@ def _(workspace):
     workspace.engine.wait(container)
 
 
-@start_a_registry.mistake("no port published", advice="-p {port}:5000")
+@start_a_registry.mistake("no port published", advice=PUBLISH, reason="unpublished")
 def _(workspace):
     workspace.run("registry:2", name=workspace.name)
 
 
-@start_a_registry.mistake("published on another port", advice="-p {port}:5000")
+@start_a_registry.mistake("published on another port", advice=PUBLISH, reason="unpublished")
 def _(workspace):
     workspace.run("registry:2", name=workspace.name, ports={5000: None})
 
 
-@start_a_registry.mistake("published to the wrong port of the container", advice="-p {port}:5000")
+@start_a_registry.mistake(
+    "published to the wrong port of the container", advice=PUBLISH, reason="wrong-container-port"
+)
 def _(workspace):
     workspace.run("registry:2", name=workspace.name, ports={5001: workspace.port})
 
 
-@start_a_registry.mistake("another program on the port", advice="docker stop web-{name}")
+@start_a_registry.mistake(
+    "another program on the port", advice="docker stop web-{name}", reason="wrong-service"
+)
 def _(workspace):
     serve = ["httpd", "-f", "-p", "5000"]
     ports = {5000: workspace.port}
     workspace.run("busybox:stable", name=f"web-{workspace.name}", command=serve, ports=ports)
-    end = time.monotonic() + 5
-    while time.monotonic() < end:
-        try:
-            workspace.api.ping()
-        except RegistryDown:
-            time.sleep(0.05)
-        except NotARegistry:
-            return
+    _wait_while(lambda: _is_silent(workspace))
 
 
-@start_a_registry.mistake("the name is taken by another container", advice="--name my-registry")
+@start_a_registry.mistake(
+    "the name is taken by another container", advice="--name my-registry", reason="name-taken"
+)
 def _(workspace):
     workspace.create("busybox:stable", name=workspace.name)
 
@@ -90,36 +83,27 @@ def _(workspace):
 @lab.step
 def ask_the_catalog(workspace, answer):
     """You have asked `{registry}` what it holds: nothing yet."""
-    ask = f"`curl -s http://{workspace.registry}/v2/_catalog`"
-    expected = f"What {ask} prints: the names of the repositories, none so far."
+    ask_again = f"Run {ASK} and submit its output as it is."
     try:
-        told = json.loads(answer)
+        catalog = json.loads(answer)
     except (ValueError, RecursionError):
+        found = "Your answer is not JSON, the format in which a registry answers."
+        raise NotYet("not-json", found=found, next=ask_again) from None
+    if catalog == {}:
+        found = "`{}` is what `/v2/` answers: the registry is there. It names no repositories."
+        raise NotYet("of-v2", found=found, next=f"Ask the catalog: {ASK}.")
+    if not isinstance(catalog, dict) or not isinstance(catalog.get("repositories"), list):
+        found = "Your answer has no list of `repositories`."
+        raise NotYet("no-list", found=found, next=ask_again)
+    answered, held = catalog["repositories"], workspace.api.repositories()
+    if sorted(map(str, answered)) != sorted(held):
         raise NotYet(
-            expected=expected,
-            found="Your answer is not JSON, the format in which a registry answers.",
-            next=f"Run {ask} and submit its output as it stands.",
-        ) from None
-    if told == {}:
-        raise NotYet(
-            expected=expected,
-            found="`{}` is what `/v2/` answers: the registry is there. It names no repositories.",
-            next=f"Ask the catalog: {ask}.",
-        )
-    if not isinstance(told, dict) or not isinstance(told.get("repositories"), list):
-        raise NotYet(
-            expected=expected,
-            found="Your answer has no list of `repositories`.",
-            next=f"Run {ask} and submit its output as it stands.",
-        )
-    held = workspace.api.repositories()
-    if sorted(map(str, told["repositories"])) != sorted(held):
-        raise NotYet(
+            "another-catalog",
             expected=f"The catalog of `{workspace.registry}`, which has {len(held)} repositories.",
-            found=f"Your answer names {len(told['repositories'])}.",
-            next=f"It is another registry's, or an older one. Run {ask} again.",
+            found=f"Your answer names {len(answered)}.",
+            next=f"It is from another registry, or from an earlier moment. Run {ASK} again.",
         )
-    return f"The catalog of `{workspace.registry}` is as you say: `{json.dumps(told)}`."
+    return f"The catalog of `{workspace.registry}` is as you say: `{json.dumps(catalog)}`."
 
 
 @ask_the_catalog.solution
@@ -127,17 +111,19 @@ def _(workspace):
     return json.dumps({"repositories": workspace.api.repositories()})
 
 
-@ask_the_catalog.near_miss("the answer of /v2/ instead of the catalog's", advice="/v2/_catalog")
+@ask_the_catalog.near_miss(
+    "the answer of /v2/ instead of the catalog's", advice=ASK, reason="of-v2"
+)
 def _(workspace):
     return "{}"
 
 
-@ask_the_catalog.near_miss("an error page", advice="/v2/_catalog")
+@ask_the_catalog.near_miss("an error page", advice=ASK, reason="not-json")
 def _(workspace):
     return workspace.api.request("GET", "../_catalog").body.decode()
 
 
-@ask_the_catalog.near_miss("the catalog of another registry", advice="/v2/_catalog")
+@ask_the_catalog.near_miss("the catalog of another registry", advice=ASK, reason="another-catalog")
 def _(workspace):
     return '{"repositories": ["somebody/else"]}'
 
@@ -147,16 +133,17 @@ def set_a_restart_policy(workspace):
     """The engine starts your registry again when it dies, and when the engine itself starts."""
     container = _container(workspace)
     policy = container.restart_policy
-    update = f"`docker update --restart unless-stopped {container.name}`"
-    if policy in BY_ITSELF:
-        return f"The restart policy of `{container.name}` is `{policy}`."
     found = f"The restart policy of `{container.name}` is `{policy}`"
+    if policy in BY_ITSELF:
+        return f"{found}."
     if policy == "on-failure":
         found += ", which does not start it again when the engine restarts"
     raise NotYet(
+        policy,
         expected="The restart policy `unless-stopped`, or `always`.",
         found=f"{found}.",
-        next=f"{update}.",
+        next=f"{UPDATE}.",
+        container=container.name,
     )
 
 
@@ -165,7 +152,7 @@ def _(workspace):
     workspace.engine.set_restart_policy(_container(workspace).id, "unless-stopped")
 
 
-@set_a_restart_policy.mistake("the policy on-failure", advice="docker update --restart")
+@set_a_restart_policy.mistake("the policy on-failure", advice="docker update", reason="on-failure")
 def _(workspace):
     workspace.engine.set_restart_policy(_container(workspace).id, "on-failure")
 
@@ -174,74 +161,96 @@ def _(workspace):
 def let_it_die(workspace):
     """The registry's process has died, and the engine has started it again."""
     container = _container(workspace)
-    kill = workspace.fill(KILL).replace(f":{workspace.name} ", f":{container.name} ")
-    expected = "The engine has started the container again (`RestartCount` is 1 or more)."
-    if not container.running and container.state != "restarting":
-        if container.restart_policy not in BY_ITSELF:
-            update = f"`docker update --restart unless-stopped {container.name}`"
-            raise NotYet(
-                expected=expected,
-                found=f"The container `{container.name}` is {container.state} and stays so: its "
-                f"restart policy is `{container.restart_policy}`.",
-                next=f"{update}, `docker start {container.name}`, then {kill}.",
-            )
-        raise NotYet(
-            expected=expected,
-            found=f"The container `{container.name}` is {container.state} and stays so: the engine "
-            "takes `docker kill` and `docker stop` as your wish.",
-            next=f"`docker start {container.name}`, then {kill}.",
-        )
-    if container.restart_count == 0:
-        policy = container.restart_policy
-        raise NotYet(
-            expected=expected,
-            found=f"`RestartCount` of `{container.name}` is 0, its policy `{policy}`: its process "
-            "has not died since you started it.",
-            next=f"Let it die from inside: {kill}.",
-        )
-    workspace.api.ping()
-    return f"`{container.name}` died and came back; `RestartCount` is {container.restart_count}."
+    name, policy, count = container.name, container.restart_policy, container.restart_count
+    stays = f"The container `{name}` is {container.state} and stays so"
+    if container.running or container.state == "restarting":
+        if count:
+            workspace.api.ping()
+            return f"`{name}` died and came back; `RestartCount` is {count}."
+        reason = "not-died"
+        found = f"`RestartCount` of `{name}` is 0, its policy `{policy}`: its process has "
+        found += "not died since you started it."
+        todo = f"Make it die from inside: {KILL}."
+    elif policy in BY_ITSELF:
+        reason = "stopped"
+        found = f"{stays}: to the engine, `docker kill` and `docker stop` mean that you want it so."
+        todo = f"{START}, then {KILL}."
+    else:
+        reason = "not-restarted"
+        found = f"{stays}: its restart policy is `{policy}`."
+        todo = f"{UPDATE}, {START}, then {KILL}."
+    raise NotYet(
+        reason,
+        expected="The engine has started the container again (`RestartCount` is 1 or more).",
+        found=found,
+        next=todo,
+        container=name,
+    )
 
 
 @let_it_die.solution
 def _(workspace):
     container = _container(workspace).id
-    workspace.run_to_end(
-        "busybox:stable", ["kill", "-QUIT", "1"], pid_mode=f"container:{container}"
-    )
-    end = time.monotonic() + 10
-    while time.monotonic() < end and not _container(workspace).restart_count:
-        time.sleep(0.05)
+    workspace.engine.set_restart_policy(container, "unless-stopped")
+    workspace.engine.start(container)
+    workspace.wait_for_registry()  # the process takes signals only when it has started
+    _kill_from_inside(workspace, container)
+    _wait_while(lambda: not _container(workspace).restart_count)
     workspace.wait_for_registry()
 
 
-@let_it_die.mistake("killed with docker kill", advice="docker start {name}")
+@let_it_die.mistake("killed with docker kill", advice=START_IT, reason="stopped")
 def _(workspace):
     workspace.engine.kill(_container(workspace).id)
 
 
-@let_it_die.mistake("no restart policy", advice="docker update --restart unless-stopped {name}")
+@let_it_die.mistake(
+    "no restart policy",
+    advice="docker update",
+    reason="not-restarted",
+)
 def _(workspace):
     container = _container(workspace).id
     workspace.engine.set_restart_policy(container, "no")
-    workspace.run_to_end(
-        "busybox:stable", ["kill", "-QUIT", "1"], pid_mode=f"container:{container}"
-    )
+    _kill_from_inside(workspace, container)
     workspace.engine.wait(container)
 
 
-@let_it_die.mistake("restarted by hand", advice="kill -QUIT 1")
+@let_it_die.mistake("restarted by hand", advice="kill -QUIT 1", reason="not-died")
 def _(workspace):
     workspace.engine.restart(_container(workspace).id)
     workspace.wait_for_registry()
 
 
 def _container(workspace):
+    """Return the container that serves the registry, running or not."""
     container = workspace.registry_container()
-    if not container or not container.publishes(workspace.port):
-        raise NotYet(
-            expected=workspace.fill("A container serves the registry on `{registry}`."),
-            found="There is no such container.",
-            next=workspace.fill(f"Do the first step again: {RUN}."),
-        )
-    return container
+    if container and container.publishes(workspace.port):
+        return container
+    raise NotYet(
+        "no-container",
+        expected="A container serves the registry on `{registry}`.",
+        found="There is no such container.",
+        next=f"Do the first step again: {RUN}.",
+    )
+
+
+def _kill_from_inside(workspace, container):
+    kill = ["kill", "-QUIT", "1"]
+    workspace.run_to_end("busybox:stable", kill, pid_mode=f"container:{container}")
+
+
+def _is_silent(workspace):
+    """Return whether nothing answers on the registry's port."""
+    try:
+        workspace.api.ping()
+    except RegistryDown:
+        return True
+    except NotARegistry:
+        return False
+
+
+def _wait_while(condition):
+    end = time.monotonic() + 10
+    while condition() and time.monotonic() < end:
+        time.sleep(0.05)

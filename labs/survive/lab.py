@@ -1,25 +1,27 @@
 """Lose what a registry holds, get it back, and keep it in a volume with a name."""
 
-import re
-from pathlib import PurePosixPath
-
 from labrunner import (
+    ANONYMOUS,
     RUN,
+    STORAGE,
     CannotCheck,
     Lab,
-    NotARegistry,
     NotYet,
-    RegistryDown,
+    describe_mount,
+    describe_other_mount,
+    is_anonymous,
+    require_registry,
     short,
+    storage_mount,
+    volumes_met,
 )
 
 lab = Lab(title="Keep what you push", images=["registry:2", "busybox:stable"], sample=True)
 
-STORE = "/var/lib/registry"  # where a registry keeps its files, unless its settings say otherwise
-ANONYMOUS = re.compile("[0-9a-f]{64}")  # the engine's own name for a volume that was given none
 PUSH = "`docker image tag {image} {registry}/{image}`, then `docker push {registry}/{image}`"
-WITH_THE_NAMED_VOLUME = f"-v {{volume}}:{STORE} --name {{name}} registry:2"  # for the advice
-WITH_THE_OLD_VOLUME = f":{STORE} --name {{name}} registry:2"
+INSPECT = "`docker inspect --format '{{(index .Mounts 0).Name}}' {container}`"
+NAMED = "-v {volume}:/var/lib/registry --name {name} registry:2"  # for the advice
+OLD = ":/var/lib/registry --name {name} registry:2"
 
 
 @lab.value
@@ -30,64 +32,67 @@ def volume(workspace):
 @lab.step
 def find_the_files(workspace, answer):
     """`{registry}` keeps your image in an anonymous volume, and you know its name."""
-    expected = workspace.fill("The name of the volume in which `{registry}` keeps your image.")
-    container = _registry(workspace, expected)
-    mount = _mount(container)
-    if not mount or not _anonymous(mount.source):
+    container = _registry(workspace)
+    name, mount = container.name, storage_mount(container)
+    if not mount or not is_anonymous(mount.source):
         raise NotYet(
+            "not-anonymous",
             expected="A registry that was started without `-v`.",
-            found=f"`{container.name}` keeps its files in {_described(mount)}.",
-            next=f"{_anew(workspace, container)}, then {workspace.fill(PUSH)}.",
+            found=f"`{name}` keeps its files in {describe_mount(mount)}.",
+            next=f"{_replace_by(workspace, container)}, then {PUSH}.",
         )
-    if not _holds(workspace, expected):
-        raise NotYet(
-            expected=expected,
-            found=workspace.fill("`{registry}` holds no `{image}:latest` yet."),
-            next=workspace.fill(f"{PUSH}."),
-        )
-    name = ANONYMOUS.search(answer)
-    if name and name[0] == mount.source:
-        return f"`{container.name}` keeps your image in {_described(mount)}."
-    found = "Your answer has no volume's name in it, which is 64 hexadecimal digits."
-    if name and name[0] == container.id:
+    if not _held(workspace):
+        found = "`{registry}` holds no `{image}:latest` yet."
+        raise NotYet("not-pushed", found=found, next=f"{PUSH}.")
+    volume = ANONYMOUS.search(answer)
+    if not volume:
+        reason = "no-volume"
+        found = "Your answer has no volume's name in it, which is 64 hexadecimal digits."
+    elif volume[0] == mount.source:
+        return f"`{name}` keeps your image in {describe_mount(mount)}."
+    elif volume[0] == container.id:
+        reason = "container-id"
         found = "That is the id of the container. Its volume has a name of its own."
-    elif name:
-        found = f"`{container.name}` does not keep its files in {short(name[0])}."
-    raise NotYet(
-        expected=expected,
-        found=found,
-        next=f"`docker inspect --format '{{{{(index .Mounts 0).Name}}}}' {container.name}`.",
-    )
+    else:
+        reason = "another-volume"
+        found = f"`{name}` does not keep its files in {short(volume[0])}."
+    raise NotYet(reason, found=found, next=f"{INSPECT}.", container=name)
 
 
 @find_the_files.solution
 def _(workspace):
     workspace.run_registry()
     _push(workspace)
-    return _mount(workspace.registry_container()).source
+    return storage_mount(workspace.registry_container()).source
 
 
-@find_the_files.mistake("nothing pushed", advice="docker push {registry}/{image}")
+@find_the_files.mistake("nothing pushed", advice=PUSH, reason="not-pushed")
 def _(workspace):
     workspace.run_registry()
-    return _mount(workspace.registry_container()).source
+    return storage_mount(workspace.registry_container()).source
 
 
-@find_the_files.mistake("a volume with a name already", advice="docker rm -f {name}")
+@find_the_files.mistake(
+    "a volume with a name already", advice="docker rm -f {name}", reason="not-anonymous"
+)
 def _(workspace):
-    workspace.run_registry(volumes={STORE: workspace["volume"]})
+    workspace.run_registry(volumes={STORAGE: workspace["volume"]})
     _push(workspace)
     return workspace["volume"]
 
 
-@find_the_files.mistake("the container's id for the volume's name", advice="docker inspect")
+@find_the_files.mistake(
+    "the container's id for the volume's name", advice="docker inspect", reason="container-id"
+)
 def _(workspace):
     container = workspace.run_registry()
     _push(workspace)
     return container
 
 
-@find_the_files.mistake("the name of another volume", advice="docker inspect")
+@find_the_files.mistake(
+    "the name of another volume", advice="docker inspect", reason="another-volume"
+)
 def _(workspace):
     workspace.run_registry()
     _push(workspace)
@@ -97,50 +102,56 @@ def _(workspace):
 @lab.step
 def lose_the_image(workspace):
     """A new registry answers on `{registry}`, without your image; the old volume is left over."""
-    expected = workspace.fill(
-        "A new registry on `{registry}`, without `{image}`; the volume of the old one is left over."
-    )
-    container = _registry(workspace, expected)
-    if _holds(workspace, expected):
-        mount = _mount(container)
-        found = f"`{container.name}` still has it: it is the container that you pushed to."
-        if mount and not _anonymous(mount.source):
-            found = f"`{container.name}` still has it: {_described(mount)} outlives its containers."
-        elif not _took_a_push(workspace, container):
-            found = f"`{container.name}` is new, but was given the volume of the old one, as with "
-            found += "`--volumes-from`."
-        raise NotYet(expected=expected, found=found, next=f"{_anew(workspace, container)}.")
-    left, gone = _left_over(workspace), _gone(workspace)
-    if left:
-        return f"`{container.name}` is new, and has no such image. {_listed(left)} is left over."
-    raise NotYet(
-        expected=expected,
-        found=f"{_listed(gone)} went with its container, as with `docker rm -v` or `docker run "
-        "--rm`."
-        if gone
-        else "There was no registry with an anonymous volume before this one.",
-        next=workspace.fill(f"Once more: {PUSH}. ")
-        + f"Then replace it without `-v`: {_anew(workspace, container)}.",
-    )
+    container = _registry(workspace)
+    name, mount, todo = container.name, storage_mount(container), _replace_by(workspace, container)
+    if not _held(workspace):
+        left, gone = _left_over(workspace), _gone(workspace)
+        if left:
+            return f"`{name}` is new, and has no such image. {_listed(left)} is left over."
+        todo = f"Once more: {PUSH}. Then replace it without `-v`: {todo}."
+        if gone:
+            how = "as by `docker rm -v` or `docker run --rm`"
+            found = f"Removed together with its container, {how}: {_listed(gone)}."
+            raise NotYet("volume-gone", found=found, next=todo)
+        found = "There was no registry with an anonymous volume before this one."
+        raise NotYet("first-registry", found=found, next=todo)
+    if mount and not is_anonymous(mount.source):
+        reason = "named-volume"
+        found = f"`{name}` still has it: {describe_mount(mount)} outlives its containers."
+    elif _took_a_push(workspace, container):
+        reason = "same-container"
+        found = f"`{name}` still has it: it is the container that you pushed to."
+    else:
+        reason = "handed-on"
+        found = f"`{name}` is new, but was given the volume of the old one, as by `--volumes-from`."
+    raise NotYet(reason, found=found, next=f"{todo}.")
 
 
 @lose_the_image.solution
 def _(workspace):
-    workspace.engine.remove_container(_registry(workspace, "").id, volumes=False)
+    container = workspace.registry_container().id
+    workspace.engine.start(container)
+    workspace.wait_for_registry()
+    _push(workspace)
+    workspace.engine.remove_container(container, volumes=False)
     workspace.run_registry()
 
 
-@lose_the_image.mistake("the same container, restarted", advice="docker rm -f {name}")
+@lose_the_image.mistake(
+    "the same container, restarted", advice="docker rm -f {name}", reason="same-container"
+)
 def _(workspace):
     _restart(workspace)
 
 
-@lose_the_image.mistake("the old one only stopped", advice="docker rm {name}")
+@lose_the_image.mistake("the old one only stopped", advice="docker rm {name}", reason="exited")
 def _(workspace):
-    workspace.engine.stop(_registry(workspace, "").id)
+    workspace.engine.stop(workspace.registry_container().id)
 
 
-@lose_the_image.mistake("removed together with its volume", advice="without `-v`")
+@lose_the_image.mistake(
+    "removed together with its volume", advice="without `-v`", reason="volume-gone"
+)
 def _(workspace):
     _replace(workspace)
 
@@ -148,56 +159,56 @@ def _(workspace):
 @lab.step
 def get_it_back(workspace):
     """`{registry}` holds your image again, and nobody has pushed it there."""
-    expected = workspace.fill("`{registry}` holds `{image}:latest` again, without a push.")
-    known = _anonymous_volumes(workspace)  # the first is the one that was pushed to
-    old = known[0] if known else None
-    container = _registry(workspace, expected, old)
-    manifest = _holds(workspace, expected)
-    found = f"`{container.name}` has no such image in {_described(_mount(container))}"
-    if manifest:
-        if not _took_a_push(workspace, container):
-            return f"`{container.name}` took no push, and has {short(manifest.digest)}."
-        found = f"`{container.name}` has it because you pushed it to this very container"
+    old = _oldest_volume(workspace)
+    container = _registry(workspace, old)
+    manifest = _held(workspace)
+    if not manifest:
+        reason = "no-image"
+        found = f"has no such image in {describe_mount(storage_mount(container))}"
+    elif _took_a_push(workspace, container):
+        reason, found = "pushed", "has it because you pushed it to this very container"
+    else:
+        return f"`{container.name}` took no push, and has {short(manifest.digest)}."
     raise NotYet(
-        expected=expected,
-        found=f"{found}{_elsewhere(container)}.",
-        next=f"{_anew(workspace, container, old)}.",
+        reason,
+        found=f"`{container.name}` {found}{describe_other_mount(container)}.",
+        next=f"{_replace_by(workspace, container, old)}.",
     )
 
 
 @get_it_back.solution
 def _(workspace):
-    _replace(workspace, _left_over(workspace)[0])
+    _replace(workspace, _oldest_volume(workspace))
 
 
-@get_it_back.mistake("pushed again instead", advice=WITH_THE_OLD_VOLUME)
+@get_it_back.mistake("pushed again instead", advice=OLD, reason="pushed")
 def _(workspace):
     _push(workspace)
 
 
-@get_it_back.mistake("a slip in the volume's name", advice=WITH_THE_OLD_VOLUME)
+@get_it_back.mistake("a slip in the volume's name", advice=OLD, reason="no-image")
 def _(workspace):
     _replace(workspace, f"{workspace['volume']}-x")
 
 
-@get_it_back.mistake("the volume at another path", advice=WITH_THE_OLD_VOLUME)
+@get_it_back.mistake("the volume at another path", advice=OLD, reason="no-image")
 def _(workspace):
-    _replace(workspace, _left_over(workspace)[0], at="/registry")
+    _replace(workspace, _oldest_volume(workspace), at="/registry")
 
 
 @lab.step(lasting=True)
 def name_a_volume(workspace):
     """`{registry}` keeps its files in a volume with a name, or in a folder of yours."""
-    expected = f"A volume with a name, or a folder, is mounted at `{STORE}`."
-    container = _registry(workspace, expected, workspace["volume"])
-    mount = _mount(container)
-    found = f"`{container.name}` keeps its files in {_described(mount)}"
-    if mount and not _anonymous(mount.source):
+    container = _registry(workspace, workspace["volume"])
+    mount = storage_mount(container)
+    found = f"`{container.name}` keeps its files in {describe_mount(mount)}"
+    if mount and not is_anonymous(mount.source):
         return f"{found}."
     raise NotYet(
-        expected=expected,
-        found=f"{found}{_elsewhere(container)}.",
-        next=f"{_anew(workspace, container, workspace['volume'])}.",
+        "anonymous" if mount else "no-volume",
+        expected=f"A volume with a name, or a folder, is mounted at `{STORAGE}`.",
+        found=f"{found}{describe_other_mount(container)}.",
+        next=f"{_replace_by(workspace, container, workspace['volume'])}.",
     )
 
 
@@ -206,55 +217,53 @@ def _(workspace):
     _replace(workspace, workspace["volume"])
 
 
-@name_a_volume.mistake("an anonymous volume again", advice=WITH_THE_NAMED_VOLUME)
+@name_a_volume.mistake("an anonymous volume again", advice=NAMED, reason="anonymous")
 def _(workspace):
     _replace(workspace)
 
 
-@name_a_volume.mistake("the volume at another path", advice=WITH_THE_NAMED_VOLUME)
+@name_a_volume.mistake("the volume at another path", advice=NAMED, reason="anonymous")
 def _(workspace):
     _replace(workspace, workspace["volume"], at="/data")
 
 
-@name_a_volume.mistake("in memory", advice=WITH_THE_NAMED_VOLUME)
+@name_a_volume.mistake("in memory", advice=NAMED, reason="no-volume")
 def _(workspace):
-    _replace(workspace, tmpfs={STORE: ""})
+    _replace(workspace, tmpfs={STORAGE: ""})
 
 
 @lab.step
 def replace_it_again(workspace):
     """A container that took no push has your image: the volume has kept it, with its digest."""
-    expected = workspace.fill("A new container on `{registry}` has what an older one was given.")
-    container = _registry(workspace, expected, workspace["volume"])
-    mount = _mount(container)
-    kept = mount and not _anonymous(mount.source)
-    manifest = _holds(workspace, expected) if kept else None
+    container = _registry(workspace, workspace["volume"])
+    name, mount = container.name, storage_mount(container)
+    kept = mount and not is_anonymous(mount.source)
+    manifest = _held(workspace) if kept else None
     if manifest and not _took_a_push(workspace, container):
         return (
-            f"The container `{container.name}`, {short(container.id)}, took no push. It has your "
-            f"image, {short(manifest.digest)}, because {_described(mount)} has."
+            f"The container `{name}`, {short(container.id)}, took no push. It has your image, "
+            f"{short(manifest.digest)}, because {describe_mount(mount)} has it."
         )
-    full = _fullest(workspace)
+    full = _fullest_volume(workspace)
     source = mount.source if kept else full or workspace["volume"]
     if manifest:
+        reason = "same-container"
+        found = f"`{name}` has it because you pushed it to this very container. A restart does not "
+        found += "make it another."
+    elif full and not (mount and mount.source == full):
+        reason, source = "another-volume", full
         found = (
-            f"`{container.name}` has it because you pushed it to this very container. A restart "
-            "does not make it another."
+            f"`{name}` keeps its files in {describe_mount(mount)}. What the container before it "
         )
-    elif full not in (None, mount and mount.source):
-        source = full
-        found = (
-            f"`{container.name}` keeps its files in {_described(mount)}. What the one before was "
-            f"given is in the volume `{full}`."
-        )
+        found += f"was given is in the volume `{full}`."
     else:
         raise NotYet(
-            expected=expected,
-            found=f"`{container.name}` has no such image in {_described(mount)}.",
-            next=workspace.fill(f"Push it first: {PUSH}. ")
-            + f"Then replace the container: {_anew(workspace, container, source)}.",
+            "not-pushed",
+            found=f"`{name}` has no such image in {describe_mount(mount)}.",
+            next=f"Push it first: {PUSH}. Then replace the container: "
+            f"{_replace_by(workspace, container, source)}.",
         )
-    raise NotYet(expected=expected, found=found, next=f"{_anew(workspace, container, source)}.")
+    raise NotYet(reason, found=found, next=f"{_replace_by(workspace, container, source)}.")
 
 
 @replace_it_again.solution
@@ -263,30 +272,32 @@ def _(workspace):
     _replace(workspace, workspace["volume"])
 
 
-@replace_it_again.mistake("nothing pushed before", advice="docker push {registry}/{image}")
+@replace_it_again.mistake("nothing pushed before", advice=PUSH, reason="not-pushed")
 def _(workspace):
     _replace(workspace, workspace["volume"])
 
 
-@replace_it_again.mistake("the same container, restarted", advice=WITH_THE_NAMED_VOLUME)
+@replace_it_again.mistake("the same container, restarted", advice=NAMED, reason="same-container")
 def _(workspace):
     _push(workspace)
     _restart(workspace)
 
 
-@replace_it_again.mistake("an empty other volume mounted", advice=WITH_THE_NAMED_VOLUME)
+@replace_it_again.mistake("an empty other volume mounted", advice=NAMED, reason="another-volume")
 def _(workspace):
     _push(workspace)
     _replace(workspace, f"{workspace['volume']}-x")
 
 
-@replace_it_again.mistake("no volume the second time", advice=WITH_THE_NAMED_VOLUME)
+@replace_it_again.mistake("no volume the second time", advice=NAMED, reason="another-volume")
 def _(workspace):
     _push(workspace)
     _replace(workspace)
 
 
-@replace_it_again.mistake("pushed again after the replacement", advice=WITH_THE_NAMED_VOLUME)
+@replace_it_again.mistake(
+    "pushed again after the replacement", advice=NAMED, reason="same-container"
+)
 def _(workspace):
     _push(workspace)
     _replace(workspace, workspace["volume"])
@@ -296,103 +307,90 @@ def _(workspace):
 @lab.step
 def clear_up(workspace):
     """No anonymous volume of your registries is left over, and your image is still there."""
-    expected = workspace.fill("Nothing is left over but the volume in which `{image}` is.")
     if left := _left_over(workspace):
-        raise NotYet(
-            expected=expected,
-            found=f"Left over, and used by no container: {_listed(left)}.",
-            next=f"`docker volume rm {' '.join(left)}`.",
-        )
+        found = f"Left over, and used by no container: {_listed(left)}."
+        raise NotYet("left-over", found=found, next=f"`docker volume rm {' '.join(left)}`.")
     if _anonymous_volumes(workspace) or not _gone(workspace):
-        raise NotYet(
-            expected=expected,
-            found="There is nothing to clear up yet: no anonymous volume is left over.",
-            next="Do the steps before this one first.",
-        )
-    _registry(workspace, expected, workspace["volume"])
-    manifest = _holds(workspace, expected)
+        found = "There is nothing to clear up yet: no anonymous volume is left over."
+        raise NotYet("nothing-yet", found=found, next="Do the steps before this one first.")
+    _registry(workspace, workspace["volume"])
+    manifest = _held(workspace)
     if not manifest:
-        raise NotYet(
-            expected=expected,
-            found=workspace.fill("Nothing is left over, but `{registry}` has no `{image}` either."),
-            next=workspace.fill(f"{PUSH}."),
-        )
-    has = workspace.fill("Nothing is left over, and `{registry}` still has your image")
-    return f"{has}, {short(manifest.digest)}."
+        found = "Nothing is left over, but `{registry}` has no `{image}` either."
+        raise NotYet("no-image", found=found, next=f"{PUSH}.")
+    digest = short(manifest.digest)
+    return f"Nothing is left over, and `{workspace.registry}` still has your image, {digest}."
 
 
 @clear_up.solution
 def _(workspace):
     for name in _left_over(workspace):
         workspace.engine.remove_volume(name)
+    _push(workspace)
 
 
-@clear_up.mistake("docker rm -v, which takes only a container's own", advice="docker volume rm")
+@clear_up.mistake(
+    "docker rm -v, which takes only a container's own",
+    advice="docker volume rm",
+    reason="left-over",
+)
 def _(workspace):
     _replace(workspace, workspace["volume"])
 
 
-@clear_up.mistake("the named volume removed as well", advice="docker push {registry}/{image}")
+@clear_up.mistake("the named volume removed as well", advice=PUSH, reason="no-image")
 def _(workspace):
-    workspace.engine.remove_container(_registry(workspace, "").id)
-    for name in (workspace["volume"], *_left_over(workspace)):
+    workspace.engine.remove_container(workspace.registry_container().id)
+    for name in [workspace["volume"], *_left_over(workspace)]:
         workspace.engine.remove_volume(name)
-    workspace.run_registry(volumes={STORE: workspace["volume"]})
+    workspace.run_registry(volumes={STORAGE: workspace["volume"]})
 
 
-def _run(workspace, source=None):
-    """The command that starts the registry, with a volume or folder for its files or without."""
-    run = workspace.fill(RUN)
-    return run.replace(" --name", f" -v {source}:{STORE} --name") if source else run
+# The registry, and its container
 
 
-def _anew(workspace, container, source=None):
-    return f"`docker rm -f {container.name}`, then {_run(workspace, source)}"
-
-
-def _registry(workspace, expected, source=None):
-    """The container of the registry that answers. source: what the wanted one mounts."""
-    run = _run(workspace, source)
+def _registry(workspace, source=None):
+    """Return the container of the registry that answers. source: what the wanted one mounts. One
+    that has exited should be replaced, not started."""
+    start = _start(workspace, source)
     try:
-        workspace.api.ping()
-    except (RegistryDown, NotARegistry) as wrong:
-        container = workspace.registry_container()
-        todo = wrong.next.replace(_run(workspace), run)
-        if container and container.state == "exited":
-            todo = f"`docker rm {container.name}`, then {run}."
-        raise NotYet(expected=expected, found=wrong.found, next=todo) from None
-    container = workspace.registry_container()
-    if container and container.publishes(workspace.port):
-        return container
-    raise NotYet(
-        expected=expected,
-        found="A registry answers there, but no container publishes that port.",
-        next=f"Stop the program that answers, then {run}.",
-    )
+        return require_registry(workspace, start=start)
+    except NotYet as failure:
+        if failure.reason != "exited":
+            raise
+        todo = f"`docker rm {workspace.registry_container().name}`, then {start}."
+        raise NotYet(failure.reason, found=failure.found, next=todo) from None
 
 
-def _holds(workspace, expected):
-    """The manifest of the lab's image in the registry, or None."""
+def _start(workspace, source):
+    """Return the command that starts the registry, with a volume or folder or without."""
+    if not source:
+        return RUN
+    publish = f"-p {workspace.port}:5000 -v {source}:{STORAGE}"
+    return f"`docker run -d {publish} --name {workspace.name} registry:2`"
+
+
+def _replace_by(workspace, container, source=None):
+    return f"`docker rm -f {container.name}`, then {_start(workspace, source)}"
+
+
+def _held(workspace):
+    """Return the manifest of the lab's image in the registry, or None."""
     manifest = workspace.api.manifest(workspace.image, "latest")
-    if manifest and workspace.sample not in manifest.ids:
-        raise NotYet(
-            expected=expected,
-            found=workspace.fill("`{registry}/{image}:latest` is another image than yours."),
-            next=workspace.fill(f"{PUSH}. The tag will move."),
-        )
+    if manifest and workspace.sample not in manifest.image_ids:
+        found = "`{registry}/{image}:latest` is not your image, but another one."
+        raise NotYet("another-image", found=found, next=f"{PUSH}. The tag will move.")
     return manifest
 
 
 def _took_a_push(workspace, container):
-    """Whether the image was pushed to this very container, whose log is as old as it is. Where
-    requests are not logged, the engine may remember when it pushed."""
-    if asked := workspace.requests():
+    """Return whether the image was pushed to this very container, whose log is as old as it is.
+    Where requests are not logged, the engine may remember when it pushed."""
+    if requests := workspace.requests():
         manifests = f"/v2/{workspace.image}/manifests/"
-        return any(each.method == "PUT" and each.path.startswith(manifests) for each in asked)
-    since, now = workspace.record.opened, workspace.engine.info().time
-    name = f":{workspace.port}/{workspace.image}:latest"
-    events = workspace.engine.events(since, now, type="image", event="push")
-    if pushes := [event.time for event in events if event.id.endswith(name)]:
+        return any(each.method == "PUT" and each.path.startswith(manifests) for each in requests)
+    events = workspace.events(type="image", event="push")
+    if pushes := [event.time for event in events if event.id in workspace.spellings()]:
         return max(pushes) > container.created
     raise CannotCheck(
         f"The log of `{container.name}` shows no requests, and the engine remembers no push.",
@@ -400,87 +398,51 @@ def _took_a_push(workspace, container):
     )
 
 
-def _mount(container):
-    """What is mounted where the registry keeps its files."""
-    root = container.environment.get("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", STORE)
-    files = PurePosixPath(root, "docker/registry/v2")
-    around = [each for each in container.mounts if files.is_relative_to(each.target)]
-    return max(around, key=lambda each: len(each.target), default=None)
+def _push(workspace):
+    workspace.push_as(workspace.sample, workspace.ref())
 
 
-def _elsewhere(container):
-    """A volume or folder that somebody mounted where the registry does not look."""
-    for each in container.mounts:
-        if each != _mount(container):
-            return f"; {_described(each)} is mounted at `{each.target}`, where it does not look"
-    return ""
+def _replace(workspace, source=None, at=STORAGE, **options):
+    """Remove the container with its anonymous volume, and run another."""
+    workspace.engine.remove_container(workspace.registry_container().id)
+    workspace.run_registry(volumes={at: source} if source else {}, **options)
 
 
-def _anonymous(name):
-    return bool(ANONYMOUS.fullmatch(name))
+def _restart(workspace):
+    workspace.engine.restart(workspace.registry_container().id)
+    workspace.wait_for_registry()
 
 
-def _described(mount):
-    if not mount:
-        return "the container itself or in memory"
-    if mount.kind == "bind":
-        return f"the folder `{mount.source}`"
-    if _anonymous(mount.source):
-        return f"the anonymous volume {short(mount.source)}"
-    return f"the volume `{mount.source}`"
-
-
-def _seen(workspace):
-    """The volumes of the lab's containers, the oldest first, also of those that are gone: those
-    that checks have met, and those that the engine remembers of containers by the lab's names."""
-    engine, record = workspace.engine, workspace.record
-    now = engine.info().time
-    created = engine.events(record.opened, now, type="container", event="create")
-    ours = {event.id for event in created if event.attributes.get("name") in record.names}
-    mounts = engine.events(record.opened, now, type="volume", event="mount")
-    recalled = [event.id for event in mounts if event.attributes.get("container") in ours]
-    return list(dict.fromkeys([*record.seen["volumes"], *recalled]))
+# Volumes
 
 
 def _anonymous_volumes(workspace):
     there = {each.name for each in workspace.engine.volumes()}
-    return [name for name in _seen(workspace) if name in there and _anonymous(name)]
+    return [name for name in volumes_met(workspace) if name in there and is_anonymous(name)]
+
+
+def _oldest_volume(workspace):
+    """Return the anonymous volume that was pushed to, or None."""
+    return next(iter(_anonymous_volumes(workspace)), None)
 
 
 def _left_over(workspace):
-    """The anonymous volumes that no container has any more."""
+    """Return the anonymous volumes that no container has any more."""
     known = _anonymous_volumes(workspace)
     return [name for name in known if not workspace.engine.containers(volume=name)]
 
 
 def _gone(workspace):
-    """The anonymous volumes that were removed."""
+    """Return the anonymous volumes that were removed."""
     there = {each.name for each in workspace.engine.volumes()}
-    return [name for name in _seen(workspace) if name not in there and _anonymous(name)]
+    return [name for name in volumes_met(workspace) if name not in there and is_anonymous(name)]
 
 
-def _fullest(workspace):
-    """The named volume that holds most, or None where all are empty."""
-    named = [name for name in _seen(workspace) if not _anonymous(name)]
+def _fullest_volume(workspace):
+    """Return the named volume that holds most, or None where all are empty."""
+    named = [name for name in volumes_met(workspace) if not is_anonymous(name)]
     sizes = [(workspace.engine.volume_size(name) or 0, name) for name in named]
     return max((row for row in sizes if row[0]), default=(0, None))[1]
-
-
-def _push(workspace):
-    name = f"{workspace.registry}/{workspace.image}:latest"
-    workspace.tag(workspace.sample, name)
-    workspace.push(name)
-
-
-def _replace(workspace, source=None, at=STORE, **options):
-    """Remove the container with its anonymous volume, and run another."""
-    workspace.engine.remove_container(_registry(workspace, "").id)
-    workspace.run_registry(volumes={at: source} if source else {}, **options)
-
-
-def _restart(workspace):
-    workspace.engine.restart(_registry(workspace, "").id)
-    workspace.wait_for_registry()
 
 
 def _listed(names):

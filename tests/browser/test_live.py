@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from app import create_app
+from labrunner.web.limits import MAX_CONNECTIONS
 from tests.fixtures.engine import ROOT, eventually
 from tests.session.test_watcher import Stream, Wire
 
@@ -190,7 +190,7 @@ def test_a_page_without_a_place_has_its_button(site, own_page, volume):
     page = own_page(site, "/lessons/tiny")
     start(page)
     page.evaluate(HIDE, True)
-    places = create_app(site.root, site.instance, 8000, "x").config["THREADS"] - 16
+    places = MAX_CONNECTIONS
     cookies, streams = site.visitor().cookies, []
 
     def all_taken():  # once the server has found out that the page has left its own

@@ -139,8 +139,8 @@ def test_the_picture_follows_what_happens_in_the_registry(site, open_page, regis
     )
     expect(page.locator("#picture .drawn:visible .new")).to_have_count(0, timeout=PATIENCE)
 
-    held = Registry(registry.address).manifest("team/box", "1.0")
-    Registry(registry.address).delete("team/box", held.digest)
+    entry = Registry(registry.address).manifest("team/box", "1.0")
+    Registry(registry.address).delete("team/box", entry.digest)
     page.evaluate(CHECKED)
     expect(drawn(page, "manifest.deleted")).to_have_count(1, timeout=PATIENCE)
     expect(drawn(page, "tag.gone")).to_have_count(2, timeout=PATIENCE)
@@ -254,7 +254,7 @@ def test_what_is_open_stays_open_and_the_focus_stays(site, open_page, registry):
     expect(drawn(page, "tag")).to_have_count(2, timeout=PATIENCE)
     assert page.evaluate("document.activeElement.textContent") == "The same as a table"
     expect(page.get_by_role("cell", name="1.0, 2.0", exact=True)).to_be_visible()
-    requests = page.locator(".wire details[open] li code").all_text_contents()
+    requests = page.locator(".transfers details[open] li code").all_text_contents()
     assert any("PUT /v2/box/manifests/1.0" in each for each in requests)
 
 
@@ -384,8 +384,8 @@ BROKEN = "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 @pytest.mark.parametrize(
     ("answer", "values", "words"),
     [
-        (LOCKED, {}, "asks for a user name and a password, so what is in it is not drawn here."),
-        (LOCKED, {"user": "a", "password": "b"}, "and does not open with this lab&#39;s."),
+        (LOCKED, {}, "asks for a user name and a password, so its contents are not drawn here."),
+        (LOCKED, {"user": "a", "password": "b"}, "and does not accept this lab&#39;s."),
         (BROKEN, {}, "answers with HTTP 500."),
     ],
 )

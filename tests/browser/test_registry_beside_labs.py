@@ -9,11 +9,13 @@ import pytest
 from labrunner.engine.engine import Engine
 from labrunner.headless.runner import Runner
 from labrunner.inspector.contents import RegistryContents
+from labrunner.inspector.scan import Scanner
 from labrunner.kit.kit import Kit
 from labrunner.web.views import registry
 from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.engine import nothing, traces
 
+scanner = Scanner()
 PAUSE = 0.3  # seconds from one look to the next; a page takes a second
 
 
@@ -30,8 +32,8 @@ def looked_at(folder, labs):
             if workspace.record.state != "open":
                 continue
             try:
-                shelf, said = registry._look(workspace)
-                registry._wire(workspace, shelf or RegistryContents())
+                contents, said = registry.read_contents(scanner, workspace)
+                registry.read_transfers(workspace, contents or RegistryContents())
                 looks.append(said)
             except Exception as error:
                 errors.append(error)
@@ -74,7 +76,7 @@ def test_looking_changes_no_file_of_the_registry(workspaces, real_course):
     workspace = workspaces.open(real_course.labs["take-out-the-rubbish"], "headless")
     for step in workspace.lab.steps[:3]:
         step.solve(workspace)
-        registry._look(workspace)
+        registry.read_contents(scanner, workspace)
     container = workspace.engine.container(workspace.name).id
     count = "find /var/lib/registry -exec stat -c '%n %s %Y %Z' {} + | sort"
 
@@ -82,8 +84,8 @@ def test_looking_changes_no_file_of_the_registry(workspaces, real_course):
         return workspace.engine.execute(container, ["sh", "-c", count])
 
     before = files()
-    shelf = registry._look(workspace)[0] or RegistryContents()
-    assert {held.state for held in shelf.manifests} == {"named", "deleted"}
+    contents = registry.read_contents(scanner, workspace)[0] or RegistryContents()
+    assert {entry.state for entry in contents.manifests} == {"named", "deleted"}
     assert files() == before
 
 
@@ -91,9 +93,9 @@ def test_looking_is_no_visit(workspaces, real_course):
     workspace = workspaces.open(real_course.labs["push-and-pull"], "headless")
     for step in workspace.lab.steps[:3]:
         step.solve(workspace)
-    shelf = registry._look(workspace)[0] or RegistryContents()
-    told = registry._wire(workspace, shelf)
+    contents = registry.read_contents(scanner, workspace)[0] or RegistryContents()
+    told = registry.read_transfers(workspace, contents)
     assert [visit.kind for visit, _ in told] == ["push"]
     for _ in range(3):
-        registry._look(workspace)
-        assert registry._wire(workspace, shelf) == told
+        registry.read_contents(scanner, workspace)
+        assert registry.read_transfers(workspace, contents) == told

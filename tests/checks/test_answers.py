@@ -2,7 +2,7 @@
 
 import pytest
 
-from labrunner import NotYet, digest_in, listed, short
+from labrunner import NotYet, digest_in, last_line, last_word, listed, short
 
 HEX = "0123456789abcdef" * 4
 
@@ -33,8 +33,25 @@ def test_the_one_digest_of_an_answer_is_found(answer):
 def test_none_and_several_are_told_apart(answer, found):
     with pytest.raises(NotYet) as wrong:
         digest_in(answer, expected="It.", next="Go on.")
-    verdict = wrong.value.verdict
+    verdict = wrong.value.verdict("The goal.", str)
     assert (verdict.expected, verdict.next) == ("It.", "Go on.") and found in verdict.found
+    assert verdict.reason == ("several-digests" if "2" in found else "no-digest")
+
+
+@pytest.mark.parametrize(
+    ("answer", "line", "word"),
+    [
+        ("  'busybox:stable'\n", "busybox:stable", "busybox:stable"),
+        ("Untagged: nothing\r\nlatest\r\n", "latest", "latest"),
+        ("It is `docker.io`.", "It is `docker.io`.", "docker.io"),
+        ('"one", "two",', 'one", "two",', "two"),
+        ("``", "", ""),
+        ("", "", ""),
+        ("x" * 1000, "x" * 200, "x" * 200),
+    ],
+)
+def test_an_answer_is_read_without_what_was_copied_with_it(answer, line, word):
+    assert (last_line(answer), last_word(answer)) == (line, word)
 
 
 def test_digests_and_ids_are_shown_by_their_beginning():

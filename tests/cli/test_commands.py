@@ -195,6 +195,17 @@ def test_explain_prints_the_parts_or_the_error_as_one_object(flask):
     assert "is a tag, not a port" in out
 
 
+@pytest.mark.parametrize("words", [["labs"], ["explain", "nginx"], ["decode", "manifest unknown"]])
+def test_a_quick_command_imports_no_page_no_lab_and_no_library_that_it_does_not_use(flask, words):
+    with flask.start(*words, PYTHONPROFILEIMPORTTIME="1") as process:
+        _, err = process.communicate(timeout=120)
+    imported = {line.rpartition("|")[2].strip() for line in err.splitlines()}
+    assert "labrunner.cli.console" in imported
+    slow = {"labrunner.web", "docker", "requests", "rich", "cryptography", "markdown", "pygments"}
+    assert not imported & slow
+    assert not [name for name in imported if name.startswith("labs.")]
+
+
 def test_run_lab_prints_one_object_and_writes_a_report(broken, tmp_path):
     report = tmp_path / "report.xml"
     code, out, err = broken("run-lab", "good", "--prove", "--json", "--junit", str(report))

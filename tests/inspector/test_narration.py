@@ -28,19 +28,19 @@ def digests(name):
     return list(dict.fromkeys(BLOB.findall(log(name))))
 
 
-def shelf(pushed, repository="my-image", digest="sha256:d"):
-    """A shelf with the image that was pushed in a log: each layer 1.5 MB, the config 1 kB."""
+def contents(pushed, repository="my-image", digest="sha256:d"):
+    """A contents with the image that was pushed in a log: each layer 1.5 MB, the config 1 kB."""
     *layers, config = dict.fromkeys(BLOB.findall(log(pushed)))
     blobs = [Descriptor(each, 1_500_000, "layer") for each in layers] + [
         Descriptor(config, 1000, "config")
     ]
-    held = ManifestEntry(repository, digest, 500, tuple(blobs))
-    return RegistryContents((repository,), (Tag(repository, "latest", digest),), (held,))
+    entry = ManifestEntry(repository, digest, 500, tuple(blobs))
+    return RegistryContents((repository,), (Tag(repository, "latest", digest),), (entry,))
 
 
 def told(name, known=None):
     """The sentences for the visits in a log, oldest first."""
-    found = narration.tell(access_log.parse_log(log(name)), known or RegistryContents())
+    found = narration.narrate(access_log.parse_log(log(name)), known or RegistryContents())
     return [sentence for _, sentence in reversed(found)]
 
 
@@ -102,7 +102,7 @@ LOGIN = "The first request was answered with 401; then came the login."
             ],
         ),
         (
-            "pull-new",  # of which the shelf knows nothing
+            "pull-new",  # of which the contents knows nothing
             None,
             ["Your pull of `whole:latest` made 5 requests: it fetched the manifest and 2 blobs."],
         ),
@@ -211,7 +211,7 @@ LOGIN = "The first request was answered with 401; then came the login."
     ],
 )
 def test_a_real_log_is_told_in_words(name, pushed, sentences):
-    known = shelf(pushed, digest=PULLED) if pushed else None
+    known = contents(pushed, digest=PULLED) if pushed else None
     assert told(name, known) == sentences
 
 
@@ -221,7 +221,7 @@ def one(method_path_status, agent="docker/20.10.24", client="172.17.0.1"):
     for line in method_path_status:
         method, path, status = line.split()
         requests.append(access_log.Request(1, client, method, path, int(status), agent))
-    [(_, sentence)] = narration.tell(requests, RegistryContents())
+    [(_, sentence)] = narration.narrate(requests, RegistryContents())
     return sentence
 
 
@@ -310,12 +310,12 @@ def test_an_agent_and_a_name_can_be_anything():
 def test_only_the_last_five_are_told_newest_first():
     paths = [f"/v2/r{number}/manifests/1" for number in range(9)]
     requests = [access_log.Request(1, "1", "HEAD", path, 200, "docker/1") for path in paths]
-    told = narration.tell(requests, RegistryContents())
-    assert [visit.repository for visit, _ in told] == ["r8", "r7", "r6", "r5", "r4"]
+    told = narration.narrate(requests, RegistryContents())
+    assert [transfer.repository for transfer, _ in told] == ["r8", "r7", "r6", "r5", "r4"]
 
 
 def test_of_ten_thousand_lines_the_last_visits_are_told():
     requests = access_log.parse_log(log(*("push-new", "push-again", "pull-part") * 400))
     assert len(requests) > 10_000
-    found = [visit.kind for visit, _ in narration.tell(requests, RegistryContents())]
+    found = [transfer.kind for transfer, _ in narration.narrate(requests, RegistryContents())]
     assert found == ["pull", "push", "push", "pull", "push"]

@@ -1,4 +1,4 @@
-"""What is on the shelf of a registry: real ones, and stand-ins that answer slowly or oddly."""
+"""What is in a registry: real ones, and stand-ins that answer slowly or oddly."""
 
 import json
 import time
@@ -8,14 +8,16 @@ import pytest
 import requests
 
 from labrunner.engine.engine import Engine
-from labrunner.inspector import scan
-from labrunner.registry.client import RegistryDown, RegistryRefused
+from labrunner.inspector import disk_usage, scan
+from labrunner.registry.errors import RegistryDown, RegistryRefused
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table
+from labrunner.web.diagrams.layout import LAYOUTS
 from tests.fixtures.engine import eventually, request_of, response, serving
 from tests.labs.test_across_the_network import certify
 
 BALLAST = 3 << 20  # bytes that each image of the lab has to itself
+scanner = scan.Scanner()
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
@@ -28,68 +30,68 @@ def rubbish(workspaces, real_course):
     return workspace
 
 
-def states(shelf):
-    return sorted(held.state for held in shelf.manifests)
+def states(contents):
+    return sorted(entry.state for entry in contents.manifests)
 
 
 def test_a_layer_that_two_images_share_is_there_once(rubbish):
-    shelf = scan.scan(rubbish)
-    assert shelf.repositories == (rubbish.image,)
-    assert sorted(tag.name for tag in shelf.tags) == ["1.0", "2.0"]
-    assert states(shelf) == ["named", "named"]
-    [shared] = [digest for digest in shelf.blobs if len(shelf.users(digest)) == 2]
-    assert shelf.blobs[shared].kind == "layer"
-    kinds = sorted(blob.kind for blob in shelf.blobs.values())
+    contents = scanner.scan(rubbish)
+    assert contents.repositories == (rubbish.image,)
+    assert sorted(tag.name for tag in contents.tags) == ["1.0", "2.0"]
+    assert states(contents) == ["named", "named"]
+    [shared] = [digest for digest in contents.blobs if len(contents.manifests_with(digest)) == 2]
+    assert contents.blobs[shared].kind == "layer"
+    kinds = sorted(blob.kind for blob in contents.blobs.values())
     assert kinds == ["config", "config", "layer", "layer", "layer"]
-    once = sum(blob.size for blob in shelf.blobs.values())
-    assert shelf.stored == once + sum(held.size for held in shelf.manifests)
-    assert shelf.stored <= shelf.disk < shelf.stored + 100_000
-    assert shelf.garbage == 0
-    assert (shelf.more_repositories, shelf.more_tags) == (0, 0)
+    once = sum(blob.size for blob in contents.blobs.values())
+    assert contents.stored == once + sum(entry.size for entry in contents.manifests)
+    assert contents.stored <= contents.disk_usage < contents.stored + 100_000
+    assert contents.garbage == 0
+    assert (contents.unread_repositories, contents.unread_tags) == (0, 0)
 
 
 def test_a_tag_that_moves_leaves_its_manifest_without_one(rubbish):
-    old = scan.scan(rubbish).find(rubbish.image, "1.0")
+    old = scanner.scan(rubbish).find(rubbish.image, "1.0")
     name = f"{rubbish.registry}/{rubbish.image}:1.0"
     rubbish.tag(rubbish.sample, name)
     rubbish.push(name)
     for _ in range(2):  # what the next look finds is remembered as well
-        shelf = scan.scan(rubbish)
-        left = shelf.find(rubbish.image, old.digest)
-        assert (left.state, left.was) == ("untagged", ("1.0",))
-        moved = shelf.find(rubbish.image, "1.0")
-        assert moved and sorted(shelf.names(moved)) == ["1.0", "2.0"]
-        assert shelf.garbage == 0
+        contents = scanner.scan(rubbish)
+        left = contents.find(rubbish.image, old.digest)
+        assert (left.state, left.previous_tags) == ("untagged", ("1.0",))
+        moved = contents.find(rubbish.image, "1.0")
+        assert moved and sorted(contents.tags_of(moved)) == ["1.0", "2.0"]
+        assert contents.garbage == 0
 
 
 def test_a_deleted_manifest_stays_until_its_bytes_are_collected(rubbish):
-    before = scan.scan(rubbish)
+    before = scanner.scan(rubbish)
     old = before.find(rubbish.image, "1.0")
-    rubbish.lab.find("delete-by-digest").act(rubbish)
-    after = scan.scan(rubbish)
+    rubbish.lab.find("delete-by-digest").solve(rubbish)
+    after = scanner.scan(rubbish)
     left = after.find(rubbish.image, old.digest)
-    assert (left.state, left.was) == ("deleted", ("1.0",))
+    assert (left.state, left.previous_tags) == ("deleted", ("1.0",))
     assert [tag.name for tag in after.tags] == ["2.0"]
     assert BALLAST < after.garbage < BALLAST * 1.01
-    gone = [each for each in after.blobs if after.users(each) == [left]]
+    gone = [each for each in after.blobs if after.manifests_with(each) == [left]]
     assert sorted(after.blobs[digest].kind for digest in gone) == ["config", "layer"]
-    rubbish.lab.find("collect-the-garbage").act(rubbish)
-    end = scan.scan(rubbish)  # at once: the shelf has changed
+    rubbish.lab.find("collect-the-garbage").solve(rubbish)
+    end = scanner.scan(rubbish)  # at once: the contents have changed
     assert states(end) == ["named"]
     assert end.garbage == 0
-    assert BALLAST < after.disk - end.disk < BALLAST * 1.01
+    assert BALLAST < after.disk_usage - end.disk_usage < BALLAST * 1.01
 
 
 def test_a_registry_that_ran_during_the_collection_is_not_believed(rubbish):
-    scan.scan(rubbish)
-    rubbish.lab.find("delete-by-digest").act(rubbish)
-    assert states(scan.scan(rubbish)) == ["deleted", "named"]
+    scanner.scan(rubbish)
+    rubbish.lab.find("delete-by-digest").solve(rubbish)
+    assert states(scanner.scan(rubbish)) == ["deleted", "named"]
     container = rubbish.engine.container(rubbish.name)
     config = "/etc/docker/registry/config.yml"
-    full = scan.scan(rubbish).disk
+    full = scanner.scan(rubbish).disk_usage
     rubbish.engine.execute(container.id, ["registry", "garbage-collect", config])
-    assert eventually(lambda: states(scan.scan(rubbish)) == ["named"], 60)
-    assert BALLAST < full - scan.scan(rubbish).disk < BALLAST * 1.01
+    assert eventually(lambda: states(scanner.scan(rubbish)) == ["named"], 60)
+    assert BALLAST < full - scanner.scan(rubbish).disk_usage < BALLAST * 1.01
 
 
 @pytest.fixture
@@ -109,15 +111,15 @@ def test_the_size_of_the_disk_is_asked_for_again_only_after_a_change_or_a_while(
     rubbish, weighings, monkeypatch
 ):
     """An engine before 23 refuses the learner's own `docker system df` while it answers ours."""
-    sizes = {scan.scan(rubbish).disk for _ in range(5)}
+    sizes = {scanner.scan(rubbish).disk_usage for _ in range(5)}
     assert len(weighings) == len(sizes) == 1 and None not in sizes
     name = f"{rubbish.registry}/{rubbish.image}:3.0"
     rubbish.tag(rubbish.sample, name)
     rubbish.push(name)
-    assert {scan.scan(rubbish).disk for _ in range(3)} != sizes
+    assert {scanner.scan(rubbish).disk_usage for _ in range(3)} != sizes
     assert len(weighings) == 2
-    monkeypatch.setattr(scan, "BELIEVED", 0)
-    assert scan.scan(rubbish).disk
+    monkeypatch.setattr(disk_usage, "VALID", 0)
+    assert scanner.scan(rubbish).disk_usage
     assert len(weighings) == 3
 
 
@@ -141,12 +143,12 @@ def test_one_size_is_asked_for_at_a_time(engine, tmp_path, monkeypatch):
 
 
 def test_what_was_deleted_unseen_is_not_known(rubbish):
-    rubbish.lab.find("delete-by-digest").act(rubbish)
-    assert states(scan.scan(rubbish)) == ["named"]
+    rubbish.lab.find("delete-by-digest").solve(rubbish)
+    assert states(scanner.scan(rubbish)) == ["named"]
 
 
 def test_an_index_has_its_images_and_their_platforms(rubbish):
-    images = [held.digest for held in scan.scan(rubbish).manifests]
+    images = [entry.digest for entry in scanner.scan(rubbish).manifests]
     where = f"http://{rubbish.registry}/v2/{rubbish.image}/manifests"
     types = "application/vnd.docker.distribution.manifest.v2+json"
     rows = [
@@ -165,25 +167,25 @@ def test_an_index_has_its_images_and_their_platforms(rubbish):
         f"{where}/both", data=json.dumps(index), headers={"Content-Type": INDEX}, timeout=5
     )
     assert put.status_code == 201
-    shelf = scan.scan(rubbish)
-    both = shelf.find(rubbish.image, "both")
+    contents = scanner.scan(rubbish)
+    both = contents.find(rubbish.image, "both")
     assert [child.digest for child in both.children] == images
     assert [child.platform for child in both.children] == ["linux/amd64", "linux/arm64/v8"]
-    assert states(shelf) == ["named"] * 3
+    assert states(contents) == ["named"] * 3
 
     rubbish.api.delete(rubbish.image, both.digest)
-    assert states(scan.scan(rubbish)) == ["named"] * 2
+    assert states(scanner.scan(rubbish)) == ["named"] * 2
 
 
 def test_two_hundred_repositories_are_looked_at_in_bounded_work(rubbish):
-    shelf = scan.scan(rubbish)
-    held = shelf.find(rubbish.image, "2.0")
-    body = rubbish.api.document(rubbish.image, "2.0").body
+    contents = scanner.scan(rubbish)
+    entry = contents.find(rubbish.image, "2.0")
+    body = rubbish.api.raw_manifest(rubbish.image, "2.0").body
     with requests.Session() as session:
         at = f"http://{rubbish.registry}/v2"
         for number in range(200):
             name = f"many/repository-{number:03}"
-            for blob in held.blobs:
+            for blob in entry.blobs:
                 query = {"mount": blob.digest, "from": rubbish.image}
                 made = session.post(f"{at}/{name}/blobs/uploads/", params=query, timeout=5)
                 assert made.status_code == 201
@@ -193,25 +195,25 @@ def test_two_hundred_repositories_are_looked_at_in_bounded_work(rubbish):
                 put = session.put(where, data=body, headers=headers, timeout=5)
                 assert put.status_code == 201
     own = len([each for each in rubbish.requests() if not each.agent])
-    shelf = scan.scan(rubbish)
+    contents = scanner.scan(rubbish)
     asked = len([each for each in rubbish.requests() if not each.agent]) - own
-    assert asked <= scan.MOST_REQUESTS + 1  # and one that the first look at the log made
-    assert shelf.repositories[0] == rubbish.image  # what the lab is about comes first
-    assert len(shelf.tags) <= scan.MOST_TAGS
-    assert len(shelf.repositories) + shelf.more_repositories == 201
-    seen = [tag for tag in shelf.tags if tag.repository in shelf.repositories]
-    assert len(seen) + shelf.more_tags == 2 + 3 * (len(shelf.repositories) - 1)
-    assert states(shelf) == ["named"] * len(shelf.manifests)
+    assert asked <= scan.MAX_REQUESTS + 1  # and one that the first look at the log made
+    assert contents.repositories[0] == rubbish.image  # what the lab is about comes first
+    assert len(contents.tags) <= scan.MAX_TAGS
+    assert len(contents.repositories) + contents.unread_repositories == 201
+    seen = [tag for tag in contents.tags if tag.repository in contents.repositories]
+    assert len(seen) + contents.unread_tags == 2 + 3 * (len(contents.repositories) - 1)
+    assert states(contents) == ["named"] * len(contents.manifests)
 
 
 def test_what_is_not_looked_at_any_more_is_not_taken_for_untagged(rubbish, monkeypatch):
-    scan.scan(rubbish)
-    monkeypatch.setattr(scan, "MOST_TAGS", 1)
-    shelf = scan.scan(rubbish)
-    assert (len(shelf.tags), shelf.more_tags) == (1, 1)
-    assert states(shelf) == ["named"]
+    scanner.scan(rubbish)
+    monkeypatch.setattr(scan, "MAX_TAGS", 1)
+    contents = scanner.scan(rubbish)
+    assert (len(contents.tags), contents.unread_tags) == (1, 1)
+    assert states(contents) == ["named"]
     monkeypatch.undo()
-    assert states(scan.scan(rubbish)) == ["named", "named"]
+    assert states(scanner.scan(rubbish)) == ["named", "named"]
 
 
 def test_a_registry_with_a_password_is_read_with_the_login_of_the_lab(workspaces, real_course):
@@ -220,16 +222,16 @@ def test_a_registry_with_a_password_is_read_with_the_login_of_the_lab(workspaces
     for step in (lab.steps[0], lab.find("log-in-and-push")):
         step.solve(workspace)
     with pytest.raises(RegistryRefused) as refused:
-        scan.scan(workspace)
+        scanner.scan(workspace)
     assert refused.value.status == 401
-    shelf = scan.scan(workspace, ("alice", workspace["password"]))
-    assert [tag.name for tag in shelf.tags] == ["latest"]
+    contents = scanner.scan(workspace, ("alice", workspace["password"]))
+    assert [tag.name for tag in contents.tags] == ["latest"]
 
 
 def test_a_registry_that_is_down_is_said_to_be(workspaces, real_course):
     workspace = workspaces.open(real_course.labs["run-a-registry"], "headless")
     with pytest.raises(RegistryDown) as down:
-        scan.scan(workspace)
+        scanner.scan(workspace)
     assert "there is no container for it" in down.value.found
 
 
@@ -268,9 +270,9 @@ def test_a_slow_registry_is_left_soon_with_what_it_told(anywhere):
         "manifests": {"config": {"digest": "sha256:aa", "size": 1}, "layers": []},
     }
     with answering(bodies, seconds=0.2) as address:
-        shelf = scan.scan(anywhere(address))
-    assert 1 <= len(shelf.tags) < 20
-    assert len(shelf.tags) + shelf.more_tags == 20
+        contents = scanner.scan(anywhere(address))
+    assert 1 <= len(contents.tags) < 20
+    assert len(contents.tags) + contents.unread_tags == 20
 
 
 def test_a_list_of_repositories_without_an_end_is_given_up(anywhere):
@@ -282,7 +284,7 @@ def test_a_list_of_repositories_without_an_end_is_given_up(anywhere):
         connection.sendall(response('{"repositories": ["a"]}', headers=link))
 
     with serving(answer) as address, pytest.raises(CannotCheck) as given_up:
-        scan.scan(anywhere(address))
+        scanner.scan(anywhere(address))
     assert "takes too long" in given_up.value.found
 
 
@@ -308,28 +310,28 @@ def test_odd_manifests_are_shown_as_far_as_they_can_be_read(anywhere, manifest):
         "manifests/latest": manifest,
     }
     with answering(bodies) as address:
-        shelf = scan.scan(anywhere(address))
-    assert [tag.name for tag in shelf.tags] == ["latest"]
-    assert all(len(held.blobs) <= 128 for held in shelf.manifests)
-    assert table.of(shelf) and all(registry.of(shelf, form).boxes for form in registry.FORMS)
+        contents = scanner.scan(anywhere(address))
+    assert [tag.name for tag in contents.tags] == ["latest"]
+    assert all(len(entry.blobs) <= 128 for entry in contents.manifests)
+    assert table.rows(contents) and all(registry.draw(contents, layout).boxes for layout in LAYOUTS)
 
 
 def test_a_tag_without_a_manifest_is_a_tag_all_the_same(anywhere):
     bodies = {"_catalog": {"repositories": ["ghost"]}, "tags/list": {"tags": ["1.0"]}}
     with answering(bodies) as address:
-        shelf = scan.scan(anywhere(address))
-    assert [(tag.name, tag.digest) for tag in shelf.tags] == [("1.0", "")]
-    assert shelf.manifests == ()
+        contents = scanner.scan(anywhere(address))
+    assert [(tag.name, tag.digest) for tag in contents.tags] == [("1.0", "")]
+    assert contents.manifests == ()
 
 
 def test_a_memory_that_cannot_be_read_is_none(rubbish):
     path = rubbish.folder / "shelf.json"
     for text in ("", "{", "[1]", '[{"blobs": 1}]', "null"):
         path.write_text(text)
-        assert states(scan.scan(rubbish)) == ["named", "named"]
+        assert states(scanner.scan(rubbish)) == ["named", "named"]
     path.unlink()
     path.mkdir()  # so that it cannot be written either
-    assert states(scan.scan(rubbish)) == ["named", "named"]
+    assert states(scanner.scan(rubbish)) == ["named", "named"]
 
 
 def test_a_registry_behind_tls_is_read_whoever_signed_its_certificate(workspaces, real_course):
@@ -337,7 +339,7 @@ def test_a_registry_behind_tls_is_read_whoever_signed_its_certificate(workspaces
     workspace = workspaces.open(lab, "headless")
     for step in lab.steps[:3]:
         step.solve(workspace)
-    told = scan.scan(workspace)
+    told = scanner.scan(workspace)
     old = workspace.engine.container(workspace.name)
     [store] = [each.source for each in old.mounts if each.kind == "volume"]
     certify(workspace.work, "DNS:registry.lab")
@@ -348,9 +350,9 @@ def test_a_registry_behind_tls_is_read_whoever_signed_its_certificate(workspaces
         environment={f"REGISTRY_HTTP_TLS_{name}": path for name, path in settings.items()},
         volumes={"/certs:ro": str(workspace.work), "/var/lib/registry": store},
     )
-    shelf = scan.scan(workspace)
-    assert len(shelf.tags) == 1 and shelf.tags == told.tags
-    assert shelf.blobs == told.blobs
+    contents = scanner.scan(workspace)
+    assert len(contents.tags) == 1 and contents.tags == told.tags
+    assert contents.blobs == told.blobs
     asked = workspace.requests()
     assert asked and not any(each.agent for each in asked)
 
@@ -363,7 +365,7 @@ def test_what_says_that_it_speaks_tls_and_does_not_is_given_up(anywhere):
         connection.sendall(said.encode())
 
     with serving(answer) as address, pytest.raises(CannotCheck):
-        scan.scan(anywhere(address))
+        scanner.scan(anywhere(address))
 
 
 def test_one_manifest_that_is_too_large_leaves_the_others(anywhere):
@@ -375,9 +377,9 @@ def test_one_manifest_that_is_too_large_leaves_the_others(anywhere):
         "manifests/small": {"layers": [{"digest": "sha256:aa", "size": 1}]},
     }
     with answering(bodies) as address:
-        shelf = scan.scan(anywhere(address))
-    assert [bool(tag.digest) for tag in shelf.tags] == [False, True]
-    assert len(shelf.manifests) == 1
+        contents = scanner.scan(anywhere(address))
+    assert [bool(tag.digest) for tag in contents.tags] == [False, True]
+    assert len(contents.manifests) == 1
 
 
 def test_an_index_that_names_itself_has_an_end(anywhere):
@@ -385,8 +387,8 @@ def test_an_index_that_names_itself_has_an_end(anywhere):
     index = {"manifests": [{"digest": digest}, {"digest": digest}]}
     bodies = {"_catalog": {"repositories": ["odd"]}, "tags/list": {"tags": ["1"]}}
     with answering({**bodies, "manifests": index}) as address:
-        shelf = scan.scan(anywhere(address))
-    assert len(shelf.manifests) == 1
+        contents = scanner.scan(anywhere(address))
+    assert len(contents.manifests) == 1
 
 
 def test_what_is_not_read_of_an_image_is_counted(anywhere):
@@ -395,5 +397,5 @@ def test_what_is_not_read_of_an_image_is_counted(anywhere):
     with answering({**bodies, "manifests": {"layers": layers}}) as address:
         workspace = anywhere(address)
         for _ in range(2):
-            [held] = scan.scan(workspace).manifests
-            assert (len(held.blobs), held.more) == (127, 3)
+            [entry] = scanner.scan(workspace).manifests
+            assert (len(entry.blobs), entry.unread) == (127, 3)

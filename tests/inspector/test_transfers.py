@@ -20,7 +20,8 @@ def log(*lines, client="172.17.0.1", agent=ENGINE, start=1000, step=0):
 
 def kinds(requests):
     return [
-        (each.kind, each.reference, len(each.asked)) for each in transfers.group_transfers(requests)
+        (each.kind, each.reference, len(each.requests))
+        for each in transfers.group_transfers(requests)
     ]
 
 
@@ -56,7 +57,7 @@ def test_each_of_two_at_once_has_its_own_first_request():
 def test_a_login_and_what_was_refused_before_are_no_part_of_a_push():
     login = ("GET /v2/ 401", "GET /v2/ 200")
     lines = log("GET /v2/ 401", *login, "GET /v2/ 401", *PUSH[1:])
-    assert kinds(lines) == [("look", "", 3), ("push", "app:1", 4)]
+    assert kinds(lines) == [("query", "", 3), ("push", "app:1", 4)]
 
 
 def test_an_upload_takes_as_long_as_it_takes():
@@ -77,24 +78,24 @@ def test_a_deletion_and_what_is_asked_by_hand_are_no_pull():
         "GET /v2/_catalog 200",
         agent="curl/7.88.1",
     )
-    assert [kind for kind, _, _ in kinds(asked)] == ["deletion", "look"]
-    assert kinds(asked[:2]) == [("look", "app", 2)]
+    assert [kind for kind, _, _ in kinds(asked)] == ["deletion", "query"]
+    assert kinds(asked[:2]) == [("query", "app", 2)]
 
 
 def test_our_own_requests_are_no_visit_but_tell_where_this_machine_is():
     own = log("GET /v2/ 200", agent="")
-    [here] = transfers.group_transfers([*own, *log(*PULL)])
-    [there] = transfers.group_transfers([*own, *log(*PULL, client="172.20.0.3")])
-    assert here.here and not there.here
-    assert not transfers.group_transfers(log(*PULL))[0].here
+    [local] = transfers.group_transfers([*own, *log(*PULL)])
+    [remote] = transfers.group_transfers([*own, *log(*PULL, client="172.20.0.3")])
+    assert local.local and not remote.local
+    assert not transfers.group_transfers(log(*PULL))[0].local
 
 
 def test_a_path_is_shown_without_what_only_the_registry_reads():
     uuid = "911d0a4f-829d-43ea-b154-474d7aa2c846"
     path = f"{UPLOAD}{uuid}?_state=uOlLU-jch&digest=sha256%3A" + 64 * "b"
-    [visit] = transfers.group_transfers(log(f"PUT {path} 201"))
-    assert visit.asked[0].short == f"{UPLOAD}911d0a4f…?digest=sha256%3Abbbbbbb…"
-    assert visit.asked[0].told("digest") == "sha256:" + 64 * "b"
+    [transfer] = transfers.group_transfers(log(f"PUT {path} 201"))
+    assert transfer.requests[0].short_path == f"{UPLOAD}911d0a4f…?digest=sha256%3Abbbbbbb…"
+    assert transfer.requests[0].parameter("digest") == "sha256:" + 64 * "b"
 
 
 def test_a_repository_may_have_any_name():

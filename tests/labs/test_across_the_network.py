@@ -1,11 +1,10 @@
 """The lab with a second host, done in other ways and in other wrong ways than the lab's own."""
 
-import json
 import subprocess
-import time
 
 import pytest
 
+from labrunner import SecondHost
 from labrunner.course import loader
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
@@ -23,7 +22,7 @@ def judge(workspace, step, answer=""):
 
 def act(workspace, *steps):
     for step in steps:
-        solution = LAB.find(step).act
+        solution = LAB.find(step).solve
         assert solution
         solution(workspace)
 
@@ -127,7 +126,7 @@ def test_the_subnet_is_free_and_the_address_lies_in_it(opened):
         ("dial tcp: lookup registry.lab on 127.0.0.11:53: no such host", "does not know that name"),
         ("x509: certificate signed by unknown authority", "speaks TLS already"),
         ("Status: Downloaded newer image for localhost:5000/my-image:latest", "pull worked"),
-        ("I do not know", "another one: `I do not know`"),
+        ("I do not know", "another error. Your answer: `I do not know`"),
     ],
 )
 def test_another_error_is_told_from_the_one_that_was_meant(opened, answer, words):
@@ -171,9 +170,10 @@ def test_each_fault_of_a_certificate_is_named(opened, tmp_path, names, days, wor
         volumes={"/certs:ro": str(tmp_path), "/var/lib/registry": opened["volume"]},
         environment=dict(each.split("=") for each in TLS[1::2]),
     )
-    time.sleep(1 if days == "0" else 0)  # it ends in the second in which it was made
+    # With no day, it ends in the second in which it was made.
+    assert eventually(lambda: opened.fill(words) in judge(opened, "serve-tls").found)
     verdict = judge(opened, "serve-tls")
-    assert verdict.status == "failed" and opened.fill(words) in verdict.found, verdict
+    assert verdict.status == "failed"
     assert opened.fill("subjectAltName=DNS:registry.lab,IP:{address} > san.ext") in verdict.next
 
 
@@ -198,22 +198,16 @@ def test_a_ca_that_the_engine_cannot_use_is_named(trusted, path, words):
     assert f"{trusted['host']}:/etc/docker/certs.d/{NAME}/ca.crt" in verdict.next
 
 
-def reload(workspace, settings):
-    put(workspace, "/etc/docker/daemon.json", json.dumps(settings).encode())
-    workspace.engine.kill(workspace["host"], "SIGHUP")
-    time.sleep(0.5)
-
-
 def test_an_exception_for_a_range_of_addresses_is_one_and_is_taken_back(trusted):
     on_host(trusted, "rm", "-r", "/etc/docker/certs.d")
     assert judge(trusted, "go-insecure").status == "failed"
-    reload(trusted, {"insecure-registries": ["198.18.0.0/15"]})
+    SecondHost.of(trusted).configure({"insecure-registries": ["198.18.0.0/15"]})
     verdict = judge(trusted, "go-insecure")
     assert verdict.found == "The exception is in force, and there was no pull since."
     on_host(trusted, "docker", "pull", f"{NAME}/{trusted.image}")
     assert judge(trusted, "go-insecure").passed
     assert "still an insecure registry" in judge(trusted, "trust-again").found
-    reload(trusted, {"insecure-registries": []})
+    SecondHost.of(trusted).configure({"insecure-registries": []})
     assert "has no CA" in judge(trusted, "trust-again").found
     act(trusted, "trust-the-ca")
     assert judge(trusted, "trust-again").passed

@@ -8,6 +8,7 @@ import pytest
 from labrunner.course import loader
 from labrunner.engine.engine import Engine
 from labrunner.headless.runner import Runner
+from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
@@ -78,7 +79,7 @@ def do(workspace, *steps):
     """Do these steps as the lab does; the last one's answer."""
     answer = ""
     for step in steps:
-        act = LAB.find(step).act
+        act = LAB.find(step).solve
         assert act
         answer = act(workspace) or ""
         resources.observe(workspace)
@@ -336,10 +337,16 @@ def test_an_image_pushed_under_another_tag_is_found(locked, docker):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        (f"{APP}-{{password}}:latest", "the registry `docker.io`"),
-        (f"private-registry.example/{APP}:{{password}}", "the registry `private-registry.example`"),
-        (f"private_registry.example/{APP}:{{password}}", "the registry ``"),
-        (f"{{registry}}/{APP}:1.0", "the tag `1.0`"),
+        (f"{APP}-{{password}}:latest", "names no registry, and so means Docker Hub"),
+        (
+            f"private-registry.example/{APP}:{{password}}",
+            "is for the registry `private-registry.example`",
+        ),
+        (
+            f"private_registry.example/{APP}:{{password}}",
+            "names no registry: a host has no underscore",
+        ),
+        (f"{{registry}}/{APP}:1.0", "its tag is `1.0`, not `latest`"),
     ],
 )
 def test_a_slip_in_the_name_is_named(shared, docker, engine, name, words):
@@ -353,8 +360,8 @@ def test_a_slip_in_the_name_is_named(shared, docker, engine, name, words):
 def test_a_copy_under_another_spelling_of_the_host_is_named(locked, docker):
     do(locked, "be-refused", "log-in-and-push", "run-it")
     other = f"127.0.0.1:{locked.port}/{APP}"
-    docker("tag", locked.image, other)
     answer = do(locked, "log-out")
+    docker("tag", locked.image, other)
     verdict = judge(locked, "log-out", answer)
     assert f"Your engine has `{other}`" in verdict.found
     assert f"`docker image rm {other}`" in verdict.next
@@ -373,7 +380,7 @@ def test_a_run_leaves_the_learners_logins_as_they_were(config, tmp_path, httpd, 
     def ended(lab, step):
         ids.update(workspace.id for workspace in workspaces.all())
 
-    headless = Runner(workspaces, Kit(engine, COURSE.images), shell=shell, ended=ended)
+    headless = Runner(workspaces, Kit(engine, COURSE.images), Settings(shell=shell), ended=ended)
     assert LESSON
     done = headless.run([LESSON])
     assert done.status == "passed", done.as_dict()

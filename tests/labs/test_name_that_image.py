@@ -54,7 +54,8 @@ def test_every_question_that_may_be_asked_has_its_answer_and_names_its_mistakes(
             for mistake in step.mistakes:
                 verdict = step.judge(workspace, str(mistake.make(workspace)))
                 assert verdict.status == "failed", (step.id, mistake.name, workspace.record.values)
-                assert mistake.advice in verdict.next
+                assert workspace.fill(mistake.advice) in verdict.next
+                assert mistake.reason == verdict.reason
 
 
 def test_the_commands_of_the_page_answer_every_question_that_needs_no_engine(ask):
@@ -117,19 +118,19 @@ def test_an_answer_is_right_however_it_was_copied(ask, step, answer):
         ("find-the-registry", "localhost", "lacks the port", {}),
         ("find-the-registry", "http://localhost:5000", "no `https://`", {}),
         ("find-the-registry", "localhost:5000/web", "goes on behind the first slash", {}),
-        ("find-the-registry", "docker.io", "does not stand in the name", {}),
+        ("find-the-registry", "docker.io", "is not in the name", {}),
         ("find-the-registry", "amazonaws.com", "only the end of it", CLOUD_NAME),
         ("find-the-registry", "web", "only one part of the repository", CLOUD_NAME),
         ("find-the-account", "releases", "what Artifact Registry calls the repository", {}),
         ("find-the-account", "birch1/releases/shop", "is the repository", {}),
         ("find-the-account", "europe-west3-docker.pkg.dev", "is the registry", {}),
-        ("find-the-account", "library", "does not stand in the name", {}),
+        ("find-the-account", "library", "is not in the name", {}),
         ("find-the-repository", "shop", "only one part of the repository", {}),
         ("find-the-repository", "web/shop:1.0", "more than one part, or less", {}),
         ("find-the-repository", VALUES["long_name"], "is the whole name", {}),
         ("find-the-tag", "5123", "`5123` is a port", {}),
         ("find-the-tag", "5123/web/shop", "`5123` is a port", {}),
-        ("find-the-tag", "none", "does not stand in the name", {}),
+        ("find-the-tag", "none", "is not in the name", {}),
         ("find-the-tag", "latest", "only where no tag is written", OTHER_NAME),
         ("find-the-tag", "shop:3.1", "more than one part, or less", OTHER_NAME),
         ("find-the-digest", "1.0", "is the tag", {}),

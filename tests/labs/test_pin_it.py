@@ -27,7 +27,7 @@ def moved(pushed):
 
 
 def do(workspace, step):
-    answer = workspace.lab.find(step).act(workspace) or ""
+    answer = workspace.lab.find(step).solve(workspace) or ""
     assert judge(workspace, step, answer).passed
     return answer
 
@@ -144,7 +144,7 @@ def test_the_second_digest_is_not_the_first(moved):
 
 def test_an_image_id_is_named(moved):
     for step in ("move-the-tag", "roll-back"):
-        verdict = judge(moved, step, manifest(moved, first(moved)).config)
+        verdict = judge(moved, step, manifest(moved, first(moved)).config_digest)
         assert "is the digest of a config, which is an image's id" in verdict.found
         assert "--digests" in verdict.next
 
@@ -156,7 +156,7 @@ def test_a_layers_digest_is_named(pushed):
 
 def test_what_is_no_digest_is_named(pushed):
     for step in ("push-it", "move-the-tag", "roll-back"):
-        assert "Your answer holds no digest" in judge(pushed, step, "1.0").found
+        assert "Your answer has no digest" in judge(pushed, step, "1.0").found
         assert "2 digests" in judge(pushed, step, f"{'1' * 64} {'2' * 64}").found
 
 

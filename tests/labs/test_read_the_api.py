@@ -39,7 +39,7 @@ def judge(workspace, step, answer):
 
 
 def solution(workspace, step):
-    return workspace.lab.find(step).act(workspace)
+    return workspace.lab.find(step).solve(workspace)
 
 
 def manifest(workspace, which):
@@ -157,6 +157,7 @@ def test_the_docker_command_alone_will_do(opened, docker):
         ("{repository}:{small}", "has a tag."),
         ('{{"repositories":["{repository}"]}}', "Your answer is a whole list."),
         ("busybox", "There is no repository `busybox` in the catalog."),
+        ("{{repository}}", "There is no repository `{{repository}}` in the catalog."),
     ],
 )
 def test_a_near_miss_of_the_repository_is_named_and_not_given_away(opened, answer, words):
@@ -185,9 +186,11 @@ def near_digests(workspace):
     """Digests that may be taken for another, and what they are."""
     small, large = manifest(workspace, "small"), manifest(workspace, "large")
     path = f"{workspace['repository']}/manifests/{workspace['small']}"
-    body = workspace.api.request("GET", f"{workspace['repository']}/blobs/{small.config}").body
+    body = workspace.api.request(
+        "GET", f"{workspace['repository']}/blobs/{small.config_digest}"
+    ).body
     diff_ids = json.loads(body)["rootfs"]["diff_ids"]
-    yield small.config, f"the digest of the config of `{workspace['small']}`"
+    yield small.config_digest, f"the digest of the config of `{workspace['small']}`"
     yield small.layers[0].digest, "the layer of busybox"
     yield small.layers[2].digest, f"a layer that only `{workspace['small']}` has"
     yield large.layers[2].digest, f"a layer that only `{workspace['large']}` has"
@@ -217,9 +220,9 @@ def test_the_manifests_digest_is_not_the_layers_and_the_other_way_round(opened):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ("sha256:8ecc5ec6ef17", "Your answer holds no digest"),
-        (f"sha256:{'1' * 64} sha256:{'2' * 64}", "Your answer holds 2 digests, not one."),
-        ("small", "Your answer holds no digest"),
+        ("sha256:8ecc5ec6ef17", "Your answer has no digest"),
+        (f"sha256:{'1' * 64} sha256:{'2' * 64}", "Your answer has 2 digests, not one."),
+        ("small", "Your answer has no digest"),
     ],
 )
 def test_what_is_no_digest_is_named(opened, answer, words):
@@ -249,7 +252,7 @@ def test_the_command_of_a_verdict_works_as_it_stands(opened, tmp_path):
 
 def test_a_near_miss_of_the_size_is_named(opened):
     large, small = manifest(opened, "large"), manifest(opened, "small")
-    path = f"{opened['repository']}/blobs/{large.config}"
+    path = f"{opened['repository']}/blobs/{large.config_digest}"
     config = len(opened.api.request("GET", path).body)
     size = sum(layer.size for layer in large.layers)
     for answer, words in {

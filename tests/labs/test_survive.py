@@ -240,8 +240,8 @@ def test_the_volume_with_the_image_is_named_when_another_one_is_mounted(
     serve("-v", f"{other}:{STORE}")
     verdict = judge(opened, "replace-it-again")
     assert verdict.found == (
-        f"`{opened.name}` keeps its files in the volume `{other}`. What the one before was given "
-        f"is in the volume `{opened['volume']}`."
+        f"`{opened.name}` keeps its files in the volume `{other}`. What the container before it "
+        f"was given is in the volume `{opened['volume']}`."
     )
     for command in re.findall("`docker (.*?)`", verdict.next):
         docker(*command.split())
@@ -279,7 +279,7 @@ def test_another_image_under_the_name_is_named(opened, serve, docker):
     docker("tag", "busybox:stable", name)
     docker("push", name)
     for step in ("lose-the-image", "get-it-back", "replace-it-again"):
-        assert judge(opened, step).found == f"`{name}:latest` is another image than yours."
+        assert judge(opened, step).found == f"`{name}:latest` is not your image, but another one."
 
 
 # Clear up

@@ -25,7 +25,7 @@ def judge(workspace, step, answer=""):
 
 def act(workspace, step):
     """The step's solution; its answer."""
-    does = STEPS[step].act
+    does = STEPS[step].solve
     assert does
     return does(workspace)
 
@@ -62,7 +62,7 @@ def size(workspace):
 def test_the_whole_way_with_a_folder_another_name_and_a_new_container(
     opened, docker, unique, tmp_path
 ):
-    """The registry is not stopped and started, but removed and run anew: its log is lost twice."""
+    """The registry is removed and created again, not stopped and started: its log goes twice."""
     name = f"127.0.0.1:{opened.port}/{opened.image}"
     storage = ("-v", f"{tmp_path}:/var/lib/registry")
     serve = ("-d", "-p", f"127.0.0.1:{opened.port}:5000", *storage, *DELETION, "registry:2")
@@ -136,7 +136,7 @@ def test_the_answer_may_be_in_kilobytes_bytes_or_megabytes_and_near_misses_are_n
 def test_who_does_what_the_verdict_says_gets_there(opened, docker, step, mistake):
     until(opened, list(STEPS)[list(STEPS).index(step) - 1])
     [wrong] = [each for each in STEPS[step].mistakes if each.name == mistake]
-    wrong.act(opened)
+    wrong.make(opened)
     for _ in range(4):
         verdict = judge(opened, step, FREED)
         if verdict.passed:
@@ -154,12 +154,12 @@ def test_a_manifest_without_a_tag_keeps_its_bytes_until_untagged_ones_are_collec
     third = f"{opened.registry}/{opened.image}:1.0"
     opened.tag(opened["old_image"], third)
     opened.push(third)
-    opened.build(LAB.folder, opened["old_image"], WORKSPACE=f"{opened.id}-again")
+    opened.build(LAB.folder, opened["old_image"], workspace=f"{opened.id}-again")
     for step in ("push-two-images", "delete-by-digest", "collect-the-garbage"):
         act(opened, step)
     verdict = judge(opened, "collect-the-garbage", FREED)
     assert verdict.status == "failed" and "belong to no tag" in verdict.found
-    assert "`--delete-untagged` behind `garbage-collect`" in verdict.next
+    assert "`--delete-untagged` after `garbage-collect`" in verdict.next
     docker("stop", opened.name)
     words = ("registry:2", "garbage-collect", "--delete-untagged", CONFIG)
     docker("run", "--rm", "--volumes-from", opened.name, *words)
@@ -171,7 +171,7 @@ def test_a_manifest_without_a_tag_keeps_its_bytes_until_untagged_ones_are_collec
 def test_another_client_that_fetches_the_layer_has_pulled(opened):
     until(opened, "collect-the-garbage")
     verdict = judge(opened, "pull-what-stays")
-    assert verdict.status == "failed" and "nobody has fetched the layer" in verdict.found
+    assert verdict.status == "failed" and "nobody has pulled the layer" in verdict.found
     layer = opened.api.manifest(opened.image, "2.0").layers[-1].digest
     assert len(opened.api.request("GET", f"{opened.image}/blobs/{layer}").body) > 3 << 20
     assert judge(opened, "pull-what-stays").passed
@@ -192,7 +192,7 @@ def test_a_registry_that_runs_without_deletion_is_told_apart_from_none(opened):
     opened.run_registry(environment={"REGISTRY_STORAGE_DELETE_ENABLED": "false"})
     off = judge(opened, "switch-deletion-on")
     assert "it answers 405, not 404: `REGISTRY_STORAGE_DELETE_ENABLED=false`" in off.found
-    assert off.next.startswith(f"Make the container anew: `docker rm -f {opened.name}`")
+    assert off.next.startswith(f"Create the container again: `docker rm -f {opened.name}`")
 
 
 def test_without_a_registry_no_step_passes(opened):

@@ -7,15 +7,15 @@ import time
 
 import pytest
 
-from labrunner.registry.client import (
-    MANIFEST_TYPES,
+from labrunner.registry.client import Registry
+from labrunner.registry.errors import (
     NotARegistry,
     OtherScheme,
-    Registry,
     RegistryDown,
     RegistryRefused,
     Untrusted,
 )
+from labrunner.registry.models import MANIFEST_TYPES
 from tests.fixtures.engine import eventually, request_of, response, serving
 
 TELLS = "Docker-Distribution-Api-Version: registry/2.0\r\n"
@@ -31,7 +31,7 @@ def real(engine):
             port.host
             for each in engine.containers(id=container)
             for port in each.ports
-            if port.address == "0.0.0.0"  # noqa: S104 - as the engine lists it
+            if port.address == "127.0.0.1"
         ]
         registry = Registry(f"localhost:{port}")
         eventually(lambda: answers(registry))
@@ -71,7 +71,7 @@ def test_what_was_pushed_is_found_by_tag_and_by_digest(real, engine):
     manifest = real.manifest("team/box", "one")
 
     assert manifest.media_type in MANIFEST_TYPES
-    assert engine.image("busybox:stable").id in manifest.ids
+    assert engine.image("busybox:stable").id in manifest.image_ids
     assert [layer.size > 0 for layer in manifest.layers]
     assert real.manifest("team/box", manifest.digest) == manifest
     assert real.repositories() == ["team/box"]
@@ -124,7 +124,7 @@ def test_an_index_is_known_by_its_own_digest_and_by_those_of_its_images():
 
     with serving(answer) as address:
         manifest = Registry(address).manifest("box", "latest")
-    assert manifest and manifest.ids == {"sha256:index", "sha256:child", "sha256:config"}
+    assert manifest and manifest.image_ids == {"sha256:index", "sha256:child", "sha256:config"}
 
 
 def test_a_digest_that_the_registry_does_not_tell_is_computed():

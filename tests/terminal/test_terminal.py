@@ -32,8 +32,9 @@ from labrunner.course import loader
 from labrunner.engine.engine import Engine
 from labrunner.terminal.pty import HISTORY, MOST_TYPED, Shell, TooMuchTyped
 from labrunner.terminal.supervisor import members
-from labrunner.web.limits import ConnectionLimit, Full
-from labrunner.web.views.terminal import GRACE, UNSEEN, Shells
+from labrunner.web.limits import MAX_CONNECTIONS, ConnectionLimit, Full
+from labrunner.web.services import get_web_services
+from labrunner.web.shells import GRACE, UNSEEN, ShellConnection, Shells
 from labrunner.workspaces.record import Record
 from labrunner.workspaces.workspace import Workspace
 from tests.fixtures.engine import ROOT, eventually
@@ -173,7 +174,7 @@ def test_a_shell_that_ends_takes_its_jobs_along_and_has_its_exit_code(begin):
 
 def test_a_killed_server_leaves_no_shell(tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from labrunner.terminal import Shell\n"
+        "import sys, time; from pathlib import Path; from labrunner.terminal.pty import Shell\n"
         "shell = Shell(Path(sys.argv[1]), {}); shell.type(sys.stdin.buffer.read())\n"
         "while True: sys.stdout.buffer.write(shell.read(1)); sys.stdout.flush()"
     )
@@ -229,9 +230,9 @@ def test_what_a_shell_does_not_read_is_bounded(begin):
 def test_each_shell_takes_a_place_until_it_has_ended(tmp_path):
     closing = threading.Event()
     shells = Shells(ConnectionLimit(1), closing)
-    shell = shells.begin(tmp_path, {})
+    shell = shells.open(tmp_path, {})
     with pytest.raises(Full):
-        shells.begin(tmp_path, {})
+        shells.open(tmp_path, {})
     shell.type(b"exit\n")
     assert eventually(lambda: not shells.find(shell.id))
     second = eventually(lambda: _begun(shells, tmp_path))
@@ -243,8 +244,10 @@ def test_a_shell_goes_with_the_folder_of_its_lab_unless_a_page_has_it(tmp_path):
     closing, folder = threading.Event(), tmp_path / "work"
     shells = Shells(ConnectionLimit(2), closing)
     folder.mkdir()
-    first, second = (shells.begin(folder, {}) for _ in range(2))
-    shells.find(second.id).page = "a page"
+    first, second = (shells.open(folder, {}) for _ in range(2))
+    session = shells.find(second.id)
+    assert session
+    session.attach(ShellConnection(None, session, closing))
     shutil.rmtree(folder)
     assert not shells.find(first.id)
     assert eventually(lambda: first.ended, 60)
@@ -255,7 +258,7 @@ def test_a_shell_goes_with_the_folder_of_its_lab_unless_a_page_has_it(tmp_path):
 
 def _begun(shells, folder):
     try:
-        return shells.begin(folder, {})
+        return shells.open(folder, {})
     except Full:
         return None
 
@@ -390,7 +393,7 @@ def line(site, visitor):
 
 
 def shells_of(site):
-    """The guards of the server's shells: a worker has no other children."""
+    """The supervisors of the server's shells: a worker has no other children."""
     listed = subprocess.run(["ps", "-eo", "pid,ppid"], capture_output=True, text=True).stdout
     rows = [row.split() for row in listed.splitlines()]
     workers = [pid for pid, parent in rows if parent == str(site.process.pid)]
@@ -457,8 +460,8 @@ def test_a_shell_for_which_there_is_no_place_is_refused_with_a_sentence(tiny, in
     client.get("/?token=the-token", base_url=here)
     app.config["WTF_CSRF_ENABLED"] = False
     with ExitStack() as held:
-        for _ in range(app.config["THREADS"] - 16):
-            held.enter_context(app.extensions["labrunner.places"].take())
+        for _ in range(MAX_CONNECTIONS):
+            held.enter_context(get_web_services(app).connection_limit.take())
         headers = {"Origin": here, **JSON}
         answer = client.post(BEGIN, base_url=here, headers=headers)
     assert answer.status_code == 503

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from labrunner.course import lesson
+from labrunner.text import prose
 from labrunner.web import markdown
 
 
@@ -90,27 +91,29 @@ def test_hints_are_folded_and_tables_scroll_by_keyboard(tmp_path):
 
 
 def test_prose_is_escaped_and_backticks_make_code():
-    assert markdown.prose("`a` <b> `c`") == "<code>a</code> &lt;b&gt; <code>c</code>"
-    assert markdown.prose("`<img src=x>`") == "<code>&lt;img src=x&gt;</code>"
-    assert markdown.prose("one ` only") == "one ` only"
-    assert markdown.prose("`a` and `b") == "<code>a</code> and `b"
-    assert markdown.prose("**no** [markdown](x)") == "**no** [markdown](x)"
+    assert prose("`a` <b> `c`") == "<code>a</code> &lt;b&gt; <code>c</code>"
+    assert prose("`<img src=x>`") == "<code>&lt;img src=x&gt;</code>"
+    assert prose("one ` only") == "one ` only"
+    assert prose("`a` and `b") == "<code>a</code> and `b"
+    assert prose("**no** [markdown](x)") == "**no** [markdown](x)"
 
 
-def test_a_reference_is_drawn_with_its_values_and_a_field_for_others(tmp_path):
+def test_a_reference_is_drawn_with_its_values_and_a_field_for_others(tmp_path, templates):
     text = (
         "```reference\n{{ registry }}/app\n```\n\n- x\n\n    ```reference\n    <b>{{ no }}\n    ```"
     )
     (part,) = render(tmp_path, text, registry="localhost:5001")
-    assert '<div id="reference-1"><dl class="parts">' in part.html
+    assert '<div id="reference-1">' in part.html and '<dl class="parts">' in part.html
     assert '<span class="written">localhost:5001</span>' in part.html
     assert 'value="localhost:5001/app"' in part.html
     assert 'id="reference-2"' in part.html and 'value="&lt;b&gt;&lt;no&gt;"' in part.html
     assert "<b>" not in part.html and "drawn" not in part.html
 
 
-def test_a_value_is_not_drawn_as_a_picture(tmp_path):
+def test_a_value_is_not_drawn_as_a_picture(tmp_path, templates):
     one = render(
-        tmp_path, "```reference\na\n```\n\n{{ name }}", name=f"<div>{markdown.DRAWN}0e</div>"
+        tmp_path,
+        "```reference\na\n```\n\n{{ name }}",
+        name=f"<div>{markdown.REFERENCE_TOKEN}0e</div>",
     )
     assert one[0].html.count('class="parts"') == 1

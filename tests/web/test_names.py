@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from flask import get_template_attribute
 
 from labrunner.web.diagrams import reference
 from tests.browser.test_pages import DARK, EVIL, NARROW, WIDE, violations
@@ -25,9 +26,20 @@ nginx
 """
 
 
+pytestmark = pytest.mark.usefixtures("templates")
+
+
+def render(macro: str, name: str, *rest: str) -> str:
+    return str(get_template_attribute("names/_reference.html", macro)(reference.draw(name), *rest))
+
+
+def picture(name: str) -> str:
+    return render("picture", name)
+
+
 def parts(name: str) -> list[tuple[str, str]]:
     """What the picture of a name shows: each part with its label, what is filled in in brackets."""
-    shown = reference.picture(name)
+    shown = picture(name)
     rows = re.findall(r'<dt>(.*?)</dt> <dd class="value">(.*?)</dd>', shown)
     return [
         (plain(label), plain(re.sub('<span class="filled">(.*?)</span>', r"[\1]", value)))
@@ -98,25 +110,25 @@ def test_a_name_is_drawn_in_its_parts_and_what_is_filled_in_is_marked(name, show
 
 
 def test_an_account_is_named_on_docker_hub_and_nowhere_else():
-    assert "account <code>library</code>" in reference.picture("nginx")
-    assert "account <code>team</code>" in reference.picture("team/app")
-    assert "account" not in reference.picture("localhost:5000/team/app")
+    assert "account <code>library</code>" in picture("nginx")
+    assert "account <code>team</code>" in picture("team/app")
+    assert "account" not in picture("localhost:5000/team/app")
 
 
 def test_what_explain_says_stands_below_the_picture():
-    shown = plain(reference.picture("nginx"))
+    shown = plain(picture("nginx"))
     assert "In full docker.io/library/nginx:latest, in short nginx." in shown
     assert "No tag is written, so latest is meant" in shown
-    assert "In full x.io/a:1." in plain(reference.picture("x.io/a:1"))
-    assert "is a tag, not a port" in reference.picture("my-image:5000")
+    assert "In full x.io/a:1." in plain(picture("x.io/a:1"))
+    assert "is a tag, not a port" in picture("my-image:5000")
 
 
 def test_a_name_that_is_none_says_why_and_is_never_markup():
-    shown = reference.picture("localhost:5000/My-Image")
+    shown = picture("localhost:5000/My-Image")
     assert "Docker does not take this as a name." in shown
     assert "<code>my-image</code>" in shown
-    block = reference.block(f'"><b>{EVIL}', "x")
-    assert "<img" not in block and "<b>" not in block
+    explorer = render("explorer", f'"><b>{EVIL}', "x")
+    assert "<img" not in explorer and "<b>" not in explorer
 
 
 def test_the_page_takes_a_name_apart_without_javascript(site):
@@ -144,11 +156,11 @@ def test_htmx_gets_the_picture_alone_and_json_the_parts(site):
 def test_every_name_that_the_page_offers_is_what_it_says(site):
     page = site.visitor().get("/names").text
     tried, slips = page.split("Names with a slip")
-    names = re.findall(r"<li><a [^>]*><code>(.*?)</code>", tried)
-    assert len(names) == 8
-    assert all("does not take" not in reference.picture(name) for name in names)
+    offered = re.findall(r"<li><a [^>]*><code>(.*?)</code>", tried)
+    assert len(offered) == 8
+    assert all("does not take" not in picture(name) for name in offered)
     for name in re.findall(r"<li><a [^>]*><code>(.*?)</code>", slips):
-        shown = reference.picture(name)
+        shown = picture(name)
         assert "does not take" in shown or "no host" in shown or "not a port" in shown
 
 

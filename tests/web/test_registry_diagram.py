@@ -12,24 +12,27 @@ from labrunner.inspector.contents import (
     RegistryContents,
     Tag,
 )
-from labrunner.web.diagrams import registry, table
+from labrunner.web.diagrams import labels, registry, table
+from labrunner.web.diagrams.layout import LAYOUTS, NARROW, WIDE
 
 EVIL = "<img src=x onerror=alert(1)>\u202eevil\n" + "w" * 300
 BASE = Descriptor("sha256:aaaaaaaaaa", 1_000_000, "layer")
 
 
-def image(repository, number, state="named", *more, was=()):
+def image(repository, number, state="named", *more, previous_tags=()):
     own = (Descriptor(f"sha256:c{number}", 1000, "config"), BASE, *more)
-    return ManifestEntry(repository, f"sha256:{number:064}", 500, own, state=state, was=was)
+    return ManifestEntry(
+        repository, f"sha256:{number:064}", 500, own, state=state, previous_tags=previous_tags
+    )
 
 
-def shelf_of(*images, **more):
+def contents_of(*images, **more):
     tags = [
-        Tag(held.repository, f"v{number}", held.digest)
-        for number, held in enumerate(images)
-        if held.state == "named"
+        Tag(entry.repository, f"v{number}", entry.digest)
+        for number, entry in enumerate(images)
+        if entry.state == "named"
     ]
-    names = tuple(dict.fromkeys(held.repository for held in images))
+    names = tuple(dict.fromkeys(entry.repository for entry in images))
     return RegistryContents(names, tuple(tags), images, **more)
 
 
@@ -38,7 +41,7 @@ def boxes(drawn, kind):
 
 
 def test_a_layer_of_two_images_is_drawn_once_with_two_lines():
-    drawn = registry.of(shelf_of(image("a", 1), image("b", 2)))
+    drawn = registry.draw(contents_of(image("a", 1), image("b", 2)))
     [shared] = boxes(drawn, "shared")
     assert (shared.name, shared.note) == ("aaaaaaa", "1.0 MB")
     assert len([line for line in drawn.lines if "shared" in line.kind]) == 2
@@ -47,9 +50,11 @@ def test_a_layer_of_two_images_is_drawn_once_with_two_lines():
 
 
 def test_two_tags_of_one_image_lead_to_one_manifest():
-    held = image("a", 1)
-    drawn = registry.of(
-        RegistryContents(("a",), (Tag("a", "1", held.digest), Tag("a", "2", held.digest)), (held,))
+    entry = image("a", 1)
+    drawn = registry.draw(
+        RegistryContents(
+            ("a",), (Tag("a", "1", entry.digest), Tag("a", "2", entry.digest)), (entry,)
+        )
     )
     assert len(boxes(drawn, "manifest")) == 1
     ends = {line.path.split()[-1] for line in drawn.lines if line.kind == "tag"}
@@ -58,11 +63,11 @@ def test_two_tags_of_one_image_lead_to_one_manifest():
 
 def test_what_lost_its_tag_and_what_is_deleted_look_different_from_what_is_named():
     own = Descriptor("sha256:bbbbbbb", 5, "layer")
-    drawn = registry.of(
-        shelf_of(
+    drawn = registry.draw(
+        contents_of(
             image("a", 1),
-            image("a", 2, "untagged", was=("old",)),
-            image("a", 3, "deleted", own, was=("older",)),
+            image("a", 2, "untagged", previous_tags=("old",)),
+            image("a", 3, "deleted", own, previous_tags=("older",)),
         )
     )
     assert [box.note for box in boxes(drawn, "manifest")] == ["", "untagged", "deleted"]
@@ -71,8 +76,8 @@ def test_what_lost_its_tag_and_what_is_deleted_look_different_from_what_is_named
     assert gone == ["bbbbbbb", "config"]
 
 
-@pytest.mark.parametrize("form", registry.FORMS, ids=lambda form: form.name)
-def test_an_index_has_its_images_below_it(form):
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.name)
+def test_an_index_has_its_images_below_it(layout):
     one, two = image("a", 1), image("a", 2)
     children = (
         PlatformManifest(one.digest, "linux/amd64"),
@@ -80,13 +85,11 @@ def test_an_index_has_its_images_below_it(form):
         PlatformManifest("sha256:unseen", "any"),
     )
     index = ManifestEntry("a", "sha256:1234567890", 900, children=children)
-    drawn = registry.of(
-        RegistryContents(("a",), (Tag("a", "all", index.digest),), (index, one, two)), form
+    drawn = registry.draw(
+        RegistryContents(("a",), (Tag("a", "all", index.digest),), (index, one, two)), layout
     )
     words = [(box.name, box.note) for box in boxes(drawn, "manifest")]
-    platforms = (
-        ["linux/amd64", "linux/arm64/v8"] if form is registry.WIDE else ["amd64", "arm64/v8"]
-    )
+    platforms = ["linux/amd64", "linux/arm64/v8"] if layout is WIDE else ["amd64", "arm64/v8"]
     assert words == [("1234567", "index"), *((name, "") for name in [*platforms, "any"])]
     tops = [box.y for box in boxes(drawn, "manifest")]
     assert tops == sorted(set(tops))
@@ -95,30 +98,30 @@ def test_an_index_has_its_images_below_it(form):
 
 @pytest.mark.parametrize("what", ["name", "tag", "digest", "platform"])
 def test_no_name_is_wider_than_its_place_or_has_what_is_not_seen(what):
-    held = ManifestEntry(
+    entry = ManifestEntry(
         EVIL if what == "name" else "a",
         EVIL if what == "digest" else "sha256:1",
         5,
         (Descriptor(EVIL if what == "digest" else "sha256:2", 10**18, "layer"),),
         (PlatformManifest("sha256:3", EVIL if what == "platform" else "linux"),),
     )
-    tag = Tag(held.repository, EVIL if what == "tag" else "1", held.digest)
-    shelf = RegistryContents((held.repository,), (tag,), (held,))
-    for form in registry.FORMS:
-        for box in registry.of(shelf, form).boxes:
-            assert box.x >= 0 and box.x + box.width <= form.width
-            beside = [box.name, "" if box.high else box.note]
-            assert 2 * registry.PAD + len("".join(beside)) * 7.3 <= box.width
-            assert 2 * registry.PAD + len(box.note) * 7.3 <= box.width
+    tag = Tag(entry.repository, EVIL if what == "tag" else "1", entry.digest)
+    contents = RegistryContents((entry.repository,), (tag,), (entry,))
+    for layout in LAYOUTS:
+        for box in registry.draw(contents, layout).boxes:
+            assert box.x >= 0 and box.x + box.width <= layout.width
+            beside = [box.name, "" if box.note_below else box.note]
+            assert 2 * registry.PADDING + len("".join(beside)) * 7.3 <= box.width
+            assert 2 * registry.PADDING + len(box.note) * 7.3 <= box.width
             assert box.name.isprintable() and box.note.isprintable() and len(box.key) < 500
-    for row in table.of(shelf):
-        texts = (row.repository, row.manifest, row.named, *row.parts)
+    for row in table.rows(contents):
+        texts = (row.repository, row.manifest, row.named_by, *row.parts)
         assert all(text.isprintable() and len(text) < 400 for text in texts)
 
 
 def test_in_the_narrow_form_tags_stand_above_their_manifest_and_in_the_wide_one_beside_it():
-    shelf = shelf_of(image("a", 1), image("a", 2, "deleted", was=("old", "older")))
-    wide, narrow = (registry.of(shelf, form) for form in registry.FORMS)
+    contents = contents_of(image("a", 1), image("a", 2, "deleted", previous_tags=("old", "older")))
+    wide, narrow = (registry.draw(contents, layout) for layout in LAYOUTS)
     [tag, _, _], [manifest, _] = boxes(wide, "tag"), boxes(wide, "manifest")
     assert tag.y == manifest.y and tag.x + tag.width < manifest.x
     rows = [box for box in narrow.boxes if {"tag", "manifest"} & set(box.kind.split())]
@@ -141,7 +144,7 @@ def test_in_the_narrow_form_tags_stand_above_their_manifest_and_in_the_wide_one_
     ],
 )
 def test_a_long_repository_takes_two_lines(name, lines):
-    [frame, _] = registry.of(RegistryContents((name,)), registry.NARROW).boxes
+    [frame, _] = registry.draw(RegistryContents((name,)), NARROW).boxes
     assert [frame.name, frame.note] == [*lines, ""][:2]
 
 
@@ -150,45 +153,45 @@ def test_a_long_repository_takes_two_lines(name, lines):
     [(0, "0 B"), (1, "1 B"), (160, "160 B"), (2400, "2.4 kB"), (51_900, "52 kB"), (10**7, "10 MB")],
 )
 def test_a_size_is_short(size, words):
-    assert registry.weight(size) == words
+    assert labels.short_size(size) == words
 
 
 def test_a_picture_has_an_end():
     layers = [Descriptor(f"sha256:{n:05}", n, "layer") for n in range(300)]
     images = [image("a", n, "named", *layers) for n in range(100)]
-    drawn = registry.of(shelf_of(*images, more_repositories=1, more_tags=14))
-    assert drawn.height <= registry.TOP + registry.ROW * (registry.MOST_ROWS + 2)
-    assert len(drawn.lines) <= registry.MOST_LINES + 2 * registry.MOST_ROWS
-    assert max(len(row.parts) for row in table.of(shelf_of(*images))) <= table.MOST_PARTS + 1
-    assert drawn.left[:3] == ["1 more repository", "14 more tags", "40 more manifests"]
-    assert re.fullmatch(r"\d+ more layers", drawn.left[3])
+    drawn = registry.draw(contents_of(*images, unread_repositories=1, unread_tags=14))
+    assert drawn.height <= registry.TOP + registry.ROW * (registry.MAX_ROWS + 2)
+    assert len(drawn.lines) <= registry.MAX_LINES + 2 * registry.MAX_ROWS
+    assert max(len(row.parts) for row in table.rows(contents_of(*images))) <= table.MAX_PARTS + 1
+    assert drawn.omitted[:3] == ["1 more repository", "14 more tags", "40 more manifests"]
+    assert re.fullmatch(r"\d+ more layers", drawn.omitted[3])
 
 
 def test_an_index_of_many_images_has_an_end():
     children = tuple(PlatformManifest(f"sha256:c{n}", "any") for n in range(120))
     index = ManifestEntry("a", "sha256:1", 900, children=children)
-    drawn = registry.of(RegistryContents(("a",), (Tag("a", "all", index.digest),), (index,)))
-    assert len(boxes(drawn, "manifest")) == 1 + registry.MOST_CHILDREN
-    assert drawn.left == [f"{120 - registry.MOST_CHILDREN} more images of an index"]
+    drawn = registry.draw(RegistryContents(("a",), (Tag("a", "all", index.digest),), (index,)))
+    assert len(boxes(drawn, "manifest")) == 1 + registry.MAX_CHILDREN
+    assert drawn.omitted == [f"{120 - registry.MAX_CHILDREN} more images of an index"]
 
 
 def test_an_empty_repository_says_so():
-    [head, none] = registry.of(RegistryContents(("a",))).boxes
+    [head, none] = registry.draw(RegistryContents(("a",))).boxes
     assert (head.name, none.name) == ("a", "no tags")
 
 
 def test_the_table_says_what_names_each_manifest_and_what_it_shares():
-    one, two = image("a", 1), image("a", 2, "deleted", was=("old",))
-    first, second = table.of(shelf_of(one, two))
-    assert first.named == "v0"
+    one, two = image("a", 1), image("a", 2, "deleted", previous_tags=("old",))
+    first, second = table.rows(contents_of(one, two))
+    assert first.named_by == "v0"
     assert first.parts[1] == "layer aaaaaaa, 1.0 MB, also of 0000000"
-    assert second.named == "nothing; it was old. It is deleted, and not collected yet"
+    assert second.named_by == "nothing; it was old. It is deleted, and not collected yet"
 
 
 def test_the_table_has_repositories_without_tags_and_tags_without_manifests_as_well():
-    shelf = RegistryContents(("a", "b"), (Tag("b", "1.0", ""),))
-    rows = [(row.repository, row.manifest, row.named) for row in table.of(shelf)]
+    contents = RegistryContents(("a", "b"), (Tag("b", "1.0", ""),))
+    rows = [(row.repository, row.manifest, row.named_by) for row in table.rows(contents)]
     assert rows == [
         ("a", "none", "It has no tags"),
-        ("b", "missing, or not to be read", "1.0"),
+        ("b", "missing or unreadable", "1.0"),
     ]

@@ -174,7 +174,7 @@ def test_a_lab_is_reset_after_the_learner_has_seen_what_goes(site, engine, docke
     assert engine.container(stays)
     assert word(visitor) != name
     assert progress(site) == {}
-    assert "solved" in [event.what for event in Progress(site.instance / "progress.db").history()]
+    assert "solved" in [event.kind for event in Progress(site.instance / "progress.db").history()]
     assert "0 of 2 done" in text(visitor.get("/lessons/tiny"))
 
 
@@ -234,7 +234,9 @@ def test_a_damaged_progress_file_is_told_where_a_step_is_skipped_and_left(site, 
     answer = visitor.submit(f"{STEP}/skip")
     assert answer.status_code == 503 and "move the file away" in text(answer)
     visitor.submit(f"{STEP}/solve", headers=HTMX)
-    told = eventually(lambda: "cannot be kept" in text(visitor.get(f"{STEP}/solve", headers=HTMX)))
+    told = eventually(
+        lambda: "cannot be read or written" in text(visitor.get(f"{STEP}/solve", headers=HTMX))
+    )
     assert told and engine.volume(word(visitor))
     assert "move the file away" in text(visitor.get(f"{STEP}/solve"))
     assert (site.instance / "progress.db").read_bytes().startswith(b"no database")
@@ -319,7 +321,7 @@ def test_a_full_disk_is_told_and_the_step_is_done_once_there_is_room(site, engin
     settled(visitor, STEP)
     said = text(visitor.get("/lessons/tiny"))
     assert "could not be done for you: Nothing can be written: No space left on device." in said
-    assert "Make room, or let this program write there. Then try again." in said
+    assert "Free some disk space, or let this program write there. Then try again." in said
     visitor.submit(f"{SAY}/check", {"answer": "no"})
     assert "Not there yet. Expected The word." in text(visitor.get("/lessons/tiny"))
     assert engine.volume(word(visitor)) is None

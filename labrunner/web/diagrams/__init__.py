@@ -1,1 +1,1 @@
-"""Pictures of references and registries."""
+"""Diagrams of references and registries."""

@@ -1,7 +1,6 @@
-"""Where each thing stands in the picture of a registry: tags, manifests, blobs, and lines.
+"""Where each thing stands in the diagram of a registry: tags, manifests, blobs, and lines.
 
-There are two forms of it, of which the page shows the one that there is room for. Lengths are in
-the picture's own units, which are pixels where it is as wide as its form says.
+Lengths are in the diagram's own units, which are pixels where it is as wide as its layout says.
 """
 
 from __future__ import annotations
@@ -9,62 +8,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from textwrap import wrap
 
-from rich.filesize import decimal as sized
-
 from labrunner.inspector.contents import ManifestEntry, RegistryContents
 
-Column = tuple[int, int]  # its left edge and its width
+from .labels import printable, short_digest, short_size
+from .layout import WIDE, Column, Layout
 
-ROW, HIGH, TWICE = 32, 26, 42  # from one row to the next, a box, and a box with two lines
+ROW, HEIGHT, DOUBLE_HEIGHT = 32, 26, 42  # from row to row, a box, and a box with two lines
+GAP = ROW - HEIGHT
 INDENT = 10  # of an index's images
-PAD = 7  # from an edge to what is inside
-DIGIT = 7.4  # the width of a character
-TOP = 24  # of the columns' names
-HEAD, SECOND = 26, 15  # of a repository's name, and of its second line
-MOST_ROWS = 60  # of manifests, and of blobs
-MOST_LINES = 500
-MOST_CHILDREN = 16  # of one index
-NOUNS = (
-    ("repository", "repositories"),
-    ("tag", "tags"),
-    ("manifest", "manifests"),
-    ("layer", "layers"),
-    ("image of an index", "images of an index"),
-)
-
-
-@dataclass(frozen=True)
-class Form:
-    """Where the columns are. A repository is a frame around its tags and manifests; the blobs are
-    outside, as all repositories share them. stacked: the tags stand above their manifest, which
-    is narrow, and not beside it."""
-
-    name: str
-    width: int
-    frame: int
-    tag: Column
-    manifest: Column
-    blob: Column
-    columns: tuple[tuple[int, str], ...]
-    stacked: bool = False
-
-
-WIDE = Form(
-    *("wide", 404, 264, (7, 96), (124, 133), (288, 115)),
-    ((7, "Tags"), (124, "Manifests"), (288, "Layers, config")),
-)
-NARROW = Form(
-    *("narrow", 232, 110, (6, 98), (16, 88), (120, 111)),
-    ((6, "Tags, manifests"), (120, "Layers, config")),
-    stacked=True,
-)
-FORMS = (WIDE, NARROW)
+PADDING = 7  # from an edge to what is inside
+CHARACTER = 7.4  # the width of a character
+TOP = 24  # of the names of the columns
+HEADING, SECOND_LINE = 26, 15  # of a repository's name, and of the second line of the name
+MAX_ROWS = 60  # of manifests, and of blobs
+MAX_LINES = 500
+MAX_CHILDREN = 16  # of an index
 
 
 @dataclass(frozen=True)
 class Box:
-    """A thing with its words: `name`, and `note` at its right or, where the box is high, below.
-    key: what it is, to tell whether it was there in another picture."""
+    """A thing with its name, and a note at its right or, in a box of double height, below.
+
+    kind: its classes in the style sheet. key: identifies it among two diagrams.
+    """
 
     kind: str
     key: str
@@ -73,20 +39,24 @@ class Box:
     width: float
     name: str
     note: str = ""
-    height: float = HIGH
+    height: float = HEIGHT
 
     @property
     def middle(self) -> float:
         return self.y + self.height / 2
 
     @property
-    def high(self) -> bool:
-        return self.height > HIGH
+    def right(self) -> float:
+        return self.x + self.width
 
     @property
-    def bottom(self) -> float:
-        """Where the next one may begin."""
-        return self.y + self.height + ROW - HIGH
+    def note_below(self) -> bool:
+        return self.height > HEIGHT
+
+    @property
+    def next_y(self) -> float:
+        """Where a box below it begins."""
+        return self.y + self.height + GAP
 
 
 @dataclass(frozen=True)
@@ -97,202 +67,207 @@ class Line:
 
 @dataclass
 class Diagram:
-    """What is drawn. left: what is not, for want of room or because it was not looked at."""
+    """The boxes and lines of a registry.
 
-    form: Form
+    omitted: what is not drawn, because there is no room or because it was not read.
+    """
+
+    layout: Layout
     boxes: list[Box] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     height: float = TOP
-    left: list[str] = field(default_factory=list)
+    omitted: list[str] = field(default_factory=list)
 
 
-def of(shelf: RegistryContents, form: Form = WIDE) -> Diagram:
-    """The picture of a shelf."""
-    plan = Diagram(form)
-    drawn: dict[tuple[str, str], Box] = {}
-    inside = {(held.repository, each.digest) for held in shelf.manifests for each in held.children}
-    y = float(TOP)
-    for repository in shelf.repositories:
-        y = _repository(plan, shelf, repository, y, drawn)
-    bottom, layers = _blobs(plan, shelf, drawn)
-    plan.height = max(y, bottom)
-    images = sum(max(0, len(held.children) - MOST_CHILDREN) for held in shelf.manifests)
-    images += sum(held.more for held in shelf.manifests if held.children)
-    layers += sum(held.more for held in shelf.manifests if not held.children)
-    manifests = sum(held.key not in drawn for held in shelf.manifests if held.key not in inside)
-    more = (shelf.more_repositories, shelf.more_tags, manifests, layers, images)
-    plan.left = [
-        f"{count} more {noun if count == 1 else nouns}"
-        for count, (noun, nouns) in zip(more, NOUNS, strict=True)
-        if count
-    ]
-    return plan
+def draw(contents: RegistryContents, layout: Layout = WIDE) -> Diagram:
+    """Return the diagram of a registry."""
+    return _Artist(contents, layout).draw()
 
 
-def _repository(
-    plan: Diagram,
-    shelf: RegistryContents,
-    repository: str,
-    y: float,
-    drawn: dict[tuple[str, str], Box],
-) -> float:
-    """A repository's frame, with its tags and manifests, each index with its images below; where
-    the next one may begin."""
-    form, place = plan.form, len(plan.boxes)
-    name, *rest = _wrapped(repository, int((form.frame - 2 * PAD) / DIGIT))
-    top, start = y, y + HEAD + (SECOND if rest else 0)
-    y = start
-    held = [each for each in shelf.manifests if each.repository == repository]
-    children = {child.digest for each in held for child in each.children}
-    for each in held:
-        if each.key in drawn or (each.digest in children and not shelf.names(each)):
-            continue
-        if len(drawn) >= MOST_ROWS:
-            break
-        y = _manifest(plan, shelf, each, y, drawn)
-    for tag in shelf.tags:
-        if tag.repository == repository and not tag.digest:
-            key = _key("tag", repository, tag.name)
-            plan.boxes.append(_box("tag lost", key, form.tag, y, tag.name))
+class _Artist:
+    """Draws one diagram from top to bottom. Methods that take a `y` draw from there, and return
+    where the next thing may begin."""
+
+    def __init__(self, contents: RegistryContents, layout: Layout) -> None:
+        self.contents = contents
+        self.layout = layout
+        self.diagram = Diagram(layout)
+        self.drawn: dict[tuple[str, str], Box] = {}  # manifests, by repository and digest
+        self.omitted_blobs = 0
+
+    def draw(self) -> Diagram:
+        y = float(TOP)
+        for repository in self.contents.repositories:
+            y = self._repository(repository, y)
+        self.diagram.height = max(y, self._blobs())
+        self.diagram.omitted = self._omitted()
+        return self.diagram
+
+    def _repository(self, repository: str, y: float) -> float:
+        """Draw the frame of a repository with its tags and manifests in it."""
+        position = len(self.diagram.boxes)  # of the frame, which is behind them
+        name, *rest = _two_lines(repository, self.layout.frame_width)
+        top, start = y, y + HEADING + (SECOND_LINE if rest else 0)
+        y = start
+        entries = [each for each in self.contents.manifests if each.repository == repository]
+        children = {child.digest for entry in entries for child in entry.children}
+        for entry in entries:
+            below_index = entry.digest in children and not self.contents.tags_of(entry)
+            if entry.key in self.drawn or below_index:
+                continue
+            if len(self.drawn) >= MAX_ROWS:
+                break
+            y = self._manifest(entry, y)
+        for tag in self.contents.tags:
+            if tag.repository == repository and not tag.digest:
+                self._add_tag("tag lost", _key("tag", repository, tag.name), tag.name, y)
+                y += ROW
+        if y == start:
+            self._add_tag("none", _key("none", repository), "no tags", y)
             y += ROW
-    if y == start:
-        plan.boxes.append(_box("none", _key("none", repository), form.tag, y, "no tags"))
-        y += ROW
-    size = (0.0, top, form.frame)
-    key = _key("repository", repository)
-    frame = Box("repository", key, *size, name, "".join(rest), height=y - top)
-    plan.boxes.insert(place, frame)
-    return y + ROW - HIGH
+        frame = Box(
+            "repository",
+            _key("repository", repository),
+            x=0.0,
+            y=top,
+            width=self.layout.frame_width,
+            name=name,
+            note="".join(rest),
+            height=y - top,
+        )
+        self.diagram.boxes.insert(position, frame)
+        return y + GAP
 
+    def _manifest(self, entry: ManifestEntry, y: float) -> float:
+        """Draw a manifest with its tags, or the tags that it had, and the images of an index."""
+        tags = self.contents.tags_of(entry)
+        kind = "tag" if tags else "tag gone"
+        tag_boxes = [
+            self._add_tag(kind, _key(kind, *entry.key, tag), tag, y + row * ROW)
+            for row, tag in enumerate(tags or entry.previous_tags)
+        ]
+        end = max((tag.next_y for tag in tag_boxes), default=y)
+        note = entry.state if entry.state != "named" else "index" if entry.children else ""
+        box = Box(
+            f"manifest {entry.state}",
+            _key("manifest", *entry.key, entry.state),
+            x=self.layout.manifests.x,
+            y=end if self.layout.stacked else y,
+            width=self.layout.manifests.width,
+            name=short_digest(entry.digest),
+            note=note,
+            height=DOUBLE_HEIGHT if note and self.layout.stacked else HEIGHT,
+        )
+        self.drawn[entry.key] = box
+        self.diagram.boxes.append(box)
+        for tag_box in tag_boxes:
+            path = _hook(tag_box, box) if self.layout.stacked else _curve(tag_box, box)
+            self.diagram.lines.append(Line(kind, path))
+        return max(end, self._children(entry, box))
 
-def _manifest(
-    plan: Diagram,
-    shelf: RegistryContents,
-    held: ManifestEntry,
-    y: float,
-    drawn: dict[tuple[str, str], Box],
-) -> float:
-    """A manifest with its tags, or those that it had, and an index with its images; where they
-    end."""
-    names = shelf.names(held)
-    kind = "tag" if names else "tag gone"
-    tags = [
-        _box(kind, _key(kind, *held.key, name), plan.form.tag, y + row * ROW, name)
-        for row, name in enumerate(names or held.was)
-    ]
-    end = max((tag.bottom for tag in tags), default=y)
-    note = held.state if held.state != "named" else "index" if held.children else ""
-    box = drawn[held.key] = Box(
-        f"manifest {held.state}",
-        _key("manifest", *held.key, held.state),
-        plan.form.manifest[0],
-        end if plan.form.stacked else y,
-        plan.form.manifest[1],
-        short(held.digest),
-        note,
-        TWICE if note and plan.form.stacked else HIGH,
-    )
-    plan.boxes += [*tags, box]
-    plan.lines += [
-        Line(kind, _hook(tag, box)) if plan.form.stacked else _line(tag, box, kind) for tag in tags
-    ]
-    return max(end, _children(plan, shelf, held, box, drawn))
-
-
-def _children(
-    plan: Diagram,
-    shelf: RegistryContents,
-    index: ManifestEntry,
-    box: Box,
-    drawn: dict[tuple[str, str], Box],
-) -> float:
-    """The images of an index below it, also those that were not looked into; where they end."""
-    y = box.bottom
-    for child in index.children[:MOST_CHILDREN]:
-        if len(drawn) >= MOST_ROWS:
-            break
-        key = (index.repository, child.digest)
-        column = (int(box.x) + INDENT, int(box.width) - INDENT)
-        name = child.platform
-        if plan.form.stacked:
-            name = name.removeprefix("linux/")
-        place = _box(f"manifest {index.state}", _key("child", *key), column, y, name)
-        held = shelf.find(*key)
-        if key not in drawn and not (held and shelf.names(held)):
-            if held:
-                drawn[key] = place
-            plan.boxes.append(place)
-            plan.lines.append(Line("child", _hook(box, place)))
+    def _children(self, index: ManifestEntry, index_box: Box) -> float:
+        """Draw the images of an index below it, also those that were not read."""
+        y = index_box.next_y
+        column = Column(int(index_box.x) + INDENT, int(index_box.width) - INDENT)
+        for child in index.children[:MAX_CHILDREN]:
+            if len(self.drawn) >= MAX_ROWS:
+                break
+            key = (index.repository, child.digest)
+            entry = self.contents.find(*key)
+            if key in self.drawn or (entry and self.contents.tags_of(entry)):
+                continue
+            platform = child.platform
+            if self.layout.stacked:
+                platform = platform.removeprefix("linux/")
+            box = _box(f"manifest {index.state}", _key("child", *key), column, y, platform)
+            if entry:
+                self.drawn[key] = box
+            self.diagram.boxes.append(box)
+            self.diagram.lines.append(Line("child", _hook(index_box, box)))
             y += ROW
-    return y
+        return y
 
+    def _blobs(self) -> float:
+        """Draw each blob once, configurations last, with a line from each manifest it is in."""
+        y = float(TOP)
+        blobs = self.contents.blobs.values()
+        for blob in sorted(blobs, key=lambda blob: blob.kind == "config"):
+            entries = self.contents.manifests_with(blob.digest)
+            entries = [entry for entry in entries if entry.key in self.drawn]
+            if not entries:
+                continue
+            if y >= TOP + MAX_ROWS * ROW or len(self.diagram.lines) > MAX_LINES:
+                self.omitted_blobs += 1
+                continue
+            users = sum(entry.available for entry in entries)
+            kind = "shared" if users > 1 else "own" if users else "gone"
+            key = _key("blob", blob.digest, "there" if users else "gone")
+            name = "config" if blob.kind == "config" else short_digest(blob.digest)
+            size = short_size(blob.size)
+            box = _box(f"blob {blob.kind} {kind}", key, self.layout.blobs, y, name, size)
+            self.diagram.boxes.append(box)
+            for entry in entries:
+                path = _curve(self.drawn[entry.key], box)
+                self.diagram.lines.append(Line(f"{kind} {entry.state}", path))
+            y += ROW
+        return y
 
-def _blobs(
-    plan: Diagram, shelf: RegistryContents, drawn: dict[tuple[str, str], Box]
-) -> tuple[float, int]:
-    """Each blob once, configurations last, with a line from every manifest that names it; where
-    they end, and for how many there was no room."""
-    y, more = float(TOP), 0
-    for digest, blob in sorted(shelf.blobs.items(), key=lambda each: each[1].kind == "config"):
-        users = [held for held in shelf.users(digest) if held.key in drawn]
-        if not users:
-            continue
-        if y >= TOP + MOST_ROWS * ROW or len(plan.lines) > MOST_LINES:
-            more += 1
-            continue
-        there = any(held.there for held in users)
-        kind = "shared" if sum(held.there for held in users) > 1 else "own" if there else "gone"
-        name = "config" if blob.kind == "config" else short(digest)
-        key = _key("blob", digest, "there" if there else "gone")
-        box = _box(f"blob {blob.kind} {kind}", key, plan.form.blob, y, name, weight(blob.size))
-        plan.boxes.append(box)
-        plan.lines += [_line(drawn[held.key], box, f"{kind} {held.state}") for held in users]
-        y += ROW
-    return y, more
+    def _omitted(self) -> list[str]:
+        manifests, images, layers = 0, 0, self.omitted_blobs
+        entries = self.contents.manifests
+        children = {(each.repository, child.digest) for each in entries for child in each.children}
+        for entry in entries:
+            if entry.key not in self.drawn and entry.key not in children:
+                manifests += 1
+            if entry.children:
+                images += max(0, len(entry.children) - MAX_CHILDREN) + entry.unread
+            else:
+                layers += entry.unread
+        counts = (
+            (self.contents.unread_repositories, "repository", "repositories"),
+            (self.contents.unread_tags, "tag", "tags"),
+            (manifests, "manifest", "manifests"),
+            (layers, "layer", "layers"),
+            (images, "image of an index", "images of an index"),
+        )
+        return [
+            f"{count} more {singular if count == 1 else plural}"
+            for count, singular, plural in counts
+            if count
+        ]
+
+    def _add_tag(self, kind: str, key: str, name: str, y: float) -> Box:
+        box = _box(kind, key, self.layout.tags, y, name)
+        self.diagram.boxes.append(box)
+        return box
 
 
 def _key(*words: str) -> str:
-    return " ".join(map(shown, words))
+    return " ".join(map(printable, words))
 
 
 def _box(kind: str, key: str, column: Column, y: float, name: str, note: str = "") -> Box:
-    """One row of a column, with the name cut to its width."""
-    longest = int((column[1] - 2 * PAD) / DIGIT)
-    return Box(kind, key, column[0], y, column[1], shown(name, longest), note)
+    """Return a box of a column, with its name cut to the width of the column."""
+    name = printable(name, int((column.width - 2 * PADDING) / CHARACTER))
+    return Box(kind, key, column.x, y, column.width, name, note)
 
 
-def _line(start: Box, end: Box, kind: str) -> Line:
-    x1, x2 = start.x + start.width, end.x
-    bend = (x1 + x2) / 2
-    path = f"M{x1} {start.middle}C{bend} {start.middle} {bend} {end.middle} {x2} {end.middle}"
-    return Line(kind, path)
+def _curve(start: Box, end: Box) -> str:
+    """Return the path from the right edge of a box to the left edge of another."""
+    bend = (start.right + end.x) / 2
+    return (
+        f"M{start.right} {start.middle}"
+        f"C{bend} {start.middle} {bend} {end.middle} {end.x} {end.middle}"
+    )
 
 
 def _hook(start: Box, end: Box) -> str:
-    """Down from one box, and to the left edge of another below it."""
+    """Return the path down from a box and to the left edge of another below it."""
     return f"M{start.x + 5} {start.y + start.height}V{end.middle}H{end.x}"
 
 
-def _wrapped(name: str, longest: int) -> list[str]:
-    """A name in one line or two, parted at a slash where that is possible."""
-    parts = wrap(shown(name).replace("/", "/ "), longest, max_lines=2, placeholder="…")
+def _two_lines(name: str, width: int) -> list[str]:
+    """Return a name in one or two lines of this width, split after a slash if possible."""
+    limit = int((width - 2 * PADDING) / CHARACTER)
+    parts = wrap(printable(name).replace("/", "/ "), limit, max_lines=2, placeholder="…")
     return [part.replace("/ ", "/") for part in parts] or [""]
-
-
-def short(digest: str) -> str:
-    """The first digits of a digest, by which people tell it from others."""
-    return shown(digest.partition(":")[2][:7] or digest, 7)
-
-
-def weight(size: int) -> str:
-    """A size in bytes in few characters, as `3.2 MB` or `312 kB`."""
-    number, _, unit = sized(size).partition(" ")
-    if len(number) > 3:
-        number = sized(size, precision=0).partition(" ")[0]
-    return shown(f"{number} {'B' if unit.startswith('byte') else unit}", 6)
-
-
-def shown(name: str, longest: int = 100) -> str:
-    """A name as it can be drawn: no character that is not seen, and cut where it is too long."""
-    seen = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in name)
-    return seen if len(seen) <= longest else f"{seen[: longest - 1]}…"

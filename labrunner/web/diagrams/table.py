@@ -1,70 +1,72 @@
-"""What is in a registry as a table: the same as the picture, in words."""
+"""The contents of a registry as a table: what the diagram shows, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.filesize import decimal as sized
+from rich.filesize import decimal
 
 from labrunner.inspector.contents import ManifestEntry, RegistryContents
 
-from .registry import short, shown
+from .labels import printable, short_digest
 
-LOST = "missing, or not to be read"
-MOST_PARTS = 40  # of one manifest
-MOST_OTHERS = 5  # manifests that share a blob, by their digests
+MISSING = "missing or unreadable"
+MAX_PARTS = 40  # of a manifest
+MAX_OTHERS = 5  # manifests with the same blob that are named
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: a manifest, what names it, and what it is made of."""
+    """A manifest, what names it, and its parts."""
 
     repository: str
     manifest: str
-    named: str
+    named_by: str
     parts: Sequence[str] = ()
 
 
-def of(shelf: RegistryContents) -> list[Row]:
-    """The same in words, in the order of the picture."""
+def rows(contents: RegistryContents) -> list[Row]:
+    """Return the rows of the table, in the order of the diagram."""
     rows: list[Row] = []
-    for repository in shelf.repositories:
-        name, before = shown(repository), len(rows)
-        for held in shelf.manifests:
-            if held.repository == repository:
-                parts = _made_of(shelf, held)
-                rows.append(Row(name, short(held.digest), _named(shelf, held), parts))
-        for tag in shelf.tags:
+    for repository in contents.repositories:
+        name, before = printable(repository), len(rows)
+        for entry in contents.manifests:
+            if entry.repository == repository:
+                digest = short_digest(entry.digest)
+                rows.append(Row(name, digest, _named_by(contents, entry), _parts(contents, entry)))
+        for tag in contents.tags:
             if tag.repository == repository and not tag.digest:
-                rows.append(Row(name, LOST, shown(tag.name)))
+                rows.append(Row(name, MISSING, printable(tag.name)))
         if len(rows) == before:
             rows.append(Row(name, "none", "It has no tags"))
     return rows
 
 
-def _named(shelf: RegistryContents, held: ManifestEntry) -> str:
-    if names := shelf.names(held):
-        return ", ".join(shown(name) for name in names)
-    was = f"; it was {', '.join(shown(name) for name in held.was)}" if held.was else ""
-    if not held.there:
+def _named_by(contents: RegistryContents, entry: ManifestEntry) -> str:
+    if tags := contents.tags_of(entry):
+        return ", ".join(printable(tag) for tag in tags)
+    previous = ", ".join(printable(tag) for tag in entry.previous_tags)
+    was = f"; it was {previous}" if previous else ""
+    if not entry.available:
         return f"nothing{was}. It is deleted, and not collected yet"
-    for index in shelf.manifests:
+    for index in contents.manifests:
         for child in index.children:
-            if (index.repository, child.digest) == held.key:
-                return f"the index {short(index.digest)}, for {shown(child.platform)}"
-    return f"no tag{was}. It can be had by its digest"
+            if (index.repository, child.digest) == entry.key:
+                return f"the index {short_digest(index.digest)}, for {printable(child.platform)}"
+    return f"no tag{was}. It can be pulled by its digest"
 
 
-def _made_of(shelf: RegistryContents, held: ManifestEntry) -> list[str]:
-    if held.children:
-        return [f"{len(held.children) + held.more} images"]
+def _parts(contents: RegistryContents, entry: ManifestEntry) -> list[str]:
+    if entry.children:
+        return [f"{len(entry.children) + entry.unread} images"]
     parts = []
-    for blob in held.blobs[:MOST_PARTS]:
-        others = [short(each.digest) for each in shelf.users(blob.digest) if each.key != held.key]
-        if len(others) > MOST_OTHERS:
-            others[MOST_OTHERS:] = [f"{len(others) - MOST_OTHERS} more"]
+    for blob in entry.blobs[:MAX_PARTS]:
+        entries = contents.manifests_with(blob.digest)
+        others = [short_digest(other.digest) for other in entries if other.key != entry.key]
+        if len(others) > MAX_OTHERS:
+            others[MAX_OTHERS:] = [f"{len(others) - MAX_OTHERS} more"]
         shared = f", also of {', '.join(others)}" if others else ""
-        parts.append(f"{blob.kind} {short(blob.digest)}, {sized(blob.size)}{shared}")
-    more = len(held.blobs) - len(parts) + held.more
+        parts.append(f"{blob.kind} {short_digest(blob.digest)}, {decimal(blob.size)}{shared}")
+    more = len(entry.blobs) - len(parts) + entry.unread
     return [*parts, f"{more} more layers"] if more else parts

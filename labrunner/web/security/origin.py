@@ -1,21 +1,22 @@
-"""The front door: who may speak to the app at all, and what every answer carries.
+"""Which requests reach the app, and the headers of every response.
 
-Whoever reaches the app controls the engine. So a request must name this very server as its host,
+Anyone who reaches the app controls the engine. So a request must name this server as its host,
 which defeats DNS rebinding, and must not come from a page of another origin. Both are compared for
-equality. Flask's `TRUSTED_HOSTS` ignores the port and runs after other code, so this stands in
-front of the app.
+equality. Flask's `TRUSTED_HOSTS` ignores the port and runs after other code, so this check runs
+before the app.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+Environment = dict[str, Any]
+StartResponse = Callable[..., Any]
+Application = Callable[[Environment, StartResponse], Iterable[bytes]]
 
-NAMES = ("localhost", "127.0.0.1", "[::1]")
+HOSTS = ("localhost", "127.0.0.1", "[::1]")
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -32,16 +33,16 @@ TOKEN = "labrunner.token"  # noqa: S105 - the key in the environment, not a toke
 
 
 class OriginCheck:
-    """In front of a WSGI app that serves on this port."""
+    """A WSGI app that passes on to another app only what belongs to this port of this machine."""
 
-    def __init__(self, app: WSGIApplication, port: int) -> None:
+    def __init__(self, app: Application, port: int) -> None:
         self.app = app
-        self.hosts = {f"{name}:{port}" for name in NAMES}
+        self.hosts = {f"{name}:{port}" for name in HOSTS}
         if port == 80:
-            self.hosts |= set(NAMES)
+            self.hosts |= set(HOSTS)
         self.origins = {f"http://{host}" for host in self.hosts}
 
-    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+    def __call__(self, environ: Environment, start: StartResponse) -> Iterable[bytes]:
         def start_with_headers(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
             given = {name.lower() for name, _ in headers}
             more = [(name, value) for name, value in HEADERS.items() if name.lower() not in given]
@@ -55,7 +56,7 @@ class OriginCheck:
             return [body]
         return self.app(environ, start_with_headers)
 
-    def _refusal(self, environ: WSGIEnvironment) -> str | None:
+    def _refusal(self, environ: Environment) -> str | None:
         if environ.get("HTTP_HOST", "").lower() not in self.hosts:
             return "This server answers only at the address that it printed when it started."
         origin = environ.get("HTTP_ORIGIN")
@@ -72,8 +73,8 @@ class OriginCheck:
         return None
 
 
-def _hide_token(environ: WSGIEnvironment) -> None:
-    """Take the token out of the address, so that no access log or page can repeat it."""
+def _hide_token(environ: Environment) -> None:
+    """Move the token out of the address, so that no access log or page can repeat it."""
     query = environ.get("QUERY_STRING", "")
     if "token=" not in query:
         return

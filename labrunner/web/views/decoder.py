@@ -1,4 +1,4 @@
-"""The error decoder: what an error from a terminal means, and all messages that it knows."""
+"""The error decoder: what an error from a terminal means, and all errors that it knows."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from flask.typing import ResponseReturnValue
 from labrunner.course.lesson import Lesson
 from labrunner.decoder import decoder
 from labrunner.decoder.decoder import Finding
-from labrunner.decoder.messages import MESSAGES
+from labrunner.decoder.messages import known_messages
+from labrunner.session.services import get_services
 from labrunner.web.forms import fields, wants_fragment, wants_json
 
-from .lessons import learner
-
-bp = Blueprint("decode", __name__)
+bp = Blueprint("decoder", __name__)
 bp.add_app_template_filter(decoder.decode, "decode")
 
 
 @bp.get("/decode")
 def ask() -> ResponseReturnValue:
-    return _page("decode.html", "", None)
+    return _page("decoder/page.html", "", None)
 
 
 @bp.post("/decode")
 def decode() -> ResponseReturnValue:
-    """The text is looked at and not kept, so this has no page to be redirected to."""
+    """Explain an error. The text is not stored, so there is no page to redirect to."""
     text = fields("text")["text"]
     findings = decoder.decode(text)
     if wants_json():
         return {"findings": [each.as_dict() for each in findings]}
-    return _page("_decoded.html" if wants_fragment() else "decode.html", text, findings)
+    return _page(
+        "decoder/_findings.html" if wants_fragment() else "decoder/page.html", text, findings
+    )
 
 
 def _page(template: str, text: str, findings: list[Finding] | None) -> str:
@@ -39,14 +40,14 @@ def _page(template: str, text: str, findings: list[Finding] | None) -> str:
         findings=findings,
         not_known=decoder.NOT_KNOWN,
         lessons=_lessons(),
-        known=[decoder.generic(message) for message in MESSAGES],
+        known=[decoder.generic(message) for message in known_messages()],
         fragment=wants_fragment(),
     )
 
 
 def _lessons() -> dict[str, Lesson | None]:
-    """The lessons that the messages name, by slug, in the course's order; None for one that is
-    not served."""
-    named = {message.lesson for message in MESSAGES}
-    served = {each.slug: each for each in learner().course.lessons if each.slug in named}
+    """Return the lessons that the messages name, by slug, in the course's order; None for a lesson
+    that is not served."""
+    named = {message.lesson for message in known_messages()}
+    served = {each.slug: each for each in get_services().course.lessons if each.slug in named}
     return {**served, **dict.fromkeys(sorted(named - set(served)))}

@@ -1,73 +1,76 @@
-"""The picture of the learner's registry, and what went over the wire to it."""
+"""The learner's registry: a diagram of its contents, and the last transfers."""
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
-from labrunner.inspector import narration, scan
+from labrunner.inspector import narration
 from labrunner.inspector.contents import RegistryContents
+from labrunner.inspector.scan import Scanner
 from labrunner.inspector.transfers import Transfer
-from labrunner.registry.client import NotARegistry, RegistryDown, RegistryRefused
-from labrunner.session.learner import NotStarted
+from labrunner.registry.errors import NotARegistry, RegistryDown, RegistryRefused
+from labrunner.session.errors import NotStarted
+from labrunner.session.services import get_services
 from labrunner.verdicts import CannotCheck
-from labrunner.web.diagrams import registry, table
+from labrunner.web.diagrams import labels, registry, table
+from labrunner.web.diagrams.layout import LAYOUTS
 from labrunner.web.forms import wants_fragment
-from labrunner.workspaces.manager import Workspaces
+from labrunner.web.services import get_web_services
 from labrunner.workspaces.workspace import Workspace
 
 from .lessons import find_lab
 
-bp = Blueprint("picture", __name__)
+bp = Blueprint("registry", __name__)
 
-LINES = 5000  # of the registry's log, its latest; all of it would take a second to read
-bp.add_app_template_filter(registry.shown, "shown")
-bp.add_app_template_filter(registry.short, "short")
+LOG_LINES = 5000  # the last of the registry's log; reading all of it would take a second
+bp.add_app_template_filter(labels.printable, "printable")
 
 
 @bp.get("/lessons/<slug>/registry")
 def show(slug: str) -> ResponseReturnValue:
     lesson, lab = find_lab(slug)
-    glance: Workspaces = current_app.extensions["labrunner.glance"]
-    workspace = glance.of_learner(lab.name)
+    workspace = get_services().quick_workspaces.of_learner(lab.name)
     if not workspace:
         raise NotStarted(lab.name)
-    shelf, said = _look(workspace)
+    contents, problem = read_contents(get_web_services().scanner, workspace)
+    diagrams = [registry.draw(contents, layout) for layout in LAYOUTS] if contents else []
     return render_template(
-        "_picture.html" if wants_fragment() else "registry.html",
+        "registry/_contents.html" if wants_fragment() else "registry/page.html",
         lesson=lesson,
-        registry=workspace.registry,
-        shelf=shelf or RegistryContents(),
-        plans=[registry.of(shelf, form) for form in registry.FORMS] if shelf else [],
-        table=table.of(shelf) if shelf else [],
-        said=said,
-        narration=_wire(workspace, shelf or RegistryContents()),
+        address=workspace.registry,
+        contents=contents or RegistryContents(),
+        diagrams=diagrams,
+        rows=table.rows(contents) if contents else [],
+        problem=problem,
+        transfers=read_transfers(workspace, contents or RegistryContents()),
     )
 
 
-def _look(workspace: Workspace) -> tuple[RegistryContents | None, str]:
-    """What is in the registry, or why that cannot be drawn.
+def read_contents(scanner: Scanner, workspace: Workspace) -> tuple[RegistryContents | None, str]:
+    """Return what is in the registry, or a sentence that says why it cannot be drawn.
 
-    A lab whose registry asks for a login says with which in its values `user` and `password`.
+    A lab whose registry asks for a login has it in its values `user` and `password`.
     """
     values, name = workspace.record.values, f"`{workspace.registry}`"
     login = (values["user"], values["password"]) if {"user", "password"} <= values.keys() else None
     try:
-        return scan.scan(workspace, login), ""
+        return scanner.scan(workspace, login), ""
     except (RegistryDown, NotARegistry) as error:
-        return None, error.found  # what to do then is the lab's to say
+        return None, error.found  # the lab says what to do then
     except RegistryRefused as refused:
         if refused.status != 401:
             return None, f"{refused.found} {refused.next}"
-        how = "and does not open with this lab's" if login else "so what is in it is not drawn here"
+        how = "and does not accept this lab's" if login else "so its contents are not drawn here"
         return None, f"{name} asks for a user name and a password, {how}."
     except CannotCheck as error:
         return None, f"{error.found} {error.next}"
 
 
-def _wire(workspace: Workspace, shelf: RegistryContents) -> list[tuple[Transfer, str]]:
-    """The last visits; none where the log cannot be read, which the picture says why."""
+def read_transfers(workspace: Workspace, contents: RegistryContents) -> list[tuple[Transfer, str]]:
+    """Return the last transfers with a sentence for each; none where the log cannot be read, which
+    the diagram explains."""
     try:
-        return narration.tell(workspace.requests(tail=LINES), shelf)
+        return narration.narrate(workspace.requests(tail=LOG_LINES), contents)
     except CannotCheck:
         return []

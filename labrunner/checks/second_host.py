@@ -1,0 +1,285 @@
+"""A second host: an engine that runs in a container of the learner's, with its own `docker`."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import random
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from labrunner.engine.engine import Engine
+from labrunner.engine.models import Container, Event
+from labrunner.registry.errors import Untrusted
+from labrunner.text import listed
+from labrunner.verdicts import CannotCheck, NotYet
+from labrunner.workspaces.workspace import Workspace
+
+from .certificates import is_certificate
+
+CERTS = "/etc/docker/certs.d"
+SETTINGS = "/etc/docker/daemon.json"
+WORDS = (  # for an engine that cannot give all
+    "--cap-add ALL --cap-drop SYS_RESOURCE --security-opt seccomp=unconfined "
+    "--security-opt apparmor=unconfined --security-opt systempaths=unconfined "
+    "-v /sys/fs/cgroup:/sys/fs/cgroup:rw"
+)
+POWERS: dict[str, object] = {  # the same, where the API has it
+    "cap_add": ["ALL"],
+    "cap_drop": ["SYS_RESOURCE"],
+    "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
+    "volumes": {"/sys/fs/cgroup": "/sys/fs/cgroup"},
+}
+BOOT = 30  # seconds until its engine answers
+NO_ENGINE = 100  # exit code of our own
+
+
+@dataclass(frozen=True)
+class SecondHost:
+    """engine: the one that its container runs on."""
+
+    engine: Engine
+    container: Container
+
+    @classmethod
+    def of(cls, workspace: Workspace) -> SecondHost:
+        """Return that of a workspace, by the lab's name."""
+        container = workspace.engine.container(workspace["host"])
+        if not container:
+            raise CannotCheck("There is no second host.", next="Start it again.")
+        return cls(workspace.engine, container)
+
+    @property
+    def name(self) -> str:
+        return self.container.name
+
+    def execute(self, *command: str) -> tuple[int, str]:
+        """Run a command there: its exit code, and what it printed, without the blanks around."""
+        code, output = self.engine.execute(self.container.id, command)
+        return code, output.strip()
+
+    def look_up(self, domain: str) -> tuple[str | None, str]:
+        """Return the IP address of a name there, empty where it has none; None where no engine
+        answers. The second text is what was printed."""
+        script = f'docker version || exit {NO_ENGINE}; ping -c 1 -W 1 "$0"'
+        code, output = self.execute("sh", "-c", script, domain)
+        if code == NO_ENGINE:
+            return None, output
+        address = re.search(r"^PING .*?\(([\d.]+)\)", output, re.MULTILINE)
+        return address[1] if address else "", output
+
+    def wait_for_engine(self) -> None:
+        """Return once its engine answers; raise `CannotCheck` after `BOOT` seconds."""
+        end = time.monotonic() + BOOT
+        while self.execute("docker", "version")[0]:
+            if time.monotonic() > end:
+                log = self.engine.logs(self.container.id, tail=1)
+                raise CannotCheck(log, next=f"Read `docker logs {self.name}`.")
+            time.sleep(0.1)
+
+    def events(self) -> list[Event]:
+        """Return what happened there, as far as its engine remembers it."""
+        now = f"{self.engine.info().time:.9f}"  # the clock is one; `0s` ends at a whole second
+        words = ["docker", "events", "--since", "0", "--until", now, "--format", "{{json .}}"]
+        lines = self.execute(*words)[1].splitlines()
+        return [Event.from_api(json.loads(line)) for line in lines if line.startswith("{")]
+
+    def is_insecure(self, registry: str, address: str) -> bool:
+        """Return whether its engine makes an exception for a registry, by name or by address."""
+        words = ["docker", "info", "--format", "{{json .RegistryConfig}}"]
+        config = json.loads(self.execute(*words)[1])
+        if named := (config.get("IndexConfigs") or {}).get(registry):
+            return not named["Secure"]
+        ranges = map(ipaddress.ip_network, config.get("InsecureRegistryCIDRs") or ())
+        return any(ipaddress.ip_address(address) in each for each in ranges)
+
+    def has_logged(self, words: str, places: Iterable[str], since: float) -> bool:
+        """Return whether its engine has logged these words about one of the places since then."""
+        log = self.engine.logs(self.container.id, since=since, tail=10_000)
+        lines = [line for line in log.splitlines() if words in line]
+        return any(place in line for place in places for line in lines)
+
+    def read(self, path: str) -> bytes:
+        """Return what is in a file there; nothing where it is missing."""
+        return self.engine.read_file(self.container.id, path) or b""
+
+    def settings(self) -> str:
+        """Return its `daemon.json`, as far as it goes on a line."""
+        text = self.read(SETTINGS).decode(errors="replace")
+        return " ".join(text.split())[:120] or "nothing"
+
+    def configure(self, settings: dict[str, object], *, reload: bool = True) -> None:
+        """Write its `daemon.json`, and have its engine read it."""
+        data = json.dumps(settings).encode()
+        self.engine.write_file(self.container.id, SETTINGS, data)
+        if reload:
+            before, end = self._reloads(), time.monotonic() + BOOT
+            self.engine.kill(self.container.id, "SIGHUP")
+            while self._reloads() == before and time.monotonic() < end:
+                time.sleep(0.05)
+
+    def _reloads(self) -> int:
+        return sum((each.kind, each.action) == ("daemon", "reload") for each in self.events())
+
+    def distrust(self, workspace: Workspace, place: str) -> tuple[str, str] | None:
+        """Return a reason and a sentence: why it does not trust the registry by this name or
+        address; None where it does."""
+        folder, name = f"{CERTS}/{place}:5000/", self.name
+        paths = self.execute("find", CERTS, "!", "-type", "d")[1].splitlines()
+        paths = [path for path in paths if path.startswith(CERTS)]
+        right = [path for path in paths if path.startswith(folder) and path.endswith(".crt")]
+        found = "no-ca", f"`{name}` has no CA in `{folder}`."
+        if paths and not right:
+            return "other-folder", f"{found[1]} It has `{paths[0]}`, where it is not looked for."
+        for path in right:
+            data = self.read(path)
+            if not is_certificate(data):
+                found = "no-certificate", f"`{path}` on `{name}` is no certificate."
+                continue
+            try:
+                workspace.client(name=place, ca=data.decode()).ping()
+                return None
+            except Untrusted as error:
+                why = f"`{path}` on `{name}` does not verify your registry: {error.reason}."
+                found = "other-ca", why
+        return found
+
+    def require_trust(self, workspace: Workspace, place: str) -> None:
+        """Raise `NotYet` where it does not trust the registry by this name or address."""
+        if distrust := self.distrust(workspace, place):
+            reason, found = distrust
+            raise NotYet(
+                reason,
+                found=found,
+                next=f"`docker exec {self.name} mkdir -p {CERTS}/{place}:5000`, then "
+                f"`docker cp ca/ca.crt {self.name}:{CERTS}/{place}:5000/ca.crt`.",
+            )
+
+    def require_pull(self, workspace: Workspace, registry: Container, place: str) -> list[Event]:
+        """Return its events, where it trusts the registry by this name or address, and has pulled
+        by it since the registry was started; raise `NotYet` otherwise."""
+        self.require_trust(workspace, place)
+        events = self.events()
+        if pulled_from(events, place, since=registry.started):
+            return events
+        reason = "not-pulled"
+        found = f"It trusts your CA, and has not pulled from `{place}:5000` yet."
+        pulls = workspace.events(type="image", event="pull")
+        own = [each for each in pulls if each.id.startswith(workspace.registry)]
+        if any(each.time > registry.started for each in own):
+            reason = "own-pull"
+            found = (
+                "You have pulled from `{registry}` on your own engine, which proves nothing: an "
+                "engine trusts its own machine without a certificate."
+            )
+        todo = f"`docker exec {self.name} docker pull {place}:5000/{{image}}`."
+        raise NotYet(reason, found=found, next=todo)
+
+
+def pulled_from(events: Iterable[Event], place: str, since: float) -> bool:
+    """Return whether a pull by this name or address is among the events after that moment."""
+    pulls = [each for each in events if (each.kind, each.action) == ("image", "pull")]
+    return any(each.time > since and each.id.startswith(f"{place}:5000/") for each in pulls)
+
+
+def require_second_host(
+    workspace: Workspace, registry: Container, domain: str, *, start: str, again: str
+) -> tuple[SecondHost, str]:
+    """Return the second host of the workspace, and the IP address that the registry's domain has
+    there; raise `NotYet` where it is missing, or cannot reach the registry.
+
+    start, again: the commands that start the second host, and the registry once more.
+    """
+    container = _candidate(workspace, registry)
+    if not container:
+        raise NotYet("no-host", found="There is no container `{host}`.", next=f"{start}.")
+    second, name = SecondHost(workspace.engine, container), container.name
+    if not container.running:
+        raise NotYet(
+            "not-running",
+            found=f"The container `{name}` is {container.state}, with exit code "
+            f"{container.exit_code}. An engine needs powers that other containers do not have.",
+            next=f"`docker logs {name}` says why. `docker rm -fv {name}`, then {start}.",
+        )
+    at, printed = second.look_up(domain)
+    if at is None:
+        raise NotYet(
+            "no-engine",
+            found=f"No engine answers in `{name}`: {{error}}",
+            next=f"Wait a moment; else `docker logs {name}` says what is wrong.",
+            error=(printed or "?").splitlines()[-1],
+        )
+    if at and at in registry.addresses.values():
+        return second, at
+    shared = set(container.addresses) & set(registry.addresses)
+    if at:
+        reason = "other-address"
+        found = f"On `{name}`, `{domain}` is `{at}`, which is not your registry."
+    elif shared:
+        reason = "no-alias"
+        found = (
+            f"`{name}` and `{registry.name}` share the network `{min(shared)}`, but nothing there "
+            f"is called `{domain}`."
+        )
+    else:
+        reason, theirs = "no-network", listed(container.addresses) or "none"
+        found = (
+            f"`{name}` does not know `{domain}`. It is in the network {theirs}; `{registry.name}` "
+            f"is in {listed(registry.addresses)}."
+        )
+    home = next((each for each in registry.addresses if each != "bridge"), None)
+    if home and not shared:
+        todo = f"`docker network connect {home} {name}`."
+    else:
+        todo = f"`docker rm -f {registry.name}`, then {again}."
+    raise NotYet(reason, found=found, next=todo)
+
+
+def _candidate(workspace: Workspace, registry: Container) -> Container | None:
+    """Return the container by the lab's name; else a new one beside the registry in its network."""
+    engine, networks = workspace.engine, set(registry.addresses) - {"bridge"}
+    if found := engine.container(workspace["host"]):
+        return found
+    for each in engine.containers(status="running"):
+        if each.id != registry.id and each.id not in workspace.record.before["containers"]:
+            found = engine.container(each.id)
+            if found and networks & set(found.addresses):
+                return found
+    return None
+
+
+def start_second_host(workspace: Workspace, network: str) -> None:
+    """Start the second host in a network, wait for its engine; one that is there already stays."""
+    there = workspace.engine.container(workspace["host"])
+    if there and there.running and network in there.addresses:
+        return
+    workspace.remove_own(workspace["host"])
+    powers = POWERS if workspace["powers"] == WORDS else {"privileged": True}
+    workspace.run("docker:dind", name=workspace["host"], network=network, **powers)
+    SecondHost.of(workspace).wait_for_engine()
+
+
+def unused_subnet(workspace: Workspace) -> str:
+    """Return a subnet that no network has, in the range that is set aside for tests of networks."""
+    for part in random.sample(range(256), 20):
+        subnet = f"198.18.{part}.0/24"
+        try:
+            network = workspace.create_network(f"probe-{workspace.id}", subnet)
+        except CannotCheck as error:
+            taken = error
+        else:
+            workspace.engine.remove_network(network)
+            return subnet
+    raise taken
+
+
+def engine_powers(workspace: Workspace) -> str:
+    """Return the options of `docker run` that give a container what an engine in it needs, as far
+    as this engine can."""
+    try:
+        workspace.run_to_end("busybox:stable", ["true"], privileged=True)
+    except CannotCheck:
+        return WORDS
+    return "--privileged"

@@ -1,0 +1,87 @@
+"""`script/lab check-lab`: check your work."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import click
+from flask.cli import with_appcontext
+
+from labrunner.course.lab import Step
+from labrunner.errors import ExitStatus
+from labrunner.headless.results import LabResult
+from labrunner.progress.records import StepProgress
+from labrunner.session.services import get_services
+from labrunner.session.session import Session
+from labrunner.text import clock
+
+from .console import exit_with, handle_errors, show_step
+from .lookup import find_lab, find_step
+
+INTERVAL = 1  # seconds between two checks with --watch
+
+
+@click.command("check-lab")
+@click.argument("lab")
+@click.argument("step", required=False)
+@click.option("--answer", default="", help="Your answer, for a step that asks for one.")
+@click.option("--json", "as_json", is_flag=True, help="Print the lab as one JSON object.")
+@click.option("--watch", is_flag=True, help="Check again until all has passed.")
+@with_appcontext
+@handle_errors
+def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: bool) -> None:
+    """Check your work: all steps of a lab, or one. Exits 0 when all that was checked has passed."""
+    found = find_lab(lab)
+    one = find_step(found, step) if step else None
+    if answer and not (one and one.takes_answer):
+        what = "`--answer` goes with a step that asks for one: name that step."
+        exit_with(ExitStatus.BAD_CALL, what)
+    session = get_services().session(found)
+    session.engine.info()
+    shown: dict[str, StepProgress] = {}
+    while True:
+        began = time.monotonic()
+        results = _check(session, one, answer, again=bool(shown))
+        if as_json:
+            lab_result = LabResult.of(found, results, time.monotonic() - began)
+            click.echo(json.dumps(lab_result.as_dict()))
+        else:
+            _show({id: each for id, each in results.items() if _changed(shown.get(id), each)})
+        shown = results
+        if all(each.done for each in results.values()):
+            return
+        if not watch:
+            sys.exit(ExitStatus.FAILED)
+        time.sleep(INTERVAL)
+
+
+def _check(
+    session: Session, step: Step | None, answer: str, again: bool
+) -> dict[str, StepProgress]:
+    if not step:
+        return session.check_all()
+    if again and not step.takes_answer:
+        return {step.id: session.recheck(step)}
+    return {step.id: session.check(step, answer)}
+
+
+def _changed(old: StepProgress | None, new: StepProgress) -> bool:
+    return old is None or (old.state, old.verdict) != (new.state, new.verdict)
+
+
+def _show(results: dict[str, StepProgress]) -> None:
+    for id, each in results.items():
+        expected, found, next = _sentences(each)
+        show_step(id, each.state, None, expected, found, next)
+
+
+def _sentences(each: StepProgress) -> tuple[str | None, str | None, str | None]:
+    """Return what is expected, what was found, and what to do next."""
+    if each.state == "skipped" and each.skipped_at:
+        return None, f"Skipped {clock(each.skipped_at)}. You can still do it.", None
+    if each.state == "solved" and each.solved_at:
+        return None, f"Done for you {clock(each.solved_at)}.", None
+    verdict = each.verdict
+    return (verdict.expected, verdict.found, verdict.next) if verdict else (None, None, None)

@@ -1,0 +1,40 @@
+"""`script/lab finish-lab`: finish a lab."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from flask.cli import with_appcontext
+
+from labrunner.errors import ExitStatus
+from labrunner.session.services import get_services
+
+from .console import exit_with, handle_errors, notify, show
+from .lookup import find_lab
+
+
+@click.command("finish-lab")
+@click.argument("lab")
+@click.option("--yes", is_flag=True, help="Remove what belongs to the lab without asking.")
+@with_appcontext
+@handle_errors
+def finish_lab(lab: str, yes: bool) -> None:
+    """Finish a lab: list what belongs to it, and remove that if you agree."""
+    session = get_services().session(find_lab(lab))
+    items = session.resources()
+    for item in items:
+        show(f"  {item.kind:<10} `{item.name}`, because {item.why}")
+    if items and not yes:
+        if not sys.stdin.isatty():
+            exit_with(ExitStatus.BAD_CALL, "Nothing was removed. Add `--yes` to remove these.")
+        if not click.confirm("Remove these?"):
+            show("Nothing was removed, and the lab stays open.")
+            return
+    left = session.finish({item.id for item in items})
+    for leftover in left:
+        notify(f"Not removed: {leftover}")
+    if left:
+        again = f"Correct that, and run `script/lab finish-lab {lab}` again."
+        exit_with(ExitStatus.FAILED, f"The lab stays open. {again}")
+    show(f"Finished. {len(items)} removed." if items else "Finished. Nothing to remove.")

@@ -1,0 +1,33 @@
+"""`script/lab start-lab`: start a lab."""
+
+from __future__ import annotations
+
+import json
+
+import click
+from flask.cli import with_appcontext
+
+from labrunner.session.services import get_services
+
+from .console import handle_errors, notify, show
+from .lookup import find_lab
+
+
+@click.command("start-lab")
+@click.argument("lab")
+@click.option("--json", "as_json", is_flag=True, help="Print the values as one JSON object.")
+@with_appcontext
+@handle_errors
+def start_lab(lab: str, as_json: bool) -> None:
+    """Start a lab: choose a free port and free names, and provide what the lab needs."""
+    found = find_lab(lab)
+    workspace = get_services().session(found).start(notify)
+    values = workspace.record.values
+    if as_json:
+        row = {"workspace": workspace.id, "lab": found.name, **values, "port": workspace.port}
+        click.echo(json.dumps(row))
+        return
+    show(f"Your registry is `{workspace.registry}`. {workspace.record.note}")
+    for name, value in values.items():
+        show(f"  {name:<10} `{value}`")
+    show(f"Follow the lesson, and check with `script/lab check-lab {found.name}`.")

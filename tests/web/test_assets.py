@@ -1,0 +1,20 @@
+"""The style sheets: one served sheet, whose layers alone decide which rule prevails."""
+
+import re
+
+from labrunner.web.assets import style_sheets
+from tests.fixtures.engine import ROOT
+
+
+def test_each_style_sheet_is_a_layer_of_its_name_in_the_declared_order():
+    first, *others = style_sheets(ROOT / "static/css")
+    comment = re.compile(r"/\*.*?\*/", re.DOTALL)
+    declared = re.fullmatch(r"@layer ([a-z, \n]+);", comment.sub("", first.read_text()).strip())
+    assert declared
+    assert sorted(re.split(r",\s+", declared[1])) == [path.stem for path in others]
+    for path in others:
+        layer = re.fullmatch(
+            r"@layer ([a-z]+) \{\n.*\n\}", comment.sub("", path.read_text()).strip(), re.DOTALL
+        )
+        assert layer and layer[1] == path.stem
+        assert not re.search(r"^\S", path.read_text().split("{", 1)[1].rstrip()[:-1], re.MULTILINE)

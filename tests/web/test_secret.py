@@ -1,0 +1,31 @@
+"""The key that cookies are signed with."""
+
+import resource
+
+import pytest
+
+from labrunner.web.security.secret import SIZE, load_secret
+
+
+def test_the_key_is_the_same_at_each_start_and_only_ours_to_read(tmp_path):
+    first = load_secret(tmp_path / "instance")
+    assert len(first) == SIZE and load_secret(tmp_path / "instance") == first
+    assert (tmp_path / "instance" / "secret").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("stored", [b"", b"short"])
+def test_a_key_that_was_cut_short_is_replaced(tmp_path, stored):
+    (tmp_path / "secret").write_bytes(stored)
+    new = load_secret(tmp_path)
+    assert len(new) == SIZE and (tmp_path / "secret").read_bytes() == new
+
+
+def test_a_key_that_cannot_be_stored_whole_leaves_nothing_behind(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SIZE - 1, hard))  # stands in for a full disk
+    try:
+        with pytest.raises(OSError):
+            load_secret(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
