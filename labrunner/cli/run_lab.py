@@ -15,6 +15,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from labrunner.course.lab import Lab
 from labrunner.headless.results import LabResult, Run, StepResult
 from labrunner.headless.runner import Runner
+from labrunner.session.services import get_services
 
 from .console import (
     BAD_CALL,
@@ -24,7 +25,6 @@ from .console import (
     console,
     find_lesson,
     handle_errors,
-    learner,
     leave,
     prose,
     show_step,
@@ -65,7 +65,8 @@ def run_lab(
     Exits 0 when all passed, 1 when a check did not, 2 for a bad lab or call, 3 when it could not
     run, 130 when interrupted.
     """
-    course = learner().course
+    services = get_services()
+    course = services.course
     lessons = [find_lesson(lab) for lab in labs] or list(course.lessons)
     problems = [] if labs else course.problems
     for problem in problems:
@@ -74,8 +75,8 @@ def run_lab(
         leave(BAD_CALL, f"There is no folder `{junit.absolute().parent}` for the report.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     headless = Runner(
-        learner().workspaces,
-        learner().kit,
+        services.workspaces,
+        services.kit,
         shell,
         prove,
         keep,

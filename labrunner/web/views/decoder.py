@@ -9,9 +9,8 @@ from labrunner.course.lesson import Lesson
 from labrunner.decoder import decoder
 from labrunner.decoder.decoder import Finding
 from labrunner.decoder.messages import MESSAGES
+from labrunner.session.services import get_services
 from labrunner.web.forms import fields, wants_fragment, wants_json
-
-from .lessons import learner
 
 bp = Blueprint("decode", __name__)
 bp.add_app_template_filter(decoder.decode, "decode")
@@ -48,5 +47,5 @@ def _lessons() -> dict[str, Lesson | None]:
     """The lessons that the messages name, by slug, in the course's order; None for one that is
     not served."""
     named = {message.lesson for message in MESSAGES}
-    served = {each.slug: each for each in learner().course.lessons if each.slug in named}
+    served = {each.slug: each for each in get_services().course.lessons if each.slug in named}
     return {**served, **dict.fromkeys(sorted(named - set(served)))}

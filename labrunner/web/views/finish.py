@@ -7,15 +7,15 @@ from flask.typing import ResponseReturnValue
 
 from labrunner.web.forms import fields, wants_json
 
-from .lessons import find_lab, learner
+from .lessons import find_session
 
 bp = Blueprint("finish", __name__)
 
 
 @bp.get("/lessons/<slug>/finish")
 def ask(slug: str) -> ResponseReturnValue:
-    lesson, lab = find_lab(slug)
-    items = learner().resources(lab)
+    lesson, session = find_session(slug)
+    items = session.resources()
     if wants_json():
         return {"belongings": [vars(item) for item in items]}
     return render_template("finish.html", lesson=lesson, items=items, left=[])
@@ -23,13 +23,13 @@ def ask(slug: str) -> ResponseReturnValue:
 
 @bp.post("/lessons/<slug>/finish")
 def finish(slug: str) -> ResponseReturnValue:
-    """Removes the belongings whose ids are sent as `item`, and no other object."""
+    """Remove the resources whose ids are sent as `item`, and no other object."""
     fields(several="item")
-    lesson, lab = find_lab(slug)
-    left = learner().finish(lab, set(request.form.getlist("item")))
+    lesson, session = find_session(slug)
+    left = session.finish(set(request.form.getlist("item")))
     if wants_json():
         return {"left": [{**vars(each.item), "reason": each.reason} for each in left]}
     if left:
-        items = learner().resources(lab)
+        items = session.resources()
         return render_template("finish.html", lesson=lesson, items=items, left=left), 409
     return redirect(url_for("lessons.lesson", slug=slug, _anchor="lab"), 303)
