@@ -28,7 +28,9 @@ sys.path.insert(0, str(ROOT))
 
 from app import create_app  # noqa: E402 - after the path
 from labrunner.decoder.decoder import LIMIT, decode  # noqa: E402
+from labrunner.session.services import get_services  # noqa: E402
 from labrunner.session.watcher import Subscription  # noqa: E402
+from labrunner.web.services import get_web_services  # noqa: E402
 
 LESSON = "/lessons/push-and-pull"
 LOADED = re.compile(r'(?:src|href)="(/static/[^"]+)"')  # by a page; the terminal's come later
@@ -100,13 +102,13 @@ def weight(app: Flask) -> int:
 @contextmanager
 def started(app: Flask) -> Iterator[None]:
     """The lesson's lab is started, and removed at the end with all that belongs to it."""
-    learner = app.extensions["labrunner"]
+    learner = get_services(app).learner
     lab = learner.course.labs["push-and-pull"]
     learner.start(lab, lambda line: None)
     try:
         yield
     finally:
-        left = learner.finish(lab, {item.id for item in learner.belongings(lab)})
+        left = learner.finish(lab, {item.id for item in learner.resources(lab)})
         for each in left:
             print(f"Left on the engine: {each}", file=sys.stderr)
 
@@ -114,7 +116,7 @@ def started(app: Flask) -> Iterator[None]:
 def news(app: Flask) -> float:
     """Seconds from something on the engine until `CLIENTS` open pages are told what came of it.
     Once in a lab: the step is of one moment."""
-    learner, live = app.extensions["labrunner"], app.extensions["labrunner.live"]
+    learner, live = get_services(app).learner, get_web_services(app).watcher
     lesson = learner.course.lesson("push-and-pull")
     workspace = learner.started(lesson.lab)
     with ExitStack() as pages:

@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from typing import Any, NoReturn, TypeVar
 from unicodedata import category
 
-from flask import current_app
 from rich.console import Console
 from rich.text import Text
 
@@ -20,6 +19,7 @@ from labrunner.errors import NotWritable
 from labrunner.kit.kit import BadCall
 from labrunner.progress.store import ProgressUnavailable
 from labrunner.session.learner import Busy, Learner, NotStarted
+from labrunner.session.services import get_services
 from labrunner.verdicts import CannotCheck
 
 FAILED, BAD_CALL, CANNOT, INTERRUPTED = 1, 2, 3, 130
@@ -42,8 +42,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def learner() -> Learner:
     """The learner of the app that the command runs in."""
-    found: Learner = current_app.extensions["labrunner"]
-    return found
+    return get_services().learner
 
 
 def handle_errors(command: Command) -> Command:

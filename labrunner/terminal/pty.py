@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
-GUARD = Path(__file__).with_name("guard.py")
+GUARD = Path(__file__).with_name("supervisor.py")
 HISTORY = 64 * 1024  # bytes of output that are kept
 MOST_TYPED = 128 * 1024  # bytes that wait for the shell to read them
 CHUNK = 16 * 1024  # bytes that are read at once

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from werkzeug.exceptions import NotFound
@@ -16,9 +16,10 @@ from labrunner.course.lab import Lab, Step
 from labrunner.course.lesson import FILE, Lesson, fill
 from labrunner.progress.store import ProgressUnavailable, StepProgress
 from labrunner.session.learner import Learner
+from labrunner.session.services import get_services
 from labrunner.verdicts import CannotCheck
 from labrunner.web import markdown
-from labrunner.workspaces.manager import Workspaces
+from labrunner.web.services import get_web_services
 
 bp = Blueprint("lessons", __name__)
 
@@ -92,8 +93,7 @@ class LessonView:
 
 
 def learner() -> Learner:
-    found: Learner = current_app.extensions["labrunner"]
-    return found
+    return get_services().learner
 
 
 def find(slug: str) -> Lesson:
@@ -128,13 +128,13 @@ def lesson(slug: str) -> ResponseReturnValue:
 def show(lesson: Lesson, now: Mapping[str, StepProgress] | None = None) -> ResponseReturnValue:
     """The lesson's page. `now`: verdicts of this request, where progress cannot keep them."""
     shown = view(lesson, now)
-    starts = current_app.extensions["labrunner.starts"]
+    jobs = get_web_services().jobs
     return render_template(
         "lesson.html",
         view=shown,
         course=learner().course,
         words=words(shown.faults),
-        start=starts.of(lesson.lab.name) if lesson.lab else None,
+        start=jobs.of(lesson.lab.name) if lesson.lab else None,
     )
 
 
@@ -147,7 +147,7 @@ def view(lesson: Lesson, now: Mapping[str, StepProgress] | None = None) -> Lesso
             values, note, opened = Values(record.values), record.note, record.id
         elif not faults:
             with suppress(CannotCheck):
-                values = Values(_glance().preview(lab))
+                values = Values(get_services().quick_workspaces.preview(lab))
         try:
             progress = {**learner().progress.of(lab.name), **progress}
         except ProgressUnavailable as error:
@@ -187,16 +187,10 @@ def words(faults: list[str]) -> dict[str, str]:
     return found
 
 
-def _glance() -> Workspaces:
-    """The workspaces behind an engine that is given one second to answer, for pages."""
-    found: Workspaces = current_app.extensions["labrunner.glance"]
-    return found
-
-
 def _faults() -> list[str]:
     """Why labs cannot be worked on now, in sentences."""
     try:
-        _glance().engine.containers(status="running")
+        get_services().quick_engine.containers(status="running")
     except CannotCheck as down:
         return [f"{down.found} {down.next} You can read all lessons meanwhile."]
     return []

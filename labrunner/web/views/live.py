@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from queue import Empty
 
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Flask, Response, request
 from flask.typing import ResponseReturnValue
 
 from labrunner.course.lesson import Lesson
-from labrunner.session.watcher import BEAT, OVER, Message, Render, Subscription, Watcher
-from labrunner.web.limits import ConnectionLimit
+from labrunner.session.watcher import BEAT, OVER, Message, Render, Subscription
+from labrunner.web.services import get_web_services
 
 from .checks import fragment
 from .lessons import find_lab, learner, view
@@ -36,14 +36,12 @@ def stream(slug: str) -> ResponseReturnValue:
     shown, workspace = request.args.get("workspace"), learner().workspace(lab)
     if shown and not (workspace and workspace.id == shown):
         return Response(_event(OVER), mimetype="text/event-stream")
-    live: Watcher = current_app.extensions["labrunner.live"]
-    places: ConnectionLimit = current_app.extensions["labrunner.places"]
-    closing: threading.Event = current_app.extensions["labrunner.closing"]
+    services = get_web_services()
     with ExitStack() as held:
-        held.enter_context(places.take())
-        line = held.enter_context(live.watched(lesson))
+        held.enter_context(services.connection_limit.take())
+        line = held.enter_context(services.watcher.watched(lesson))
         now = fragment(view(lesson), [step.id for step in lab.steps])
-        events = _events(Message("steps", now), line, closing)
+        events = _events(Message("steps", now), line, services.closing)
         response = Response(events, mimetype="text/event-stream")
         response.call_on_close(held.pop_all().close)  # also where nothing of it was ever sent
     return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from labrunner.inspector import narration, scan
@@ -10,10 +10,10 @@ from labrunner.inspector.contents import RegistryContents
 from labrunner.inspector.transfers import Transfer
 from labrunner.registry.errors import NotARegistry, RegistryDown, RegistryRefused
 from labrunner.session.learner import NotStarted
+from labrunner.session.services import get_services
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table
 from labrunner.web.forms import wants_fragment
-from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.workspace import Workspace
 
 from .lessons import find_lab
@@ -28,8 +28,7 @@ bp.add_app_template_filter(registry.short, "short")
 @bp.get("/lessons/<slug>/registry")
 def show(slug: str) -> ResponseReturnValue:
     lesson, lab = find_lab(slug)
-    glance: Workspaces = current_app.extensions["labrunner.glance"]
-    workspace = glance.of_learner(lab.name)
+    workspace = get_services().quick_workspaces.of_learner(lab.name)
     if not workspace:
         raise NotStarted(lab.name)
     shelf, said = _look(workspace)

@@ -13,7 +13,8 @@ from labrunner.course.lesson import Lesson
 from labrunner.progress.store import StepProgress
 from labrunner.session.learner import NotStarted
 from labrunner.web.forms import fields, wants_fragment, wants_json
-from labrunner.web.jobs import Job, starts
+from labrunner.web.jobs import Job
+from labrunner.web.services import get_web_services
 
 from .checks import shown
 from .lessons import find_lab, learner
@@ -36,7 +37,9 @@ def solve(slug: str, step_id: str) -> ResponseReturnValue:
     who = learner()
     if not who.workspace(lab):
         raise NotStarted(lab.name)
-    start = starts().begin(_name(lab, step), lambda say, bar: who.solve(lab, step, bar))
+    start = get_web_services().jobs.begin(
+        _name(lab, step), lambda say, bar: who.solve(lab, step, bar)
+    )
     if wants_json():
         return {"step": step.id, "status": "solving"}, 202
     if wants_fragment():
@@ -48,7 +51,7 @@ def solve(slug: str, step_id: str) -> ResponseReturnValue:
 def solving(slug: str, step_id: str) -> ResponseReturnValue:
     """How far that is; what the step has come to once it is done."""
     lesson, lab, step = _find(slug, step_id)
-    start = starts().of(_name(lab, step))
+    start = get_web_services().jobs.of(_name(lab, step))
     if start and start.running:
         if wants_json():
             return {"step": step.id, "status": "solving", "done": start.done, "total": start.total}
@@ -85,7 +88,7 @@ def reset(slug: str, step_id: str | None) -> ResponseReturnValue:
     left = who.reset(lab, set(request.form.getlist("item")), step)
     if not left:
         begin = partial(who.start_at, lab, step) if step else partial(who.start, lab)
-        starts().begin(lab.name, begin)
+        get_web_services().jobs.begin(lab.name, begin)
     if wants_json():
         return {"left": [{**vars(each.item), "reason": each.reason} for each in left]}
     if left:
