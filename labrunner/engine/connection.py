@@ -86,7 +86,8 @@ class Connection:
     def __init__(self, timeout: float = QUESTION) -> None:
         self.timeout = timeout
         self.executed: deque[str] = deque(maxlen=1000)
-        self._clients: dict[float, docker.APIClient] = {}
+        self._clients: dict[tuple[int, float], docker.APIClient] = {}
+        self._version = ""
 
     @property
     def address(self) -> str:
@@ -111,21 +112,22 @@ class Connection:
         return parts.hostname
 
     def _api(self, timeout: float) -> docker.APIClient:
-        """A client at a version that engine and this module both speak; asks the engine once."""
-        if timeout not in self._clients:
+        """A client at a version that engine and this module both speak; the engine is asked once.
+        Each process has clients of its own: one that was forked must not share a socket."""
+        key = os.getpid(), timeout
+        if key not in self._clients:
             try:
-                client = docker.from_env(version=OLDEST_API, timeout=timeout).api
+                client = docker.from_env(version=self._version or OLDEST_API, timeout=timeout).api
             except (DockerException, ValueError) as error:
                 raise EngineDown(
                     f"The engine's address, `{self.address}`, cannot be used: {error}",
                     next="Mend `DOCKER_HOST` or the context that `docker context ls` marks.",
                 ) from error
-            versions = client.version(api_version=False)
-            wanted = min(_number(NEWEST_API), _number(versions["ApiVersion"]))
-            wanted = max(wanted, _number(versions.get("MinAPIVersion", OLDEST_API)))
-            version = ".".join(map(str, wanted))
-            self._clients[timeout] = docker.from_env(version=version, timeout=timeout).api
-        return self._clients[timeout]
+            if not self._version:
+                self._version = _version_of_both(client.version(api_version=False))
+                client = docker.from_env(version=self._version, timeout=timeout).api
+            self._clients[key] = client
+        return self._clients[key]
 
     @property
     def _ask(self) -> docker.APIClient:
@@ -166,6 +168,12 @@ class Connection:
     def _gone(self, remove: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         with contextlib.suppress(NotFound):
             remove(*args, **kwargs)
+
+
+def _version_of_both(versions: dict[str, Any]) -> str:
+    wanted = min(_number(NEWEST_API), _number(versions["ApiVersion"]))
+    wanted = max(wanted, _number(versions.get("MinAPIVersion", OLDEST_API)))
+    return ".".join(map(str, wanted))
 
 
 def _number(version: str) -> tuple[int, ...]:

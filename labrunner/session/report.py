@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, get_args
 
+from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
-from labrunner.course.loader import Course
 from labrunner.progress.records import Event, LabEvent, ProgressArchive, State, StepProgress
 from labrunner.text import length
 

@@ -22,8 +22,9 @@ from labrunner.engine.engine import Engine
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.session.errors import NotStarted
 from labrunner.session.session import Session
-from labrunner.session.watcher import BEAT, FOUND, LOOKED, LOST, OVER, Message, Watcher
+from labrunner.session.watcher import BEAT, FOUND, LOOKED, OVER, Message, Watcher
 from labrunner.verdicts import Verdict
+from labrunner.web.diagrams.table import LOST
 from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.engine import (
     ROOT,

@@ -8,9 +8,9 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
+from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import FILE, Lesson
-from labrunner.course.loader import Course
 from labrunner.progress.records import StepProgress
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.session.overview import Overview
