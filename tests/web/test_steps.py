@@ -26,8 +26,13 @@ def word(visitor) -> str:
     return re.search(r"word-\w+", text(visitor.get("/lessons/tiny")))[0]
 
 
+def stored(site):
+    """All progress, as it is on disk."""
+    return Progress(site.instance / "progress.db").load()
+
+
 def progress(site):
-    return Progress(site.instance / "progress.db").load().steps.get("tiny", {})
+    return stored(site).steps.get("tiny", {})
 
 
 def settled(visitor, path) -> dict:
