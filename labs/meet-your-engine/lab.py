@@ -39,7 +39,7 @@ def stamp(workspace):
 
 @lab.step
 def ask_the_engine(workspace, answer):
-    """You know the version of your engine."""
+    """You know the version of your engine, which is the server."""
     engine = workspace.engine.info()
     versions = re.findall(r"\d+(?:\.\d+)+[\w.+~-]*", answer.rpartition("Server")[2])
     if any(_same_version(each, engine.version) for each in versions):
@@ -58,8 +58,7 @@ def ask_the_engine(workspace, answer):
             "`{said}` is the version of something else, such as your command line, which "
             "`docker version` lists first, as `Client`."
         )
-    expected = "The version of the engine, which is the server."
-    raise NotYet(reason, expected=expected, found=found, next=ASK_ENGINE, said=said)
+    raise NotYet(reason, found=found, next=ASK_ENGINE, said=said)
 
 
 @ask_the_engine.solution
@@ -84,7 +83,7 @@ def _(workspace):
 
 @lab.step
 def find_the_default_registry(workspace, answer):
-    """You know which registry your engine asks when a name does not say."""
+    """You know the address of the registry that your engine asks when a name does not say."""
     host = re.sub("^[a-z]+://", "", last_word(answer).lower()).partition("/")[0]
     if host == "index.docker.io":
         return "`https://index.docker.io/v1/` is Docker Hub. In a name it is written `docker.io`."
@@ -99,13 +98,7 @@ def find_the_default_registry(workspace, answer):
         reason, found = "part-of-hub", f"`{{host}}` belongs to it, but it {NOT_DEFAULT[host]}."
     else:
         reason, found = "other", "`{host}` is not where a name without a registry leads."
-    raise NotYet(
-        reason,
-        expected="The address of the default registry, as the engine gives it.",
-        found=found,
-        next=ASK_REGISTRY,
-        host=host,
-    )
+    raise NotYet(reason, found=found, next=ASK_REGISTRY, host=host)
 
 
 @find_the_default_registry.solution

@@ -89,18 +89,12 @@ def pinned_name(workspace):
 
 @lab.step
 def complete_a_short_name(workspace, answer):
-    """You know what `{official}` means in full."""
+    """You know what `{official}` means in full: registry, account, repository and tag."""
     said, right = last_line(answer), parse(workspace["official"]).canonical
     if said.replace("index.docker.io/", "docker.io/", 1) == right:
         return f"`{{official}}` is `{right}`."
     reason, found = missing_parts(said, workspace["official"])
-    raise NotYet(
-        reason,
-        expected="The full form of `{official}`: registry, account, repository and tag.",
-        found=found,
-        next=WRITE_OUT,
-        said=said,
-    )
+    raise NotYet(reason, found=found, next=WRITE_OUT, said=said)
 
 
 @complete_a_short_name.solution
@@ -130,7 +124,7 @@ def _(workspace):
 
 @lab.step
 def find_the_one_on_docker_hub(workspace, answer):
-    """You know which of the four names leads to Docker Hub."""
+    """You know which of the four names has no registry in front, and so leads to Docker Hub."""
     said, names = last_line(answer), workspace["four_names"].split()
     [right] = [name for name in names if parse(name).default_registry]
     if same_image(said, right):
@@ -144,14 +138,7 @@ def find_the_one_on_docker_hub(workspace, answer):
     else:
         reason, mark = ("colon", "a colon") if ":" in first else ("dot", "a dot")
         found = f"`{{said}}` has {mark} before its first slash, so `{{first}}` is a registry."
-    raise NotYet(
-        reason,
-        expected="The one name of the four that has no registry before its first slash.",
-        found=found,
-        next=LOOK_IN_FRONT,
-        said=said,
-        first=first,
-    )
+    raise NotYet(reason, found=found, next=LOOK_IN_FRONT, said=said, first=first)
 
 
 @find_the_one_on_docker_hub.solution
@@ -216,7 +203,7 @@ def _(workspace):
 
 @lab.step
 def find_the_account(workspace, answer):
-    """You know whose image `{owned_name}` is."""
+    """You know whose image `{owned_name}` is: a user's, an organisation's or a project's."""
     reference, said = parse(workspace["owned_name"]), last_line(answer).strip("/")
     account = reference.repository.split("/")[0]
     if said == account:
@@ -228,13 +215,7 @@ def find_the_account(workspace, answer):
             "`releases` is what Artifact Registry calls the repository. It belongs to a project, "
             "and the project stands in front of it."
         )
-    raise NotYet(
-        reason,
-        expected="The account in `{owned_name}`: a user, an organisation or a project.",
-        found=found,
-        next=CUT_ACCOUNT,
-        said=said,
-    )
+    raise NotYet(reason, found=found, next=CUT_ACCOUNT, said=said)
 
 
 @find_the_account.solution
@@ -324,13 +305,7 @@ def find_the_digest(workspace, answer):
     elif said and said in digest:
         reason = "piece"
         found = "That is a piece of the digest. The whole one begins with `sha256:`."
-    raise NotYet(
-        reason,
-        expected="The digest, which names one content and no other.",
-        found=found,
-        next=CUT_DIGEST,
-        said=said,
-    )
+    raise NotYet(reason, found=found, next=CUT_DIGEST, said=said)
 
 
 @find_the_digest.solution

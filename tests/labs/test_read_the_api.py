@@ -157,7 +157,7 @@ def test_the_docker_command_alone_will_do(opened, docker):
         ("{repository}:{small}", "has a tag."),
         ('{{"repositories":["{repository}"]}}', "Your answer is a whole list."),
         ("busybox", "There is no repository `busybox` in the catalog."),
-        ("{{repository}}", "There is no repository `{{repository}}` in the catalog."),
+        ("my-{{repository}}", "no repository `my-{{repository}}` in the catalog."),
     ],
 )
 def test_a_near_miss_of_the_repository_is_named_and_not_given_away(opened, answer, words):
