@@ -345,11 +345,14 @@ def test_a_registry_behind_tls_is_read_whoever_signed_its_certificate(workspaces
     certify(workspace.work, "DNS:registry.lab")
     workspace.engine.stop(old.id)
     settings = {"CERTIFICATE": "/certs/registry.crt", "KEY": "/certs/registry.key"}
-    workspace.run_registry(
+    workspace.run(  # `run_registry` would remove the first registry with its volume
+        "registry:2",
         name=f"{workspace.name}-tls",
+        ports={5000: workspace.port},
         environment={f"REGISTRY_HTTP_TLS_{name}": path for name, path in settings.items()},
         volumes={"/certs:ro": str(workspace.work), "/var/lib/registry": store},
     )
+    workspace.wait_for_registry()
     contents = scanner.scan(workspace)
     assert len(contents.tags) == 1 and contents.tags == told.tags
     assert contents.blobs == told.blobs
