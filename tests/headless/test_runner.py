@@ -408,7 +408,7 @@ def test_a_second_ctrl_c_stops_at_once_and_says_what_is_left(headless, monkeypat
     [workspace] = headless.workspaces.all()
     assert run.leftovers == [f"volume {workspace.name}: not removed"]
     assert traces(engine, {workspace.id}) != nothing()
-    workspace.alive.release()
+    workspace.lock.release()
 
 
 def test_a_ctrl_c_during_the_clean_up_waits_for_its_end(headless, engine, monkeypatch):

@@ -28,7 +28,7 @@ bp.add_app_template_filter(registry.short, "short")
 @bp.get("/lessons/<slug>/registry")
 def show(slug: str) -> ResponseReturnValue:
     lesson, lab = find_lab(slug)
-    workspace = get_services().quick_workspaces.of_learner(lab.name)
+    workspace = get_services().quick_workspaces.find_open(lab.name)
     if not workspace:
         raise NotStarted(lab.name)
     shelf, said = _look(workspace)
