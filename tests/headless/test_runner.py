@@ -437,7 +437,7 @@ def test_a_ctrl_c_during_the_clean_up_waits_for_its_end(headless, engine, monkey
 TWO_MISTAKES = (
     '    workspace.create_volume(f"{workspace.name}-x")\n',
     '    workspace.create_volume(f"{workspace.name}-x")\n\n\n'
-    '@make_a_volume.mistake("nothing done", advice="{name}", reason="missing")\n'
+    '@make_a_volume.mistake("nothing done", advice="elsewhere", reason="missing")\n'
     "def _(workspace):\n"
     "    pass\n",
 )
