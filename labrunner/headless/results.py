@@ -15,7 +15,12 @@ Status = Literal["passed", "failed", "unknown", "skipped"]
 
 @dataclass
 class StepResult:
-    """One step of a run. `proved` is there when the check itself was put to the proof."""
+    """One step of a run.
+
+    proved: is there when the check itself was put to the proof: its status `before` and `after` the
+    solution and when it was asked `again`, and a row for each of the `mistakes`: its name, status,
+    `found` and `next`, and `recovered`, the status after the solution was done as well.
+    """
 
     step: str
     status: Status

@@ -39,9 +39,11 @@ class Task:
 
     @property
     def length(self) -> int:
-        """About how long it takes, to be compared: the steps done, and the mistakes made."""
+        """About how long it takes, to be compared: the steps done and the mistakes made, in a lab
+        that has more to run the more images it has."""
         parts = self.plan.parts
-        return max((step for step, _ in parts), default=0) + len(parts)
+        acts = max((step for step, _ in parts), default=0) + len(parts)
+        return acts * len(self.plan.lab.images)
 
 
 @dataclass

@@ -151,7 +151,7 @@ class Session(LabState):
         require_machine(self.lab, self.engine)
         get_images(self.lab, self.kit, say, on_progress)
         if workspace := self.workspace:
-            workspace.bar = on_progress
+            workspace.on_progress = on_progress
             workspace.prepare(say)
             return workspace
         self.workspaces.sweep()
@@ -192,7 +192,7 @@ class Session(LabState):
         workspace, before = self.require_workspace(), self.known(step)
         if before.state in ("passed", "solved"):
             return before
-        workspace.bar = on_progress
+        workspace.on_progress = on_progress
         return self._save(step, solver.do(step, workspace), solved=True)
 
     def _save(

@@ -130,5 +130,5 @@ class LabState:
                 progress = self.store.load_lab(self.lab.name)
             except ProgressUnavailable as error:
                 progress = error
-            self._loaded = _Loaded(self.workspaces.of_learner(self.lab.name), progress)
+            self._loaded = _Loaded(self.workspaces.find_open(self.lab.name), progress)
         return self._loaded

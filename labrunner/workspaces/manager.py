@@ -1,6 +1,6 @@
 """All workspaces of this instance: opened with free names and a free port, found again, swept.
 
-They lie in one folder, each in one of its own with its record, a lock and a folder to work in.
+They are in one folder, each in a folder of its own with its record, a lock and a folder to work in.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MOST_PORTS = 5  # that the engine may refuse before a lab cannot be opened
 
 
 class Workspaces:
-    """folder: where they lie. labs: the labs of the course by name, to find each one's own."""
+    """folder: where they are. labs: the labs of the course by name, to find that of each one."""
 
     def __init__(self, folder: Path, engine: Engine, labs: Mapping[str, Lab]) -> None:
         self.folder = folder
@@ -45,11 +45,11 @@ class Workspaces:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def all(self) -> list[Workspace]:
-        """Those with a readable record; a record of another version is passed over."""
+        """Return those with a readable record. A record of another version is passed over."""
         return list(self._read())
 
-    def of_learner(self, lab: str) -> Workspace | None:
-        """The learner's open workspace of a lab."""
+    def find_open(self, lab: str) -> Workspace | None:
+        """Return the learner's open workspace of a lab."""
         for workspace in self._read():
             record = workspace.record
             if record.kind == "learner" and record.lab == lab and record.state == "open":
@@ -57,12 +57,12 @@ class Workspaces:
         return None
 
     def one_at_a_time(self, lab: str) -> FileLock:
-        """A lock for whoever starts or finishes a learner's lab, in any process."""
+        """Return the lock to start or finish a learner's lab, which all processes share."""
         return FileLock(self.folder / f"{lab}.lock")
 
     def turn(self, lab: str) -> FileLock:
-        """A lock for whoever checks a step of a learner's lab or changes the lab, in any process:
-        one waits for the other."""
+        """Return the lock to check a step of a learner's lab or to change the lab, which all
+        processes share: one waits for the other."""
         return FileLock(self.folder / f"{lab}.turn", poll_interval=0.002)
 
     def open(
@@ -70,22 +70,22 @@ class Workspaces:
         lab: Lab,
         kind: Kind,
         say: Say = lambda line: None,
-        bar: ProgressCallback = silent,
+        on_progress: ProgressCallback = silent,
         *,
         port: int | None = None,
     ) -> Workspace:
         """Choose names and a port, and bring what the lab gives. Nothing is left if it fails.
 
-        bar: shows the bytes of what is pulled and pushed for it. port: this one and no other;
-        raises `CannotCheck` where it is taken.
+        on_progress: shows the bytes of what is pulled and pushed for it. port: this one and no
+        other; raises `CannotCheck` where it is taken.
         """
         now, before = self.engine.info().time, resources.snapshot(self.engine)
         record = Record(secrets.token_hex(4), lab.name, kind, "opening", now, before)
         workspace = Workspace(self.folder / record.id, record, lab, self.engine, explain)
-        workspace.bar = bar
+        workspace.on_progress = on_progress
         try:
             workspace.work.mkdir(parents=True, mode=0o700)
-            workspace.alive.acquire(timeout=0)
+            workspace.lock.acquire(timeout=0)
             workspace.save()
             self._choose_and_prepare(workspace, port, say)
             record.state = "open"
@@ -94,18 +94,18 @@ class Workspaces:
             self.close(workspace, resources.find_resources(workspace))
             raise
         if kind == "learner":
-            workspace.alive.release()
+            workspace.lock.release()
         return workspace
 
     def close(self, workspace: Workspace, items: Sequence[resources.Resource]) -> list[Leftover]:
-        """Remove these; forget the workspace if nothing of them is left. A learner's files that
-        are not among them are kept elsewhere."""
+        """Remove these, and the workspace itself if nothing of them is left; return what is. A
+        learner's files that are not among them are moved to another folder."""
         left = resources.remove(workspace, items)
         if not left:
             if workspace.record.kind == "learner" and workspace.files:
-                workspace.kept.parent.mkdir(exist_ok=True)
-                workspace.work.rename(workspace.kept)
-            workspace.alive.release()
+                workspace.kept_folder.parent.mkdir(exist_ok=True)
+                workspace.work.rename(workspace.kept_folder)
+            workspace.lock.release()
             shutil.rmtree(workspace.folder, ignore_errors=True)
         return left
 
@@ -115,14 +115,14 @@ class Workspaces:
         for workspace in self._read():
             if not _left_behind(workspace, kept):
                 continue
-            with suppress(Timeout), workspace.alive.acquire(timeout=0):  # else it is at work
+            with suppress(Timeout), workspace.lock.acquire(timeout=0):  # else it is at work
                 for again in self._read(workspace.id):  # it may have opened or closed meanwhile
                     if _left_behind(again, kept):
                         left += self.close(again, resources.find_resources(again))
         return left
 
     def preview(self, lab: Lab) -> dict[str, str]:
-        """The values that the lab would likely get now, without asking the engine to try a port."""
+        """Return the values that the lab would likely get now."""
         adopted = self._adoptable() if lab.registry else None
         port, name = adopted or (self._first_free(_likely_ports()), None)
         return self._named(port, name, lab)
@@ -208,7 +208,7 @@ class Workspaces:
         return values
 
     def _reserved(self) -> set[str]:
-        """What the values of all workspaces say, names among them."""
+        """Return the values of all workspaces, names among them."""
         return {value for each in self.all() for value in each.record.values.values()}
 
     def _why_not(self, port: int) -> str:
@@ -232,8 +232,8 @@ class Workspaces:
         return None
 
     def _adoptable(self) -> tuple[int, str] | None:
-        """Port and container name of the learner's registry, if it runs: one that serves the port
-        of an open lab, or was seen to by a check. Never one that was there before the course."""
+        """Return port and container name of the learner's registry, if it runs: one that serves the
+        port of an open lab, or that a check has seen do so. Never one that is older than that."""
         for workspace in self.all():
             record = workspace.record
             learners = record.kind == "learner" and record.state == "open"
@@ -257,7 +257,7 @@ def _likely_ports() -> range:
 
 
 def _answers(port: int) -> bool:
-    """Whether a plain registry does: not one that wants a password or TLS, nor another program."""
+    """Return whether a plain registry answers: none that wants a password or TLS."""
     try:
         return Registry(f"localhost:{port}").ping().status == 200
     except CannotCheck:

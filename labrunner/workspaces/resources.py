@@ -1,4 +1,4 @@
-"""What belongs to a workspace, and taking it away.
+"""Finds and removes what belongs to a workspace.
 
 Two things belong: what the workspace created (its label, its word for the object and its recorded
 id all agree), and what appeared since it opened and is plainly the lab's, because the learner made
@@ -54,7 +54,7 @@ class Leftover:
 
 
 def snapshot(engine: Engine) -> dict[str, Any]:
-    """What is on the engine now, to be told from what appears later."""
+    """Return what is on the engine now, to tell it from what appears later."""
     return {
         "containers": [each.id for each in engine.containers()],
         "volumes": [each.name for each in engine.volumes()],
@@ -64,7 +64,7 @@ def snapshot(engine: Engine) -> dict[str, Any]:
 
 
 def find_resources(workspace: Workspace) -> list[Resource]:
-    """All that belongs to the workspace now, in the order in which it can be removed."""
+    """Return all that belongs to the workspace now, in the order in which it can be removed."""
     _settle(workspace)
     containers = _containers(workspace)
     return [
@@ -84,7 +84,7 @@ def observe(workspace: Workspace) -> None:
 
 
 def remove(workspace: Workspace, items: Iterable[Resource]) -> list[Leftover]:
-    """Remove these objects, going on after each that cannot be; those are returned."""
+    """Remove these objects; return those that cannot be removed."""
     engine = workspace.engine
     acts: dict[str, Callable[[str], None]] = {
         "container": engine.remove_container,
@@ -105,15 +105,14 @@ def remove(workspace: Workspace, items: Iterable[Resource]) -> list[Leftover]:
 
 
 def _folder(workspace: Workspace) -> list[Resource]:
-    """The folder in which the learner's terminal starts."""
+    """Return the folder in which the learner's terminal starts, if there is something in it."""
     if workspace.record.kind != "learner" or not workspace.files:
         return []
     names = ", ".join(f"`{name}`" for name in workspace.files[:NAMED])
     more = len(workspace.files) - NAMED
     rest = f" and {more} more" if more > 0 else ""
-    why = (
-        f"it is the lab's, and holds {names}{rest}; if you keep it, it moves to `{workspace.kept}`"
-    )
+    moves = f"if you keep it, it moves to `{workspace.kept_folder}`"
+    why = f"it is the lab's, and holds {names}{rest}; {moves}"
     return [Resource("folder", str(workspace.work), str(workspace.work), why)]
 
 
@@ -135,7 +134,7 @@ def _settle(workspace: Workspace) -> None:
 
 
 def _of_a_step(workspace: Workspace, labels: dict[str, str]) -> bool:
-    """Whether the engine made the container for a step of a build that was stopped."""
+    """Return whether the engine made the container for a step of a build that was stopped."""
     return any(
         row["kind"] == "image" and row["word"] == labels.get(OBJECT) and not row["id"]
         for row in workspace.record.owned
@@ -143,7 +142,7 @@ def _of_a_step(workspace: Workspace, labels: dict[str, str]) -> bool:
 
 
 def _owned(workspace: Workspace, kind: str, id: str, labels: dict[str, str]) -> bool:
-    """Whether the workspace made it: the labels are its own, and the id is the recorded one.
+    """Return whether the workspace made it: the labels are its own, and the id is the recorded one.
 
     A row without an id is of a run that was killed between making and recording; its word, which
     was written down before and is nowhere else, stands for the id.
@@ -197,7 +196,8 @@ def _why_container(workspace: Workspace, container: Container) -> str | None:
 
 
 def _images(workspace: Workspace) -> list[Resource]:
-    """Names, so that an image that is also known otherwise stays; nameless ones by id."""
+    """Return the names of its images, so that an image with other names stays; the ids of those
+    without a name."""
     found = []
     for image in workspace.engine.images():
         before = workspace.record.before["images"].get(image.id)

@@ -1,20 +1,14 @@
-"""What one run of a lab works with: its names, its port, and the objects that it owns.
+"""What one run of a lab works with: its names, its port, its registry, and its objects.
 
-A workspace labels all that it creates, and writes down each object before it creates it, so that
-what is left after a crash can be found and nothing else is ever taken for it. Its record lies in
-a folder of its own, which goes when the workspace is closed.
+Its record is in a folder of its own, which is removed when the workspace is closed.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -23,20 +17,18 @@ from typing import Any
 from filelock import FileLock
 
 from labrunner.course.lab import Lab
-from labrunner.engine.connection import EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, Event, Image
-from labrunner.engine.progress import ProgressCallback, follow, silent
 from labrunner.registry import access_log
 from labrunner.registry.access_log import Request
 from labrunner.registry.client import LOOPBACK, Registry
 from labrunner.registry.errors import NotARegistry, OtherScheme, RegistryDown
 from labrunner.verdicts import CannotCheck
 
-from .labels import OBJECT, WORKSPACE
+from .labels import WORKSPACE
+from .objects import Objects
 from .record import Record
 
-PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 STARTUP = 15  # seconds for a registry to answer
 MOST_LINES = 20_000  # of a registry's log, its latest; three or so for each request
 LOGGED = 1  # seconds until a request stands in the log
@@ -44,8 +36,11 @@ LOGGED = 1  # seconds until a request stands in the log
 Say = Callable[[str], None]
 
 
-class Workspace:
-    """The values stand in `workspace["registry"]` and as attributes for the common ones."""
+class Workspace(Objects):
+    """Each value is `workspace["registry"]`; the common ones are attributes as well.
+
+    lock: is held while a headless run works with it. work: the folder that the learner works in.
+    """
 
     def __init__(
         self,
@@ -55,31 +50,24 @@ class Workspace:
         engine: Engine,
         explain: Callable[[Workspace, CannotCheck], CannotCheck] = lambda workspace, error: error,
     ) -> None:
-        self.folder = folder
-        self.record = record
+        super().__init__(folder, record, engine)
         self.lab = lab
-        self.engine = engine
         self.explain: Callable[[CannotCheck], CannotCheck] = partial(explain, self)
-        self.alive = FileLock(folder / "lock")
+        self.lock = FileLock(folder / "lock")
         self.work = folder / "work"
-        self.bar: ProgressCallback = silent  # how far a push or pull is
         self.reserved: set[str] = set()  # names of other workspaces, while this one is opened
 
     def __getitem__(self, name: str) -> str:
         return self.record.values[name]
 
     @property
-    def id(self) -> str:
-        return self.record.id
-
-    @property
     def files(self) -> list[str]:
-        """The names of what is in its folder."""
+        """Return the names of what is in its folder."""
         return sorted(path.name for path in self.work.glob("*"))
 
     @property
-    def kept(self) -> Path:
-        """Where the folder goes when the learner keeps it."""
+    def kept_folder(self) -> Path:
+        """Return where its folder is moved to when the learner keeps it."""
         return self.folder.parents[1] / "kept" / f"{self.record.lab}-{self.id}"
 
     @property
@@ -100,16 +88,16 @@ class Workspace:
 
     @property
     def sample(self) -> str:
-        """The id of the image that the lab built as `image`."""
+        """Return the id of the image that the lab built as `image`."""
         return self.record.sample
 
     @property
     def api(self) -> Registry:
-        """The HTTP API of the workspace's registry. When it fails, it says what stands there."""
+        """Return the HTTP API of the workspace's registry. Its errors say what is found there."""
         return self.client()
 
     def client(self, **how: Any) -> Registry:
-        """The same with a `login`, or over TLS with `name` and `ca`; see `Registry`."""
+        """Return the same with a `login`, or over TLS with `name` and `ca`; see `Registry`."""
         return Registry(self.registry, **{"explain": self.explain, **how})
 
     def registry_container(self) -> Container | None:
@@ -169,12 +157,6 @@ class Workspace:
                 return [each for each in others if each.time >= int(began)]
             time.sleep(0.05)
 
-    def fill(self, text: str, **more: str) -> str:
-        """Return the text with each `{name}` replaced by the workspace's value of that name, or by
-        one of those given here. All other braces stay as they are."""
-        values = {**self.record.values, **more}
-        return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
-
     def ref(self, repository: str | None = None, tag: str = "latest") -> str:
         """Return the reference of a repository in the workspace's registry; without one, of the
         sample image there."""
@@ -194,21 +176,15 @@ class Workspace:
         remembers it (its last 256 events). filters: those of `docker events --filter`."""
         return self.engine.events(self.record.opened, self.engine.info().time, **filters)
 
-    def save(self) -> None:
-        """Write the record down, whole or not at all."""
-        draft = self.folder / "record.json.new"
-        draft.write_text(json.dumps(asdict(self.record)))
-        os.replace(draft, self.folder / "record.json")
-
     def keep(self) -> None:
         """Leave all as it is, to be looked at; the next headless run removes it."""
         self.record.state = "kept"
         self.save()
-        self.alive.release()
+        self.lock.release()
 
     def unused(self, name: str) -> str:
-        """A name for things that the learner will make, which nothing on the engine has: this one
-        or, where it is taken, one with a number. What gets it belongs to the lab."""
+        """Return a name for things that the learner will make, which nothing on the engine has:
+        this one or, where it is taken, one with a number. What gets it belongs to the lab."""
         if self.record.kind == "headless":
             chosen = f"{name}-{self.id}"
         else:
@@ -216,86 +192,7 @@ class Workspace:
         self.record.names.append(chosen)
         return chosen
 
-    # Acts, for solutions and mistakes
-
-    def run(self, image: str, *, name: str | None = None, **options: Any) -> str:
-        """Create and start a container that the workspace owns; its full id.
-
-        options are those of `Engine.create_container`. A start that fails leaves nothing behind.
-        """
-        container = self.create(image, name=name, **options)
-        try:
-            self.engine.start(container)
-        except BaseException:
-            self.engine.remove_container(container)
-            raise
-        return container
-
-    def create(self, image: str, *, name: str | None = None, **options: Any) -> str:
-        """Create a container that the workspace owns, and do not start it; its full id."""
-        with self._owned("container") as (labels, made):
-            made["id"] = self.engine.create_container(image, name=name, labels=labels, **options)
-        return str(made["id"])
-
-    def build(self, folder: Path, name: str, **values: str) -> str:
-        """Build an image that no other workspace can have, as `name:latest`; return its id.
-
-        Its context is the folder without the lab's own file. In all text files there, `{workspace}`
-        is replaced by the workspace's id, and `{name}` by each value of that name; the Dockerfile
-        has them as build arguments, in capitals.
-        """
-        values = {"workspace": self.id, **values}
-        arguments = {key.upper(): value for key, value in values.items()}
-        with self._owned("image") as (labels, made):
-            context = self._context(folder, values)
-            self.engine.build(context, f"{name}:latest", arguments, labels)
-            image = self.engine.image(f"{name}:latest")
-            made["id"] = image.id if image else None
-        return str(made["id"])
-
-    def _context(self, folder: Path, values: dict[str, str]) -> dict[str, bytes]:
-        found = {}
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.name != "lab.py" and path.parent.name != "__pycache__":
-                data = path.read_bytes()
-                with suppress(UnicodeDecodeError):
-                    data = self.fill(data.decode(), **values).encode()
-                found[path.relative_to(folder).as_posix()] = data
-        return found
-
-    def create_volume(self, name: str) -> None:
-        with self._owned("volume") as (labels, made):
-            self.engine.create_volume(name, labels)
-            made["id"] = name
-
-    def create_network(self, name: str, subnet: str | None = None) -> str:
-        with self._owned("network") as (labels, made):
-            made["id"] = self.engine.create_network(name, labels, subnet)
-        return str(made["id"])
-
-    def tag(self, image: str, reference: str) -> None:
-        """Name an image; the reference has a tag."""
-        self.engine.tag(image, reference)
-
-    def push(self, reference: str, login: tuple[str, str] | None = None) -> None:
-        follow(self.engine.push(reference, login), self.bar)
-
-    def push_as(self, image: str, reference: str, login: tuple[str, str] | None = None) -> None:
-        """Name an image, and push it under that name."""
-        self.tag(image, reference)
-        self.push(reference, login)
-
-    def pull(self, reference: str, login: tuple[str, str] | None = None) -> None:
-        follow(self.engine.pull(reference, login), self.bar)
-
-    def run_to_end(self, image: str, command: Sequence[str] | None = None, **options: Any) -> str:
-        """Run a container to its end, as `docker run --rm` does; what it printed."""
-        container = self.run(image, command=command, **options)
-        try:
-            self.engine.wait(container)
-            return self.engine.logs(container)
-        finally:
-            self.engine.remove_container(container)
+    # The registry, for solutions and mistakes
 
     def run_registry(self, **options: Any) -> str:
         """Start `registry:2` on the workspace's port, wait until it answers; return its full id.
@@ -332,7 +229,7 @@ class Workspace:
     # Opening
 
     def prepare(self, say: Say) -> None:
-        """Bring what the lab gives: registry, sample image, and its own. Again at will."""
+        """Bring what the lab gives, where it is missing: registry, sample image, and its own."""
         if self.lab.registry:
             self._provide_registry(say)
         if self.lab.sample and not self._has_sample():
@@ -361,21 +258,6 @@ class Workspace:
             return True
         pushed = self.api.manifest(self.image, "latest") if self.lab.registry else None
         return pushed is not None and self.sample in pushed.image_ids
-
-    @contextmanager
-    def _owned(self, kind: str) -> Iterator[tuple[dict[str, str], dict[str, str | None]]]:
-        """Write down what is about to be made, hand out its labels, and write down its id."""
-        row: dict[str, str | None] = {"kind": kind, "word": secrets.token_hex(8), "id": None}
-        self.record.owned.append(row)
-        self.save()
-        try:
-            yield {WORKSPACE: self.id, OBJECT: str(row["word"])}, row
-        except EngineRefused:
-            if kind != "image":  # a build that fails leaves the images of its first steps
-                self.record.owned.remove(row)
-            raise
-        finally:
-            self.save()
 
 
 def taken_names(engine: Engine) -> set[str]:

@@ -1,7 +1,9 @@
 """Labs run without a browser: what a run shows of good and of weak labs, and how it ends."""
 
 import json
+import os
 import signal
+import threading
 import time
 
 import pytest
@@ -9,11 +11,12 @@ import pytest
 from labrunner.engine.connection import EngineDown
 from labrunner.engine.engine import Engine
 from labrunner.headless.runner import Runner
-from labrunner.headless.track import Settings
+from labrunner.headless.track import Settings, Track
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
+from labrunner.workspaces.labels import WORKSPACE
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import LAB, LESSON, close_all, nothing, traces
+from tests.fixtures.engine import LAB, LESSON, close_all, eventually, nothing, traces
 
 
 def nothing_more(lab, step): ...
@@ -26,7 +29,7 @@ class Runs:
         self.course, self.engine = course, engine
         self.workspaces = Workspaces(instance / "workspaces", engine, {})
 
-    def __call__(self, *replaced, lesson=LESSON, ended=nothing_more, **settings):
+    def __call__(self, *replaced, lesson=LESSON, ended=nothing_more, jobs=1, **settings):
         source = LAB
         for old, new in replaced:
             assert old in source, old
@@ -36,7 +39,7 @@ class Runs:
         self.lessons = loaded.lessons
         self.workspaces.labs = loaded.labs
         kit = Kit(self.engine, loaded.images)
-        self.runner = Runner(self.workspaces, kit, Settings(**settings), ended=ended)
+        self.runner = Runner(self.workspaces, kit, Settings(**settings), jobs, ended=ended)
         return self.runner.run(loaded.lessons)
 
 
@@ -188,10 +191,12 @@ def test_a_mistake_that_passes_makes_the_check_weak(headless):
 
 
 def test_a_mistake_with_another_reason_than_the_verdict_makes_the_check_weak(headless):
-    named = ('advice="docker volume create"', 'advice="docker volume create", reason="slip"')
+    named = ('reason="missing"', 'reason="slip"')
     step = only(headless(named, prove=True))
     assert step.status == "failed"
-    assert step.found == "The mistake “a slip in its name” fails for the reason ``, not `slip`."
+    assert (
+        step.found == "The mistake “a slip in its name” fails for the reason `missing`, not `slip`."
+    )
 
 
 def test_a_mistake_that_the_solution_does_not_recover_from_is_a_weakness(headless):
@@ -408,7 +413,7 @@ def test_a_second_ctrl_c_stops_at_once_and_says_what_is_left(headless, monkeypat
     [workspace] = headless.workspaces.all()
     assert run.leftovers == [f"volume {workspace.name}: not removed"]
     assert traces(engine, {workspace.id}) != nothing()
-    workspace.alive.release()
+    workspace.lock.release()
 
 
 def test_a_ctrl_c_during_the_clean_up_waits_for_its_end(headless, engine, monkeypatch):
@@ -425,3 +430,73 @@ def test_a_ctrl_c_during_the_clean_up_waits_for_its_end(headless, engine, monkey
     assert [step.status for step in run.labs[0].steps] == ["passed"]
     assert headless.workspaces.all() == []
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# Side by side
+
+TWO_MISTAKES = (
+    '    workspace.create_volume(f"{workspace.name}-x")\n',
+    '    workspace.create_volume(f"{workspace.name}-x")\n\n\n'
+    '@make_a_volume.mistake("nothing done", advice="elsewhere", reason="missing")\n'
+    "def _(workspace):\n"
+    "    pass\n",
+)
+
+
+def test_the_result_does_not_depend_on_how_many_tracks_run_side_by_side(headless):
+    """One of the mistakes is weak, and the parts come in another order."""
+
+    def without_seconds(run):
+        report = run.as_dict()
+        for part in (report, *report["labs"], *report["labs"][0]["steps"]):
+            assert part.pop("seconds") >= 0
+        return report
+
+    ended = []
+    alone = headless(TWO_MISTAKES, prove=True)
+    beside = headless(
+        TWO_MISTAKES, prove=True, jobs=3, ended=lambda lab, step: ended.append(step.step)
+    )
+    assert without_seconds(alone) == without_seconds(beside)
+    assert [row["mistake"] for row in only(beside).proved["mistakes"]] == [
+        "a slip in its name",
+        "nothing done",
+    ]
+    assert only(beside).status == "failed" and "lacks the advice" in only(beside).found
+    assert ended == ["make-a-volume"]
+    assert beside.leftovers == [] and headless.workspaces.all() == []
+
+
+def test_ctrl_c_ends_all_that_run_side_by_side_after_cleaning_up(headless, engine):
+    """It comes once, by the process that was asked; each of the others cleans up for itself."""
+    slow = 'workspace.run_to_end("busybox:stable", ["sleep", "300"])'
+    change = ("workspace.create_volume(workspace.name)\n", slow + "\n")
+
+    def runs():
+        labels = [f"{WORKSPACE}={workspace.id}" for workspace in headless.workspaces.all()]
+        return any(engine.containers(status="running", label=label) for label in labels)
+
+    def interrupt():
+        assert eventually(runs)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stop = threading.Thread(target=interrupt)
+    stop.start()
+    began = time.monotonic()
+    run = headless(change, prove=True, jobs=2)
+    stop.join()
+    assert run.interrupted and run.leftovers == [] and time.monotonic() - began < 60
+    assert headless.workspaces.all() == []
+
+
+def test_no_engine_raises_also_side_by_side(headless, monkeypatch):
+    headless()
+    monkeypatch.setattr(Track, "open", raise_engine_down)
+    headless.runner.jobs = 2
+    headless.runner.settings = Settings(prove=True)
+    with pytest.raises(EngineDown, match="Gone"):
+        headless.runner.run(headless.lessons)
+
+
+def raise_engine_down(track):
+    raise EngineDown("Gone.", next="Start it.")

@@ -90,7 +90,7 @@ def test_a_learner_gets_the_usual_port_where_it_is_free_and_no_note(workspaces, 
     workspace = workspaces.open(lab, "learner")
     assert workspace.port == preferred and workspace.registry == f"localhost:{preferred}"
     assert workspace.record.note == ""
-    assert workspaces.of_learner(lab.name).id == workspace.id
+    assert workspaces.find_open(lab.name).id == workspace.id
     assert resources.find_resources(workspace) == []
 
 
@@ -420,17 +420,17 @@ def test_files_in_the_labs_folder_are_listed_and_go_when_chosen(workspaces, lab)
     assert (folder.kind, folder.name) == ("folder", str(workspace.work))
     assert "holds `auth`, `certs`, `compose.yaml` and 1 more; if you keep it" in folder.why
     assert workspaces.close(workspace, [folder]) == []
-    assert not workspace.folder.exists() and not workspace.kept.exists()
+    assert not workspace.folder.exists() and not workspace.kept_folder.exists()
 
 
 def test_files_that_are_not_chosen_are_kept_where_it_was_said(workspaces, lab):
     workspace = workspaces.open(lab, "learner")
     (workspace.work / "notes.txt").write_text("mine")
     [folder] = resources.find_resources(workspace)
-    assert folder.why.endswith(f"moves to `{workspace.kept}`")
+    assert folder.why.endswith(f"moves to `{workspace.kept_folder}`")
     assert workspaces.close(workspace, []) == []
     assert not workspace.folder.exists()
-    assert (workspace.kept / "notes.txt").read_text() == "mine"
+    assert (workspace.kept_folder / "notes.txt").read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_removed_is_said(workspaces, lab, monkeypatch):
@@ -443,7 +443,7 @@ def test_a_folder_that_cannot_be_removed_is_said(workspaces, lab, monkeypatch):
     monkeypatch.setattr(resources.shutil, "rmtree", refuse)
     [left] = workspaces.close(workspace, resources.find_resources(workspace))
     assert left.reason == f"{workspace.work}/locked: Permission denied."
-    assert workspaces.of_learner(lab.name).id == workspace.id
+    assert workspaces.find_open(lab.name).id == workspace.id
 
 
 def test_what_the_learner_makes_is_listed_with_why(
@@ -693,7 +693,7 @@ def test_a_lab_that_opens_while_a_sweep_looks_at_it_is_left_alone(workspaces, la
 
     monkeypatch.setattr(workspaces, "_read", stale)
     assert workspaces.sweep() == [] and first
-    assert workspaces.of_learner(lab.name).id == workspace.id
+    assert workspaces.find_open(lab.name).id == workspace.id
 
 
 @pytest.mark.parametrize("record", ["", "{}", "[]", "rubbish", '{"lab": "x"}', "null"])

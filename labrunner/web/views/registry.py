@@ -30,7 +30,7 @@ bp.add_app_template_filter(labels.printable, "printable")
 @bp.get("/lessons/<slug>/registry")
 def show(slug: str) -> ResponseReturnValue:
     lesson, lab = find_lab(slug)
-    workspace = get_services().quick_workspaces.of_learner(lab.name)
+    workspace = get_services().quick_workspaces.find_open(lab.name)
     if not workspace:
         raise NotStarted(lab.name)
     contents, problem = read_contents(get_web_services().scanner, workspace)
