@@ -100,7 +100,7 @@ def test_a_lesson_with_one_step_passed_and_the_others_failed(
     page = open_page(course, f"/lessons/{lesson.slug}", reduced_motion="reduce")
     workspace = learner.start(lesson.lab, lambda line: None)
     first = lesson.lab.steps[0]
-    answer = first.act(workspace) or ""
+    answer = first.solve(workspace) or ""
     page.reload()
     section = page.locator(f"section[aria-labelledby={first.id}]")
     if first.takes_answer:
