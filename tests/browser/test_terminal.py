@@ -347,8 +347,9 @@ def test_styles_that_xterm_writes_as_attributes_are_in_force(site, open_page):
     expect(page.locator(".xterm-selection div")).not_to_have_count(0)
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("colours", [{}, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "colours"), [(WIDE, {}), (NARROW, DARK)], ids=["wide-light", "narrow-dark"]
+)
 def test_the_open_terminal_is_accessible(site, open_page, size, colours):
     page = open_page(site, LESSON, **size, **colours)
     if size == NARROW:

@@ -46,8 +46,12 @@ RECIPES_HERE = {
 }
 
 
-# docker-py closes no socket of an engine that is not there.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.network,  # Debian packages are downloaded
+    # docker-py closes no socket of an engine that is not there.
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +69,10 @@ def busybox(engine):
 
 
 @pytest.fixture(scope="module")
-def registry(engine):
+def registry(engine, machine_network):
     """The id of the registry's image, built."""
-    Kit(engine, [REGISTRY], RECIPES_HERE).build(REGISTRY)
+    with machine_network():
+        Kit(engine, [REGISTRY], RECIPES_HERE).build(REGISTRY)
     yield image_id(engine, REGISTRY)
     forget(engine, REGISTRY)
 
@@ -105,6 +110,7 @@ def flask_kit(kit, *words):
 # What a built image is
 
 
+@pytest.mark.network(False)  # its port is on the engine's side
 def test_a_built_registry_answers_within_3_seconds_and_refuses_to_delete(engine, registry):
     with running(engine, registry, publish_all_ports=True) as container:
         address = address_of(engine, container)
@@ -115,6 +121,7 @@ def test_a_built_registry_answers_within_3_seconds_and_refuses_to_delete(engine,
         assert '"GET /v2/ HTTP/1.1" 200' in engine.logs(container)
 
 
+@pytest.mark.network(False)
 def test_a_built_registry_keeps_its_images_in_a_volume_and_collects_garbage(engine, registry):
     config = "/etc/docker/registry/config.yml"
     with running(engine, registry, publish_all_ports=True) as container:
