@@ -1,5 +1,5 @@
-"""axe-core finds nothing on any page: wide in light colours, narrow in dark ones. What it looks at is kept as
-pictures in the folder that LABRUNNER_SHOTS names, if it names one."""
+"""axe-core finds nothing on any page, wide in light colours and narrow in dark ones. What it looks
+at is kept as pictures in the folder that LABRUNNER_SHOTS names, if it names one."""
 
 import os
 import re
