@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_pages import DARK, NARROW, WIDE, start
-from tests.fixtures.engine import ROOT
+from tests.fixtures.engine import ROOT, eventually
 from tests.fixtures.web import weights
 
 STILL = {"reduced_motion": "reduce"}
@@ -49,7 +49,7 @@ def test_no_frame_is_painted_in_the_other_colours(site, open_page):
         requestAnimationFrame(look);
     """)
     page.reload()
-    page.wait_for_timeout(300)
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert page.evaluate("[...painted]") == [DARK_GROUND]
 
 
@@ -291,17 +291,21 @@ def test_a_lesson_is_printed_with_its_commands_and_the_addresses_of_its_links(se
 NEEDED = {"style.css", "htmx-4.0.1.min.js", "terminal.js", "registry.js", "live.js", "keep.js"}
 
 
+def loaded(page, found):
+    """The names of the files that have come by now."""
+    page.wait_for_timeout(0)  # lets Playwright read what the browser says
+    return {re.sub(r".*/|\?.*", "", address) for address in found}
+
+
 def test_a_lesson_page_without_its_terminal_is_light(serve, open_page):
     page = open_page(serve(ROOT), PICTURE)
     start(page)
     for _ in range(5):  # Chromium drops some when a container's network comes or goes
         found = weights(page)
         page.reload(wait_until="load")
-        page.wait_for_timeout(1000)
-        names = {re.sub(r".*/|\?.*", "", address) for address in found}
-        if names >= NEEDED:
+        if eventually(lambda found=found: loaded(page, found) >= NEEDED, 5):
             break
-    assert names >= NEEDED
+    assert loaded(page, found) >= NEEDED
     assert found.total() < MOST, found
 
 

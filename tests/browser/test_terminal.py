@@ -4,6 +4,7 @@ so that xterm.js works under the strict policy."""
 import re
 import shutil
 import time
+from collections import Counter
 
 import pytest
 from playwright.sync_api import expect
@@ -375,10 +376,17 @@ def test_bytes_that_are_no_text_are_no_complaint_of_the_page(site, open_page):
 
 def test_an_endless_output_leaves_the_page_alive(site, open_page):
     page = open_page(site, LESSON)
+    come = Counter()
+
+    def count(socket):
+        socket.on("framereceived", lambda frame: come.update(bytes=len(frame)))
+
+    page.on("websocket", count)
     open_terminal(page)
     type_line(page, "yes")
     wait_for(page, "(y\n){5}")
-    page.wait_for_timeout(2000)
+    while come["bytes"] < 1_000_000:
+        page.wait_for_timeout(50)
     page.keyboard.press("Control+c")
     type_line(page, "echo af''ter")
     wait_for(page, "^after")

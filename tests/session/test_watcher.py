@@ -393,9 +393,10 @@ def test_a_page_is_told_to_look_at_the_registry_when_that_can_have_changed(
             assert eventually(lambda: looks, PATIENCE)
         assert LOOKED not in quiet(line, 4)
         push(workspace.registry)
-        assert LOOKED in quiet(line, 8)
+        assert LOOKED in iter(partial(line.get, timeout=PATIENCE), None)
+        quiet(line, 4)
         docker("stop", registry)
-        assert LOOKED in quiet(line, 8)
+        assert LOOKED in iter(partial(line.get, timeout=PATIENCE), None)
 
 
 def quiet(line, seconds):
