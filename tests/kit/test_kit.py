@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socketserver
 import subprocess
@@ -66,6 +67,16 @@ def busybox(engine):
     kit = Kit(engine, [BUSYBOX], RECIPES_HERE)
     yield kit
     forget(engine, BUSYBOX)
+
+
+@pytest.fixture(scope="module")
+def saved(engine, tmp_path_factory):
+    """The file of a kit of that small image, which is not on the engine any more."""
+    kit, file = Kit(engine, [BUSYBOX], RECIPES_HERE), tmp_path_factory.mktemp("saved") / "kit.tar"
+    kit.build(BUSYBOX)
+    kit.save(file)
+    forget(engine, BUSYBOX)
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -309,22 +320,17 @@ def test_what_was_saved_can_be_loaded_and_loading_it_again_does_nothing(engine, 
     assert flask_kit(busybox, "load", str(file)).output == "All of it is here already.\n"
 
 
-def test_load_refuses_to_move_a_tag(engine, busybox, tmp_path):
-    busybox.build(BUSYBOX)
-    busybox.save(tmp_path / "kit.tar")
-    forget(engine, BUSYBOX)
+def test_load_refuses_to_move_a_tag(engine, saved, busybox):
     busybox.build(BUSYBOX)
     before = image_id(engine, BUSYBOX)
-    result = flask_kit(busybox, "load", str(tmp_path / "kit.tar"))
+    result = flask_kit(busybox, "load", str(saved))
     assert result.exit_code == 2 and f"`{BUSYBOX}` on this engine is another image" in result.stderr
     assert image_id(engine, BUSYBOX) == before
 
 
-def test_load_refuses_images_that_are_not_part_of_the_kit(engine, busybox, tmp_path):
-    busybox.build(BUSYBOX)
-    busybox.save(tmp_path / "kit.tar")
+def test_load_refuses_images_that_are_not_part_of_the_kit(engine, saved):
     with pytest.raises(BadCall, match="not part of the kit"):
-        Kit(engine, ["registry:2"]).load(tmp_path / "kit.tar")
+        Kit(engine, ["registry:2"]).load(saved)
 
 
 def test_save_overwrites_nothing_and_wants_the_whole_kit(engine, busybox, tmp_path):
@@ -343,7 +349,7 @@ def test_a_full_disk_leaves_no_file(engine, busybox, tmp_path):
         import resource, signal, sys
         from pathlib import Path
         from labrunner.engine.engine import Engine
-        from labrunner.kit import Kit
+        from labrunner.kit.kit import Kit
         from labrunner.cli.kit import kit_commands
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
@@ -385,12 +391,10 @@ def without_contents(file):
     ],
 )
 def test_a_spoilt_file_is_refused_in_a_sentence_and_nothing_is_loaded(
-    engine, busybox, tmp_path, spoil
+    engine, saved, busybox, tmp_path, spoil
 ):
     file = tmp_path / "kit.tar"
-    busybox.build(BUSYBOX)
-    busybox.save(file)
-    forget(engine, BUSYBOX)
+    shutil.copy(saved, file)
     spoil(file)
     result = flask_kit(busybox, "load", str(file))
     assert result.exit_code == 2, result.output
@@ -473,8 +477,8 @@ def test_ctrl_c_exits_130_and_leaves_nothing_half_done(engine, busybox, tmp_path
     script = f"""
         from labrunner.cli.kit import kit_commands
         from labrunner.engine.engine import Engine
-        from labrunner.kit import Kit
-        from labrunner.recipes import RECIPES
+        from labrunner.kit.kit import Kit
+        from labrunner.kit.recipes import RECIPES
         recipes = {{{BUSYBOX!r}: RECIPES["busybox:stable"]}}
         kit_commands(lambda: Kit(Engine(), recipes, recipes))(["build"])
     """
