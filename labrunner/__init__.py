@@ -13,14 +13,8 @@ if TYPE_CHECKING:
     from .checks.images import misnamed
     from .checks.registry import STORAGE, find_tag, require_registry, storage_mount
     from .course.lab import Lab
-    from .registry.client import (
-        LOOPBACK,
-        NotARegistry,
-        OtherScheme,
-        RegistryDown,
-        RegistryRefused,
-        Untrusted,
-    )
+    from .registry.client import LOOPBACK
+    from .registry.errors import NotARegistry, OtherScheme, RegistryDown, RegistryRefused, Untrusted
     from .registry.references import parse
     from .text import listed, short
     from .verdicts import CannotCheck, NotYet
@@ -36,12 +30,12 @@ _MODULES = {
     "RUN": "workspaces.troubleshooting",
     "CannotCheck": "verdicts",
     "Lab": "course.lab",
-    "NotARegistry": "registry.client",
+    "NotARegistry": "registry.errors",
     "NotYet": "verdicts",
-    "OtherScheme": "registry.client",
-    "RegistryDown": "registry.client",
-    "RegistryRefused": "registry.client",
-    "Untrusted": "registry.client",
+    "OtherScheme": "registry.errors",
+    "RegistryDown": "registry.errors",
+    "RegistryRefused": "registry.errors",
+    "Untrusted": "registry.errors",
     "Workspace": "workspaces.workspace",
     "digest_in": "checks.answers",
     "listed": "text",

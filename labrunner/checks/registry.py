@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from labrunner.engine.models import Container, Mount
-from labrunner.registry.client import NotARegistry, OtherScheme, RegistryDown
+from labrunner.registry.errors import NotARegistry, OtherScheme, RegistryDown
 from labrunner.verdicts import NotYet
 from labrunner.workspaces.troubleshooting import RUN, diagnose
 from labrunner.workspaces.workspace import Workspace

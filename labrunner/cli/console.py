@@ -17,7 +17,7 @@ from rich.text import Text
 from labrunner.course.lab import Lab, Step
 from labrunner.course.lesson import Lesson
 from labrunner.errors import NotWritable
-from labrunner.kit.kit import BadCall
+from labrunner.kit.errors import KitUsageError
 from labrunner.progress.store import ProgressUnavailable
 from labrunner.session.learner import Busy, Learner, NotStarted
 from labrunner.verdicts import CannotCheck
@@ -53,8 +53,10 @@ def handle_errors(command: Command) -> Command:
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
+        except KitUsageError as error:
+            leave(BAD_CALL, error.found, error.next)
         except CannotCheck as error:
-            leave(BAD_CALL if isinstance(error, BadCall) else CANNOT, error.found, error.next)
+            leave(CANNOT, error.found, error.next)
         except NotStarted as error:
             leave(
                 BAD_CALL, "This lab is not started.", f"Start it: `script/lab start-lab {error}`."

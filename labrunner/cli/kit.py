@@ -13,8 +13,8 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from labrunner.engine.progress import ProgressCallback
-from labrunner.kit.kit import Kit, Say
-from labrunner.kit.recipes import CannotGet
+from labrunner.kit.errors import ImageUnavailable
+from labrunner.kit.kit import Kit, Notify
 
 from .console import CANNOT, handle_errors, tell
 
@@ -57,7 +57,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
     def build(references: Sequence[str]) -> None:
         """Build what is not here of Debian's or Ubuntu's packages."""
         kit = get_kit()
-        _each(kit, references, lambda reference, say, bar: kit.build(reference, say))
+        _each(kit, references, lambda reference, notify, on_progress: kit.build(reference, notify))
 
     @group.command("get")
     @REFERENCES
@@ -93,7 +93,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
 
 
 def _each(
-    kit: Kit, references: Sequence[str], act: Callable[[str, Say, ProgressCallback], bool]
+    kit: Kit, references: Sequence[str], act: Callable[[str, Notify, ProgressCallback], bool]
 ) -> None:
     """Do it for these images, or all. One that cannot be got does not keep the others back."""
     for reference in references:
@@ -103,7 +103,7 @@ def _each(
         try:
             with _bar(reference) as bar:
                 new = act(reference, click.echo, bar)
-        except CannotGet as error:
+        except ImageUnavailable as error:
             tell(error.found, error.next)
             failed = True
         else:

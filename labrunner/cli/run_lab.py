@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 from labrunner.course.lab import Lab
 from labrunner.headless.results import LabResult, Run, StepResult
 from labrunner.headless.runner import Runner
+from labrunner.headless.track import Settings
 
 from .console import (
     BAD_CALL,
@@ -48,6 +50,12 @@ from .console import (
     show_default=True,
     help="Seconds that one step may take.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="So many labs, or mistakes of labs, side by side.  [default: the number of cores]",
+)
 @with_appcontext
 @handle_errors
 def run_lab(
@@ -59,6 +67,7 @@ def run_lab(
     keep: bool,
     port: int | None,
     seconds: float,
+    jobs: int | None,
 ) -> None:
     """Run labs headless; all of them without a name.
 
@@ -76,11 +85,8 @@ def run_lab(
     headless = Runner(
         learner().workspaces,
         learner().kit,
-        shell,
-        prove,
-        keep,
-        port,
-        seconds,
+        Settings(shell, prove, keep, port, seconds),
+        1 if port else jobs or os.cpu_count() or 1,  # one port is for one lab at a time
         say=tell,
         ended=(lambda lab, step: None) if as_json else _show,
     )

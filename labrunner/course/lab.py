@@ -158,8 +158,12 @@ class Lab:
     steps: list[Step] = field(default_factory=list)
     values: dict[str, Callable[[Any], str]] = field(default_factory=dict)
     setups: list[Callable[[Any], None]] = field(default_factory=list)
-    name: str = ""  # its folder's name; the loader fills in both
+    name: str = ""  # its folder's name
     folder: Path = Path()
+
+    def locate(self, folder: Path) -> None:
+        """Take the name and the folder from where the lab's file is."""
+        self.name, self.folder = folder.name, folder
 
     @overload
     def step(self, check: Callable[..., str]) -> Step: ...

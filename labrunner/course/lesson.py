@@ -60,8 +60,8 @@ def fill(text: str, values: dict[str, str]) -> str:
     return VALUE.sub(lambda match: values.get(match["name"], match[0]), text)
 
 
-def text_of(path: Path) -> str:
-    """The text of an author's file. Raises `Refused` where it cannot be read."""
+def read_text(path: Path) -> str:
+    """Return the text of an author's file. Raises `Refused` if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -76,7 +76,7 @@ def read_lesson(path: Path) -> Lesson:
     name = FILE.fullmatch(path.name)
     if not name:
         raise Refused(0, "Name it like `04-push-and-pull.md`: two digits, then lower-case words.")
-    text = text_of(path)
+    text = read_text(path)
     if not text.strip():
         raise Refused(0, "The file is empty. Begin with `---`, a `title:` line, and `---`.")
     matter, first = _front_matter(text)

@@ -1,9 +1,8 @@
 """What an error pasted from a terminal means, why it comes, and what to do about it.
 
 A terminal breaks long lines anywhere, also inside a word, and what is copied from it keeps the
-breaks. So the messages are looked for in the text without its blanks; their patterns are written
-with blanks all the same, to be read (`re.VERBOSE`), and in lower case, as the text is made too.
-Patterns must stay linear: begin with fixed words, and bound what may stand in between.
+breaks. So the messages are looked for in the text in lower case and without its blanks. What they
+are is data: `messages.toml`.
 """
 
 from __future__ import annotations
@@ -12,11 +11,10 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 
 from labrunner.registry import references
 
-from .messages import MESSAGES, Message
+from .messages import PLACEHOLDER, Message, known_messages
 
 LIMIT = 20_000  # characters; of a longer text the end is looked at, where the error stands
 NOT_KNOWN = (
@@ -90,7 +88,11 @@ class Finding:
         return self._fill(self.message.next)
 
     def _fill(self, text: str) -> str:
-        return text.format_map(_Values(self.values))
+        return PLACEHOLDER.sub(lambda match: self._value(match[1]), text)
+
+    def _value(self, name: str) -> str:
+        """Return a value; one that the text does not tell is shown as `<its name>`."""
+        return self.values.get(name, f"<{name.replace('_', ' ')}>")
 
     def as_dict(self) -> dict[str, str]:
         """Its id, title, said, means, why, next, the lesson's slug and the official page."""
@@ -107,13 +109,6 @@ class Finding:
         }
 
 
-class _Values(dict[str, str]):
-    """A value that the text does not tell is shown as `<its name>`."""
-
-    def __missing__(self, name: str) -> str:
-        return f"<{name.replace('_', ' ')}>"
-
-
 def decode(text: str) -> list[Finding]:
     """The errors in a text from a terminal, each once, the most specific first.
 
@@ -121,7 +116,7 @@ def decode(text: str) -> list[Finding]:
     """
     paste = _Paste(text)
     found: list[Finding] = []
-    for message in MESSAGES:  # from the specific to the general
+    for message in known_messages():  # from the specific to the general
         matches = paste.claim(message)
         if matches:
             found.append(Finding(message, paste.excerpt(matches[0]), paste.values(matches)))
@@ -154,7 +149,7 @@ class _Paste:
         """Where the message stands, outside of what others have claimed; it is claimed now."""
         matches = [
             match
-            for pattern in _compiled(message)
+            for pattern in message.patterns
             for match in pattern.finditer(self.squeezed)
             if not any(match.start() < end and start < match.end() for start, end in self.claimed)
         ]
@@ -233,8 +228,3 @@ def _parts(name: str) -> dict[str, str]:
         "reference": name,
     }
     return {key: part for key, part in parts.items() if part}
-
-
-@cache
-def _compiled(message: Message) -> list[re.Pattern[str]]:
-    return [re.compile(pattern, re.ASCII | re.VERBOSE) for pattern in message.patterns]

@@ -1,7 +1,7 @@
-"""The way to the engine, and the errors on it.
+"""The connection to the engine, and its errors.
 
-What the engine refuses is raised as `EngineRefused`, in the engine's own words; an engine that
-does not answer as `EngineDown`. Both are `CannotCheck`, so that neither counts against a learner.
+`EngineRefused` has the engine's own words; `EngineDown` means that it does not answer. Both are
+`CannotCheck`, so that neither counts against a learner.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from urllib3.exceptions import HTTPError
 
 from labrunner.verdicts import CannotCheck
 
+from .models import EngineInfo
+
 OLDEST_API = "1.41"  # Engine 20.10
 NEWEST_API = "1.44"  # the newest whose fields are read here; 1.52 dropped some (Engine 29)
-QUESTION = 10  # seconds without a byte before a question is given up
-ACT = 600  # the same for a pull, push or build, which are silent for long
-BREAKS = (  # what comes out of docker-py, requests and urllib3 when the engine dies in a call
+QUERY_TIMEOUT = 10  # seconds without a byte after which a query is given up
+ACTION_TIMEOUT = 600  # the same for a pull, push or build, which are silent for long
+CONNECTION_ERRORS = (  # of docker-py, requests and urllib3 when the engine dies during a call
     APIError,
     requests.RequestException,
     HTTPError,
@@ -44,7 +46,7 @@ class EngineDown(CannotCheck):
 
 
 class EngineRefused(CannotCheck):
-    """The engine answered with an error; `words` are its own."""
+    """The engine answered with an error; `words` are the engine's own."""
 
     def __init__(self, words: str, *, next: str = "Read the engine's words above.") -> None:
         super().__init__(f"The engine refused: {words}", next=next)
@@ -52,45 +54,47 @@ class EngineRefused(CannotCheck):
 
 
 def translate_errors(method: F) -> F:
-    """Raise what docker and requests raise as `EngineDown` or `EngineRefused`."""
+    """Decorate a method so that docker-py's errors become `EngineDown` or `EngineRefused`."""
 
-    def retold(self: Connection, error: Exception) -> CannotCheck:
+    def translated(self: Connection, error: Exception) -> CannotCheck:
         if isinstance(error, APIError):
             return EngineRefused(str(error.explanation or error))
-        return self._down(error)
+        return self._engine_down(error)
 
     @functools.wraps(method)
     def call(self: Connection, *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
-        except BREAKS as error:
-            raise retold(self, error) from error
+        except CONNECTION_ERRORS as error:
+            raise translated(self, error) from error
 
     @functools.wraps(method)
     def stream(self: Connection, *args: Any, **kwargs: Any) -> Any:
         try:
             yield from method(self, *args, **kwargs)
-        except BREAKS as error:
-            raise retold(self, error) from error
+        except CONNECTION_ERRORS as error:
+            raise translated(self, error) from error
 
     return stream if inspect.isgeneratorfunction(method) else call  # type: ignore[return-value]
 
 
 class Connection:
-    """The engine that `DOCKER_HOST`, the command line's context or the default socket gives.
+    """A connection to the engine of `DOCKER_HOST`, of the current context, or of the default
+    socket: the one that the `docker` command uses.
 
-    timeout: seconds that a question may go without a byte of answer.
-    executed: the ids of the last commands that were run in containers by this very object.
+    timeout:  seconds without a byte of answer after which a query is given up.
+    executed: the ids of the last commands that this object ran in containers.
     """
 
-    def __init__(self, timeout: float = QUESTION) -> None:
+    def __init__(self, timeout: float = QUERY_TIMEOUT) -> None:
         self.timeout = timeout
         self.executed: deque[str] = deque(maxlen=1000)
-        self._clients: dict[float, docker.APIClient] = {}
+        self._clients: dict[tuple[int, float], docker.APIClient] = {}
+        self._version = ""
 
     @property
     def address(self) -> str:
-        """Where the engine is, as `DOCKER_HOST` would have it."""
+        """The engine's address, in the form of `DOCKER_HOST`."""
         if host := os.environ.get("DOCKER_HOST"):
             return host
         try:
@@ -101,41 +105,51 @@ class Connection:
 
     @property
     def remote_host(self) -> str | None:
-        """The other machine that the engine runs on, or None where it is this one."""
+        """The name of the other machine that the engine runs on, or None if it is this one."""
         try:
             parts = urlsplit(self.address)
-        except ValueError:  # no address; any question says so
+        except ValueError:  # not an address: any query says so
             return None
         if parts.scheme in ("unix", "npipe") or parts.hostname in ("localhost", "127.0.0.1", "::1"):
             return None
         return parts.hostname
 
-    def _api(self, timeout: float) -> docker.APIClient:
-        """A client at a version that engine and this module both speak; asks the engine once."""
-        if timeout not in self._clients:
+    @translate_errors
+    def info(self) -> EngineInfo:
+        """Return what the engine says about itself."""
+        return EngineInfo.from_api(self._client.version(), self._client.info())
+
+    def _client_for(self, timeout: float) -> docker.APIClient:
+        """Return a client for the newest API that the engine and this module both know.
+
+        Each process has its own clients: a forked process must not share a socket.
+        """
+        key = os.getpid(), timeout
+        if key not in self._clients:
             try:
-                client = docker.from_env(version=OLDEST_API, timeout=timeout).api
+                client = docker.from_env(version=self._version or OLDEST_API, timeout=timeout).api
             except (DockerException, ValueError) as error:
                 raise EngineDown(
                     f"The engine's address, `{self.address}`, cannot be used: {error}",
                     next="Mend `DOCKER_HOST` or the context that `docker context ls` marks.",
                 ) from error
-            versions = client.version(api_version=False)
-            wanted = min(_number(NEWEST_API), _number(versions["ApiVersion"]))
-            wanted = max(wanted, _number(versions.get("MinAPIVersion", OLDEST_API)))
-            version = ".".join(map(str, wanted))
-            self._clients[timeout] = docker.from_env(version=version, timeout=timeout).api
-        return self._clients[timeout]
+            if not self._version:
+                self._version = _version_of_both(client.version(api_version=False))
+                client = docker.from_env(version=self._version, timeout=timeout).api
+            self._clients[key] = client
+        return self._clients[key]
 
     @property
-    def _ask(self) -> docker.APIClient:
-        return self._api(self.timeout)
+    def _client(self) -> docker.APIClient:
+        """The client for queries, which are answered soon."""
+        return self._client_for(self.timeout)
 
     @property
-    def _act(self) -> docker.APIClient:
-        return self._api(ACT)
+    def _patient_client(self) -> docker.APIClient:
+        """The client for actions, which may take long."""
+        return self._client_for(ACTION_TIMEOUT)
 
-    def _down(self, error: Exception) -> EngineDown:
+    def _engine_down(self, error: Exception) -> EngineDown:
         words = repr(error)
         if "PermissionError" in words or "Permission denied" in words:
             return EngineDown(
@@ -153,19 +167,28 @@ class Connection:
             "`script/bootstrap` installs one where there is none.",
         )
 
-    def _inspect(self, read: Callable[[Any], Any], ask: Callable[[str], Any], what: str) -> Any:
+    def _find(self, model: Any, inspect: Callable[[str], Any], name: str) -> Any:
+        """Inspect an object and return it as the model, or None if it does not exist."""
         try:
-            return read(ask(what))
+            return model.from_api(inspect(name))
         except (NotFound, NullResource):
             return None
         except APIError as error:
-            if error.status_code == 400:  # not a reference at all, so nothing has this name
+            if error.status_code == 400:  # not a valid name, so nothing has it
                 return None
             raise
 
-    def _gone(self, remove: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    def _remove(self, remove: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """Remove an object that may be gone already."""
         with contextlib.suppress(NotFound):
             remove(*args, **kwargs)
+
+
+def _version_of_both(versions: dict[str, Any]) -> str:
+    """Return the newest version of the API that the engine and this module both know."""
+    wanted = min(_number(NEWEST_API), _number(versions["ApiVersion"]))
+    wanted = max(wanted, _number(versions.get("MinAPIVersion", OLDEST_API)))
+    return ".".join(map(str, wanted))
 
 
 def _number(version: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Containers: questions about them, and acts on them."""
+"""Containers: queries and actions."""
 
 from __future__ import annotations
 
@@ -13,29 +13,35 @@ from docker.errors import APIError, NotFound
 from .connection import Connection, translate_errors
 from .models import Container, ContainerSummary
 
-LARGEST = 1 << 20  # bytes of a file that is read out of a container
+LARGEST = 1 << 20  # bytes of a file that is read from a container
 
 
 class Containers(Connection):
     @translate_errors
     def containers(self, **filters: Any) -> list[ContainerSummary]:
-        """All containers, running or not, that fit the filters of `docker ps --filter`."""
+        """Return all containers, running or not, that match the filters of `docker ps --filter`."""
         return [
-            ContainerSummary.read(row) for row in self._ask.containers(all=True, filters=filters)
+            ContainerSummary.from_api(row)
+            for row in self._client.containers(all=True, filters=filters)
         ]
 
     @translate_errors
     def container(self, container: str) -> Container | None:
-        """By full id or exact name."""
-        return self._inspect(Container.read, self._ask.inspect_container, container)
+        """Return the container with this full id or exact name, or None."""
+        return self._find(Container, self._client.inspect_container, container)
 
     @translate_errors
     def logs(
         self, container: str, *, since: float = 0, tail: int = 2000, errors: bool = True
     ) -> str:
-        """What a container wrote, standard output and, with `errors`, standard error together: of
-        its last `tail` lines those since then (seconds since 1970)."""
-        text: bytes = self._ask.logs(container, since=int(since) or None, tail=tail, stderr=errors)
+        """Return what a container wrote to standard output and standard error.
+
+        since: only lines after this time, in seconds since 1970. tail: only the last lines.
+        errors: whether to include standard error.
+        """
+        text: bytes = self._client.logs(
+            container, since=int(since) or None, tail=tail, stderr=errors
+        )
         return text.decode(errors="replace")
 
     @translate_errors
@@ -63,9 +69,11 @@ class Containers(Connection):
         binds = [f"{source}:{path}" for path, source in (volumes or {}).items()]
         if network:
             host["network_mode"] = network
-        config = self._act.create_host_config(port_bindings=dict(ports or {}), binds=binds, **host)
-        endpoint = self._act.create_endpoint_config(aliases=list(aliases))
-        made = self._act.create_container(
+        config = self._patient_client.create_host_config(
+            port_bindings=dict(ports or {}), binds=binds, **host
+        )
+        endpoint = self._patient_client.create_endpoint_config(aliases=list(aliases))
+        created = self._patient_client.create_container(
             image,
             name=name,
             command=list(command) if command else None,
@@ -76,62 +84,64 @@ class Containers(Connection):
             host_config=config,
             networking_config={"EndpointsConfig": {network: endpoint}} if network else None,
         )
-        return str(made["Id"])
+        return str(created["Id"])
 
     @translate_errors
     def start(self, container: str) -> None:
-        self._act.start(container)
+        self._patient_client.start(container)
 
     @translate_errors
     def stop(self, container: str, *, seconds: int = 2) -> None:
-        self._act.stop(container, timeout=seconds)
+        self._patient_client.stop(container, timeout=seconds)
 
     @translate_errors
     def restart(self, container: str, *, seconds: int = 2) -> None:
-        self._act.restart(container, timeout=seconds)
+        self._patient_client.restart(container, timeout=seconds)
 
     @translate_errors
     def kill(self, container: str, signal: str = "SIGKILL") -> None:
-        self._act.kill(container, signal)
+        self._patient_client.kill(container, signal)
 
     @translate_errors
     def wait(self, container: str) -> int:
-        """Wait until it has ended; its exit code."""
-        return int(self._act.wait(container)["StatusCode"])
+        """Wait until the container has ended, and return its exit code."""
+        return int(self._patient_client.wait(container)["StatusCode"])
 
     @translate_errors
     def set_restart_policy(self, container: str, policy: str) -> None:
-        self._act.update_container(container, restart_policy={"Name": policy})
+        self._patient_client.update_container(container, restart_policy={"Name": policy})
 
     @translate_errors
     def remove_container(self, container: str, *, volumes: bool = True) -> None:
-        """Remove it, running or not, with its anonymous volumes. No complaint if it is gone; where
-        it is going already, as after a removal that was interrupted, wait until it is gone."""
+        """Remove a container, running or not, with its anonymous volumes.
+
+        It may be gone already. If a removal is in progress, wait until it is done.
+        """
         try:
-            self._gone(self._act.remove_container, container, force=True, v=volumes)
+            self._remove(self._patient_client.remove_container, container, force=True, v=volumes)
         except APIError as error:
             if "already in progress" not in str(error.explanation):
                 raise
-            self._gone(self._act.wait, container, condition="removed")
+            self._remove(self._patient_client.wait, container, condition="removed")
 
     # Inside
 
     @translate_errors
     def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
-        """Run a command in a running container: its exit code, and all that it wrote."""
-        process = self._ask.exec_create(container, list(command))["Id"]
+        """Run a command in a running container. Return its exit code and its output."""
+        process = self._client.exec_create(container, list(command))["Id"]
         self.executed.append(process)
-        output: bytes = self._ask.exec_start(process)
-        code = self._ask.exec_inspect(process)["ExitCode"]
+        output: bytes = self._client.exec_start(process)
+        code = self._client.exec_inspect(process)["ExitCode"]
         return int(code), output.decode(errors="replace")
 
     @translate_errors
     def read_file(self, container: str, path: str) -> bytes | None:
-        """A file of a container, running or not; None where there is none of at most `LARGEST`."""
+        """Return a file of a container, or None if there is none of at most `LARGEST` bytes."""
         try:
-            stream, about = self._ask.get_archive(container, path)
+            stream, status = self._client.get_archive(container, path)
             with contextlib.closing(stream):
-                if about["size"] > LARGEST:
+                if status["size"] > LARGEST:
                     return None
                 archive = io.BytesIO(b"".join(stream))
         except NotFound:
@@ -142,10 +152,10 @@ class Containers(Connection):
 
     @translate_errors
     def write_file(self, container: str, path: str, data: bytes) -> None:
-        """Put a file into a container, and the folders above it where they are missing."""
+        """Write a file in a container, and make its folder if that is missing."""
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
             member = tarfile.TarInfo(path.lstrip("/"))
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
-        self._act.put_archive(container, "/", archive.getvalue())
+        self._patient_client.put_archive(container, "/", archive.getvalue())

@@ -1,4 +1,4 @@
-"""Images: questions about them, and acts on them. Long acts report how far they are."""
+"""Images: queries and actions. Long actions report their progress."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ LABELLED = ".Dockerfile.labelled"
 class Images(Connection):
     @translate_errors
     def images(self, **filters: Any) -> list[Image]:
-        return [Image.read(row) for row in self._ask.images(all=False, filters=filters)]
+        return [Image.from_api(row) for row in self._client.images(all=False, filters=filters)]
 
     @translate_errors
     def image(self, image: str) -> Image | None:
-        """By reference or full id."""
-        return self._inspect(Image.read, self._ask.inspect_image, image)
+        """Return the image with this reference or full id, or None."""
+        return self._find(Image, self._client.inspect_image, image)
 
     @translate_errors
     def remove_image(self, image: str) -> None:
-        """Take a name off an image, and the image away with its last name; or by id."""
-        self._gone(self._act.remove_image, image)
+        """Remove a reference from an image, and the image with its last one; or remove it by id."""
+        self._remove(self._patient_client.remove_image, image)
 
     @translate_errors
     def tag(self, image: str, reference: str) -> None:
         repository, _, tag = reference.rpartition(":")
-        self._act.tag(image, repository, tag)
+        self._patient_client.tag(image, repository, tag)
 
     @translate_errors
     def build(
@@ -70,33 +70,38 @@ class Images(Connection):
 
     @translate_errors
     def push(self, reference: str, login: tuple[str, str] | None = None) -> Iterator[ProgressLine]:
-        """login: user and password. Without it, those of the learner's own configuration."""
+        """Push an image, and yield the progress.
+
+        login: user and password, by default those of the learner's own configuration.
+        """
         how = {"auth_config": _auth(login)} if login else {}
-        yield from self._steps(self._act.push(reference, stream=True, decode=True, **how))
+        yield from self._progress(
+            self._patient_client.push(reference, stream=True, decode=True, **how)
+        )
 
     @translate_errors
     def pull(
         self, reference: str, login: tuple[str, str] | None = None, *, silence: float | None = None
     ) -> Iterator[ProgressLine]:
-        """Pull exactly this reference; never all tags of a repository.
+        """Pull exactly this reference, never all tags of a repository, and yield the progress.
 
-        login: as for a push. silence: seconds without a byte after which it is given up, `ACT` by
-        default (docker-py would wait for ever).
+        login: as for a push. silence: seconds without a byte after which the pull is given up,
+        `ACTION_TIMEOUT` by default (docker-py has no limit).
         """
         repository, tag = parse_repository_tag(reference)
         registry, _ = resolve_repository_name(repository)
-        known = get_config_header(self._act, registry)
+        known = get_config_header(self._patient_client, registry)
         header = encode_header(_auth(login)) if login else known
         yield from self._post(
             "/images/create",
             {"fromImage": repository, "tag": tag or "latest"},
             headers={"X-Registry-Auth": header} if header else {},
-            timeout=silence or connection.ACT,
+            timeout=silence or connection.ACTION_TIMEOUT,
         )
 
     @translate_errors
     def import_image(self, archive: Path, reference: str, changes: Sequence[str]) -> None:
-        """Make an image of a root file system in a tar file, with Dockerfile instructions."""
+        """Create an image from a tar file of a root file system and Dockerfile instructions."""
         repository, _, tag = reference.rpartition(":")
         with archive.open("rb") as body:
             for _ in self._post(
@@ -109,30 +114,34 @@ class Images(Connection):
 
     @translate_errors
     def save(self, references: Sequence[str]) -> Iterator[bytes]:
-        """The images as one tar stream, with their names."""
-        url = self._act._url("/images/get")
-        response = self._act._get(url, params={"names": list(references)}, stream=True)
-        self._act._raise_for_status(response)
+        """Yield the images, with their names, as one tar stream."""
+        url = self._patient_client._url("/images/get")
+        response = self._patient_client._get(url, params={"names": list(references)}, stream=True)
+        self._patient_client._raise_for_status(response)
         yield from response.iter_content(1 << 20)
 
     @translate_errors
     def load(self, stream: Iterable[bytes]) -> Iterator[ProgressLine]:
-        yield from self._steps(self._act.load_image(stream))
+        """Load images from a tar stream, and yield the progress."""
+        yield from self._progress(self._patient_client.load_image(stream))
 
     def _post(self, path: str, params: Mapping[str, Any], **how: Any) -> Iterator[ProgressLine]:
-        """What the answer to a long act reports. docker-py would not raise an error inside it, and
-        would keep the connection when it is left half way; the engine stops once it is closed."""
-        options = {"timeout": connection.ACT, **how, "params": params, "stream": True}
-        with self._act._post(self._act._url(path), **options) as response:
-            self._act._raise_for_status(response)
-            yield from self._steps(self._act._stream_helper(response, decode=True))
+        """Post a long action, and yield its progress.
 
-    def _steps(self, lines: Iterator[dict[str, Any]]) -> Iterator[ProgressLine]:
-        """What a stream reports; an error inside it is raised (docker-py does not)."""
+        docker-py neither raises an error that comes in the stream, nor closes the connection when
+        the caller stops reading. The engine stops the action once the connection is closed.
+        """
+        options = {"timeout": connection.ACTION_TIMEOUT, **how, "params": params, "stream": True}
+        with self._patient_client._post(self._patient_client._url(path), **options) as response:
+            self._patient_client._raise_for_status(response)
+            yield from self._progress(self._patient_client._stream_helper(response, decode=True))
+
+    def _progress(self, lines: Iterator[dict[str, Any]]) -> Iterator[ProgressLine]:
+        """Yield what a stream reports, and raise an error that comes in it (docker-py does not)."""
         for line in lines:
             if error := line.get("errorDetail", {}).get("message") or line.get("error"):
                 raise EngineRefused(error)
-            yield ProgressLine.read(line)
+            yield ProgressLine.from_api(line)
 
 
 def _auth(login: tuple[str, str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""What the engine says about itself and its objects, as small records.
+"""The engine and its objects, as small records.
 
-Each `read` takes the JSON of the Engine API (https://docs.docker.com/reference/api/engine/) and
-keeps what the course asks for. Ids are full ids; sizes are bytes; moments are seconds since 1970.
+Each `from_api` takes the JSON of the Engine API (https://docs.docker.com/reference/api/engine/) and
+keeps what the course needs. Ids are full ids, sizes are bytes, times are seconds since 1970.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ Json = dict[str, Any]
 NEVER = "0001-01-01T00:00:00Z"
 
 
-def _moment(text: str) -> float:
-    """Seconds since 1970 of the engine's RFC 3339 time, whose nine decimals Python 3.10 refuses; 0
-    for the year 1, which stands for never."""
+def _seconds(text: str) -> float:
+    """Return the engine's RFC 3339 time in seconds since 1970; 0 for the year 1, its "never".
+
+    Python 3.10 cannot read its nine decimals.
+    """
     if text == NEVER:
         return 0
     seconds, _, rest = text.partition(".")
@@ -29,7 +31,7 @@ def _moment(text: str) -> float:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """The engine. `image_store` is `containerd` or the storage driver of the classic store."""
+    """The engine itself. image_store: `containerd`, or the classic store's storage driver."""
 
     version: str
     api: str
@@ -40,7 +42,7 @@ class EngineInfo:
     root: str
 
     @classmethod
-    def read(cls, version: Json, info: Json) -> EngineInfo:
+    def from_api(cls, version: Json, info: Json) -> EngineInfo:
         status = dict(row[:2] for row in info.get("DriverStatus") or ())
         containerd = "io.containerd.snapshotter" in str(status.get("driver-type", ""))
         return cls(
@@ -49,14 +51,15 @@ class EngineInfo:
             system=info.get("OperatingSystem", "?"),
             machine=info.get("Architecture", "?"),
             image_store="containerd" if containerd else info.get("Driver", "?"),
-            time=_moment(info["SystemTime"]),
+            time=_seconds(info["SystemTime"]),
             root=info.get("DockerRootDir", "?"),
         )
 
 
 @dataclass(frozen=True)
 class Port:
-    """A port of a container, and where the host publishes it (None: nowhere)."""
+    """A port of a container, and the port and address of the host that it is published on.
+    host: None if it is not published."""
 
     container: int
     host: int | None = None
@@ -64,14 +67,14 @@ class Port:
 
 
 def _host_port(binding: Json) -> int:
-    """The host's port of a wanted binding; 0 where the engine is to choose, also from a range."""
+    """Return the host's port of a binding; 0 if the engine chooses it, also from a range."""
     wanted = binding.get("HostPort") or ""
     return int(wanted) if wanted.isdecimal() else 0
 
 
 @dataclass(frozen=True)
 class ContainerSummary:
-    """A container as a list shows it. `ports` is empty unless it runs."""
+    """A container in a list. `ports` is empty unless it is running."""
 
     id: str
     name: str
@@ -83,7 +86,7 @@ class ContainerSummary:
     labels: Json
 
     @classmethod
-    def read(cls, row: Json) -> ContainerSummary:
+    def from_api(cls, row: Json) -> ContainerSummary:
         return cls(
             id=row["Id"],
             name=(row.get("Names") or ["/?"])[0].lstrip("/"),
@@ -113,9 +116,12 @@ class Mount:
 
 @dataclass(frozen=True)
 class Container:
-    """One container, inspected. `ports` are those that it publishes, or would if it ran;
-    `networks` are the full ids of those it is or was connected to, `addresses` its IP address in
-    each by the network's name. `started` and `finished` are 0 where it never was."""
+    """A container, inspected.
+
+    ports: those that it publishes, or will once it is running. networks: the full ids of those it
+    is or was connected to. addresses: its IP address in each, by the network's name. started,
+    finished: 0 if it never was.
+    """
 
     id: str
     name: str
@@ -137,7 +143,7 @@ class Container:
     labels: Json
 
     @classmethod
-    def read(cls, row: Json) -> Container:
+    def from_api(cls, row: Json) -> Container:
         state, host = row["State"], row["HostConfig"]
         network = row.get("NetworkSettings") or {}
         networks = network.get("Networks") or {}
@@ -150,9 +156,9 @@ class Container:
             state=state["Status"],
             exit_code=state["ExitCode"],
             error=state.get("Error", ""),
-            created=_moment(row.get("Created", NEVER)),
-            started=_moment(state.get("StartedAt", NEVER)),
-            finished=_moment(state["FinishedAt"]),
+            created=_seconds(row.get("Created", NEVER)),
+            started=_seconds(state.get("StartedAt", NEVER)),
+            finished=_seconds(state["FinishedAt"]),
             environment=dict(each.partition("=")[::2] for each in row["Config"].get("Env") or ()),
             ports=tuple(
                 Port(int(port.split("/")[0]), _host_port(binding), binding.get("HostIp") or "")
@@ -187,8 +193,8 @@ class Container:
 
 @dataclass(frozen=True)
 class Image:
-    """An image. On the classic store `id` is its configuration's digest, on the containerd store
-    the digest of its manifest or index."""
+    """An image. id: the digest of its configuration in the classic image store, that of its
+    manifest or index in the containerd store."""
 
     id: str
     tags: tuple[str, ...]
@@ -197,7 +203,7 @@ class Image:
     labels: Json
 
     @classmethod
-    def read(cls, row: Json) -> Image:
+    def from_api(cls, row: Json) -> Image:
         config = row.get("Config") or row
         none = "<none>"
         return cls(
@@ -215,7 +221,7 @@ class Volume:
     labels: Json
 
     @classmethod
-    def read(cls, row: Json) -> Volume:
+    def from_api(cls, row: Json) -> Volume:
         return cls(row["Name"], row.get("Labels") or {})
 
 
@@ -226,13 +232,13 @@ class Network:
     labels: Json
 
     @classmethod
-    def read(cls, row: Json) -> Network:
+    def from_api(cls, row: Json) -> Network:
         return cls(row["Id"], row["Name"], row.get("Labels") or {})
 
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened on the engine. `id` is the container's, image's or volume's."""
+    """Something that happened on the engine. id: of the container, image or volume."""
 
     kind: str
     action: str
@@ -241,7 +247,7 @@ class Event:
     time: float
 
     @classmethod
-    def read(cls, row: Json) -> Event:
+    def from_api(cls, row: Json) -> Event:
         actor = row.get("Actor") or {}
         return cls(
             kind=row["Type"],
@@ -254,7 +260,7 @@ class Event:
 
 @dataclass(frozen=True)
 class ProgressLine:
-    """One line of a pull, push, build or load. `current` and `total` are bytes, 0 if unknown."""
+    """One line of a pull, push, build or load. current, total: bytes, 0 if not known."""
 
     part: str
     status: str
@@ -262,7 +268,7 @@ class ProgressLine:
     total: int
 
     @classmethod
-    def read(cls, line: Json) -> ProgressLine:
+    def from_api(cls, line: Json) -> ProgressLine:
         detail = line.get("progressDetail") or {}
         return cls(
             part=line.get("id", ""),

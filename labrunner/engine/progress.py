@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable
 
 from .models import ProgressLine
 
-ProgressCallback = Callable[
-    [int, int], None
-]  # takes the bytes done and the bytes in all (0: not known)
+ProgressCallback = Callable[[int, int], None]
+"""Is called with the bytes done so far and the bytes in all; 0 if those are not known."""
 
 MOVING = ("Downloading", "Pushing")
 
@@ -16,20 +15,20 @@ MOVING = ("Downloading", "Pushing")
 def silent(done: int, total: int) -> None: ...
 
 
-def follow(steps: Iterable[ProgressLine], bar: ProgressCallback) -> None:
-    """Go through what the engine reports of a pull or push, and show the bytes of its layers.
+def follow(lines: Iterable[ProgressLine], on_progress: ProgressCallback) -> None:
+    """Read the progress of a pull or push to its end, and pass on the bytes of its layers.
 
-    The sum grows with each layer that begins to move; what the engine says of a layer after that
-    comes once all its bytes have arrived.
+    The total grows with each layer that begins to move. Any later line of a layer means that all
+    its bytes have arrived.
     """
     layers: dict[str, tuple[int, int]] = {}
-    for step in steps:
-        if step.status in MOVING:
-            layers[step.part] = step.current, step.total
-        elif step.part in layers:
-            _, whole = layers[step.part]
-            layers[step.part] = whole, whole
+    for line in lines:
+        if line.status in MOVING:
+            layers[line.part] = line.current, line.total
+        elif line.part in layers:
+            _, total = layers[line.part]
+            layers[line.part] = total, total
         else:
             continue
         totals = [total for _, total in layers.values()]
-        bar(sum(done for done, _ in layers.values()), sum(totals) if all(totals) else 0)
+        on_progress(sum(done for done, _ in layers.values()), sum(totals) if all(totals) else 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
-from labrunner.registry.client import Response
+from labrunner.registry.models import Response
 
 LARGEST = 1 << 63  # bytes; no registry counts any further
 MOST = 127  # layers of one image, as engines have it; and images of one index

@@ -20,7 +20,9 @@ from typing import Any
 from urllib.parse import quote
 
 from labrunner.engine.models import Container
-from labrunner.registry.client import NotARegistry, Registry, RegistryDown, Response
+from labrunner.registry.client import Registry
+from labrunner.registry.errors import NotARegistry, RegistryDown
+from labrunner.registry.models import Response
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces import troubleshooting
 from labrunner.workspaces.workspace import Workspace

@@ -1,4 +1,4 @@
-"""Look into a file of images before an engine loads it: which references, and which images."""
+"""Reads which images are in a file before an engine loads it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 
 from labrunner.registry.references import parse
 
-LONGEST = 1 << 20  # bytes; a table of contents has some hundred
+LONGEST = 1 << 20  # bytes; a table of contents has a few hundred
 UNREADABLE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError)
 
 
 class BadArchive(Exception):
-    """Not to be loaded; the text goes on from the file's name: "is damaged, …"."""
+    """The file cannot be loaded. The text follows the file's name: "is damaged, …"."""
 
 
 def read_archive(file: Path) -> dict[str, set[str]]:
-    """The references in a file of `docker save`, and the ids that each image may have on an engine.
+    """Return the references in a file of `docker save`, and the ids that an engine may give each.
 
-    That is the digest of its configuration (classic store), and of its manifest or index
-    (containerd store); https://github.com/moby/docker-image-spec has the format. The file is read
-    to its end, so that one that was cut off is told. Raises BadArchive.
+    An id is the digest of the configuration (classic image store) or of the manifest or index
+    (containerd store); see https://github.com/moby/docker-image-spec. The file is read to its end,
+    to notice one that was cut off. Raises `BadArchive`.
     """
     try:
         with tarfile.open(file) as tar:

@@ -1,7 +1,7 @@
-"""What a registry was asked, as its access log has it.
+"""Reads the requests in a registry's log.
 
 `registry:2` and `registry:3` write one line for each request in the combined log format to their
-standard output; what they say besides goes to standard error.
+standard output. Their own log goes to standard error.
 """
 
 from __future__ import annotations
@@ -11,17 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-LINE = re.compile(
-    r'^(?P<client>\S+) - \S+ \[(?P<time>[^\]]+)\] "(?P<method>[A-Z]+) (?P<path>\S+) [^"]*" '
-    r'(?P<status>\d{3}) \S+ "[^"]*" "(?P<agent>[^"]*)"',
+# No part of it goes beyond its line, so the time it takes grows with the log and no faster.
+COMBINED_FORMAT = re.compile(
+    r'^(?P<client>\S+) - \S+ \[(?P<time>[^\]\n]+)\] "(?P<method>[A-Z]+) (?P<path>\S+) [^"\n]*" '
+    r'(?P<status>\d{3}) \S+ "[^"\n]*" "(?P<agent>[^"\n]*)"',
     re.MULTILINE,
 )
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request. time: whole seconds since 1970. client: its IP address. agent: what it calls
-    itself, such as `docker/28.2.2 …` for an engine."""
+    """A request that a registry answered.
+
+    time: whole seconds since 1970. client: its IP address. agent: the client's own name, such as
+    `docker/28.2.2 …` for an engine.
+    """
 
     time: float
     client: str
@@ -32,24 +36,25 @@ class Request:
 
 
 def parse_log(log: str) -> list[Request]:
-    """The requests in a registry's log, in its order; its other lines are passed over."""
+    """Return the requests in a log, in order. All other lines are skipped."""
     return [
         Request(
-            time=moment,
+            time=time,
             client=found["client"],
             method=found["method"],
             path=found["path"],
             status=int(found["status"]),
             agent=found["agent"],
         )
-        for found in LINE.finditer(log)
-        if (moment := _moment(found["time"])) is not None
+        for found in COMBINED_FORMAT.finditer(log)
+        if (time := _seconds(found["time"])) is not None
     ]
 
 
-@lru_cache  # many requests come in one second, and reading a time takes longest
-def _moment(time: str) -> float | None:
+@lru_cache  # many requests come in one second, and reading the time takes longest
+def _seconds(time: str) -> float | None:
+    """Return a time of the log in seconds since 1970, or None if it has another form."""
     try:
         return datetime.strptime(time, "%d/%b/%Y:%H:%M:%S %z").timestamp()
-    except ValueError:  # another server's log has another form
+    except ValueError:
         return None

@@ -8,116 +8,39 @@ and follows no redirect. What keeps an answer from being read is raised as `Cann
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import re
 import socket
 import ssl
-import threading
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from labrunner.verdicts import CannotCheck
 
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # hosts that are one registry
-MANIFEST_TYPES = (
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-)
+from .connection import deadline, unverified_tls
+from .errors import NotARegistry, OtherScheme, RegistryDown, RegistryRefused, Untrusted
+from .models import MANIFEST_TYPES, Descriptor, Manifest, Response
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # names of this machine, so of one registry
 LARGEST = 4 << 20  # bytes; the limit that the specification suggests for a manifest
 MOST_PAGES = 50
 HTTPS_ONLY = b"HTTP request to an HTTPS server"  # what Go's server says, in plain HTTP
 NEXT = re.compile(r'<(?P<url>[^>]+)>\s*;\s*rel="?next"?')  # in a Link header
 
 
-class RegistryDown(CannotCheck):
-    """Nothing answers at the registry's address."""
-
-
-class NotARegistry(CannotCheck):
-    """Something answers, and not as a registry does."""
-
-
-class OtherScheme(CannotCheck):
-    """A server speaks TLS where it was asked over plain HTTP, or the other way round."""
-
-
-class Untrusted(CannotCheck):
-    """The certificate that the registry shows does not hold; `reason` is OpenSSL's."""
-
-
-class RegistryRefused(CannotCheck):
-    """The registry answered with an error; `status` is HTTP's."""
-
-    def __init__(self, found: str, *, next: str, status: int) -> None:
-        super().__init__(found, next=next)
-        self.status = status
-
-
-@dataclass(frozen=True)
-class Response:
-    """What came back: status, headers (case-insensitive) and the body in bytes."""
-
-    status: int
-    headers: Any
-    body: bytes
-
-    @property
-    def digest(self) -> str:
-        """That of the manifest which came back: as the registry tells it, else computed."""
-        return self.headers.get("Docker-Content-Digest") or _digest(self.body)
-
-    @cached_property
-    def json(self) -> Any:
-        """The body as JSON, or None where it is not."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
-
-
-@dataclass(frozen=True)
-class Descriptor:
-    digest: str
-    size: int
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """A manifest, or an index with its `children`. `layers` have compressed sizes, in bytes."""
-
-    digest: str
-    media_type: str
-    config: str | None
-    layers: tuple[Descriptor, ...]
-    children: tuple[Manifest, ...] = ()
-
-    @property
-    def ids(self) -> set[str]:
-        """All that an engine may call this image: the classic store names the configuration, the
-        containerd store the manifest or index."""
-        own = {self.digest, self.config} if self.config else {self.digest}
-        return own.union(*(child.ids for child in self.children))
-
-
 class Registry:
     """The registry at `host:port`, over plain HTTP, or over TLS where `name` is given.
 
-    timeout: seconds for one request in all. explain: is given a `RegistryDown` or `NotARegistry`
-    before it is raised, and may say more precisely what was found and what to do.
-    login: user and password, sent with each request. name: the host name or IP address that the
-    registry's certificate must be for; ca: the authority that must have signed it, as PEM text.
-    any_tls: where the registry speaks only TLS, believe whatever certificate it shows. That is for
-    looking into a registry of this machine, never for judging it.
+    timeout: seconds for the whole of one request.
+    explain: takes a `RegistryDown` or `NotARegistry` before it is raised, and returns the error to
+             raise, which may say more precisely what was found and what to do.
+    login:   user and password, sent with each request.
+    name:    the host name or IP address that the registry's certificate must be for.
+    ca:      the authority that must have signed the certificate, as PEM text.
+    any_tls: accept any certificate if the registry speaks only TLS. Use it to look into a registry
+             of this machine, never to judge one.
     """
 
     def __init__(
@@ -145,24 +68,24 @@ class Registry:
             self._tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
 
     def ping(self) -> Response:
-        """What `/v2/` answers: 200, or 401 with a challenge. Raises `NotARegistry`."""
+        """Return the answer to `/v2/`: 200, or 401 with a challenge. Raises `NotARegistry`."""
         answer = self.request("GET", "")
-        told = "Docker-Distribution-Api-Version" in answer.headers
-        if answer.status in (200, 401) and (told or self._acts_as_registry()):
+        named = "Docker-Distribution-Api-Version" in answer.headers
+        if answer.status in (200, 401) and (named or self._acts_as_registry()):
             return answer
-        raise self._odd(f"gives HTTP {answer.status} for `/v2/`")
+        raise self._not_a_registry(f"gives HTTP {answer.status} for `/v2/`")
 
     def repositories(self) -> list[str]:
-        """The names in the catalog. Registry 2 also lists repositories whose tags are all gone."""
+        """Return the names in the catalog. Registry 2 also lists repositories without any tag."""
         return self._pages("_catalog?n=1000", "repositories") or []
 
     def tags(self, repository: str) -> list[str] | None:
-        """The tags of a repository, or None where there is no such repository."""
+        """Return the tags of a repository, or None if there is no such repository."""
         return self._pages(f"{quote(repository)}/tags/list", "tags")
 
     def document(self, repository: str, reference: str) -> Response | None:
-        """The manifest or index behind a tag or digest as it is sent: a JSON object. None where
-        there is none."""
+        """Return the manifest or index of a tag or digest as it was sent, or None if there is
+        none. Its body is a JSON object."""
         path = f"{quote(repository)}/manifests/{quote(reference, safe=':')}"
         answer = self.request("GET", path, accept=", ".join(MANIFEST_TYPES))
         if answer.status == 404:
@@ -171,8 +94,8 @@ class Registry:
         return answer
 
     def manifest(self, repository: str, reference: str) -> Manifest | None:
-        """The manifest or index behind a tag or digest, with its children, or None where there is
-        none."""
+        """Return the manifest or index of a tag or digest, or None if there is none. An index
+        comes with its manifests."""
         answer = self.document(repository, reference)
         if not answer:
             return None
@@ -192,20 +115,20 @@ class Registry:
                 ),
             )
         except (KeyError, TypeError, AttributeError):
-            raise self._odd("sends a manifest that cannot be read") from None
+            raise self._not_a_registry("sends a manifest that cannot be read") from None
 
     def delete(self, repository: str, digest: str) -> Response:
-        """Delete a manifest: 202, or 405 where the registry does not allow it."""
+        """Delete a manifest: 202, or 405 if the registry does not allow it."""
         return self.request("DELETE", f"{quote(repository)}/manifests/{quote(digest, safe=':')}")
 
     def certificate(self) -> str | None:
-        """The certificate that is shown on the port, as PEM text, whether it holds or not; None
-        where nothing there speaks TLS."""
+        """Return the certificate that the port shows, valid or not, as PEM text, or None if it
+        does not speak TLS."""
         try:
             with (
                 socket.create_connection((self._host, self._port), self.timeout) as plain,
-                _deadline(plain, self.timeout),
-                _unverified().wrap_socket(plain, server_hostname=self._name) as secure,
+                deadline(plain, self.timeout),
+                unverified_tls().wrap_socket(plain, server_hostname=self._name) as secure,
             ):
                 shown = secure.getpeercert(binary_form=True)
         except OSError:
@@ -213,11 +136,14 @@ class Registry:
         return ssl.DER_cert_to_PEM_cert(shown) if shown else None
 
     def request(self, method: str, path: str, *, accept: str = "application/json") -> Response:
-        """One request below `/v2/`. Raises `RegistryDown`, `NotARegistry` or `Untrusted`."""
+        """Send one request below `/v2/`, and return the answer, whatever its status.
+
+        Raises `RegistryDown`, `NotARegistry`, `OtherScheme` or `Untrusted`.
+        """
         connection = HTTPConnection(self._host, self._port, timeout=self.timeout)
         try:
             connection.connect()
-            with _deadline(connection.sock, self.timeout):
+            with deadline(connection.sock, self.timeout):
                 if self._tls:
                     connection.sock = self._tls.wrap_socket(
                         connection.sock, server_hostname=self._name
@@ -232,9 +158,9 @@ class Registry:
             raise self._down(f"takes more than {self.timeout:g} seconds to answer") from None
         except ssl.SSLCertVerificationError as error:
             raise Untrusted(
-                f"The certificate of `{self.address}` does not hold for `{self._name}`: "
+                f"The certificate of `{self.address}` is not valid for `{self._name}`: "
                 f"{error.verify_message}.",
-                next="Give the registry a certificate that does, and start it again.",
+                next="Give the registry a certificate that is, and start it again.",
                 reason=error.verify_message,
             ) from None
         except ssl.SSLError:
@@ -247,14 +173,14 @@ class Registry:
         except OSError:
             raise self._down("does not answer") from None
         except (HTTPException, UnicodeError):
-            raise self._odd("does not speak HTTP") from None
+            raise self._not_a_registry("does not speak HTTP") from None
         finally:
             connection.close()
         if len(body) > LARGEST:
-            raise self._odd(f"sends more than {LARGEST >> 20} MiB")
+            raise self._not_a_registry(f"sends more than {LARGEST >> 20} MiB")
         if response.status == 400 and HTTPS_ONLY in body:
             if self._any_tls and not self._tls:
-                self._tls = _unverified()
+                self._tls = unverified_tls()
                 return self.request(method, path, accept=accept)
             raise OtherScheme(
                 f"`{self.address}` answers over TLS only.",
@@ -263,7 +189,7 @@ class Registry:
         return Response(response.status, response.headers, body)
 
     def _pages(self, path: str, key: str) -> list[str] | None:
-        """A list that may come in pages, each naming the next in its Link header."""
+        """Return a list that may come in pages, each naming the next one in its Link header."""
         found: list[str] = []
         for _ in range(MOST_PAGES):
             answer = self.request("GET", path)
@@ -271,7 +197,7 @@ class Registry:
                 return None
             names = self._expect(answer).get(key) or []  # null for a repository without tags
             if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
-                raise self._odd(f"sends `{key}` that are no names")
+                raise self._not_a_registry(f"sends `{key}` that are no names")
             found += names
             following = NEXT.search(answer.headers.get("Link", ""))
             if not following:
@@ -281,7 +207,7 @@ class Registry:
         return found
 
     def _acts_as_registry(self) -> bool:
-        """The header is optional; the catalog or the specification's error body tells as well."""
+        """Tell a registry by its catalog or its error body: the header is optional."""
         for path, key in (("_catalog", "repositories"), ("no-such/manifests/none", "errors")):
             body = self.request("GET", path).json
             if isinstance(body, dict) and isinstance(body.get(key), list):
@@ -289,6 +215,7 @@ class Registry:
         return False
 
     def _expect(self, answer: Response) -> dict[str, Any]:
+        """Return the JSON object of an answer with status 200. Raises what else it is."""
         if answer.status == 401:
             raise RegistryRefused(
                 f"`{self.address}` refuses this user name and password."
@@ -306,10 +233,10 @@ class Registry:
                 status=answer.status,
             )
         if not isinstance(answer.json, dict):
-            raise self._odd("does not answer with JSON")
+            raise self._not_a_registry("does not answer with JSON")
         return answer.json
 
-    def _odd(self, what: str) -> CannotCheck:
+    def _not_a_registry(self, what: str) -> CannotCheck:
         return self.explain(
             NotARegistry(
                 f"Something answers on `{self.address}`, but it is not a registry: it {what}.",
@@ -326,41 +253,5 @@ class Registry:
         )
 
 
-@contextmanager
-def _deadline(connection: socket.socket, seconds: float) -> Iterator[None]:
-    """Raise `TimeoutError` when that is over, also where the peer drips one byte at a time."""
-    late = threading.Event()
-    line = connection.dup()  # stays the same line, whoever takes the socket over
-
-    def hang_up() -> None:
-        late.set()
-        with contextlib.suppress(OSError):
-            line.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(seconds, hang_up)
-    timer.start()
-    try:
-        yield
-    except (OSError, HTTPException):
-        if not late.is_set():
-            raise
-    finally:
-        timer.cancel()
-        timer.join()
-        line.close()
-    if late.is_set():
-        raise TimeoutError
-
-
-def _unverified() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
 def _basic(user: str, password: str) -> str:
     return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
-
-
-def _digest(body: bytes) -> str:
-    return "sha256:" + hashlib.sha256(body).hexdigest()

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 from filelock import Timeout
 
+from labrunner.course.course import Course
 from labrunner.course.lab import Lab, Step
-from labrunner.course.loader import Course
 from labrunner.engine.engine import Engine
 from labrunner.engine.progress import ProgressCallback, silent
 from labrunner.kit.kit import Kit

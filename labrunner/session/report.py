@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, get_args
 
+from labrunner.course.course import Course
 from labrunner.course.lesson import Lesson
-from labrunner.course.loader import Course
 from labrunner.progress.store import Event, Progress, State, StepProgress, What
 from labrunner.text import length
 

@@ -9,7 +9,7 @@ import json
 import random
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -42,7 +42,7 @@ PORT_TAKEN = (  # another container; a program on Linux; Docker Desktop; Windows
 class Workspaces:
     """folder: where they lie. labs: the labs of the course by name, to find each one's own."""
 
-    def __init__(self, folder: Path, engine: Engine, labs: dict[str, Lab]) -> None:
+    def __init__(self, folder: Path, engine: Engine, labs: Mapping[str, Lab]) -> None:
         self.folder = folder
         self.engine = engine
         self.labs = labs

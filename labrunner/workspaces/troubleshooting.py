@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labrunner.engine.models import Container
-from labrunner.registry.client import NotARegistry, RegistryDown
+from labrunner.registry.errors import NotARegistry, RegistryDown
 from labrunner.text import clock
 from labrunner.verdicts import CannotCheck
 

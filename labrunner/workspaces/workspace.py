@@ -29,7 +29,8 @@ from labrunner.engine.models import Container, Event, Image
 from labrunner.engine.progress import ProgressCallback, follow, silent
 from labrunner.registry import access_log
 from labrunner.registry.access_log import Request
-from labrunner.registry.client import LOOPBACK, NotARegistry, OtherScheme, Registry, RegistryDown
+from labrunner.registry.client import LOOPBACK, Registry
+from labrunner.registry.errors import NotARegistry, OtherScheme, RegistryDown
 from labrunner.verdicts import CannotCheck
 
 from .labels import OBJECT, WORKSPACE

@@ -31,8 +31,8 @@ def test_the_function_is_the_step(lab):
     assert push_the_image.judge(WORKSPACE) == Verdict("passed", None, "It does.")
 
 
-def test_a_moment_does_not_last(lab):
-    assert not lab.once(lambda workspace: "It was.").lasting
+def test_a_step_is_of_one_moment_unless_it_says_otherwise(lab):
+    assert not lab.step(lambda workspace: "It was.").lasting
 
 
 def test_solutions_mistakes_and_values_are_kept_with_what_they_belong_to(lab):
@@ -45,7 +45,7 @@ def test_solutions_mistakes_and_values_are_kept_with_what_they_belong_to(lab):
         return "net"
 
     assert step.solve is solution
-    assert [(m.name, m.advice, m.act) for m in step.mistakes] == [
+    assert [(m.name, m.advice, m.make) for m in step.mistakes] == [
         ("a slip", "docker push", mistake)
     ]
     assert lab.values == {"network": network}
@@ -114,5 +114,6 @@ def test_a_step_without_its_answer_is_failed_and_says_so(lab, answer):
         "What `localhost:5001` holds.",
         "There is no answer yet.",
         "Submit your answer with this step.",
+        "no-answer",
     )
     assert step.judge(WORKSPACE, "  this\n").found == "You said this."

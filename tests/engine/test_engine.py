@@ -14,7 +14,7 @@ import pytest
 
 from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.engine.engine import Engine
-from labrunner.engine.models import Container, _moment
+from labrunner.engine.models import Container, _seconds
 from tests.fixtures.engine import request_of, serving
 
 VERSION = {"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}
@@ -407,7 +407,7 @@ def test_without_docker_host_the_context_decides(monkeypatch, tmp_path):
     ],
 )
 def test_moments_are_read_with_nine_decimals_and_any_zone(written, seconds):
-    assert _moment(written) == pytest.approx(seconds, abs=1e-6)
+    assert _seconds(written) == pytest.approx(seconds, abs=1e-6)
 
 
 def test_a_container_of_an_engine_that_says_less_can_be_read():
@@ -420,7 +420,7 @@ def test_a_container_of_an_engine_that_says_less_can_be_read():
         "State": {"Status": "created", "ExitCode": 0, "FinishedAt": "0001-01-01T00:00:00Z"},
         "NetworkSettings": {"Networks": {"x": {"NetworkID": ""}}},
     }
-    container = Container.read(row)
+    container = Container.from_api(row)
     assert container.publishes(5001) and container.finished == 0
     assert container.restart_policy == "no" and container.networks == ()
 

@@ -9,10 +9,14 @@ import pytest
 from labrunner.engine.connection import EngineDown
 from labrunner.engine.engine import Engine
 from labrunner.headless.runner import Runner
+from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.engine import LAB, LESSON, close_all, nothing, traces
+
+
+def nothing_more(lab, step): ...
 
 
 class Runs:
@@ -22,7 +26,7 @@ class Runs:
         self.course, self.engine = course, engine
         self.workspaces = Workspaces(instance / "workspaces", engine, {})
 
-    def __call__(self, *replaced, lesson=LESSON, by_page=False, **how):
+    def __call__(self, *replaced, lesson=LESSON, ended=nothing_more, **settings):
         source = LAB
         for old, new in replaced:
             assert old in source, old
@@ -32,7 +36,7 @@ class Runs:
         self.lessons = loaded.lessons
         self.workspaces.labs = loaded.labs
         kit = Kit(self.engine, loaded.images)
-        self.runner = Runner(self.workspaces, kit, by_page, **how)
+        self.runner = Runner(self.workspaces, kit, Settings(**settings), ended=ended)
         return self.runner.run(loaded.lessons)
 
 
@@ -79,7 +83,13 @@ def test_a_good_lab_proves_itself_and_the_report_has_its_shape(headless):
                         "proved": {
                             "before": "str",
                             "mistakes": [
-                                {"mistake": "str", "status": "str", "found": "str", "next": "str"}
+                                {
+                                    "mistake": "str",
+                                    "status": "str",
+                                    "found": "str",
+                                    "next": "str",
+                                    "recovered": "str",
+                                }
                             ],
                             "after": "str",
                             "again": "str",
@@ -99,6 +109,7 @@ def test_a_good_lab_proves_itself_and_the_report_has_its_shape(headless):
                 "status": "failed",
                 "found": "There is none.",
                 "next": "Run `docker volume create`.",
+                "recovered": "passed",
             }
         ],
         "after": "passed",
@@ -174,7 +185,27 @@ def test_a_mistake_that_passes_makes_the_check_weak(headless):
     assert step.status == "failed"
     assert step.found == "The mistake “a slip in its name” is passed: It is there."
     assert step.proved["mistakes"][0]["status"] == "passed"
-    assert (step.proved["after"], step.proved["again"]) == (None, None)
+
+
+def test_a_mistake_with_another_reason_than_the_verdict_makes_the_check_weak(headless):
+    named = ('advice="docker volume create"', 'advice="docker volume create", reason="slip"')
+    step = only(headless(named, prove=True))
+    assert step.status == "failed"
+    assert step.found == "The mistake “a slip in its name” fails for the reason ``, not `slip`."
+
+
+def test_a_mistake_that_the_solution_does_not_recover_from_is_a_weakness(headless):
+    """What a learner would do next does not lead to passed."""
+    check = "    if workspace.engine.volume(workspace.name):\n"
+    strict = check.replace(":\n", ' and not workspace.engine.volume(workspace.name + "-x"):\n')
+    step = only(headless((check, strict), prove=True))
+    assert step.status == "failed"
+    assert step.found == (
+        "The mistake “a slip in its name” is not recovered by the solution: There is none."
+    )
+    assert step.next == "Run `docker volume create`."
+    assert step.proved["mistakes"][0]["recovered"] == "failed"
+    assert (step.proved["after"], step.proved["again"]) == ("passed", "passed")
 
 
 def test_a_mistake_whose_advice_is_missing_makes_the_check_weak(headless):
@@ -314,7 +345,7 @@ def test_what_cannot_be_removed_is_listed(headless, docker, engine):
 
 
 def test_the_lessons_commands_take_the_place_of_the_solution(headless, engine):
-    run = headless(("    workspace.create_volume(workspace.name)\n", "    1 / 0\n"), by_page=True)
+    run = headless(("    workspace.create_volume(workspace.name)\n", "    1 / 0\n"), shell=True)
     assert run.status == "passed", run.as_dict()
     assert run.leftovers == []
 
@@ -323,13 +354,13 @@ def test_commands_that_do_not_do_the_step_fail_with_the_checks_words(headless):
     lesson = LESSON.replace("docker volume create {{ name }}\n", "true\n").replace(
         "-v {{ name }}:/v ", ""
     )
-    step = only(headless(lesson=lesson, by_page=True))
+    step = only(headless(lesson=lesson, shell=True))
     assert (step.status, step.found) == ("failed", "There is none.")
 
 
 def test_commands_that_fail_fail_the_step_and_name_the_line(headless):
     lesson = LESSON.replace("docker volume create", "docker volume creat")
-    step = only(headless(lesson=lesson, by_page=True))
+    step = only(headless(lesson=lesson, shell=True))
     assert step.status == "failed" and step.expected == "The lesson's commands do the step."
     assert "In the block in line 9 of the lesson, `docker volume creat " in step.found
 
@@ -337,7 +368,7 @@ def test_commands_that_fail_fail_the_step_and_name_the_line(headless):
 def test_commands_that_never_end_are_given_up(headless):
     lesson = LESSON.replace("docker volume create {{ name }}", "sleep 60")
     began = time.monotonic()
-    step = only(headless(lesson=lesson, by_page=True, seconds=1))
+    step = only(headless(lesson=lesson, shell=True, seconds=1))
     assert time.monotonic() - began < 30
     assert step.status in ("failed", "unknown") and "took more than 1 seconds" in step.found
 

@@ -9,7 +9,7 @@ import requests
 
 from labrunner.engine.engine import Engine
 from labrunner.inspector import scan
-from labrunner.registry.client import RegistryDown, RegistryRefused
+from labrunner.registry.errors import RegistryDown, RegistryRefused
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table
 from tests.fixtures.engine import eventually, request_of, response, serving

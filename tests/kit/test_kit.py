@@ -26,10 +26,12 @@ from click.testing import CliRunner
 
 from labrunner.cli.kit import kit_commands
 from labrunner.engine.engine import Engine
+from labrunner.kit import builder
 from labrunner.kit import kit as kit_module
-from labrunner.kit import recipes
-from labrunner.kit.kit import BadCall, Kit, NoHub
-from labrunner.kit.recipes import MADE_FROM, RECIPES, CannotGet, Recipe, make
+from labrunner.kit.builder import MADE_FROM, build_root
+from labrunner.kit.errors import ImageUnavailable, KitUsageError, SourceUnavailable
+from labrunner.kit.kit import Kit
+from labrunner.kit.recipes import RECIPES, Recipe
 from labrunner.verdicts import CannotCheck
 from tests.fixtures.engine import eventually
 
@@ -227,15 +229,15 @@ def powers_of_an_engine(engine):
 
 def test_of_alternatives_the_package_is_taken_that_this_release_has(tmp_path):
     packages, programs = ("no-such-package | busybox-static",), {"/box": "/usr/bin/busybox"}
-    made = make(Recipe(packages=packages, programs=programs), tmp_path)
+    made = build_root(Recipe(packages=packages, programs=programs), tmp_path)
     assert made.made_from.startswith("busybox-static ")
     with tarfile.open(made.archive) as tar:  # which is static, so that no libraries come along
         assert tar.getmember("./box").size > 1_000_000 and "./lib" not in tar.getnames()
 
 
 def test_plugins_that_a_package_no_longer_has_are_named(tmp_path):
-    with pytest.raises(CannotGet, match="no longer has `/usr/lib/none`"):
-        make(Recipe(packages=("busybox-static",), plugins=("usr/lib/none",)), tmp_path)
+    with pytest.raises(ImageUnavailable, match="no longer has `/usr/lib/none`"):
+        build_root(Recipe(packages=("busybox-static",), plugins=("usr/lib/none",)), tmp_path)
 
 
 def test_a_built_image_names_its_packages_and_status_shows_them(engine, registry):
@@ -249,7 +251,7 @@ def test_a_built_image_names_its_packages_and_status_shows_them(engine, registry
 @pytest.mark.parametrize("bin", ["bin", "usr/bin"])
 def test_a_program_is_found_where_this_release_has_it(tmp_path, monkeypatch, bin):
     """Debian moved busybox from the one to the other; apt here has one release only."""
-    unpack = recipes._unpack
+    unpack = builder._unpack
 
     def moved(names, folder):
         unpacked = unpack(names, folder)
@@ -258,8 +260,8 @@ def test_a_program_is_found_where_this_release_has_it(tmp_path, monkeypatch, bin
         program.rename(folder / bin / "busybox")
         return unpacked
 
-    monkeypatch.setattr(recipes, "_unpack", moved)
-    with tarfile.open(make(RECIPES["busybox:stable"], tmp_path).archive) as tar:
+    monkeypatch.setattr(builder, "_unpack", moved)
+    with tarfile.open(build_root(RECIPES["busybox:stable"], tmp_path).archive) as tar:
         assert tar.getmember("./bin/busybox").size > 1_000_000
         assert tar.getmember("./bin/sh").linkname == "busybox"
 
@@ -270,7 +272,7 @@ def test_the_same_packages_give_the_same_bytes(tmp_path):
         (tmp_path / name).mkdir()
         before = os.umask(umask)
         try:
-            made.append(make(RECIPES["registry:2"], tmp_path / name).archive.read_bytes())
+            made.append(build_root(RECIPES["registry:2"], tmp_path / name).archive.read_bytes())
         finally:
             os.umask(before)
     assert made[0] == made[1]
@@ -329,7 +331,7 @@ def test_load_refuses_to_move_a_tag(engine, saved, busybox):
 
 
 def test_load_refuses_images_that_are_not_part_of_the_kit(engine, saved):
-    with pytest.raises(BadCall, match="not part of the kit"):
+    with pytest.raises(KitUsageError, match="not part of the kit"):
         Kit(engine, ["registry:2"]).load(saved)
 
 
@@ -444,7 +446,7 @@ def test_without_an_engine_every_command_exits_3_with_a_sentence(monkeypatch, tm
 
 def test_a_system_without_apt_is_told_what_to_do(engine, busybox, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(CannotGet, match="Debian and Ubuntu only") as told:
+    with pytest.raises(ImageUnavailable, match="Debian and Ubuntu only") as told:
         busybox.build(BUSYBOX)
     assert "kit load" in told.value.next
 
@@ -552,16 +554,16 @@ def test_a_rate_limit_is_asked_about_once(stand_in):
     stand_in.refusal = "toomanyrequests: You have reached your unauthenticated pull rate limit."
     kit = Kit(Engine(), ["a:1", "b:1", "c:1"], {})
     for reference in kit.references:
-        with pytest.raises(NoHub, match="Docker Hub allows no more pulls") as told:
+        with pytest.raises(SourceUnavailable, match="Docker Hub allows no more pulls") as told:
             kit.get(reference)
         assert "kit load" in told.value.next
     assert stand_in.asked["pull"] == 1
 
 
 def test_a_pull_that_hangs_is_given_up(stand_in, monkeypatch):
-    monkeypatch.setattr(kit_module, "SILENCE", 0.3)
+    monkeypatch.setattr(kit_module, "PULL_TIMEOUT", 0.3)
     start = time.monotonic()
-    with pytest.raises(NoHub, match="Docker Hub cannot be reached"):
+    with pytest.raises(SourceUnavailable, match="Docker Hub cannot be reached"):
         Kit(Engine(), ["a:1"], {}).pull("a:1")
     assert time.monotonic() - start < 20
     assert stand_in.asked["pull"] == 1
@@ -569,5 +571,5 @@ def test_a_pull_that_hangs_is_given_up(stand_in, monkeypatch):
 
 def test_a_pull_that_ends_without_an_image_is_no_success(stand_in, monkeypatch):
     monkeypatch.setattr(StandIn, "do_POST", lambda self: self.answer(200, {"status": "Pulling"}))
-    with pytest.raises(CannotGet, match="is not there"):
+    with pytest.raises(ImageUnavailable, match="is not there"):
         Kit(Engine(), ["a:1"], {}).pull("a:1")

@@ -8,6 +8,7 @@ import pytest
 from labrunner.course import loader
 from labrunner.engine.engine import Engine
 from labrunner.headless.runner import Runner
+from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
@@ -49,7 +50,7 @@ def run(lesson, folder, engine, **how):
     def ended(lab, step):
         ids.extend(workspace.id for workspace in workspaces.all())
 
-    done = Runner(workspaces, kit, ended=ended, **how).run([lesson])
+    done = Runner(workspaces, kit, Settings(**how), ended=ended).run([lesson])
     assert ids and traces(engine, set(ids)) == nothing()
     assert everything(engine) == before
     assert list(folder.glob("*/")) == []

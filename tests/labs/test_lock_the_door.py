@@ -8,6 +8,7 @@ import pytest
 from labrunner.course import loader
 from labrunner.engine.engine import Engine
 from labrunner.headless.runner import Runner
+from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
@@ -373,7 +374,7 @@ def test_a_run_leaves_the_learners_logins_as_they_were(config, tmp_path, httpd, 
     def ended(lab, step):
         ids.update(workspace.id for workspace in workspaces.all())
 
-    headless = Runner(workspaces, Kit(engine, COURSE.images), shell=shell, ended=ended)
+    headless = Runner(workspaces, Kit(engine, COURSE.images), Settings(shell=shell), ended=ended)
     assert LESSON
     done = headless.run([LESSON])
     assert done.status == "passed", done.as_dict()

@@ -7,6 +7,7 @@ from pathlib import Path
 from labrunner.course import loader
 from labrunner.engine.engine import Engine
 from labrunner.headless.runner import Runner
+from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces.manager import Workspaces
 
@@ -26,8 +27,8 @@ def test_a_lab_made_from_the_guide_alone_proves_itself_and_its_page(tmp_path):
     engine = Engine()
     workspaces = Workspaces(tmp_path / "workspaces", engine, course.labs)
     kit = Kit(engine, course.images)
-    proof = Runner(workspaces, kit, prove=True).run(course.lessons)
-    page = Runner(workspaces, kit, shell=True).run(course.lessons)
+    proof = Runner(workspaces, kit, Settings(prove=True)).run(course.lessons)
+    page = Runner(workspaces, kit, Settings(shell=True)).run(course.lessons)
 
     assert course.problems == ()
     assert [proof.status, page.status] == ["passed", "passed"], (proof.as_dict(), page.as_dict())

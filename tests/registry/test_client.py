@@ -7,15 +7,15 @@ import time
 
 import pytest
 
-from labrunner.registry.client import (
-    MANIFEST_TYPES,
+from labrunner.registry.client import Registry
+from labrunner.registry.errors import (
     NotARegistry,
     OtherScheme,
-    Registry,
     RegistryDown,
     RegistryRefused,
     Untrusted,
 )
+from labrunner.registry.models import MANIFEST_TYPES
 from tests.fixtures.engine import eventually, request_of, response, serving
 
 TELLS = "Docker-Distribution-Api-Version: registry/2.0\r\n"

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-import labrunner.engine.engine
+import labrunner.engine.events
 from app import create_app
 from labrunner.engine.connection import EngineDown
 from labrunner.engine.engine import Engine
@@ -114,7 +114,7 @@ STREAM = "/lessons/tiny/live"
 @pytest.fixture(autouse=True)
 def pulse(monkeypatch):
     """Threads find out within a second that nobody needs them any more."""
-    monkeypatch.setattr(labrunner.engine.engine, "PULSE", 1)
+    monkeypatch.setattr(labrunner.engine.events, "HEARTBEAT", 1)
 
 
 @pytest.fixture

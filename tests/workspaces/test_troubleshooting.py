@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from labrunner.engine.connection import EngineDown
-from labrunner.registry.client import NotARegistry, RegistryDown
+from labrunner.registry.errors import NotARegistry, RegistryDown
 from labrunner.text import ago
 from tests.fixtures.engine import eventually, request_of, response
 

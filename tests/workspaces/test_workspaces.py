@@ -318,7 +318,7 @@ def test_a_build_that_stops_half_way_leaves_nothing(
     steps = ["from busybox:stable AS one", "ARG WORKSPACE", "RUN echo $WORKSPACE >/x"]
     steps += ["FROM busybox:stable", "COPY --from=one /x /y", last]
     (tmp_path / "Dockerfile").write_text("\n".join(steps))
-    monkeypatch.setattr("labrunner.engine.connection.ACT", 1.5)
+    monkeypatch.setattr("labrunner.engine.connection.ACTION_TIMEOUT", 1.5)
     before = images(docker)
 
     with pytest.raises(CannotCheck):

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from labrunner.course.lesson import Lesson
 from labrunner.decoder import decoder
 from labrunner.decoder.decoder import Finding
-from labrunner.decoder.messages import MESSAGES
+from labrunner.decoder.messages import known_messages
 from labrunner.web.forms import fields, wants_fragment, wants_json
 
 from .lessons import learner
@@ -39,7 +39,7 @@ def _page(template: str, text: str, findings: list[Finding] | None) -> str:
         findings=findings,
         not_known=decoder.NOT_KNOWN,
         lessons=_lessons(),
-        known=[decoder.generic(message) for message in MESSAGES],
+        known=[decoder.generic(message) for message in known_messages()],
         fragment=wants_fragment(),
     )
 
@@ -47,6 +47,6 @@ def _page(template: str, text: str, findings: list[Finding] | None) -> str:
 def _lessons() -> dict[str, Lesson | None]:
     """The lessons that the messages name, by slug, in the course's order; None for one that is
     not served."""
-    named = {message.lesson for message in MESSAGES}
+    named = {message.lesson for message in known_messages()}
     served = {each.slug: each for each in learner().course.lessons if each.slug in named}
     return {**served, **dict.fromkeys(sorted(named - set(served)))}

@@ -11,9 +11,9 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 from werkzeug.exceptions import NotFound
 
+from labrunner.course.course import Course
 from labrunner.course.lab import Lab, Step
 from labrunner.course.lesson import FILE, Lesson, fill
-from labrunner.course.loader import Course
 from labrunner.progress.store import ProgressUnavailable, StepProgress
 from labrunner.session.learner import Learner
 from labrunner.verdicts import CannotCheck

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from labrunner.inspector import narration, scan
 from labrunner.inspector.contents import RegistryContents
 from labrunner.inspector.transfers import Transfer
-from labrunner.registry.client import NotARegistry, RegistryDown, RegistryRefused
+from labrunner.registry.errors import NotARegistry, RegistryDown, RegistryRefused
 from labrunner.session.learner import NotStarted
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table

@@ -1,0 +1,97 @@
+"""What is checked of a lab, and of a lesson beside it, before they are served."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterable
+
+from labrunner.registry import references
+
+from .lab import Lab, Step
+from .lesson import Lesson, Refused
+
+PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")  # as in Workspace.fill
+ALWAYS = {"registry", "port", "name"}  # the values that every workspace has
+
+
+def validate_lesson(lesson: Lesson, lab: Lab) -> None:
+    """Raise `Refused` for a lesson whose steps or values are not those of its lab."""
+    for step in lab.steps:
+        if step.id not in lesson.steps:
+            raise Refused(
+                0,
+                f"The lab's step `{step.id}` has no heading. Add `## Title {{#{step.id} .step}}`.",
+            )
+    for step_id, line in lesson.steps.items():
+        if not lab.find(step_id):
+            check = step_id.replace("-", "_")
+            raise Refused(line, f"`labs/{lab.name}/lab.py` has no check `{check}`.")
+    if list(lesson.steps) != [step.id for step in lab.steps]:
+        raise Refused(0, "The steps stand in another order than in the lab. Use one order.")
+    known = _known_values(lab)
+    for value, line in lesson.values:
+        if value not in known:
+            raise Refused(line, f"There is no value `{value}`; there are {_names(known)}.")
+
+
+def validate_lab(lab: Lab, tree: ast.Module) -> None:
+    """Raise `Refused` for the first thing that is wrong with a lab. tree: its parsed file."""
+    if not lab.steps:
+        raise Refused(0, "The lab has no step. Decorate a check with `@lab.step(lasting=True)`.")
+    if not lab.images or isinstance(lab.images, str):
+        raise Refused(0, "Name the images that the lab needs in a list: `Lab(images=[…])`.")
+    for image in lab.images:
+        try:
+            references.parse(image)
+        except references.InvalidReference as error:
+            raise Refused(0, f"`{image}` in `images` is no reference: {error}") from None
+    if lab.sample and not (lab.folder / "Dockerfile").is_file():
+        raise Refused(0, "`sample=True` needs a `Dockerfile` beside the lab.")
+    seen: dict[str, int] = {}
+    for step in lab.steps:
+        if step.id in seen:
+            what = f"The step `{step.id}` stands in line {seen[step.id]} already."
+            raise Refused(step.line, what)
+        seen[step.id] = step.line
+        _validate_step(step, _known_values(lab))
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "NotYet":
+            missing = {"found", "next"} - {each.arg for each in call.keywords}
+            if missing:
+                raise Refused(call.lineno, f"This failure does not say {_names(missing)}.")
+
+
+def _validate_step(step: Step, known: set[str]) -> None:
+    wanted = ["workspace", "answer"] if step.takes_answer else ["workspace"]
+    if list(inspect.signature(step.check).parameters) != wanted:
+        raise Refused(step.line, "A check is called with `workspace`, or `workspace, answer`.")
+    if not step.goal:
+        raise Refused(step.line, "Say what the learner must reach in the check's docstring.")
+    _validate_values("goal", step.goal, step.line, known)
+    if not step.solve:
+        what = f"The step has no solution: add `@{step.check.__name__}.solution`."
+        raise Refused(step.line, what)
+    for mistake in step.mistakes:
+        line = mistake.make.__code__.co_firstlineno
+        if not mistake.advice.strip():
+            raise Refused(line, f"The mistake “{mistake.name}” has no advice to look for.")
+        if mistake.only_an_answer and not step.takes_answer:
+            what = "The step takes no answer, so write `mistake` in place of `near_miss`."
+            raise Refused(line, what)
+        _validate_values("advice", mistake.advice, line, known)
+
+
+def _validate_values(what: str, text: str, line: int, known: set[str]) -> None:
+    """Refuse a text with `{names}` that a workspace could not fill."""
+    if unknown := set(PLACEHOLDER.findall(text)) - known:
+        raise Refused(line, f"The {what} names {_names(unknown)}; there are {_names(known)}.")
+
+
+def _known_values(lab: Lab) -> set[str]:
+    return ALWAYS | set(lab.values) | ({"image"} if lab.sample else set())
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))

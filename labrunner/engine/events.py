@@ -1,0 +1,58 @@
+"""Events: what happened on the engine, and what happens from now on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from docker.utils import convert_filters
+from requests import Response
+
+from .connection import Connection, translate_errors
+from .models import Event
+
+HEARTBEAT = 5  # seconds; shorter than `QUERY_TIMEOUT`
+
+
+class Events(Connection):
+    @translate_errors
+    def events(self, since: float, until: float, **filters: Any) -> list[Event]:
+        """Return what happened between two times of the engine's clock, in seconds since 1970.
+
+        The engine remembers its last 256 events. An `until` in the future is waited for.
+        """
+        with self._open_stream(since, until, filters) as response:
+            lines = list(response.iter_lines())
+        return [Event.from_api(json.loads(line)) for line in lines]
+
+    @translate_errors
+    def follow(self, **filters: Any) -> Iterator[Event | None]:
+        """Yield each event from now on, as it happens. This never ends by itself.
+
+        It yields None as soon as no event can be missed any more, and then every `HEARTBEAT`
+        seconds, so that the caller can stop.
+        """
+        since = self.info().time
+        while True:
+            until = max(since, self.info().time) + HEARTBEAT
+            with self._open_stream(since, until, filters) as response:
+                yield None
+                for line in response.iter_lines():
+                    yield Event.from_api(json.loads(line))
+            if self.info().time < until - 0.5:  # a stopped engine ends the stream without an error
+                raise self._engine_down(ConnectionError())
+            since = until
+
+    def _open_stream(self, since: float, until: float, filters: dict[str, Any]) -> Response:
+        """Open the engine's stream of events. docker-py's own takes an engine that dies for the
+        end of the stream."""
+        client = self._client
+        params = {
+            "since": f"{since:.9f}",
+            "until": f"{until:.9f}",
+            "filters": convert_filters(filters),
+        }
+        response = client._get(client._url("/events"), params=params, stream=True)
+        client._raise_for_status(response)
+        return response

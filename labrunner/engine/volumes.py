@@ -1,0 +1,64 @@
+"""Volumes: queries, actions, and the space that a volume takes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from .connection import Connection, EngineRefused, translate_errors
+from .models import Volume
+
+BUSY = "disk usage operation is already running"
+
+
+class Volumes(Connection):
+    # An engine before 23 measures for one client at a time, so this process asks one at a time.
+    _measuring: ClassVar[threading.Lock] = threading.Lock()
+
+    @translate_errors
+    def volumes(self, **filters: Any) -> list[Volume]:
+        return [Volume.from_api(row) for row in self._client.volumes(filters)["Volumes"] or ()]
+
+    @translate_errors
+    def volume(self, name: str) -> Volume | None:
+        return self._find(Volume, self._client.inspect_volume, name)
+
+    @translate_errors
+    def create_volume(self, name: str, labels: Mapping[str, str]) -> None:
+        """Create a volume. Raises `EngineRefused` if it exists; the engine would return it."""
+        if self.volume(name):
+            raise EngineRefused(f"a volume named {name} exists", next="Choose another name.")
+        self._patient_client.create_volume(name, labels=dict(labels))
+
+    @translate_errors
+    def remove_volume(self, name: str) -> None:
+        self._remove(self._patient_client.remove_volume, name)
+
+    def volume_size(self, name: str) -> int | None:
+        """Return the bytes that a volume takes on the disk, or None if there is no such volume or
+        its size is not known. An engine that is busy with this for another client is waited for."""
+        end = time.monotonic() + self.timeout
+        if not self._measuring.acquire(timeout=self.timeout):
+            raise EngineRefused(f"a {BUSY}")
+        try:
+            while True:
+                try:
+                    return self._volume_size(name)
+                except EngineRefused as refused:
+                    if BUSY not in refused.words or time.monotonic() > end:
+                        raise
+                time.sleep(0.1)
+        finally:
+            self._measuring.release()
+
+    @translate_errors
+    def _volume_size(self, name: str) -> int | None:
+        client = self._client
+        # Engine 20.10 ignores `type` and measures everything.
+        response = client._get(client._url("/system/df"), params={"type": "volume"})
+        for row in client._result(response, True)["Volumes"] or ():
+            if row["Name"] == name and (row.get("UsageData") or {}).get("Size", -1) >= 0:
+                return int(row["UsageData"]["Size"])
+        return None

@@ -1,0 +1,177 @@
+"""Runs tracks side by side, each in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from typing import Any, Generic, TypeVar
+
+from .interruptions import SIGNALS
+from .track import Part
+
+Task = TypeVar("Task")
+
+
+@dataclass
+class End:
+    """How a track ended. reason: why it could not be begun. engine_down: what was found, and what
+    to do. fault: the traceback of an error of the runner itself."""
+
+    seconds: float = 0
+    leftovers: list[str] = field(default_factory=list)
+    reason: str | None = None
+    interrupted: bool = False
+    engine_down: tuple[str, str] | None = None
+    fault: str | None = None
+
+
+Work = Callable[[Task, Callable[[Part], None], End], None]
+"""Does a task, reports its parts, and writes down how it ended. Never raises."""
+
+
+@dataclass
+class _Worker(Generic[Task]):
+    task: Task
+    process: ForkProcess
+    messages: Connection
+
+
+class Pool(Generic[Task]):
+    """Does tasks in at most so many processes at a time, in the order in which they are given.
+
+    work: is called in a process of its own for each task. report, ended: are called here with what
+    it reports. The first Ctrl-C or SIGTERM is passed on, and starts nothing more; so is the second.
+    """
+
+    def __init__(
+        self,
+        jobs: int,
+        work: Work[Task],
+        report: Callable[[Task, Part], None],
+        ended: Callable[[Task, End], None],
+    ) -> None:
+        self.jobs = jobs
+        self.work = work
+        self.report = report
+        self.ended = ended
+        self._workers: list[_Worker[Task]] = []
+        self._interruptions = 0
+        self._stopping = False
+
+    def run(self, tasks: Sequence[Task]) -> bool:
+        """Do them all; return whether it was interrupted."""
+        waiting = list(tasks)
+        ours, theirs = os.pipe()  # its end tells the processes that this one is no more
+        try:
+            with self._signals_passed_on():
+                while waiting or self._workers:
+                    while waiting and len(self._workers) < self.jobs and not self._stopping:
+                        self._start(waiting.pop(0), ours, theirs)
+                    if not self._workers:
+                        break
+                    for messages in wait([each.messages for each in self._workers]):
+                        self._receive(messages)
+        finally:
+            os.close(ours)
+            os.close(theirs)
+        return self._interruptions > 0
+
+    def _start(self, task: Task, ours: int, theirs: int) -> None:
+        here, there = multiprocessing.Pipe(duplex=False)
+        context = multiprocessing.get_context("fork")
+        others = [here, *(each.messages for each in self._workers)]
+        process = context.Process(target=_run, args=(self.work, task, there, others, ours, theirs))
+        before = self._interruptions
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            process.start()
+            self._workers.append(_Worker(task, process, here))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        there.close()
+        if self._interruptions > before:
+            self._interrupt(process)
+
+    def _receive(self, messages: Any) -> None:
+        worker = next(each for each in self._workers if each.messages is messages)
+        try:
+            message = worker.messages.recv()
+        except EOFError:
+            worker.process.join()
+            message = End(fault=f"A process of the run ended with {worker.process.exitcode}.")
+        if isinstance(message, Part):
+            self.report(worker.task, message)
+            return
+        self._workers.remove(worker)
+        worker.messages.close()
+        worker.process.join()
+        self._stopping |= bool(message.engine_down or message.fault)
+        self.ended(worker.task, message)
+
+    @contextmanager
+    def _signals_passed_on(self) -> Iterator[None]:
+        def pass_on(*_: Any) -> None:
+            self._interruptions += 1
+            self._stopping = True
+            for worker in self._workers:
+                self._interrupt(worker.process)
+
+        old = {number: signal.signal(number, pass_on) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    def _interrupt(self, process: ForkProcess) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid or 0, signal.SIGINT)
+
+
+def _run(
+    work: Work[Task],
+    task: Task,
+    messages: Connection,
+    others: Sequence[Connection],
+    ours: int,
+    theirs: int,
+) -> None:
+    """Do a task in this process, which was made for it."""
+    os.setpgid(0, 0)  # a terminal's Ctrl-C reaches it by way of the first process only
+    os.close(theirs)
+    for each in others:
+        each.close()
+    threading.Thread(target=_end_with_the_first_process, args=(ours,), daemon=True).start()
+    for number in SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    end = End()
+
+    def send(message: Part | End) -> None:
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            messages.send(message)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        work(task, send, end)
+    except KeyboardInterrupt:  # just before or just after
+        end.interrupted = True
+    except Exception:
+        end.fault = traceback.format_exc()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    messages.send(end)
+
+
+def _end_with_the_first_process(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    os._exit(1)

@@ -1,0 +1,294 @@
+"""A track: one workspace of a lab, in which steps are done one after the other.
+
+The main track does each step, and proves its check and its near misses. Each other track makes one
+mistake of a step, recovers from it by the step's solution, as a learner does, and goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from labrunner.course.lab import Action, Lab, Mistake, Step
+from labrunner.course.lesson import Lesson
+from labrunner.engine.connection import EngineDown
+from labrunner.verdicts import CannotCheck, Verdict
+from labrunner.workspaces import resources
+from labrunner.workspaces.acts import ActFailed, perform
+from labrunner.workspaces.manager import Workspaces
+from labrunner.workspaces.resources import Leftover
+from labrunner.workspaces.workspace import Workspace
+
+from .interruptions import TimedOut, deadline, first_interruption_held
+from .lesson_shell import LessonShell
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How labs are run: with the lesson's commands or the solutions, with proof or without.
+
+    keep, port: for the main track. seconds: what one act of a step may take.
+    """
+
+    shell: bool = False
+    prove: bool = False
+    keep: bool = False
+    port: int | None = None
+    seconds: float = 120
+
+
+@dataclass
+class Proof:
+    """What came out of one mistake. weakness: the first thing that is wrong with the check, or with
+    the solution after it. recovered: the status of the step after the solution, in the end."""
+
+    mistake: str
+    status: str = "unknown"
+    found: str | None = None
+    next: str | None = None
+    recovered: str | None = None
+    weakness: Verdict | None = None
+
+    def as_dict(self) -> dict[str, str | None]:
+        return {
+            "mistake": self.mistake,
+            "status": self.status,
+            "found": self.found,
+            "next": self.next,
+            "recovered": self.recovered,
+        }
+
+
+@dataclass
+class Part:
+    """What one track found out about a step. verdict: of the main track alone, which has it in any
+    case. proofs: by the place of the mistake among those of the step."""
+
+    step: int
+    seconds: float = 0
+    before: str | None = None
+    after: str | None = None
+    again: str | None = None
+    verdict: Verdict | None = None
+    proofs: dict[int, Proof] = field(default_factory=dict)
+
+
+class Track:
+    """Opens its workspace when it is needed; anew where the one at hand has gone too far, or has
+    something in it that does not belong there. `close` removes all of it.
+
+    leftovers: what could not be removed, or was kept.
+    """
+
+    def __init__(self, workspaces: Workspaces, lesson: Lesson, lab: Lab, settings: Settings):
+        self.workspaces = workspaces
+        self.lesson = lesson
+        self.lab = lab
+        self.settings = settings
+        self.leftovers: list[str] = []
+        self._workspace: Workspace | None = None
+        self._shell: LessonShell | None = None
+        self._done = 0  # steps
+        self._clean = True  # nothing but those was done
+
+    def __enter__(self) -> Track:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(keep=self.settings.keep)
+
+    def open(self) -> Workspace:
+        """Return the workspace, as it is; a new one where there is none. Raises `CannotCheck`."""
+        if not self._workspace:
+            port = self.settings.port
+            self._workspace = self.workspaces.open(self.lab, "headless", port=port)
+            self._done, self._clean = 0, True
+            if self.settings.shell:
+                values = self._workspace.record.values
+                self._shell = LessonShell(
+                    self._workspace.work, self._workspace.engine, values, self.settings.seconds
+                )
+        return self._workspace
+
+    def reach(self, step: Step) -> Workspace:
+        """Return the workspace with the steps before this one done, and nothing else.
+
+        Raises `CannotCheck` where that cannot be."""
+        index = self.lab.steps.index(step)
+        if not self._clean or self._done > index:
+            self.close()
+        workspace = self.open()
+        while self._done < index:
+            earlier = self.lab.steps[self._done]
+            self._clean = False
+            with deadline(self.settings.seconds):
+                _, wrong = self._do(earlier)
+            if wrong:
+                raise CannotCheck(f"{wrong.found}", next=f"{wrong.next}")
+            self._done, self._clean = self._done + 1, True
+        return workspace
+
+    def do(self, step: Step) -> Part:
+        """Do the step, and judge it. With proof: also before, twice after, and its near misses."""
+        began, part = time.monotonic(), Part(self.lab.steps.index(step))
+        try:
+            part.verdict = self._prove_step(step, part)
+        except TimedOut:
+            self._clean = False
+            part.verdict = self._timed_out()
+        part.seconds = time.monotonic() - began
+        return part
+
+    def prove(self, step: Step, mistake: Mistake) -> Part:
+        """Make the mistake in the workspace in which the steps before are done, and recover."""
+        began, part = time.monotonic(), Part(self.lab.steps.index(step))
+        proof = Proof(mistake.name)
+        try:
+            workspace = self.reach(step)
+            self._clean = False
+            self._make(step, mistake, workspace, proof)
+            self._recover(step, workspace, proof)
+        except TimedOut:
+            self._clean = False
+            slow = self._timed_out()
+            proof.found, proof.next = proof.found or slow.found, proof.next or slow.next
+            proof.weakness = proof.weakness or slow
+        except EngineDown:
+            raise
+        except CannotCheck as error:
+            self._clean = False
+            proof.found, proof.next = error.found, error.next
+            found = f"The mistake “{mistake.name}” cannot be made: {error.found}"
+            proof.weakness = Verdict("unknown", None, found, error.next)
+        part.proofs[step.mistakes.index(mistake)] = proof
+        part.seconds = time.monotonic() - began
+        return part
+
+    def close(self, *, keep: bool = False) -> None:
+        """Remove the workspace with all that belongs to it, whatever happens; or keep it."""
+        workspace, shell = self._workspace, self._shell
+        self._workspace = self._shell = None
+        if shell:
+            shell.close()
+        if not workspace:
+            return
+        with first_interruption_held():
+            items = resources.find_resources(workspace)
+            if keep:
+                workspace.keep()
+                self.leftovers += map(str, items)
+                return
+            try:
+                self.leftovers += map(str, self.workspaces.close(workspace, items))
+            except KeyboardInterrupt:  # the second one: stop at once, say what is left
+                self.leftovers += [str(Leftover(item, "not removed")) for item in items]
+                raise
+
+    def _prove_step(self, step: Step, part: Part) -> Verdict:
+        workspace = self.reach(step)
+        with deadline(self.settings.seconds):
+            before = step.judge(workspace)
+        part.before = before.status
+        if self.settings.prove:
+            for index, mistake in enumerate(step.mistakes):
+                if mistake.only_an_answer:
+                    part.proofs[index] = proof = Proof(mistake.name)
+                    self._make(step, mistake, workspace, proof)
+        if before.passed:
+            return weak("It passes before the step is done.", step)
+        self._clean = False
+        with deadline(self.settings.seconds):
+            answer, wrong = self._do(step)
+            verdict = wrong or step.judge(workspace, answer)
+            part.after = verdict.status
+            if self.settings.prove:
+                if verdict.passed:
+                    verdict = step.judge(workspace, answer)
+                part.again = verdict.status
+        for proof in part.proofs.values():
+            proof.recovered = verdict.status
+        if verdict.passed:
+            self._done, self._clean = self._done + 1, True
+        return verdict
+
+    def _make(self, step: Step, mistake: Mistake, workspace: Workspace, proof: Proof) -> None:
+        with deadline(self.settings.seconds):
+            answer, wrong = _act(mistake.make, workspace)
+            verdict = wrong or step.judge(workspace, answer)
+        proof.status, proof.found, proof.next = verdict.status, verdict.found, verdict.next
+        name, advice = f"The mistake “{mistake.name}”", workspace.fill(mistake.advice)
+        if verdict.status != "failed":
+            proof.weakness = weak(f"{name} is {verdict.status}: {verdict.found}", step)
+        elif verdict.reason != mistake.reason:
+            found = f"{name} fails for the reason `{verdict.reason}`, not `{mistake.reason}`."
+            proof.weakness = weak(found, step)
+        elif advice not in (verdict.next or ""):
+            found = f"{name} is answered with: {verdict.next} That lacks the advice `{advice}`."
+            proof.weakness = weak(found, step)
+
+    def _recover(self, step: Step, workspace: Workspace, proof: Proof) -> None:
+        with deadline(self.settings.seconds):
+            answer, wrong = _act(step.solve, workspace)
+            verdict = wrong or step.judge(workspace, answer)
+        proof.recovered = verdict.status
+        if verdict.passed:
+            self._done, self._clean = self._done + 1, True
+        elif not proof.weakness:
+            proof.weakness = Verdict(
+                "failed",
+                "After each mistake, the step's solution leads to passed.",
+                f"The mistake “{proof.mistake}” is not recovered by the solution: {verdict.found}",
+                verdict.next,
+            )
+
+    def _do(self, step: Step) -> tuple[str, Verdict | None]:
+        """Do the step; the answer that its solution gives or its last block prints, and what went
+        wrong."""
+        if not self._shell or not self._workspace:
+            return _act(step.solve, self.open())
+        output = ""
+        for block in self.lesson.blocks_of(step.id):
+            ran = self._shell.run(block)
+            output = ran.output
+            if ran.wrong:
+                found, todo = ran.wrong
+                return output, Verdict("failed", "The lesson's commands do the step.", found, todo)
+        resources.observe(self._workspace)
+        return output, None
+
+    def _timed_out(self) -> Verdict:
+        return Verdict(
+            "unknown",
+            None,
+            f"The step took more than {self.settings.seconds:g} seconds.",
+            "Give it more with `--timeout`, or find out what it waits for.",
+        )
+
+
+def weak(found: str, step: Step) -> Verdict:
+    """Return the verdict on a check that does not tell enough."""
+    return Verdict(
+        "failed",
+        "The check tells the step done from the step not done.",
+        found,
+        f"Mend the check `{step.check.__name__}`.",
+    )
+
+
+def _act(act: Action | None, workspace: Workspace) -> tuple[str, Verdict | None]:
+    """Do a solution or a mistake; the answer that it gives, and what went wrong."""
+    try:
+        return perform(act, workspace), None
+    except ActFailed as failed:
+        error = failed.error
+        why = (
+            error.found if isinstance(error, CannotCheck) else f"`{type(error).__name__}: {error}`"
+        )
+        found = f"The lab's own act stopped: {why}"
+        return "", Verdict("unknown", None, found, f"Mend it: {failed.place}.")

@@ -1,0 +1,247 @@
+"""Builds the images of the kit from the packages of Debian or Ubuntu.
+
+The host is only read: packages are downloaded into a temporary folder and unpacked there. Nothing
+is installed, no service is started, and root is not needed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import ImageUnavailable
+from .recipes import Recipe
+
+MADE_FROM = "io.github.registry-lab.made-from"
+VERSION = "org.opencontainers.image.version"
+FROM_A_COLLEAGUE = (
+    "`script/lab kit load FILE` takes a file that a colleague's `script/lab kit save` wrote."
+)
+PROGRAM_TIMEOUT = 300  # seconds for one program, including apt-get on a slow line
+
+_COMMON_FILES = {
+    "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+    "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
+    "/etc/nsswitch.conf": "hosts: files dns\n",
+}
+_COMMON_FOLDERS = ("/root", "/tmp", "/var/tmp")  # noqa: S108  in the image
+
+
+@dataclass(frozen=True)
+class RootFilesystem:
+    """A root file system, ready to be imported as an image with these changes."""
+
+    archive: Path
+    changes: tuple[str, ...]
+    made_from: str
+
+
+def build_root(recipe: Recipe, folder: Path) -> RootFilesystem:
+    """Build a recipe's root file system in an empty folder. The same packages give the same bytes.
+
+    Raises `ImageUnavailable` if this machine has no apt, or apt does not have the packages.
+    """
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise ImageUnavailable(
+            "Images can be built on Debian and Ubuntu only; this machine has no apt-get.",
+            next=FROM_A_COLLEAGUE,
+        )
+    packages, root = folder / "packages", folder / "root"
+    packages.mkdir()
+    wanted = recipe.packages + (("busybox-static",) if recipe.busybox else ())
+    names = _unpack(wanted, packages)
+    for target, source in recipe.programs.items():
+        program = _find(packages, source)
+        _copy(program, root, target)
+        for place, library in _libraries(program, packages).items():
+            _copy(library, root, place)
+    for pattern in recipe.plugins:
+        for plugins in _find_folders(packages, pattern):
+            shutil.copytree(plugins, root / plugins.relative_to(packages), symlinks=True)
+    if recipe.busybox:
+        _copy(busybox := _find(packages, "/usr/bin/busybox"), root, "/bin/busybox")
+        for applet in _run([busybox, "--list"]).split():
+            if not os.path.lexists(link := root / "bin" / applet):
+                link.symlink_to("busybox")
+    for target, text in {**_COMMON_FILES, **recipe.files}.items():
+        _place(root, target).write_text(text)
+        _place(root, target).chmod(0o755 if text.startswith("#!") else 0o644)
+    for target in (*_COMMON_FOLDERS, *recipe.folders):
+        _place(root, f"{target}/.")
+    versions = _versions(packages, first=names)
+    system = platform.freedesktop_os_release()
+    made_from = ", ".join(f"{name} {version}" for name, version in versions.items())
+    made_from += f" ({system['ID'].capitalize()} {system.get('VERSION_ID', '')}".rstrip() + ")"
+    labels = {MADE_FROM: made_from, VERSION: versions[names[0]].split(":")[-1]}
+    return RootFilesystem(
+        _pack(root, folder / "root.tar"),
+        (*recipe.changes, *(f'LABEL {name}="{text}"' for name, text in labels.items())),
+        made_from,
+    )
+
+
+def _unpack(wanted: Sequence[str], folder: Path) -> list[str]:
+    """Download packages into a folder and unpack them there. Return their names."""
+    apt = ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=15"]
+    apt += ["-o", "APT::Sandbox::User=root"] if os.getuid() == 0 else []
+    try:
+        names = _download(wanted, apt, folder)
+    except ImageUnavailable:
+        # The machine's lists are missing or old. Lists of our own need no root.
+        lists = folder / "lists"
+        (lists / "partial").mkdir(parents=True, exist_ok=True)
+        apt += ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={folder}/cache"]
+        stale = None
+        try:
+            _run(["apt-get", *apt, "-o", "APT::Update::Error-Mode=any", "update"], folder)
+        except ImageUnavailable as error:
+            stale = error  # perhaps of one source of many: the packages may come all the same
+        try:
+            names = _download(wanted, apt, folder)
+        except ImageUnavailable as error:
+            raise stale or error from None
+    for package in folder.glob("*.deb"):
+        _run(["dpkg-deb", "-x", package, folder])
+    return names
+
+
+def _download(wanted: Sequence[str], apt: list[str], folder: Path) -> list[str]:
+    """Download the packages, of alternatives the first that apt knows. Return their names."""
+
+    def is_known(name: str) -> bool:
+        try:
+            return bool(_run(["apt-cache", *apt, "show", name]))
+        except ImageUnavailable:
+            return False
+
+    names = []
+    for alternatives in wanted:
+        *newer, last = alternatives.split(" | ")
+        names.append(next(filter(is_known, newer), last))
+    _run(["apt-get", *apt, "download", *dict.fromkeys(names)], folder)
+    return names
+
+
+def _libraries(program: Path, packages: Path) -> dict[str, Path]:
+    """Return the shared libraries of a program: for each path in the image, the file here.
+
+    Libraries that this machine does not have come from packages that the downloaded ones depend on.
+    """
+    while True:
+        folders = {str(library.parent) for library in packages.rglob("*.so*")}
+        paths = {"LD_LIBRARY_PATH": ":".join(sorted(folders))}
+        try:
+            listed = _run(["ldd", program], environment=paths)
+        except ImageUnavailable as error:
+            if "not a dynamic executable" in error.found:
+                return {}
+            raise
+        missing = re.findall(r"(\S+) => not found", listed)
+        if not missing:
+            break
+        needed = _dependencies(packages) - set(_versions(packages)) - _installed()
+        if not needed:
+            raise ImageUnavailable(
+                f"`{program.name}` needs `{missing[0]}`, which no package of its own brings.",
+                next=FROM_A_COLLEAGUE,
+            )
+        _unpack(sorted(needed), packages)
+    found = [Path(path) for path in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", listed, re.MULTILINE)]
+    return {str(path).removeprefix(str(packages)): path for path in found}
+
+
+def _dependencies(packages: Path) -> set[str]:
+    """Return the library packages that the downloaded ones depend on."""
+    lines = (_run(["dpkg-deb", "-f", each, "Depends"]) for each in packages.glob("*.deb"))
+    return {name for line in lines for name in re.findall(r"(?:^|,)\s*(lib[a-z0-9.+-]+)", line)}
+
+
+def _installed() -> set[str]:
+    """Return the packages that are installed on this machine. Their libraries are read in place."""
+    return set(_run(["dpkg-query", "--show", "--showformat=${Package}\\n"]).split())
+
+
+def _versions(packages: Path, first: Iterable[str] = ()) -> dict[str, str]:
+    """Return the version of each downloaded package, the `first` ones first."""
+    found = dict(
+        _run(["dpkg-deb", "--show", "--showformat=${Package} ${Version}", package]).split()
+        for package in sorted(packages.glob("*.deb"))
+    )
+    return {name: found[name] for name in dict.fromkeys([*first, *found])}
+
+
+def _place(root: Path, target: str) -> Path:
+    """Return where a path of the image is under its root, and make its parents."""
+    place = root / target.lstrip("/")
+    (place if target.endswith("/.") else place.parent).mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _find(packages: Path, path: str) -> Path:
+    """Return a program of the packages, in any folder where a release may have it."""
+    for folder in ("usr/bin", "bin", "usr/sbin", "sbin"):
+        place = packages / folder / Path(path).name
+        if place.is_file():
+            return place
+    raise ImageUnavailable(f"The package no longer has `{path}`.", next=FROM_A_COLLEAGUE)
+
+
+def _find_folders(packages: Path, pattern: str) -> list[Path]:
+    if found := sorted(packages.glob(pattern)):
+        return found
+    raise ImageUnavailable(f"The package no longer has `/{pattern}`.", next=FROM_A_COLLEAGUE)
+
+
+def _copy(source: Path, root: Path, target: str) -> None:
+    shutil.copy(source, _place(root, target))
+    _place(root, target).chmod(0o755)
+
+
+def _pack(root: Path, archive: Path) -> Path:
+    """Pack a folder into a tar file that does not depend on time, user or umask."""
+
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.uid = member.gid = member.mtime = 0
+        member.uname = member.gname = ""
+        if member.isdir():
+            member.mode = 0o1777 if Path(member.name).name == "tmp" else 0o755
+        return member
+
+    with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT) as tar:
+        tar.add(root, arcname=".", filter=plain)
+    return archive
+
+
+def _run(
+    command: list[str | Path], folder: Path | None = None, environment: Mapping[str, str] = {}
+) -> str:
+    """Run a program and return its output. Raises `ImageUnavailable` with its last words."""
+    try:
+        result = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "LC_ALL": "C", **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PROGRAM_TIMEOUT,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ImageUnavailable(
+            f"`{Path(command[0]).name}` was not done after {PROGRAM_TIMEOUT} seconds.",
+            next=FROM_A_COLLEAGUE,
+        ) from error
+    if result.returncode:
+        lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
+        words = next((line for line in lines if line.startswith("E: ")), lines[-1])
+        raise ImageUnavailable(
+            f"`{Path(command[0]).name}` failed: {words.removeprefix('E: ')}", next=FROM_A_COLLEAGUE
+        )
+    return result.stdout

@@ -1,0 +1,60 @@
+"""What the learner's way and the headless one share: what a lab needs, and doing a step."""
+
+from __future__ import annotations
+
+from labrunner.course.lab import Action, Lab, error_location
+from labrunner.engine.engine import Engine
+from labrunner.engine.progress import ProgressCallback, silent
+from labrunner.kit.kit import Kit
+from labrunner.verdicts import CannotCheck
+
+from . import resources
+from .workspace import Say, Workspace
+
+
+class CannotRun(CannotCheck):
+    """The lab cannot run on this machine, whatever the learner does in it."""
+
+
+class ActFailed(Exception):
+    """A solution or a mistake of a lab did not come to its end.
+
+    error: what was raised. place: where in the lab's file, like `lab.py`, line 30.
+    """
+
+    def __init__(self, error: Exception, place: str) -> None:
+        super().__init__(f"{error} ({place})")
+        self.error = error
+        self.place = place
+
+
+def require_machine(lab: Lab, engine: Engine) -> None:
+    """Raise `CannotRun` with the reasons why the lab cannot run on this machine."""
+    if host := engine.remote_host:
+        raise CannotRun(
+            f"Your engine is on another machine, `{host}`: its registry is not on this one's "
+            "`localhost`.",
+            next="Run this course on that machine, or use an engine of this one: "
+            "`docker context use default`.",
+        )
+    if reasons := lab.reasons_not_to_run(engine):
+        raise CannotRun(" ".join(reasons), next="Read the lesson; this lab cannot run here.")
+
+
+def get_images(
+    lab: Lab, kit: Kit, say: Say = lambda line: None, on_progress: ProgressCallback = silent
+) -> None:
+    """Get the images of a lab that are not on the engine yet. Raises `CannotCheck`."""
+    for image in lab.images:
+        kit.get(image, say, on_progress)
+
+
+def perform(act: Action | None, workspace: Workspace) -> str:
+    """Do a solution or a mistake; return the answer that it gives. Raises `ActFailed`."""
+    assert act  # noqa: S101 - the loader refuses a step without a solution
+    try:
+        answer = act(workspace)
+        resources.observe(workspace)
+    except Exception as error:  # whatever a lab's author overlooked
+        raise ActFailed(error, error_location(error, act)) from error
+    return answer or ""
