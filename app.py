@@ -13,12 +13,8 @@ import click
 from flask import Flask
 
 from labrunner import cli, web
-from labrunner.course import loader
-from labrunner.engine.engine import Engine
 from labrunner.errors import NotWritable
-from labrunner.kit.kit import Kit
-from labrunner.progress.store import Progress
-from labrunner.session.learner import Learner
+from labrunner.session.services import Services
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.manager import Workspaces
 
@@ -58,22 +54,15 @@ def create_app(
     app.config["THREADS"] = 72  # as script/server gives gunicorn
     app.config["TERMINAL"] = os.environ.get("LABRUNNER_TERMINAL", "on") == "on"
 
-    course = loader.load_course(root)
-    engine = Engine()
-    workspaces = Workspaces(instance / "workspaces", engine, course.labs)
-    progress = Progress(instance / "progress.db")
-    kit = Kit(engine, course.images)
-    app.extensions["labrunner"] = Learner(course, workspaces, progress, kit)
-    hurried = Workspaces(instance / "workspaces", Engine(timeout=1), course.labs)
-    app.extensions["labrunner.glance"] = hurried  # for pages, which wait for no engine
-
+    services = Services(root, instance)
+    services.init_app(app)
     if running or not command:  # a server asks for the app, not one of the commands
-        threading.Thread(target=_sweep, args=(workspaces,), daemon=True).start()
+        threading.Thread(target=_sweep, args=(services.workspaces,), daemon=True).start()
         if not token:
             token = secrets.token_urlsafe(24)
             click.echo(f"Open http://127.0.0.1:{port}/?token={token}")
 
-    web.register(app, token or secrets.token_urlsafe(24), port)
+    web.init_app(app, token or secrets.token_urlsafe(24), port)
     cli.register(app)
     return app
 

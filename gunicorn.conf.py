@@ -31,4 +31,6 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 def _tell(worker: Any) -> None:
     if app := getattr(worker, "wsgi", None):  # none where the app could not be loaded
-        app.extensions["labrunner.closing"].set()
+        from labrunner.web.services import get_web_services  # not before the worker has the app
+
+        get_web_services(app).closing.set()

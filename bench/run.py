@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -28,7 +28,11 @@ sys.path.insert(0, str(ROOT))
 
 from app import create_app  # noqa: E402 - after the path
 from labrunner.decoder.decoder import LIMIT, decode  # noqa: E402
+from labrunner.session.services import get_services  # noqa: E402
+from labrunner.session.session import Session  # noqa: E402
 from labrunner.session.watcher import Subscription  # noqa: E402
+from labrunner.web.services import get_web_services  # noqa: E402
+from labrunner.web.views.checks import render_steps  # noqa: E402
 
 LESSON = "/lessons/push-and-pull"
 LOADED = re.compile(r'(?:src|href)="(/static/[^"]+)"')  # by a page; the terminal's come later
@@ -100,13 +104,13 @@ def weight(app: Flask) -> int:
 @contextmanager
 def started(app: Flask) -> Iterator[None]:
     """The lesson's lab is started, and removed at the end with all that belongs to it."""
-    learner = app.extensions["labrunner"]
-    lab = learner.course.labs["push-and-pull"]
-    learner.start(lab, lambda line: None)
+    services = get_services(app)
+    session = services.session(services.course.labs["push-and-pull"])
+    session.start(lambda line: None)
     try:
         yield
     finally:
-        left = learner.finish(lab, {item.id for item in learner.belongings(lab)})
+        left = session.finish({item.id for item in session.resources()})
         for each in left:
             print(f"Left on the engine: {each}", file=sys.stderr)
 
@@ -114,15 +118,21 @@ def started(app: Flask) -> Iterator[None]:
 def news(app: Flask) -> float:
     """Seconds from something on the engine until `CLIENTS` open pages are told what came of it.
     Once in a lab: the step is of one moment."""
-    learner, live = app.extensions["labrunner"], app.extensions["labrunner.live"]
-    lesson = learner.course.lesson("push-and-pull")
-    workspace = learner.started(lesson.lab)
+    services, watcher = get_services(app), get_web_services(app).watcher
+    lesson = services.course.lesson("push-and-pull")
+    workspace = services.session(lesson.lab).require_workspace()
+
+    def render(session: Session, ids: Collection[str]) -> str:
+        with app.test_request_context():
+            return render_steps(lesson, session, ids)
+
     with ExitStack() as pages:
-        lines = [pages.enter_context(live.watched(lesson)) for _ in range(CLIENTS)]
+        sessions = [services.session(lesson.lab) for _ in range(CLIENTS)]
+        lines = [pages.enter_context(watcher.subscribe(each, render)) for each in sessions]
         await_each(lines, "looked")
         began = time.perf_counter()
         name = f"{workspace.registry}/{workspace.image}:latest"
-        learner.engine.tag(workspace.sample, name)
+        services.engine.tag(workspace.sample, name)
         await_each(lines, "steps")
         return time.perf_counter() - began
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
+from labrunner.session.services import get_services
+
 from . import decode, doctor, explain, labs, progress, report, run_lab
 from .kit import kit_commands
 
@@ -20,4 +22,4 @@ def register(app: Flask) -> None:
     app.cli.add_command(doctor.doctor)
     app.cli.add_command(explain.explain)
     app.cli.add_command(decode.decode)
-    app.cli.add_command(kit_commands(lambda: app.extensions["labrunner"].kit))
+    app.cli.add_command(kit_commands(lambda: get_services(app).kit))

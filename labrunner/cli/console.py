@@ -10,17 +10,13 @@ from difflib import get_close_matches
 from typing import Any, NoReturn, TypeVar
 from unicodedata import category
 
-from flask import current_app
 from rich.console import Console
 from rich.text import Text
 
 from labrunner.course.lab import Lab, Step
 from labrunner.course.lesson import Lesson
-from labrunner.errors import NotWritable
-from labrunner.kit.errors import KitUsageError
-from labrunner.progress.store import ProgressUnavailable
-from labrunner.session.learner import Busy, Learner, NotStarted
-from labrunner.verdicts import CannotCheck
+from labrunner.errors import CourseError, NotWritable
+from labrunner.session.services import get_services
 
 FAILED, BAD_CALL, CANNOT, INTERRUPTED = 1, 2, 3, 130
 COLOURS = {
@@ -40,12 +36,6 @@ errors = Console(stderr=True, highlight=False, soft_wrap=True)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def learner() -> Learner:
-    """The learner of the app that the command runs in."""
-    found: Learner = current_app.extensions["labrunner"]
-    return found
-
-
 def handle_errors(command: Command) -> Command:
     """End with a sentence and an exit code where the command cannot go on."""
 
@@ -53,18 +43,8 @@ def handle_errors(command: Command) -> Command:
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
-        except KitUsageError as error:
-            leave(BAD_CALL, error.found, error.next)
-        except CannotCheck as error:
-            leave(CANNOT, error.found, error.next)
-        except NotStarted as error:
-            leave(
-                BAD_CALL, "This lab is not started.", f"Start it: `script/lab start-lab {error}`."
-            )
-        except Busy:
-            leave(CANNOT, "Something else is being done to this lab just now.", "Wait a moment.")
-        except ProgressUnavailable as error:
-            leave(CANNOT, str(error))
+        except CourseError as error:
+            leave(error.exit_status, error.found, error.next)
         except OSError as error:
             if known := NotWritable.from_os_error(error):
                 leave(CANNOT, known.found, known.next)
@@ -89,7 +69,7 @@ def tell(*sentences: str) -> None:
 
 def find_lesson(name: str) -> Lesson:
     """The lesson with this lab; leaves with what is wrong, and with the nearest name, if none."""
-    course = learner().course
+    course = get_services().course
     if found := course.lesson_of(name):
         return found
     refused = [problem for problem in course.problems if problem.lab == name]

@@ -10,8 +10,9 @@ from flask.cli import with_appcontext
 from rich.text import Text
 
 from labrunner.decoder import decoder
+from labrunner.session.services import get_services
 
-from .console import BAD_CALL, FAILED, console, handle_errors, learner, leave, prose, tell
+from .console import BAD_CALL, FAILED, console, handle_errors, leave, prose, tell
 
 NO_TEXT = (
     "There is no text to decode. Give it between quotes: `script/lab decode 'manifest unknown'`. "
@@ -63,7 +64,7 @@ def _standard_input() -> str:
 
 
 def _show(finding: decoder.Finding) -> None:
-    lesson = learner().course.lesson(finding.message.lesson)
+    lesson = get_services().course.lesson(finding.message.lesson)
     rows = (
         ("Found", f"`{finding.said}`"),
         ("Means", finding.means),

@@ -10,8 +10,9 @@ from flask.cli import with_appcontext
 from rich.text import Text
 
 from labrunner.doctor import examine
+from labrunner.session.services import get_services
 
-from .console import CANNOT, console, learner, prose
+from .console import CANNOT, console, prose
 
 
 @click.command("doctor")
@@ -21,7 +22,7 @@ def doctor() -> None:
 
     Exits 0 when the course can be taken here, and 3 when not.
     """
-    findings = examine(learner().kit, current_app.config["PORT"])
+    findings = examine(get_services().kit, current_app.config["PORT"])
     for finding in findings:
         style = {"ok": "green", "note": "yellow", "problem": "red"}[finding.kind]
         console.print(Text(f"  {finding.kind:<9}", style=style) + prose(finding.says))

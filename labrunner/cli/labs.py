@@ -12,8 +12,10 @@ from rich.table import Table
 
 from labrunner.course.lab import Lab, Step
 from labrunner.headless.results import LabResult
-from labrunner.progress.store import StepProgress
-from labrunner.session.learner import Learner
+from labrunner.progress.records import StepProgress
+from labrunner.session.overview import Overview
+from labrunner.session.services import get_services
+from labrunner.session.session import Session
 from labrunner.text import clock
 
 from .console import (
@@ -23,7 +25,6 @@ from .console import (
     find_lesson,
     find_step,
     handle_errors,
-    learner,
     leave,
     prose,
     show_step,
@@ -41,12 +42,14 @@ def labs() -> None:
     table = Table(box=None, header_style="dim")
     for column in ("Lesson", "Title", "Lab", "Progress"):
         table.add_column(column)
-    for lesson in learner().course.lessons:
+    services = get_services()
+    overview = Overview(services.course, services.workspaces, services.progress.load())
+    for lesson in services.course.lessons:
         lab = lesson.lab
-        row = (lab.name, learner().word(lab)) if lab else ("", "")
+        row = (lab.name, overview.summary(lab)) if lab else ("", "")
         table.add_row(str(lesson.number), lesson.title, *row)
     console.print(table)
-    for problem in learner().course.problems:
+    for problem in services.course.problems:
         tell(f"Refused: {problem}")
 
 
@@ -58,7 +61,7 @@ def labs() -> None:
 def start_lab(lab: str, as_json: bool) -> None:
     """Open a lab: find it a free port and free names, and bring what it gives."""
     found = _lab(lab)
-    workspace = learner().start(found, tell)
+    workspace = get_services().session(found).start(tell)
     values = workspace.record.values
     if as_json:
         row = {"workspace": workspace.id, "lab": found.name, **values, "port": workspace.port}
@@ -84,11 +87,12 @@ def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: boo
     one = find_step(found, step) if step else None
     if answer and not (one and one.takes_answer):
         leave(BAD_CALL, "`--answer` goes with a step that asks for one: name that step.")
-    learner().engine.info()
+    session = get_services().session(found)
+    session.engine.info()
     shown: dict[str, StepProgress] = {}
     while True:
         began = time.monotonic()
-        results = _check(learner(), found, one, answer, again=bool(shown))
+        results = _check(session, one, answer, again=bool(shown))
         if as_json:
             lab_result = LabResult.of(found, results, time.monotonic() - began)
             click.echo(json.dumps(lab_result.as_dict()))
@@ -110,7 +114,8 @@ def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: boo
 def finish_lab(lab: str, yes: bool) -> None:
     """Close a lab: list what belongs to it, and remove that if you agree."""
     found = _lab(lab)
-    items = learner().resources(found)
+    session = get_services().session(found)
+    items = session.resources()
     for item in items:
         console.print(prose(f"  {item.kind:<10} `{item.name}`, because {item.why}"))
     if items and not yes:
@@ -119,7 +124,7 @@ def finish_lab(lab: str, yes: bool) -> None:
         if not click.confirm("Remove these?"):
             console.print("Nothing was removed, and the lab stays open.")
             return
-    left = learner().finish(found, {item.id for item in items})
+    left = session.finish({item.id for item in items})
     for leftover in left:
         tell(f"Not removed: {leftover}")
     if left:
@@ -134,13 +139,13 @@ def _lab(name: str) -> Lab:
 
 
 def _check(
-    who: Learner, lab: Lab, step: Step | None, answer: str, again: bool
+    session: Session, step: Step | None, answer: str, again: bool
 ) -> dict[str, StepProgress]:
     if not step:
-        return who.check_all(lab)
+        return session.check_all()
     if again and not step.takes_answer:
-        return {step.id: who.look(lab, step)}
-    return {step.id: who.check(lab, step, answer)}
+        return {step.id: session.recheck(step)}
+    return {step.id: session.check(step, answer)}
 
 
 def _changed(old: StepProgress | None, new: StepProgress) -> bool:

@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
+from labrunner.progress.store import NewerProgress
 from labrunner.session import export
-from labrunner.session.export import LIMIT, BadFile, Newer
+from labrunner.session.export import LIMIT, BadFile
+from labrunner.session.services import get_services
 
-from .console import BAD_CALL, console, handle_errors, learner, leave, prose
+from .console import BAD_CALL, console, handle_errors, leave, prose
 
 FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
@@ -27,7 +29,7 @@ def progress() -> None:
 @handle_errors
 def save(file: Path) -> None:
     """Write all progress to a new FILE."""
-    data = export.pack(learner().progress)
+    data = export.pack(get_services().progress.load())
     try:
         new = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(new, "wb") as opened:
@@ -45,20 +47,20 @@ def save(file: Path) -> None:
 @with_appcontext
 @handle_errors
 def bring(file: Path, replace: bool) -> None:
-    """Take in the progress of a FILE, whole or not at all."""
+    """Import the progress in a FILE, whole or not at all."""
     try:
         with file.open("rb") as opened:
-            parcel = export.unpack(opened.read(LIMIT + 1))
-        export.bring(learner().progress, parcel, replace=replace)
+            archive = export.unpack(opened.read(LIMIT + 1))
+        get_services().progress.import_archive(archive, replace=replace)
     except OSError as error:
         leave(BAD_CALL, f"`{file}` cannot be read: {error.strerror}.")
     except BadFile as error:
-        leave(BAD_CALL, f"`{file}` was not taken in. {error}")
-    except Newer as error:
+        leave(BAD_CALL, f"`{file}` was not imported. {error}")
+    except NewerProgress as error:
         names = ", ".join(f"`{lab}`" for lab in error.labs)
         leave(
             BAD_CALL,
-            f"`{file}` was not taken in: what is here of {names} is newer.",
+            f"`{file}` was not imported: what is here of {names} is newer.",
             "Add `--replace` if the file is to count all the same.",
         )
-    console.print(prose(parcel.told(learner().course.labs)))
+    console.print(prose(export.describe(archive, get_services().course.labs)))

@@ -11,9 +11,10 @@ from rich.text import Text
 
 from labrunner.session import report as reports
 from labrunner.session.report import WORDS, LabReport
+from labrunner.session.services import get_services
 from labrunner.text import clock, length
 
-from .console import COLOURS, console, find_lesson, handle_errors, learner, prose
+from .console import COLOURS, console, find_lesson, handle_errors, prose
 
 
 @click.command("report")
@@ -25,7 +26,8 @@ def report(lab: str | None, as_json: bool) -> None:
     """Say what you did: steps, attempts, mistakes met, and the time that it took."""
     if lab:
         find_lesson(lab)
-    found = reports.report(learner().course, learner().progress, lab)
+    services = get_services()
+    found = reports.report(services.course, services.progress.load(), lab)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
         return
@@ -46,10 +48,10 @@ def _show(lab: LabReport) -> None:
         table.add_row(prose(step.title), state, passed, str(step.attempts))
     console.print(table)
     for step in lab.steps:
-        for met in step.met:
-            times = f", {met.times} times" if met.times > 1 else ""
-            console.print(prose(f"  Mistake in {step.title}: {met.name}{times}"))
-            for label, said in (("Found", met.found), ("Next", met.next)):
+        for mistake in step.mistakes:
+            times = f", {mistake.times} times" if mistake.times > 1 else ""
+            console.print(prose(f"  Mistake in {step.title}: {mistake.name}{times}"))
+            for label, said in (("Found", mistake.found), ("Next", mistake.next)):
                 if said:
                     console.print(Text(f"    {label:<5}  ", style="dim") + prose(said))
     done = f"All done by you {clock(lab.done_at)}. " if lab.done_at else ""

@@ -17,6 +17,7 @@ from labrunner.course.lab import Lab
 from labrunner.headless.results import LabResult, Run, StepResult
 from labrunner.headless.runner import Runner
 from labrunner.headless.track import Settings
+from labrunner.session.services import get_services
 
 from .console import (
     BAD_CALL,
@@ -26,7 +27,6 @@ from .console import (
     console,
     find_lesson,
     handle_errors,
-    learner,
     leave,
     prose,
     show_step,
@@ -74,7 +74,8 @@ def run_lab(
     Exits 0 when all passed, 1 when a check did not, 2 for a bad lab or call, 3 when it could not
     run, 130 when interrupted.
     """
-    course = learner().course
+    services = get_services()
+    course = services.course
     lessons = [find_lesson(lab) for lab in labs] or list(course.lessons)
     problems = [] if labs else course.problems
     for problem in problems:
@@ -83,8 +84,8 @@ def run_lab(
         leave(BAD_CALL, f"There is no folder `{junit.absolute().parent}` for the report.")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     headless = Runner(
-        learner().workspaces,
-        learner().kit,
+        services.workspaces,
+        services.kit,
         Settings(shell, prove, keep, port, seconds),
         1 if port else jobs or os.cpu_count() or 1,  # one port is for one lab at a time
         say=tell,

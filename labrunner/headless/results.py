@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from labrunner.course.lab import Lab
-from labrunner.progress.store import StepProgress
+from labrunner.progress.records import StepProgress
 from labrunner.verdicts import Verdict
 
 Status = Literal["passed", "failed", "unknown", "skipped"]

@@ -1,4 +1,4 @@
-"""The file with the learner's progress, brought to this version of the course when it is opened."""
+"""The tables of the progress file, and the steps that bring an older file to them."""
 
 from __future__ import annotations
 
@@ -7,35 +7,49 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-VERSION = 2
-FIRST = (  # version 1 had no number
-    "create table if not exists step (lab text, step text, status text, expected text, found text,"
-    " next text, checked_at real, passed_at real, attempts integer, primary key (lab, step))",
-    "create table if not exists lab (lab text primary key, done_at real)",
-)
-SECOND = (
-    "alter table step add column skipped_at real",
-    "alter table step add column solved_at real",
-    "create table before (lab text, step text, found text, primary key (lab, step))",
-    "create table history (id integer primary key, at real, lab text, step text, what text,"
-    " attempts integer, found text, next text, mistakes text)",
-    "insert into history (at, lab, step, what, attempts)"
-    " select passed_at, lab, step, 'passed', 1 from step where passed_at is not null",
-    "insert into history (at, lab, step, what, attempts, found, next) select checked_at, lab,"
-    " step, case when status = 'failed' and passed_at is not null then 'broken' else status end,"
-    " attempts - (passed_at is not null), found, next from step"
-    " where passed_at is null or attempts > 1",
-)
+from labrunner.errors import CourseError
+
+MIGRATIONS = [
+    [  # to version 1, whose files have no number
+        "create table if not exists step (lab text, step text, status text, expected text,"
+        " found text, next text, checked_at real, passed_at real, attempts integer,"
+        " primary key (lab, step))",
+        "create table if not exists lab (lab text primary key, done_at real)",
+    ],
+    [  # to version 2
+        "alter table step add column skipped_at real",
+        "alter table step add column solved_at real",
+        "create table before (lab text, step text, found text, primary key (lab, step))",
+        "create table history (id integer primary key, at real, lab text, step text, what text,"
+        " attempts integer, found text, next text, mistakes text)",
+        "insert into history (at, lab, step, what, attempts)"
+        " select passed_at, lab, step, 'passed', 1 from step where passed_at is not null",
+        "insert into history (at, lab, step, what, attempts, found, next) select checked_at, lab,"
+        " step, case when status = 'failed' and passed_at is not null then 'broken' else status"
+        " end, attempts - (passed_at is not null), found, next from step"
+        " where passed_at is null or attempts > 1",
+    ],
+    [  # to version 3
+        "alter table step add column reason text not null default ''",
+        "update step set reason = 'not-solved'"
+        " where found like 'This step could not be done for you: %'"
+        " or found like 'This was done for you, and yet: %'",
+    ],
+]
+"""The statements of each step, from the version before it. A file has the number of its version as
+`pragma user_version`."""
 
 
-class ProgressUnavailable(Exception):
-    """The file cannot be read or written; the sentence says which and what to do."""
+class ProgressUnavailable(CourseError):
+    """The progress file cannot be read or written."""
+
+    title = "That cannot be kept now"
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """The database in this file, which is made with its folder where there is none. What is done
-    in it is kept whole or not at all.
+def connect(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open the database in this file, which is created if it is missing, in a transaction that is
+    stored whole or not at all.
 
     Raises `ProgressUnavailable`.
     """
@@ -43,27 +57,29 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with closing(sqlite3.connect(path, timeout=5)) as database, database:
             database.row_factory = sqlite3.Row
-            if _version(database) != VERSION:
+            if _version(database) != len(MIGRATIONS):
                 _migrate(path, database)
             yield database
     except (sqlite3.Error, OSError) as error:
         raise ProgressUnavailable(
-            f"Your progress in `{path}` cannot be read or written: {error}. "
-            "The lessons and checks work without it; move the file away to begin a new one."
+            f"Your progress in `{path}` cannot be read or written: {error}.",
+            next="The lessons and checks work without it; move the file away to begin a new one.",
         ) from error
 
 
 def _migrate(path: Path, database: sqlite3.Connection) -> None:
-    """Bring it to this version, whole or not at all."""
-    database.execute("begin immediate")
-    if _version(database) > VERSION:
+    """Bring the file from its own version to this one, whole or not at all."""
+    database.execute("begin immediate")  # from here on no other process does the same
+    version = _version(database)
+    if version > len(MIGRATIONS):
         raise ProgressUnavailable(
-            f"Your progress in `{path}` is of a newer version of this course. The lessons and "
-            "checks work without it; bring the course up to date, and it is there again."
+            f"Your progress in `{path}` was written by a newer version of this course.",
+            next="The lessons and checks work without it. Update the course to see it again.",
         )
-    if _version(database) < VERSION:  # nobody else did it meanwhile
-        for statement in (*FIRST, *SECOND, f"pragma user_version = {VERSION}"):
+    for statements in MIGRATIONS[version:]:
+        for statement in statements:
             database.execute(statement)
+    database.execute(f"pragma user_version = {len(MIGRATIONS)}")
     database.commit()
 
 

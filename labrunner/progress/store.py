@@ -1,125 +1,58 @@
-"""What the learner has done, in SQLite: how each step stands now, and what came to that."""
+"""The learner's progress, stored in SQLite."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 from labrunner.course.lab import Step
 from labrunner.verdicts import Verdict
 
-from . import schema
-from .schema import ProgressUnavailable as ProgressUnavailable
+from .records import Event, LabEvent, LabProgress, ProgressArchive, StepProgress
+from .schema import connect
 
-State = Literal["not started", "passed", "failed", "unknown", "broken", "skipped", "solved"]
-What = Literal["started", "reset", "back", "finished", "done"]
-"""What can happen to a lab as a whole; `back` is a reset that does the first steps again, and
-`done` says that every step is, whoever did it."""
-
-MOST = 500  # characters
+LONGEST_TEXT = 500  # characters of a text in the history
 
 
-@dataclass(frozen=True)
-class StepProgress:
-    """The last verdict on a step, and when it was first passed by the learner, skipped, or solved
-    for them (seconds since 1970). What was solved is never passed by the learner.
-
-    attempts: how often the learner asked for a check. seconds: how long the last one took; lost:
-    it could not be written down; both are not kept.
-    """
-
-    verdict: Verdict | None = None
-    checked_at: float | None = None
-    passed_at: float | None = None
-    attempts: int = 0
-    skipped_at: float | None = None
-    solved_at: float | None = None
-    seconds: float = 0
-    lost: bool = False
+class NewerProgress(Exception):
+    """The progress here of these labs, whose names are the argument, is newer than the archive."""
 
     @property
-    def state(self) -> State:
-        if self.skipped_at:
-            return "skipped"
-        if self.verdict is None:
-            return "not started"
-        if self.verdict.status == "failed" and (self.passed_at or self.solved_at):
-            return "broken"
-        if self.verdict.passed and self.solved_at:
-            return "solved"
-        return self.verdict.status
-
-    @property
-    def done(self) -> bool:
-        """Passed or solved, and not known to be broken since."""
-        if self.state == "unknown":
-            return bool(self.passed_at or self.solved_at)
-        return self.state in ("passed", "solved")
-
-    @property
-    def own(self) -> bool:
-        """Done, and by the learner."""
-        return self.done and not self.solved_at
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened, in seconds since 1970: to a step, which came to the state `what`,
-    or to a whole lab.
-
-    attempts: how many checks that the learner asked for it stands for. mistakes: those that lead
-    to such a verdict, as far as the lab knows them; None where nothing was done wrong.
-    """
-
-    at: float
-    lab: str
-    step: str | None
-    what: str
-    attempts: int = 0
-    found: str | None = None
-    next: str | None = None
-    mistakes: tuple[str, ...] | None = None
-
-
-def word(steps: Sequence[StepProgress]) -> str:
-    """How far the learner is with the steps of a lab that is started, in a word or two."""
-    own = sum(step.own for step in steps)
-    if own == len(steps):
-        return "done"
-    if all(step.done for step in steps):
-        return f"done, {len(steps) - own} for you"
-    return f"{own} of {len(steps)}"
+    def labs(self) -> list[str]:
+        names: list[str] = self.args[0]
+        return names
 
 
 class Progress:
-    """path: the database file; it is made with its folder at the first write."""
+    """path: the database file. It is created with its folder at the first use.
+
+    All methods raise `ProgressUnavailable`.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def of(self, lab: str) -> dict[str, StepProgress]:
-        """By step id; a step with which nothing was done is not in it."""
-        return self.all().get(lab, {})
+    def load(self) -> ProgressArchive:
+        """Return all progress."""
+        with connect(self.path) as database:
+            return _load(database)
 
-    def all(self) -> dict[str, dict[str, StepProgress]]:
-        """The same for each lab, by its name."""
-        found: dict[str, dict[str, StepProgress]] = {}
-        with self.open() as kept:
-            for row in kept.execute("select * from step order by lab, rowid"):
-                found.setdefault(row["lab"], {})[row["step"]] = _step(row)
-        return found
-
-    def history(self) -> list[Event]:
-        """All that happened, oldest first."""
-        with self.open() as kept:
-            rows = kept.execute("select * from history order by at, id")
-            return [_event(row) for row in rows]
+    def load_lab(self, lab: str) -> LabProgress:
+        """Return the progress in one lab, by its name."""
+        with connect(self.path) as database:
+            untouched = database.execute("select step, found from before where lab = ?", (lab,))
+            done = database.execute("select done_at from lab where lab = ?", (lab,)).fetchone()
+            return LabProgress(
+                _steps(database, lab),
+                {row["step"]: row["found"] for row in untouched},
+                done["done_at"] if done else None,
+            )
 
     def record(
         self,
@@ -129,16 +62,22 @@ class Progress:
         *,
         asked: bool = True,
         solved: bool = False,
-        mistakes: Sequence[str] | None = None,
+        mistakes: Collection[str] | None = None,
+        steps: Collection[str] = (),
+        untouched: Mapping[str, str | None] | None = None,
     ) -> StepProgress:
-        """Keep a verdict. A moment that has passed stays passed.
+        """Store a verdict and what follows from it. A moment that has passed stays passed.
 
-        asked: the learner asked for the check of this very step. Any other counts as no attempt.
-        solved: it comes after the step was done for the learner. Where it is neither, what was
-        skipped stays so until it passes.
+        asked: the learner asked for the check of this very step; any other is no attempt. solved:
+        the step was done for the learner just before. After a check that is neither, a skipped
+        step stays skipped until it passes. mistakes: the known ones that lead to this verdict.
+
+        When the step becomes done, two more things are stored: that the lab is done, if all its
+        `steps`, given by id, now are; and what the checks find of steps that are `untouched`.
         """
         now = time.time()
-        with self._step(lab, step) as (kept, old):
+        with self._transaction() as database:
+            old = _steps(database, lab).get(step.id, StepProgress())
             if not step.lasting and old.done:
                 return old
             first = now if verdict.passed else None
@@ -151,114 +90,201 @@ class Progress:
                 None if asked or solved or verdict.passed else old.skipped_at,
                 solved_at,
             )
-            put_step(kept, lab, step.id, new)
+            _put_step(database, lab, step.id, new)
             if asked or solved or new.state != old.state:
                 event = Event(now, lab, step.id, new.state, int(asked))
                 if not verdict.passed:
-                    met = tuple(mistakes) if mistakes is not None else None
-                    said = (_short(verdict.found), _short(verdict.next))
-                    event = replace(event, found=said[0], next=said[1], mistakes=met)
-                put_event(kept, event)
+                    found, next = _shorten(verdict.found), _shorten(verdict.next)
+                    made = tuple(mistakes) if mistakes is not None else None
+                    event = replace(event, found=found, next=next, mistakes=made)
+                _put_event(database, event)
+            if new.done and not old.done:
+                _put_untouched(database, lab, untouched or {})
+                if steps:
+                    _finish_if_all_done(database, lab, steps)
         return new
 
     def skip(self, lab: str, step: Step) -> StepProgress:
-        """The learner goes on without the step. One that is done stays done."""
+        """Note that the learner goes on without the step. One that is done stays done."""
         now = time.time()
-        with self._step(lab, step) as (kept, old):
+        with self._transaction() as database:
+            old = _steps(database, lab).get(step.id, StepProgress())
             if old.done:
                 return old
             new = replace(old, skipped_at=now)
-            put_step(kept, lab, step.id, new)
-            put_event(kept, Event(now, lab, step.id, "skipped"))
+            _put_step(database, lab, step.id, new)
+            _put_event(database, Event(now, lab, step.id, "skipped"))
         return new
 
-    def begin(self, lab: str) -> None:
-        """A lab is started anew: its steps are open again. What happened is kept, and that it was
-        done once."""
-        with self.open() as kept:
-            kept.execute("begin immediate")
-            kept.execute("delete from step where lab = ?", (lab,))
-            kept.execute("delete from before where lab = ?", (lab,))
-            put_event(kept, Event(time.time(), lab, None, "started"))
+    def begin(self, lab: str, untouched: Mapping[str, str | None] | None = None) -> None:
+        """Open all steps of a lab that is started. What happened stays, and that it was once done.
 
-    def note(self, lab: str, what: What, step: str | None = None) -> None:
-        """Something happened to the lab as a whole; the same is not noted twice in a row."""
-        last = (
-            "select what from history where lab = ? and what in"
-            " ('started', 'reset', 'back', 'finished', 'done') order by at desc, id desc limit 1"
-        )
-        with self.open() as kept:
-            kept.execute("begin immediate")
-            row = kept.execute(last, (lab,)).fetchone()
-            if not row or row["what"] != what:
-                put_event(kept, Event(time.time(), lab, step, what))
+        untouched: as for `record`.
+        """
+        with self._transaction() as database:
+            _delete_lab(database, lab)
+            _put_untouched(database, lab, untouched or {})
+            _put_event(database, Event(time.time(), lab, None, "started"))
 
-    def before(self, lab: str) -> dict[str, str | None]:
-        """What the checks of a lab find where the learner has not begun with a step yet, by the
-        step's id, as far as it was noted."""
-        with self.open() as kept:
-            rows = kept.execute("select step, found from before where lab = ?", (lab,))
-            return dict(map(tuple, rows))
+    def note(self, lab: str, kind: LabEvent, step: str | None = None) -> None:
+        """Add what happened to a lab as a whole to its history; the same never twice in a row."""
+        with self._transaction() as database:
+            _note(database, lab, kind, step)
 
-    def note_before(self, lab: str, step: Step, found: str | None) -> None:
-        with self.open() as kept:
-            row = (lab, step.id, found)
-            kept.execute("insert or replace into before values (?, ?, ?)", row)
+    def import_archive(self, archive: ProgressArchive, *, replace: bool = False) -> None:
+        """Take over the labs of an archive. Other labs stay as they are, and no history is lost.
 
-    def done(self, lab: str) -> None:
-        """The learner has passed every step of the lab."""
-        with self.open() as kept:
-            kept.execute("insert or ignore into lab values (?, ?)", (lab, time.time()))
-
-    def done_labs(self) -> dict[str, float]:
-        """When each lab was first done by the learner, in seconds since 1970."""
-        with self.open() as kept:
-            return dict(map(tuple, kept.execute("select lab, done_at from lab")))
-
-    def open(self) -> AbstractContextManager[sqlite3.Connection]:
-        """The database; what is done in it is kept whole or not at all. Raises
-        `ProgressUnavailable`."""
-        return schema.opened(self.path)
+        Raises `NewerProgress` where labs here are newer, unless `replace` is set. Then nothing has
+        changed.
+        """
+        with self._transaction() as database:
+            here, there = _load(database), archive.latest
+            known = here.latest
+            newer = [lab for lab in sorted(there) if known.get(lab, 0) > there[lab]]
+            if newer and not replace:
+                raise NewerProgress(newer)
+            for lab in there:
+                _delete_lab(database, lab)
+            for lab, steps in archive.steps.items():
+                for id, step in steps.items():
+                    _put_step(database, lab, id, step)
+            for lab, at in archive.done.items():
+                first = min(at, here.done.get(lab, at))
+                database.execute("insert or replace into lab values (?, ?)", (lab, first))
+            happened = {_identity(event) for event in here.events}
+            for event in archive.events:
+                if _identity(event) not in happened:
+                    _put_event(database, event)
 
     @contextmanager
-    def _step(self, lab: str, step: Step) -> Iterator[tuple[sqlite3.Connection, StepProgress]]:
-        """The database, and the step in it, which nobody else changes meanwhile."""
-        with self.open() as kept:
-            kept.execute("begin immediate")  # two checks at once do not lose a pass
-            query = "select * from step where lab = ? and step = ?"
-            row = kept.execute(query, (lab, step.id)).fetchone()
-            yield kept, _step(row) if row else StepProgress()
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Open the database for a change, while nobody else can write."""
+        with connect(self.path) as database:
+            database.execute("begin immediate")  # two checks at once do not lose a pass
+            yield database
 
 
-def put_step(kept: sqlite3.Connection, lab: str, step: str, progress: StepProgress) -> None:
-    """Write down how a step stands."""
-    said = tuple(progress.verdict.as_dict().values()) if progress.verdict else (None,) * 4
-    times = (progress.checked_at, progress.passed_at, progress.attempts)
-    row = (lab, step, *said, *times, progress.skipped_at, progress.solved_at)
-    kept.execute("insert or replace into step values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+def _load(database: sqlite3.Connection) -> ProgressArchive:
+    archive = ProgressArchive()
+    for row in database.execute("select * from step order by lab, rowid"):
+        archive.steps.setdefault(row["lab"], {})[row["step"]] = _step(row)
+    for row in database.execute("select * from lab"):
+        archive.done[row["lab"]] = row["done_at"]
+    archive.events += map(_event, database.execute("select * from history order by at, id"))
+    return archive
 
 
-def put_event(kept: sqlite3.Connection, event: Event) -> None:
-    """Write down what happened."""
-    mistakes = None if event.mistakes is None else json.dumps(event.mistakes)
-    what = (event.at, event.lab, event.step, event.what, event.attempts)
-    row = (*what, event.found, event.next, mistakes)
-    kept.execute("insert into history values (null, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-
-
-def _short(text: str | None) -> str | None:
-    """For the history, which grows: an answer may be 64 KiB long, and stand in what was found."""
-    return text if text is None or len(text) <= MOST else f"{text[: MOST - 1]}…"
+def _steps(database: sqlite3.Connection, lab: str) -> dict[str, StepProgress]:
+    rows = database.execute("select * from step where lab = ? order by rowid", (lab,))
+    return {row["step"]: _step(row) for row in rows}
 
 
 def _step(row: sqlite3.Row) -> StepProgress:
-    verdict = Verdict(row["status"], row["expected"], row["found"], row["next"])
-    times = (row["checked_at"], row["passed_at"], row["attempts"])
-    known = verdict if row["status"] else None
-    return StepProgress(known, *times, row["skipped_at"], row["solved_at"])
+    verdict = None
+    if row["status"]:
+        texts = (row["expected"], row["found"], row["next"])
+        verdict = Verdict(row["status"], *texts, row["reason"])
+    return StepProgress(
+        verdict,
+        row["checked_at"],
+        row["passed_at"],
+        row["attempts"],
+        row["skipped_at"],
+        row["solved_at"],
+    )
 
 
 def _event(row: sqlite3.Row) -> Event:
-    mistakes = None if row["mistakes"] is None else tuple(json.loads(row["mistakes"]))
-    what = (row["at"], row["lab"], row["step"], row["what"], row["attempts"])
-    return Event(*what, row["found"], row["next"], mistakes)
+    return Event(
+        row["at"],
+        row["lab"],
+        row["step"],
+        row["what"],
+        row["attempts"],
+        row["found"],
+        row["next"],
+        None if row["mistakes"] is None else tuple(json.loads(row["mistakes"])),
+    )
+
+
+def _put_step(database: sqlite3.Connection, lab: str, id: str, step: StepProgress) -> None:
+    verdict = step.verdict
+    _insert(
+        database,
+        "step",
+        lab=lab,
+        step=id,
+        status=verdict.status if verdict else None,
+        expected=verdict.expected if verdict else None,
+        found=verdict.found if verdict else None,
+        next=verdict.next if verdict else None,
+        reason=verdict.reason if verdict else "",
+        checked_at=step.checked_at,
+        passed_at=step.passed_at,
+        attempts=step.attempts,
+        skipped_at=step.skipped_at,
+        solved_at=step.solved_at,
+    )
+
+
+def _put_event(database: sqlite3.Connection, event: Event) -> None:
+    _insert(
+        database,
+        "history",
+        at=event.at,
+        lab=event.lab,
+        step=event.step,
+        what=event.kind,
+        attempts=event.attempts,
+        found=event.found,
+        next=event.next,
+        mistakes=None if event.mistakes is None else json.dumps(event.mistakes),
+    )
+
+
+def _put_untouched(
+    database: sqlite3.Connection, lab: str, untouched: Mapping[str, str | None]
+) -> None:
+    for id, found in untouched.items():
+        _insert(database, "before", lab=lab, step=id, found=found)
+
+
+def _insert(database: sqlite3.Connection, table: str, **row: Any) -> None:
+    """Write a row in place of the one with the same key."""
+    names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
+    database.execute(f"insert or replace into {table} ({names}) values ({marks})", row)  # noqa: S608
+
+
+def _delete_lab(database: sqlite3.Connection, lab: str) -> None:
+    database.execute("delete from step where lab = ?", (lab,))
+    database.execute("delete from before where lab = ?", (lab,))
+
+
+def _finish_if_all_done(database: sqlite3.Connection, lab: str, ids: Collection[str]) -> None:
+    known = _steps(database, lab)
+    steps = [known.get(id, StepProgress()) for id in ids]
+    if all(step.done_by_learner for step in steps):
+        database.execute("insert or ignore into lab values (?, ?)", (lab, time.time()))
+    if all(step.done for step in steps):
+        _note(database, lab, "done")
+
+
+def _note(database: sqlite3.Connection, lab: str, kind: LabEvent, step: str | None = None) -> None:
+    last = (
+        "select what from history where lab = ? and what in"
+        " ('started', 'reset', 'back', 'finished', 'done') order by at desc, id desc limit 1"
+    )
+    row = database.execute(last, (lab,)).fetchone()
+    if not row or row["what"] != kind:
+        _put_event(database, Event(time.time(), lab, step, kind))
+
+
+def _identity(event: Event) -> tuple[object, ...]:
+    return event.at, event.lab, event.step, event.kind
+
+
+def _shorten(text: str | None) -> str | None:
+    """Cut a text for the history, which grows: what a check found can hold an answer of 64 KiB."""
+    if text is None or len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[: LONGEST_TEXT - 1]}…"

@@ -1,7 +1,7 @@
-"""Progress in a file that can be taken to another machine: a JSON object on each line.
+"""Progress as a file that can be moved to another machine: a JSON object on each line.
 
 The first line says what the file is; each other one is a step, a lab that is done, or something
-that happened. A file is taken in whole or not at all.
+that happened. A file is imported whole or not at all.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ import json
 import re
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from labrunner.progress.store import Event, Progress, State, StepProgress, What, put_event, put_step
+from labrunner.progress.records import Event, LabEvent, ProgressArchive, State, StepProgress
 from labrunner.verdicts import Status, Verdict
 
 LIMIT = 1_000_000  # bytes
-HEAD = {"registry-lab": "progress", "version": 1}
+HEAD: dict[str, Any] = {"registry-lab": "progress", "version": 1}
 VERDICT = ("status", "expected", "found", "next")
 LONGEST = 1000  # characters of a text that goes into a file
 EARLIEST = 1_500_000_000  # seconds since 1970; there was no such course before
@@ -25,66 +24,33 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
 class BadFile(Exception):
-    """It cannot be taken in; the sentence says in which line, and why."""
+    """The file cannot be imported. The sentence says in which line it is wrong, and how."""
 
     def __init__(self, line: int, why: str) -> None:
         super().__init__(f"Line {line}: {why}" if line else why)
 
 
-class Newer(Exception):
-    """What is here of these labs, whose names are the argument, is newer than the file."""
-
-    @property
-    def labs(self) -> list[str]:
-        found: list[str] = self.args[0]
-        return found
-
-
-@dataclass
-class ProgressArchive:
-    """What a file holds: steps by lab and id, when labs were done, and what happened."""
-
-    steps: dict[tuple[str, str], StepProgress] = field(default_factory=dict)
-    done: dict[str, float] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-
-    @property
-    def latest(self) -> dict[str, float]:
-        """For each lab the last moment of which something is known."""
-        found = dict(self.done)
-        for event in self.events:
-            found[event.lab] = max(found.get(event.lab, 0), event.at)
-        for (lab, _), step in self.steps.items():
-            times = (step.checked_at, step.passed_at, step.skipped_at, step.solved_at)
-            found[lab] = max(found.get(lab, 0), *(moment or 0 for moment in times))
-        return found
-
-    def told(self, labs: Collection[str]) -> str:
-        """What was taken in, by a course with these labs."""
-        said = f"Your progress was taken in. Labs: {len(self.latest)}, steps: {len(self.steps)}."
-        others = sorted(set(self.latest) - set(labs))
-        if not others:
-            return said
-        return f"{said} Kept, though not in this course: {_listed(others)}."
+def describe(archive: ProgressArchive, labs: Collection[str]) -> str:
+    """Say what was imported, to the learner of a course with these labs."""
+    steps = sum(len(each) for each in archive.steps.values())
+    said = f"Your progress was imported. Labs: {len(archive.latest)}, steps: {steps}."
+    others = sorted(set(archive.latest) - set(labs))
+    if not others:
+        return said
+    return f"{said} Kept, though not in this course: {_listed(others)}."
 
 
-def pack(progress: Progress) -> bytes:
-    """All progress as a file. Long texts are cut, and of a very long history the oldest is left
-    out. Raises `ProgressUnavailable`."""
-    parcel = _here(progress)
-    lines: list[dict[str, Any]] = [HEAD]
-    lines += [{"kind": "lab", "lab": lab, "done_at": at} for lab, at in parcel.done.items()]
-    for (lab, id), step in parcel.steps.items():
-        said = (
-            step.verdict.as_dict() if step.verdict else dict.fromkeys(Verdict("passed").as_dict())
-        )
-        row = {"kind": "step", "lab": lab, "step": id, **{k: _cut(v) for k, v in said.items()}}
-        row |= {name: getattr(step, name) for name in ("checked_at", "passed_at", "attempts")}
-        lines.append({**row, "skipped_at": step.skipped_at, "solved_at": step.solved_at})
+def pack(archive: ProgressArchive) -> bytes:
+    """Return all progress as a file. Long texts are cut, and of a very long history the oldest
+    events are left out."""
+    lines = [HEAD]
+    lines += [{"kind": "lab", "lab": lab, "done_at": at} for lab, at in archive.done.items()]
+    for lab, steps in archive.steps.items():
+        lines += [_step_line(lab, id, step) for id, step in steps.items()]
     room = LIMIT - sum(len(_line(each)) for each in lines)
     events: list[bytes] = []
-    for event in reversed(parcel.events):
-        events.append(_line({"kind": "event", **vars(event)}))
+    for event in reversed(archive.events):
+        events.append(_line(_event_line(event)))
         room -= len(events[-1])
         if room < 0:
             events.pop()
@@ -93,10 +59,10 @@ def pack(progress: Progress) -> bytes:
 
 
 def unpack(data: bytes) -> ProgressArchive:
-    """What stands in a file. Raises `BadFile` for the first thing that is wrong with it."""
+    """Return the progress in a file. Raises `BadFile` for the first thing that is wrong with it."""
     if len(data) > LIMIT:
         raise BadFile(0, "The file is larger than 1 MB, which no saved progress is.")
-    parcel = ProgressArchive()
+    archive = ProgressArchive()
     lines = data.splitlines()
     head = _object(1, lines[0]) if lines else {}
     if set(head) != set(HEAD) or head["registry-lab"] != HEAD["registry-lab"]:
@@ -104,42 +70,37 @@ def unpack(data: bytes) -> ProgressArchive:
     if type(head["version"]) is not int or head["version"] != HEAD["version"]:
         raise BadFile(1, "The file was saved by another version of this course.")
     for number, line in enumerate(lines[1:], 2):
-        _take(parcel, number, _object(number, line))
-    return parcel
+        _add(archive, number, _object(number, line))
+    return archive
 
 
-def bring(progress: Progress, parcel: ProgressArchive, *, replace: bool = False) -> None:
-    """Take a parcel in: its labs stand as in the file, others stay as they are, and no history is
-    lost. Raises `Newer` where labs here are newer, unless they are to be replaced, and
-    `ProgressUnavailable`; then nothing has changed."""
-    with progress.open() as kept:
-        kept.execute("begin immediate")  # from here on nobody else writes
-        here = _here(progress)
-        there, known = parcel.latest, here.latest
-        newer = [lab for lab in sorted(there) if known.get(lab, 0) > there[lab]]
-        if newer and not replace:
-            raise Newer(newer)
-        happened = {_key(event) for event in here.events}
-        for lab in there:
-            kept.execute("delete from step where lab = ?", (lab,))
-            kept.execute("delete from before where lab = ?", (lab,))
-        for (lab, id), step in parcel.steps.items():
-            put_step(kept, lab, id, step)
-        for lab, at in parcel.done.items():
-            first = min(at, here.done.get(lab, at))
-            kept.execute("insert or replace into lab values (?, ?)", (lab, first))
-        for event in parcel.events:
-            if _key(event) not in happened:
-                put_event(kept, event)
+def _step_line(lab: str, id: str, step: StepProgress) -> dict[str, Any]:
+    texts = step.verdict.as_dict() if step.verdict else dict.fromkeys(VERDICT)
+    return {
+        "kind": "step",
+        "lab": lab,
+        "step": id,
+        **{name: _cut(text) for name, text in texts.items()},
+        "checked_at": step.checked_at,
+        "passed_at": step.passed_at,
+        "attempts": step.attempts,
+        "skipped_at": step.skipped_at,
+        "solved_at": step.solved_at,
+    }
 
 
-def _here(progress: Progress) -> ProgressArchive:
-    steps = {(lab, id): step for lab, row in progress.all().items() for id, step in row.items()}
-    return ProgressArchive(steps, progress.done_labs(), progress.history())
-
-
-def _key(event: Event) -> tuple[object, ...]:
-    return event.at, event.lab, event.step, event.what
+def _event_line(event: Event) -> dict[str, Any]:
+    return {
+        "kind": "event",
+        "at": event.at,
+        "lab": event.lab,
+        "step": event.step,
+        "what": event.kind,
+        "attempts": event.attempts,
+        "found": event.found,
+        "next": event.next,
+        "mistakes": event.mistakes,
+    }
 
 
 def _line(row: dict[str, Any]) -> bytes:
@@ -168,8 +129,8 @@ def _object(number: int, line: bytes) -> dict[str, Any]:
     return row
 
 
-def _take(parcel: ProgressArchive, number: int, row: dict[str, Any]) -> None:
-    """Look over one line field by field, and put it with the others."""
+def _add(archive: ProgressArchive, number: int, row: dict[str, Any]) -> None:
+    """Validate one line field by field, and add it to the others."""
     kind = row.pop("kind", None)
     wanted = FIELDS.get(kind) if isinstance(kind, str) else None
     if wanted is None:
@@ -181,25 +142,27 @@ def _take(parcel: ProgressArchive, number: int, row: dict[str, Any]) -> None:
             raise BadFile(number, f"`{name}` is to be {what}, not {_shown(row[name])}.")
     if kind == "event":
         mistakes = None if row["mistakes"] is None else tuple(row["mistakes"])
-        parcel.events.append(Event(**{**row, "mistakes": mistakes}))
+        happened = row.pop("what")
+        archive.events.append(Event(**{**row, "kind": happened, "mistakes": mistakes}))
     elif kind == "lab":
-        if row["lab"] in parcel.done:
+        if row["lab"] in archive.done:
             raise BadFile(number, f"The lab `{row['lab']}` stands in the file already.")
-        parcel.done[row["lab"]] = row["done_at"]
+        archive.done[row["lab"]] = row["done_at"]
     else:
-        _take_step(parcel, number, row)
+        _add_step(archive, number, row)
 
 
-def _take_step(parcel: ProgressArchive, number: int, row: dict[str, Any]) -> None:
+def _add_step(archive: ProgressArchive, number: int, row: dict[str, Any]) -> None:
     lab, id = row.pop("lab"), row.pop("step")
-    if (lab, id) in parcel.steps:
+    steps = archive.steps.setdefault(lab, {})
+    if id in steps:
         raise BadFile(number, f"The step `{id}` of `{lab}` stands in the file already.")
     status, *said = [row.pop(name) for name in VERDICT]
     if (status is None) != (row["checked_at"] is None):
         raise BadFile(number, "A step has both `status` and `checked_at`, or neither.")
     if status == "passed" and row["passed_at"] is None and row["solved_at"] is None:
         raise BadFile(number, "A step that has passed says when, or when it was solved.")
-    parcel.steps[lab, id] = StepProgress(Verdict(status, *said) if status else None, **row)
+    steps[id] = StepProgress(Verdict(status, *said) if status else None, **row)
 
 
 def _is_name(value: Any) -> bool:
@@ -227,7 +190,7 @@ def _shown(value: Any) -> str:
     return f"`{text if len(text) <= 60 else text[:60] + '…'}`"
 
 
-STATUSES, STATES = get_args(Status), (*get_args(State), *get_args(What))
+STATUSES, STATES = get_args(Status), get_args(State) + get_args(LabEvent)
 _NAME = (_is_name, "a name of small letters, digits and hyphens")
 _COUNT = (lambda n: type(n) is int and 0 <= n <= 1_000_000, "a whole number from 0")
 _MOMENT = (_is_moment, "seconds since 1970, after 2017 and not to come")

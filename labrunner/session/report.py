@@ -8,12 +8,13 @@ from datetime import datetime, timezone
 from typing import Any, get_args
 
 from labrunner.course.course import Course
+from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
-from labrunner.progress.store import Event, Progress, State, StepProgress, What
+from labrunner.progress.records import Event, LabEvent, ProgressArchive, State, StepProgress
 from labrunner.text import length
 
-PAUSE = 15 * 60  # seconds without anything done, which are no work any more
-UNKNOWN = "a mistake that the lab does not know"
+PAUSE = 15 * 60  # seconds; a longer time between two events is not counted as work
+UNKNOWN_MISTAKE = "a mistake that the lab does not know"
 WORDS: dict[State, str] = {
     "not started": "not done yet",
     "passed": "passed",
@@ -26,9 +27,12 @@ WORDS: dict[State, str] = {
 
 
 @dataclass(frozen=True)
-class Met:
-    """A mistake that the learner made so many times. `found` and `next` are what was said to it,
-    the last time. Of several names each is a mistake that gets the same advice."""
+class MistakeReport:
+    """A mistake that the learner made.
+
+    names: of the known mistakes that it can have been; they have the same reason. times: how often
+    it was made. found, next: what the check said the last time, which was `at` that moment.
+    """
 
     names: tuple[str, ...]
     times: int
@@ -38,7 +42,7 @@ class Met:
 
     @property
     def name(self) -> str:
-        return " or ".join(f"“{each}”" for each in self.names) or UNKNOWN
+        return " or ".join(f"“{each}”" for each in self.names) or UNKNOWN_MISTAKE
 
     def as_dict(self) -> dict[str, Any]:
         row = {"names": list(self.names), "times": self.times, "last_at": _moment(self.at)}
@@ -59,7 +63,7 @@ class StepReport:
     passed_at: float | None
     skipped_at: float | None
     solved_at: float | None
-    met: tuple[Met, ...]
+    mistakes: tuple[MistakeReport, ...]
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -70,7 +74,7 @@ class StepReport:
             "passed_at": _moment(self.passed_at),
             "skipped_at": _moment(self.skipped_at),
             "solved_at": _moment(self.solved_at),
-            "mistakes": [met.as_dict() for met in self.met],
+            "mistakes": [mistake.as_dict() for mistake in self.mistakes],
         }
 
 
@@ -141,74 +145,78 @@ class Report:
         }
 
 
-def report(course: Course, progress: Progress, lab: str | None = None) -> Report:
-    """On all labs of the course, or on one. Raises `ProgressUnavailable`."""
-    history, steps, done = progress.history(), progress.all(), progress.done_labs()
+def report(course: Course, progress: ProgressArchive, lab: str | None = None) -> Report:
+    """Report on all labs of the course, or on the one with this name."""
     labs = []
     for lesson in course.lessons:
         if lesson.lab and lab in (None, lesson.lab.name):
             name = lesson.lab.name
-            own = [event for event in history if event.lab == name]
-            labs.append(_lab(lesson, own, steps.get(name, {}), done.get(name)))
+            events = [event for event in progress.events if event.lab == name]
+            steps = progress.steps.get(name, {})
+            labs.append(_lab(lesson, lesson.lab, events, steps, progress.done.get(name)))
     return Report(tuple(labs))
 
 
-def spent(events: Iterable[Event]) -> float:
-    """The seconds of work that the events of one lab show, which come oldest first: those from
-    each start to done, without pauses."""
+def count_seconds(events: Iterable[Event]) -> float:
+    """Return the seconds of work that the events of one lab show, which come oldest first: those
+    from each start to done, without pauses."""
     seconds, running, last = 0.0, True, None
     for event in events:
         if running and last is not None and event.at - last <= PAUSE:
             seconds += event.at - last
-        if event.what in get_args(What):
-            running = event.what == "started"
+        if event.kind in get_args(LabEvent):
+            running = event.kind == "started"
         last = event.at
     return seconds
 
 
-def where(course: Course, progress: Progress) -> tuple[Lesson, str | None] | None:
-    """Where the learner was: the lesson and its first open step; once there is none, the next
-    lesson whose lab is not done. None where nothing was done yet, or nothing is left."""
-    labs, history = course.labs, progress.history()
-    last = next((event.lab for event in reversed(history) if event.lab in labs), None)
+def find_place(course: Course, progress: ProgressArchive) -> tuple[Lesson, str | None] | None:
+    """Return where the learner goes on: the lesson of the last event, with the id of its first open
+    step; once that lab is done, the next lesson whose lab is not.
+
+    None where nothing was done yet, or nothing is left.
+    """
+    last = next(
+        (event.lab for event in reversed(progress.events) if event.lab in course.labs), None
+    )
     if not last:
         return None
-    steps, done = progress.all(), progress.done_labs()
-    lessons = [each for each in course.lessons if each.lab]
-    at = next(n for n, each in enumerate(lessons) if each.lab and each.lab.name == last)
-    for lesson in lessons[at:] + lessons[:at]:
-        if not lesson.lab:
+    lessons = [(lesson, lesson.lab) for lesson in course.lessons if lesson.lab]
+    at = next(number for number, (_, lab) in enumerate(lessons) if lab.name == last)
+    for lesson, lab in lessons[at:] + lessons[:at]:
+        steps = progress.steps.get(lab.name, {})
+        if lab.name in progress.done and not (steps and lab.name == last):
             continue
-        found = steps.get(lesson.lab.name, {})
-        if lesson.lab.name in done and not (found and lesson.lab.name == last):
-            continue
-        for step in lesson.lab.steps:
-            progressed = found.get(step.id, StepProgress())
-            if not progressed.done and progressed.state != "skipped":
-                return lesson, step.id if found else None
+        for step in lab.steps:
+            found = steps.get(step.id, StepProgress())
+            if not found.done and found.state != "skipped":
+                return lesson, step.id if steps else None
     return None
 
 
 def _lab(
-    lesson: Lesson, events: list[Event], steps: dict[str, StepProgress], done_at: float | None
+    lesson: Lesson,
+    lab: Lab,
+    events: list[Event],
+    steps: dict[str, StepProgress],
+    done_at: float | None,
 ) -> LabReport:
-    assert lesson.lab  # noqa: S101 - asked before
     rows = []
-    for step in lesson.lab.steps:
-        own = [event for event in events if event.step == step.id and event.what in get_args(State)]
+    for step in lab.steps:
+        own = [event for event in events if event.step == step.id and event.kind in get_args(State)]
         rows.append(_step(step.id, lesson.titles[step.id], own, steps.get(step.id)))
     began = events[0].at if events else None
-    return LabReport(lesson, tuple(rows), spent(events), began, done_at)
+    return LabReport(lesson, tuple(rows), count_seconds(events), began, done_at)
 
 
 def _step(id: str, title: str, events: list[Event], now: StepProgress | None) -> StepReport:
     moments: dict[str, float] = {}
     for event in events:
-        if event.what == "passed":
-            moments.setdefault(event.what, event.at)
+        if event.kind == "passed":
+            moments.setdefault(event.kind, event.at)
         else:
-            moments[event.what] = event.at
-    state: Any = now.state if now else events[-1].what if events else "not started"
+            moments[event.kind] = event.at
+    state: Any = now.state if now else events[-1].kind if events else "not started"
     return StepReport(
         id,
         title,
@@ -217,19 +225,21 @@ def _step(id: str, title: str, events: list[Event], now: StepProgress | None) ->
         moments.get("passed"),
         moments.get("skipped"),
         now.solved_at if now else moments.get("solved"),
-        _met(events),
+        _mistakes(events),
     )
 
 
-def _met(events: Sequence[Event]) -> tuple[Met, ...]:
-    """The mistakes in the order in which they were first made; those without a name are told
-    apart by what was found."""
+def _mistakes(events: Sequence[Event]) -> tuple[MistakeReport, ...]:
+    """Return the mistakes in the order in which they were first made. Those without a name are
+    distinguished by what was found."""
     found: dict[object, list[Event]] = {}
     for event in events:
         if event.mistakes is not None:
             found.setdefault(event.mistakes or event.found, []).append(event)
     return tuple(
-        Met(same[-1].mistakes or (), len(same), same[-1].at, same[-1].found, same[-1].next)
+        MistakeReport(
+            same[-1].mistakes or (), len(same), same[-1].at, same[-1].found, same[-1].next
+        )
         for same in found.values()
     )
 

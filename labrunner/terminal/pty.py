@@ -19,7 +19,7 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 
-GUARD = Path(__file__).with_name("guard.py")
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 HISTORY = 64 * 1024  # bytes of output that are kept
 MOST_TYPED = 128 * 1024  # bytes that wait for the shell to read them
 CHUNK = 16 * 1024  # bytes that are read at once
@@ -57,7 +57,7 @@ class Shell:
         weakref.finalize(self, os.close, self._terminal)  # not while a thread reads from it
         os.set_blocking(self._terminal, False)
         program = os.environ.get("SHELL") or FALLBACK
-        words = [sys.executable, "-I", "-S", str(GUARD), str(other_end), program]
+        words = [sys.executable, "-I", "-S", str(SUPERVISOR), str(other_end), program]
         try:
             self._guard = subprocess.Popen(
                 words,

@@ -7,12 +7,16 @@ import threading
 from flask import Flask
 from flask_compress import Compress
 
+from labrunner.session.services import get_services
 from labrunner.session.watcher import Watcher
-from labrunner.web.security.origin import OriginCheck
 
-from . import assets, errors, jobs
+from . import assets, errors
+from .jobs import Jobs
 from .limits import ConnectionLimit
 from .security import auth
+from .security.origin import OriginCheck
+from .services import WebServices
+from .shells import Shells
 from .views import (
     checks,
     decoder,
@@ -23,13 +27,14 @@ from .views import (
     progress,
     registry,
     report,
+    start,
     steps,
     terminal,
 )
 
 
-def register(app: Flask, token: str, port: int) -> None:
-    """Give the app its pages, behind the front door."""
+def init_app(app: Flask, token: str, port: int) -> None:
+    """Give an app its pages, for whoever has the token, and what a server of them needs."""
     assets.register(app)
     progress.register(app)
     auth.register(app, token, port)
@@ -37,12 +42,13 @@ def register(app: Flask, token: str, port: int) -> None:
     app.config["COMPRESS_ALGORITHM"] = app.config["COMPRESS_ALGORITHM_STREAMING"] = ["br", "gzip"]
     app.config["COMPRESS_BR_LEVEL"] = 5  # smaller than zstd; from 6 on forty times as slow
     Compress(app)
-    app.extensions["labrunner.starts"] = jobs.Jobs()
-    closing = app.extensions["labrunner.closing"] = threading.Event()
-    places = app.extensions["labrunner.places"] = ConnectionLimit(app.config["THREADS"] - 16)
-    app.extensions["labrunner.live"] = Watcher(app.extensions["labrunner"], live.renderer(app))
-    for module in (lessons, jobs, checks, live, steps, finish, report, decoder, names, registry):
+    closing = threading.Event()
+    connection_limit = ConnectionLimit(app.config["THREADS"] - 16)
+    watcher = Watcher(get_services(app))
+    shells = Shells(connection_limit, closing)
+    WebServices(Jobs(), connection_limit, watcher, shells, closing).init_app(app)
+    for module in (lessons, start, checks, live, steps, finish, report, decoder, names, registry):
         app.register_blueprint(module.bp)
     if app.config["TERMINAL"]:
-        terminal.register(app, places, closing)
+        terminal.init_app(app)
     app.wsgi_app = OriginCheck(app.wsgi_app, port)  # type: ignore[assignment,method-assign]

@@ -1,4 +1,4 @@
-"""What the templates need to show things: filters, and addresses of static files."""
+"""What templates need: filters for texts, and versioned addresses of static files."""
 
 from __future__ import annotations
 
@@ -12,32 +12,26 @@ from markupsafe import Markup
 from rich.filesize import decimal
 
 from labrunner.session.report import WORDS
-from labrunner.text import clock, length
-
-from .markdown import prose
-
-SHEETS = (  # of static/css, in the order in which they count
-    *("page", "top", "controls", "course", "columns", "outline", "pane", "prose"),
-    *("step", "ways", "code", "tools", "registry", "terminal", "print"),
-)
+from labrunner.text import clock, length, prose
 
 
 def register(app: Flask) -> None:
+    """Add the filters, the joined style sheet, and caching of static files to the app."""
     app.jinja_env.filters.update(prose=prose, clock=clock, length_of=length, size=decimal)
     app.jinja_env.filters["state"] = WORDS.__getitem__
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     static = Path(str(app.static_folder))
     app.jinja_env.globals["icon"] = Markup((static / "icon.svg").read_text())  # noqa: S704 - ours
-    sheets = [static / "css" / f"{name}.css" for name in SHEETS]
+    sheets = _style_sheets(static / "css")
 
     @app.get("/static/style.css")
     def style() -> Response:
-        """All style sheets as one, so that a page waits for one answer."""
+        """Serve all style sheets as one, so that a page waits for one response."""
         return Response(b"\n".join(sheet.read_bytes() for sheet in sheets), mimetype="text/css")
 
     @app.url_defaults
-    def version(endpoint: str, values: dict[str, Any]) -> None:
+    def add_version(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint == "style":
             values["v"] = _version(*sheets)
         elif endpoint == "static" and "filename" in values:
@@ -45,8 +39,8 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def cache(response: Response) -> Response:
-        """A static file whose address carries its version never changes, and is not asked for
-        again, so it needs no headers to compare it by."""
+        """Let browsers keep a static file whose address has its version: it never changes, so it
+        needs no headers for revalidation."""
         if request.endpoint not in ("static", "style") or response.status_code not in (200, 304):
             return response
         response.headers.pop("Content-Disposition", None)  # it is inline anyway
@@ -56,6 +50,12 @@ def register(app: Flask) -> None:
             for name in ("ETag", "Last-Modified", "Accept-Ranges"):
                 response.headers.pop(name, None)
         return response
+
+
+def _style_sheets(folder: Path) -> list[Path]:
+    """Return the style sheets with `layers.css` first: it alone decides which rule prevails."""
+    layers = folder / "layers.css"
+    return [layers, *sorted(path for path in folder.glob("*.css") if path != layers)]
 
 
 def _version(*paths: Path) -> str:

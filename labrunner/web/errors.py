@@ -8,8 +8,8 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, NotFound
 
 from labrunner.errors import CourseError, NotWritable
-from labrunner.progress.store import ProgressUnavailable
-from labrunner.session.learner import Busy, NotStarted
+from labrunner.progress.schema import ProgressUnavailable
+from labrunner.session.errors import Busy, NotStarted
 from labrunner.verdicts import CannotCheck
 
 from .forms import wants_fragment, wants_json
@@ -80,4 +80,4 @@ def _busy(error: Busy) -> ResponseReturnValue:
 
 
 def _unavailable(error: ProgressUnavailable) -> ResponseReturnValue:
-    return page(503, "That cannot be kept now", str(error))
+    return page(503, error.title, error.found, error.next)

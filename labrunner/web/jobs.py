@@ -6,22 +6,14 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
-
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
-from flask.typing import ResponseReturnValue
 
 from labrunner.engine.progress import ProgressCallback
 from labrunner.errors import NotWritable
-from labrunner.progress.store import ProgressUnavailable
-from labrunner.session.learner import Busy, NotStarted
+from labrunner.progress.schema import ProgressUnavailable
+from labrunner.session.errors import Busy, NotStarted
 from labrunner.verdicts import CannotCheck
-from labrunner.web.views.lessons import find_lab, learner
 from labrunner.workspaces.workspace import Say
 
-from .forms import fields, wants_fragment, wants_json
-
-bp = Blueprint("starts", __name__)
 LINES = 100  # how many lines of progress are kept
 Act = Callable[[Say, ProgressCallback], object]
 
@@ -100,7 +92,7 @@ def _run(start: Job, name: str, act: Act) -> None:
     except NotStarted:
         start.found, start.next = "The lab was finished meanwhile.", "Start it again."
     except ProgressUnavailable as error:
-        start.found, start.next = "What was done cannot be kept.", str(error)
+        start.found, start.next = "What was done cannot be kept.", f"{error.found} {error.next}"
     except Exception as error:  # a fault of ours must not leave the page waiting for ever
         if known := NotWritable.from_os_error(error):
             start.found, start.next = known.found, known.next
@@ -110,43 +102,3 @@ def _run(start: Job, name: str, act: Act) -> None:
         start.next = "Try again. If it breaks again, please report it with the server's log."
     finally:
         start.running = False
-
-
-def starts() -> Jobs:
-    found: Jobs = current_app.extensions["labrunner.starts"]
-    return found
-
-
-@bp.post("/lessons/<slug>/start")
-def begin(slug: str) -> ResponseReturnValue:
-    fields()
-    lesson, lab = find_lab(slug)
-    start = starts().begin(lab.name, partial(learner().start, lab))
-    if wants_json():
-        return start.as_dict(), 202
-    if wants_fragment():
-        return render_template("_starting.html", lesson=lesson, start=start, news=True)
-    return redirect(url_for("starts.progress", slug=slug), 303)
-
-
-@bp.get("/lessons/<slug>/start")
-def progress(slug: str) -> ResponseReturnValue:
-    """How far the start is; the lesson itself once it is done."""
-    lesson, lab = find_lab(slug)
-    start = starts().of(lab.name)
-    if wants_json():
-        if start and (start.running or start.failed or learner().workspace(lab)):
-            return start.as_dict()
-        return {"status": "started" if learner().workspace(lab) else "not started"}
-    if start is None or not (start.running or start.failed):
-        if wants_fragment():
-            if not request.headers.get("HX-Current-URL", "").endswith(request.path):
-                flash("started")  # the lesson then puts the focus where the button was
-            return "", 200, {"HX-Refresh": "true"}
-        return redirect(url_for("lessons.lesson", slug=slug, _anchor="lab"), 303)
-    if not wants_fragment():
-        return render_template("start.html", lesson=lesson, start=start)
-    news = start.failed or request.args.get("lines") != str(len(start.lines))
-    if not news and request.args.get("done") == str(start.done):
-        return "", 204
-    return render_template("_starting.html", lesson=lesson, start=start, news=news)

@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 from typing import Any
 from xml.etree import ElementTree
 
+from flask import get_template_attribute
 from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
@@ -23,8 +24,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import BashLexer
 
 from labrunner.course.lesson import VALUE, Lesson
-from labrunner.text import prose as prose
-from labrunner.web.diagrams.reference import block
+from labrunner.web.diagrams import reference
 
 CUT = f"cut-{secrets.token_hex(16)}"  # a comment that no author can have written
 HELD = f"held{secrets.token_hex(16)}n"  # stands for a value while Markdown is at work
@@ -65,7 +65,8 @@ def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
     def draw(match: re.Match[str]) -> str:
         number = int(match[1])
         name = HELD_VALUE.sub(lambda held: plain[int(held[1])], draft.references[number])
-        return block(name, f"reference-{number + 1}")
+        explorer = get_template_attribute("names/_reference.html", "explorer")
+        return str(explorer(reference.draw(name), f"reference-{number + 1}"))
 
     def fill(html: Markup) -> Markup:
         filled = HELD_VALUE.sub(lambda held: shown[int(held[1])], html)
@@ -86,8 +87,12 @@ def _draft(text: str, titles: tuple[tuple[str, str], ...]) -> _Draft:
     cutter = _Cutter([step for step, _ in titles])
     markdown = Markdown(
         extensions=[
-            *("attr_list", "tables", "admonition"),
-            *("pymdownx.details", "pymdownx.highlight", "pymdownx.superfences"),
+            "attr_list",
+            "tables",
+            "admonition",
+            "pymdownx.details",
+            "pymdownx.highlight",
+            "pymdownx.superfences",
             cutter,
         ],
         extension_configs={

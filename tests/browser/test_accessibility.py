@@ -8,12 +8,9 @@ import pytest
 from playwright.sync_api import expect
 
 from labrunner.course import loader
-from labrunner.kit.kit import Kit
-from labrunner.progress.store import Progress
-from labrunner.session.learner import Learner
 from labrunner.workspaces.manager import Workspaces
 from tests.browser.test_pages import start, violations
-from tests.fixtures.engine import ROOT, close_all
+from tests.fixtures.engine import ROOT, close_all, services_of
 from tests.fixtures.web import Site, free_port
 
 COURSE = loader.load_course(ROOT)
@@ -74,18 +71,17 @@ def visit(chromium):
 
 
 @pytest.fixture(scope="module")
-def learner(tmp_path_factory, engine):
-    """The learner whom the server of the real course serves, in this process."""
+def services(tmp_path_factory, engine):
+    """The services of the server of the real course, in this process."""
     instance = tmp_path_factory.mktemp("course") / "instance"
     workspaces = Workspaces(instance / "workspaces", engine, COURSE.labs)
-    kit = Kit(engine, COURSE.images)
-    yield Learner(COURSE, workspaces, Progress(instance / "progress.db"), kit)
+    yield services_of(COURSE, instance, workspaces)
     close_all(workspaces)
 
 
 @pytest.fixture(scope="module")
-def course(learner):
-    site = Site(ROOT, learner.progress.path.parent, free_port())
+def course(services):
+    site = Site(ROOT, services.progress.path.parent, free_port())
     yield site
     site.stop()
 
@@ -97,10 +93,10 @@ def test_a_lesson_before_its_start(course, open_page, look_at):
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_with_one_step_passed_and_the_others_failed(
-    course, lesson, learner, open_page, look_at
+    course, lesson, services, open_page, look_at
 ):
     page = open_page(course, f"/lessons/{lesson.slug}", reduced_motion="reduce")
-    workspace = learner.start(lesson.lab, lambda line: None)
+    workspace = services.session(lesson.lab).start(lambda line: None)
     first = lesson.lab.steps[0]
     answer = first.solve(workspace) or ""
     page.reload()
@@ -113,14 +109,19 @@ def test_a_lesson_with_one_step_passed_and_the_others_failed(
     last = page.locator(f"#verdict-{lesson.lab.steps[-1].id}")
     expect(last).to_contain_text("Not there yet.", timeout=PATIENCE)
     look_at(page, f"lesson-{lesson.slug}")
-    assert learner.finish(lesson.lab, {item.id for item in learner.resources(lesson.lab)}) == []
+    assert (
+        services.session(lesson.lab).finish(
+            {item.id for item in services.session(lesson.lab).resources()}
+        )
+        == []
+    )
 
 
 def test_a_lesson_with_its_terminal_open_and_its_registry_filled(
-    course, learner, open_page, look_at
+    course, services, open_page, look_at
 ):
     lesson = COURSE.lesson("push-and-pull")
-    workspace = learner.start(lesson.lab, lambda line: None)
+    workspace = services.session(lesson.lab).start(lambda line: None)
     for step in lesson.lab.steps[:2]:
         assert step.solve
         step.solve(workspace)
@@ -134,7 +135,12 @@ def test_a_lesson_with_its_terminal_open_and_its_registry_filled(
     expect(shown.first).to_contain_text("latest", timeout=PATIENCE)
     look_at(page, "terminal-and-registry", again=False)
     expect(page.locator(SCREEN)).to_be_visible()
-    assert learner.finish(lesson.lab, {item.id for item in learner.resources(lesson.lab)}) == []
+    assert (
+        services.session(lesson.lab).finish(
+            {item.id for item in services.session(lesson.lab).resources()}
+        )
+        == []
+    )
 
 
 def test_the_course_and_the_tools(course, open_page, look_at):

@@ -11,10 +11,8 @@ from playwright.sync_api import expect
 
 from labrunner.course import loader
 from labrunner.kit.kit import Kit
-from labrunner.progress.store import Progress
-from labrunner.session.learner import Learner
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import ROOT, close_all, nothing, traces
+from tests.fixtures.engine import ROOT, close_all, nothing, services_of, traces
 from tests.fixtures.web import Site, free_port
 from tests.labs.test_labs import everything
 
@@ -37,29 +35,29 @@ STILL = {"reduced_motion": "reduce"}  # else each click waits for the page to ha
 
 
 @pytest.fixture(scope="module")
-def learner(tmp_path_factory, engine):
-    """The learner whom the server serves, in this process."""
+def services(tmp_path_factory, engine):
+    """The services of the server, in this process."""
     instance = tmp_path_factory.mktemp("course") / "instance"
     workspaces = Workspaces(instance / "workspaces", engine, COURSE.labs)
     kit = Kit(engine, COURSE.images)
     for image in COURSE.images:
         kit.get(image)
-    return Learner(COURSE, workspaces, Progress(instance / "progress.db"), kit)
+    return services_of(COURSE, instance, workspaces)
 
 
 @pytest.fixture(scope="module")
-def site(learner):
+def site(services):
     """A server of the real course for all tests of this file."""
-    site = Site(ROOT, learner.progress.path.parent, free_port())
+    site = Site(ROOT, services.progress.path.parent, free_port())
     yield site
     site.stop()
 
 
 @pytest.fixture
-def before(engine, learner):
+def before(engine, services):
     """What was on the engine. A test that fails leaves nothing there either."""
     yield everything(engine)
-    close_all(learner.workspaces)
+    close_all(services.workspaces)
 
 
 @pytest.fixture
@@ -160,23 +158,23 @@ def of_steps(places):
 
 @pytest.mark.parametrize("lesson", of_labs(WITHOUT_JAVASCRIPT))
 def test_a_lesson_is_done_without_javascript(
-    lesson, site, open_page, terminal, learner, engine, before
+    lesson, site, open_page, terminal, services, engine, before
 ):
     page = open_lesson(open_page, site, lesson, java_script_enabled=False)
-    do_lesson(page, lesson, site, terminal, learner, engine, before)
+    do_lesson(page, lesson, site, terminal, services, engine, before)
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_is_done_with_the_commands_of_its_page(
-    lesson, site, open_page, terminal, learner, engine, before
+    lesson, site, open_page, terminal, services, engine, before
 ):
     page = open_lesson(open_page, site, lesson)
-    do_lesson(page, lesson, site, terminal, learner, engine, before)
+    do_lesson(page, lesson, site, terminal, services, engine, before)
 
 
-def do_lesson(page, lesson, site, terminal, learner, engine, before):
+def do_lesson(page, lesson, site, terminal, services, engine, before):
     start(page)
-    workspace = learner.workspace(lesson.lab)
+    workspace = services.session(lesson.lab).workspace
     follow(page, lesson, terminal)
     finish(page)
     page.goto(site.url)
@@ -187,9 +185,9 @@ def do_lesson(page, lesson, site, terminal, learner, engine, before):
     assert everything(engine) == before
 
 
-def do_until(step, learner, lesson):
+def do_until(step, services, lesson):
     """A workspace of the lesson's lab in which the steps before this one are done."""
-    workspace = learner.start(lesson.lab, lambda line: None)
+    workspace = services.session(lesson.lab).start(lambda line: None)
     for earlier in lesson.lab.steps[: lesson.lab.steps.index(step)]:
         earlier.solve(workspace)
     return workspace
@@ -205,44 +203,44 @@ def expect_advice(page, step, advice):
     expect(page.locator(f"#state-{step.id}")).to_have_text("not there yet")
 
 
-def end(learner, lesson, workspace, engine, before):
-    items = {item.id for item in learner.resources(lesson.lab)}
-    assert learner.finish(lesson.lab, items) == []
+def end(services, lesson, workspace, engine, before):
+    items = {item.id for item in services.session(lesson.lab).resources()}
+    assert services.session(lesson.lab).finish(items) == []
     assert traces(engine, {workspace.id}) == nothing()
     assert everything(engine) == before
 
 
 @pytest.mark.parametrize(("lesson", "step"), of_steps(MISTAKES))
 def test_a_mistake_gets_its_advice_on_the_page(
-    lesson, step, site, open_page, learner, engine, before
+    lesson, step, site, open_page, services, engine, before
 ):
     mistake = next(each for each in step.mistakes if not each.only_an_answer)
-    workspace = do_until(step, learner, lesson)
+    workspace = do_until(step, services, lesson)
     answer = mistake.make(workspace) or ""
     page = open_page(site, f"/lessons/{lesson.slug}", **STILL)
     check(page, step, answer)
     expect_advice(page, step, workspace.fill(mistake.advice))
     done = int(page.locator("#tally").inner_text().split()[0])
     assert done <= lesson.lab.steps.index(step)  # those before it, found done by themselves
-    end(learner, lesson, workspace, engine, before)
+    end(services, lesson, workspace, engine, before)
 
 
 @pytest.mark.parametrize(("lesson", "step"), of_steps(NEAR_MISSES))
 def test_near_misses_get_their_advice_on_the_page(
-    lesson, step, site, open_page, learner, engine, before
+    lesson, step, site, open_page, services, engine, before
 ):
-    workspace = do_until(step, learner, lesson)
+    workspace = do_until(step, services, lesson)
     page = open_page(site, f"/lessons/{lesson.slug}", **STILL)
     for mistake in step.mistakes:
         if mistake.only_an_answer:
             check(page, step, mistake.make(workspace))
             expect_advice(page, step, workspace.fill(mistake.advice))
-    end(learner, lesson, workspace, engine, before)
+    end(services, lesson, workspace, engine, before)
 
 
 @pytest.mark.parametrize("lesson", of_labs(BESIDE_ANOTHER))
 def test_a_registry_of_the_learners_own_is_left_alone(
-    lesson, site, open_page, terminal, learner, engine, before, taken, docker
+    lesson, site, open_page, terminal, services, engine, before, taken, docker
 ):
     listed = engine.containers()
     theirs = [each for each in listed if each.name == "registry" or each.publishes(5000)]

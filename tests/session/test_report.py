@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from labrunner.course.lab import Step
-from labrunner.progress.store import Event, Progress, ProgressUnavailable
+from labrunner.progress.records import Event
+from labrunner.progress.schema import ProgressUnavailable
+from labrunner.progress.store import NewerProgress, Progress
 from labrunner.session import export, report
-from labrunner.session.export import LIMIT, BadFile, Newer
-from labrunner.session.report import PAUSE, spent
+from labrunner.session.export import LIMIT, BadFile
+from labrunner.session.report import PAUSE, count_seconds
 from labrunner.verdicts import Verdict
 from tests.cli.test_commands import Flask
 from tests.fixtures.engine import LAB
@@ -46,7 +48,7 @@ def step(waters):
 
 
 def row(waters, progress, lab="lake"):
-    [found] = report.report(waters, progress, lab).labs
+    [found] = report.report(waters, progress.load(), lab).labs
     return found.steps[0]
 
 
@@ -54,10 +56,10 @@ def row(waters, progress, lab="lake"):
 
 
 def test_of_nothing_there_is_nothing_to_report(waters, progress):
-    found = report.report(waters, progress)
+    found = report.report(waters, progress.load())
     assert [lab.began_at for lab in found.labs] == [None, None, None]
     assert found.summary == "Of 3 steps, 0 done by you."
-    assert report.where(waters, progress) is None
+    assert report.find_place(waters, progress.load()) is None
 
 
 def test_each_step_says_what_it_came_to_and_whose_it_is(waters, progress, step):
@@ -65,7 +67,7 @@ def test_each_step_says_what_it_came_to_and_whose_it_is(waters, progress, step):
     passed = progress.record("lake", step, PASSED)
     progress.skip("river", step)
     progress.record("sea", step, PASSED, asked=False, solved=True)
-    found = report.report(waters, progress)
+    found = report.report(waters, progress.load())
     lake, river, sea = (lab.steps[0] for lab in found.labs)
     assert (lake.state, lake.attempts, lake.passed_at) == ("passed", 2, passed.passed_at)
     assert (river.state, river.attempts, river.passed_at) == ("skipped", 0, None)
@@ -86,7 +88,7 @@ def test_a_step_of_a_lab_begun_anew_is_as_it_was_before(waters, progress, step):
 def test_mistakes_are_named_counted_and_come_with_the_last_advice(waters, progress, step):
     for mistakes in (["a slip"], None, ["a slip"], [], ["one", "two"]):
         progress.record("lake", step, FAILED, mistakes=mistakes)
-    slip, unknown, either = row(waters, progress).met
+    slip, unknown, either = row(waters, progress).mistakes
     assert (slip.name, slip.times, slip.found, slip.next) == ("“a slip”", 2, "B.", "C.")
     assert (unknown.name, unknown.times) == ("a mistake that the lab does not know", 1)
     assert either.name == "“one” or “two”"
@@ -95,7 +97,7 @@ def test_mistakes_are_named_counted_and_come_with_the_last_advice(waters, progre
 def test_mistakes_without_a_name_are_told_apart_by_what_was_found(waters, progress, step):
     for found in ("One.", "Two.", "One."):
         progress.record("lake", step, Verdict("failed", "A.", found, "C."), mistakes=[])
-    assert [(met.found, met.times) for met in row(waters, progress).met] == [
+    assert [(met.found, met.times) for met in row(waters, progress).mistakes] == [
         ("One.", 2),
         ("Two.", 1),
     ]
@@ -121,7 +123,7 @@ ENDS = ("started", "done", "finished", "reset")
     ],
 )
 def test_time_is_what_passed_from_start_to_done_without_pauses(happened, seconds):
-    assert spent(events(*happened)) == seconds
+    assert count_seconds(events(*happened)) == seconds
 
 
 def test_one_goes_on_at_the_first_open_step_of_the_last_lab_or_in_the_next_one(
@@ -129,15 +131,15 @@ def test_one_goes_on_at_the_first_open_step_of_the_last_lab_or_in_the_next_one(
 ):
     progress.begin("river")
     lake, river, sea = waters.lessons
-    assert report.where(waters, progress) == (river, None)
+    assert report.find_place(waters, progress.load()) == (river, None)
     progress.record("river", step, FAILED)
-    assert report.where(waters, progress) == (river, "make-a-volume")
+    assert report.find_place(waters, progress.load()) == (river, "make-a-volume")
     progress.record("river", step, PASSED)
-    assert report.where(waters, progress) == (sea, None)
+    assert report.find_place(waters, progress.load()) == (sea, None)
     progress.skip("sea", step)
-    assert report.where(waters, progress) == (lake, None)
+    assert report.find_place(waters, progress.load()) == (lake, None)
     progress.record("lake", step, PASSED)
-    assert report.where(waters, progress) is None
+    assert report.find_place(waters, progress.load()) is None
 
 
 # Progress as a file
@@ -146,53 +148,51 @@ def test_one_goes_on_at_the_first_open_step_of_the_last_lab_or_in_the_next_one(
 def fill(progress, step):
     progress.begin("lake")
     progress.record("lake", step, FAILED, mistakes=["a slip", "another"])
-    progress.record("lake", step, PASSED)
-    progress.done("lake")
-    progress.note("lake", "done")
+    progress.record("lake", step, PASSED, steps=[step.id])
     progress.skip("river", step)
     odd = Verdict("passed", None, "words'; -- \u202e <b> \x07")
     progress.record("sea", step, odd, asked=False, solved=True)
 
 
 def everything(progress):
-    return progress.all(), progress.done_labs(), progress.history()
+    return progress.load()
 
 
 def test_progress_is_the_same_on_another_machine_and_twice_is_once(progress, step, tmp_path):
     fill(progress, step)
     other = Progress(tmp_path / "other.db")
-    data = export.pack(progress)
+    data = export.pack(progress.load())
     for _ in range(2):
-        export.bring(other, export.unpack(data))
+        other.import_archive(export.unpack(data))
         assert everything(other) == everything(progress)
-    assert export.pack(other) == data
+    assert export.pack(other.load()) == data
 
 
 def test_what_the_file_does_not_speak_of_stays_as_it_is(progress, step, tmp_path):
     other = Progress(tmp_path / "other.db")
     other.record("lake", step, PASSED)
-    data = export.pack(other)
+    data = export.pack(other.load())
     kept = progress.record("river", step, FAILED)
-    export.bring(progress, export.unpack(data))
-    assert progress.of("river") == {"make-a-volume": kept}
-    assert progress.of("lake") == other.of("lake")
-    assert len(progress.history()) == 2
+    progress.import_archive(export.unpack(data))
+    assert progress.load_lab("river").steps == {"make-a-volume": kept}
+    assert progress.load_lab("lake").steps == other.load_lab("lake").steps
+    assert len(progress.load().events) == 2
 
 
 def test_newer_progress_is_replaced_only_when_that_is_said_and_its_history_stays(
     progress, step, tmp_path
 ):
     fill(progress, step)
-    data = export.pack(progress)
+    data = export.pack(progress.load())
     progress.record("lake", step, FAILED)
     before = everything(progress)
-    with pytest.raises(Newer) as caught:
-        export.bring(progress, export.unpack(data))
+    with pytest.raises(NewerProgress) as caught:
+        progress.import_archive(export.unpack(data))
     assert caught.value.labs == ["lake"]
     assert everything(progress) == before
-    export.bring(progress, export.unpack(data), replace=True)
-    assert progress.of("lake")["make-a-volume"].state == "passed"
-    assert progress.history() == before[2]
+    progress.import_archive(export.unpack(data), replace=True)
+    assert progress.load_lab("lake").steps["make-a-volume"].state == "passed"
+    assert progress.load().events == before.events
 
 
 def changed(line, **fields):
@@ -263,7 +263,7 @@ def test_a_file_with_a_fault_is_refused_whole_with_its_line(
     other.record("sea", step, PASSED)
     before = everything(other)
     with pytest.raises(BadFile, match=re.escape(says)) as caught:
-        export.bring(other, export.unpack(change(export.pack(progress))), replace=True)
+        other.import_archive(export.unpack(change(export.pack(progress.load()))), replace=True)
     assert str(caught.value).startswith(f"Line {line}: ") or not line
     assert everything(other) == before
 
@@ -273,11 +273,11 @@ def test_an_import_that_cannot_be_written_changes_nothing(progress, step, tmp_pa
     other = Progress(tmp_path / "other.db")
     other.record("sea", step, FAILED)
     before = everything(other)
-    parcel = export.unpack(export.pack(progress))
+    archive = export.unpack(export.pack(progress.load()))
     unkept: Any = {}  # SQLite has no such type
-    parcel.events.append(Event(time.time(), "lake", None, "done", found=unkept))
+    archive.events.append(Event(time.time(), "lake", None, "done", found=unkept))
     with pytest.raises(ProgressUnavailable):
-        export.bring(other, parcel, replace=True)
+        other.import_archive(archive, replace=True)
     assert everything(other) == before
 
 
@@ -286,13 +286,13 @@ def test_a_file_is_never_larger_than_what_is_taken_in(progress, step, monkeypatc
     long = Verdict("failed", "é" * 5000, "é" * 5000, "é" * 5000)
     for _ in range(30):
         progress.record("lake", step, long)
-    data = export.pack(progress)
+    data = export.pack(progress.load())
     assert len(data) <= 40_000
-    parcel = export.unpack(data)
-    assert parcel.steps["lake", "make-a-volume"].attempts == 30
-    assert 0 < len(parcel.events) < 30
-    assert parcel.events == export.unpack(data).events
-    assert parcel.events[-1].at == progress.history()[-1].at
+    archive = export.unpack(data)
+    assert archive.steps["lake"]["make-a-volume"].attempts == 30
+    assert 0 < len(archive.events) < 30
+    assert archive.events == export.unpack(data).events
+    assert archive.events[-1].at == progress.load().events[-1].at
 
 
 # In a terminal
@@ -352,9 +352,9 @@ def test_progress_goes_from_machine_to_machine_by_command(terminal, progress, st
     progress.record("lake", step, FAILED)
     code, _, err = terminal("progress", "import", str(file))
     assert (code, "`lake` is newer" in err, "--replace" in err) == (2, True, True)
-    assert progress.of("lake")["make-a-volume"].state == "broken"
+    assert progress.load_lab("lake").steps["make-a-volume"].state == "broken"
     assert terminal("progress", "import", str(file), "--replace")[0] == 0
-    assert progress.of("lake")["make-a-volume"].state == "passed"
+    assert progress.load_lab("lake").steps["make-a-volume"].state == "passed"
 
     other = tmp_path / "other.jsonl"
     other.write_bytes(file.read_bytes().replace(b'"lake"', b'"ocean"'))
@@ -395,7 +395,7 @@ def volume():
     def make_a_volume(workspace):
         """A goal."""
 
-    return Step(make_a_volume)
+    return Step(make_a_volume, lasting=True)
 
 
 @pytest.fixture
@@ -446,7 +446,7 @@ def test_progress_is_saved_and_taken_in_on_the_page(visitor, tiny_progress):
     answer = send(visitor, saved.content)
     assert answer.status_code == 409 and "`tiny` is newer" in answer.json()["error"]
     assert send(visitor, saved.content, replace="on").ok
-    assert tiny_progress.of("tiny")["make-a-volume"].state == "passed"
+    assert tiny_progress.load_lab("tiny").steps["make-a-volume"].state == "passed"
 
 
 def test_a_file_that_is_no_progress_is_refused_on_the_page(visitor, tiny_progress):

@@ -19,13 +19,21 @@ import labrunner.engine.events
 from app import create_app
 from labrunner.engine.connection import EngineDown
 from labrunner.engine.engine import Engine
-from labrunner.kit.kit import Kit
-from labrunner.progress.store import Progress, ProgressUnavailable
-from labrunner.session.learner import Learner, NotStarted
+from labrunner.progress.schema import ProgressUnavailable
+from labrunner.session.errors import NotStarted
+from labrunner.session.session import Session
 from labrunner.session.watcher import BEAT, FOUND, LOOKED, LOST, OVER, Message, Watcher
 from labrunner.verdicts import Verdict
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import ROOT, close_all, eventually, request_of, response, serving
+from tests.fixtures.engine import (
+    ROOT,
+    close_all,
+    eventually,
+    request_of,
+    response,
+    services_of,
+    serving,
+)
 from tests.web.test_web import AS_BROWSERS_DO, word
 
 LAB = '''
@@ -118,28 +126,32 @@ def pulse(monkeypatch):
 
 
 @pytest.fixture
-def learner(instance, engine, course):
+def services(instance, engine, course):
     loaded = course({"labs/live/lab.py": LAB, "lessons/01-live.md": LESSON})
     assert loaded.problems == ()
     workspaces = Workspaces(instance / "workspaces", engine, loaded.labs)
-    progress = Progress(instance / "progress.db")
-    yield Learner(loaded, workspaces, progress, Kit(engine, loaded.images))
+    yield services_of(loaded, instance, workspaces)
     close_all(workspaces)
 
 
 @pytest.fixture
-def lab(learner):
-    return learner.course.labs["live"]
+def lab(services):
+    return services.course.labs["live"]
 
 
 @pytest.fixture
-def workspace(learner, lab):
-    return learner.start(lab, lambda line: None)
+def workspace(services, lab):
+    return services.session(lab).start(lambda line: None)
 
 
 @pytest.fixture
-def live(learner):
-    return Watcher(learner, lambda lesson, ids: " ".join(sorted(ids)))
+def live(services):
+    return Watcher(services)
+
+
+def subscribed(live):
+    [lab] = live.services.course.labs.values()
+    return live.subscribe(live.services.session(lab), lambda session, ids: " ".join(sorted(ids)))
 
 
 @contextmanager
@@ -153,7 +165,7 @@ def watching(live):
                 pass
             return message
 
-    with live.watched(live.learner.course.lessons[0]) as line:
+    with subscribed(live) as line:
         assert told() == FOUND
         yield told
     assert eventually(lambda: not threads(), PATIENCE)
@@ -164,13 +176,18 @@ def until(message, told):
     return message in iter(told, None)
 
 
+def known(services):
+    """How the steps stand, as it is stored."""
+    return services.progress.load_lab("live").steps
+
+
 def threads():
     found = [each.name for each in threading.enumerate()]
     return [name for name in found if name == "events of the engine" or name.startswith("live ")]
 
 
-def notice(learner, lab):
-    for _ in learner.notice(lab):
+def notice(services, lab):
+    for _ in services.session(lab).recheck_changed():
         pass
 
 
@@ -213,46 +230,44 @@ def test_an_engine_that_ends_its_events_is_down(tmp_path, monkeypatch, ending):
 # Looking at a lab
 
 
-def test_a_look_keeps_what_is_news_and_counts_as_no_attempt(learner, lab, workspace, docker):
-    notice(learner, lab)
-    assert learner.progress.of("live") == {}
+def test_a_look_keeps_what_is_news_and_counts_as_no_attempt(services, lab, workspace, docker):
+    notice(services, lab)
+    assert known(services) == {}
     docker("volume", "create", workspace["word"])
-    notice(learner, lab)
-    passed = learner.progress.of("live")["make-a-volume"]
+    notice(services, lab)
+    passed = known(services)["make-a-volume"]
     assert (passed.state, passed.attempts) == ("passed", 0)
-    notice(learner, lab)
-    assert learner.progress.of("live") == {"make-a-volume": passed}
+    notice(services, lab)
+    assert known(services) == {"make-a-volume": passed}
     docker("volume", "rm", workspace["word"])
-    notice(learner, lab)
-    assert learner.progress.of("live")["make-a-volume"].state == "broken"
+    notice(services, lab)
+    assert known(services)["make-a-volume"].state == "broken"
 
 
-def test_a_lasting_step_waits_for_those_before_it(learner, lab, workspace, docker):
+def test_a_lasting_step_waits_for_those_before_it(services, lab, workspace, docker):
     make, *between, third = lab.steps
     docker("volume", "create", f"{workspace['word']}-3")
-    notice(learner, lab)
-    assert learner.progress.of("live") == {}
+    notice(services, lab)
+    assert known(services) == {}
     docker("volume", "create", workspace["word"])
     for step in between:
-        learner.skip(lab, step)
-    notice(learner, lab)
-    assert {make.id, third.id} == {
-        id for id, found in learner.progress.of("live").items() if found.done
-    }
+        services.session(lab).skip(step)
+    notice(services, lab)
+    assert {make.id, third.id} == {id for id, found in known(services).items() if found.done}
 
 
-def test_how_long_ago_something_was_is_no_news(learner, lab, workspace, monkeypatch):
+def test_how_long_ago_something_was_is_no_news(services, lab, workspace, monkeypatch):
     step = lab.steps[0]
     for seconds in ("3 seconds ago", "1 minute ago", "2 hours ago"):
         verdict = Verdict("failed", "It.", f"It exited {seconds} with code 0.", "Start it.")
         monkeypatch.setattr(step, "judge", lambda *given, verdict=verdict: verdict)
         if seconds == "3 seconds ago":
-            learner.check(lab, step)
-        notice(learner, lab)
-        assert "3 seconds ago" in learner.progress.of("live")["make-a-volume"].verdict.found
+            services.session(lab).check(step)
+        notice(services, lab)
+        assert "3 seconds ago" in known(services)["make-a-volume"].verdict.found
 
 
-def test_a_press_of_the_button_waits_for_one_check_and_not_for_the_look(learner, lab, workspace):
+def test_a_press_of_the_button_waits_for_one_check_and_not_for_the_look(services, lab, workspace):
     slow, quick = lab.steps[:2]
     judge, running, at_once = slow.judge, [], []
 
@@ -264,41 +279,41 @@ def test_a_press_of_the_button_waits_for_one_check_and_not_for_the_look(learner,
         return judge(*given)
 
     slow.judge = slowly
-    look = threading.Thread(target=lambda: next(learner.notice(lab)))
+    look = threading.Thread(target=lambda: next(services.session(lab).recheck_changed()))
     look.start()
-    assert learner.check(lab, slow).state == "failed"
+    assert services.session(lab).check(slow).state == "failed"
     look.join()
     assert at_once == [1, 1]
-    look = learner.notice(lab)
+    look = services.session(lab).recheck_changed()
     next(look)  # it has more to check
-    assert learner.check(lab, quick).state == "failed"
+    assert services.session(lab).check(quick).state == "failed"
     assert list(look)
 
 
-def test_nothing_is_looked_at_before_the_start(learner, lab):
+def test_nothing_is_looked_at_before_the_start(services, lab):
     with pytest.raises(NotStarted):
-        notice(learner, lab)
+        notice(services, lab)
 
 
 # From the engine to the page
 
 
-def test_a_step_passes_and_breaks_by_itself(live, learner, workspace, docker):
+def test_a_step_passes_and_breaks_by_itself(live, services, workspace, docker):
     with watching(live) as told:
         docker("volume", "create", workspace["word"])
         assert told() == changed("make-a-volume")
         docker("volume", "rm", workspace["word"])
         assert told() == changed("make-a-volume")
-        assert learner.progress.of("live")["make-a-volume"].state == "broken"
+        assert known(services)["make-a-volume"].state == "broken"
 
 
-def test_a_moment_that_has_passed_stays(live, learner, workspace, docker):
+def test_a_moment_that_has_passed_stays(live, services, workspace, docker):
     with watching(live) as told:
         docker("volume", "create", f"{workspace['word']}-2")
         assert told() == changed("see-another")
         docker("volume", "rm", f"{workspace['word']}-2")
         assert told(2) is None
-        assert learner.progress.of("live")["see-another"].state == "passed"
+        assert known(services)["see-another"].state == "passed"
 
 
 def test_what_a_container_does_in_a_while_is_seen(live, workspace, docker):
@@ -339,30 +354,31 @@ def push(registry):
     assert requests.put(f"{there}/manifests/1", json=manifest, headers=headers, timeout=5).ok
 
 
-def test_a_check_of_another_page_or_terminal_is_shown(live, learner, lab, workspace):
+def test_a_check_of_another_page_or_terminal_is_shown(live, services, lab, workspace):
     with watching(live) as told:
-        learner.check(lab, lab.steps[0])
+        services.session(lab).check(lab.steps[0])
         assert told() == changed("make-a-volume")
-        learner.progress.begin("live")
+        services.progress.begin("live")
         assert told() == changed("make-a-volume")
 
 
-def test_a_lab_that_is_finished_elsewhere_is_over(live, learner, lab, workspace):
+def test_a_lab_that_is_finished_elsewhere_is_over(live, services, lab, workspace):
     with watching(live) as told:
-        learner.finish(lab, [])
+        services.session(lab).finish([])
         assert told() == OVER
 
 
-def test_a_look_that_fails_is_made_again(live, learner, workspace, docker):
-    notice, fails = learner.notice, []
+def test_a_look_that_fails_is_made_again(live, services, workspace, docker, monkeypatch):
+    recheck, fails = Session.recheck_changed, []
 
-    def fail_once(lab):
+    def fail_once(session):
         if fails:
             raise fails.pop()
-        return notice(lab)
+        return recheck(session)
 
-    learner.notice = fail_once
-    for error in (EngineDown("It is slow.", next="Wait."), ProgressUnavailable("It is locked.")):
+    monkeypatch.setattr(Session, "recheck_changed", fail_once)
+    for failure in (EngineDown, ProgressUnavailable):
+        error = failure("It is slow.", next="Wait.")
         with watching(live) as told:
             fails.append(error)
             docker("volume", "create", workspace["word"])
@@ -373,19 +389,18 @@ def test_a_look_that_fails_is_made_again(live, learner, workspace, docker):
 
 
 def test_a_page_is_told_to_look_at_the_registry_when_that_can_have_changed(
-    live, learner, workspace, docker
+    live, services, workspace, docker, monkeypatch
 ):
     registry = workspace.run_registry()
     assert eventually(partial(requests.get, f"http://{workspace.registry}/v2/", timeout=5))
-    [lesson] = learner.course.lessons
-    looks, notice = [], learner.notice
+    looks, recheck = [], Session.recheck_changed
 
-    def count(lab):
-        yield from notice(lab)
-        looks.append(lab)
+    def count(session):
+        yield from recheck(session)
+        looks.append(session)
 
-    learner.notice = count
-    with live.watched(lesson) as line:
+    monkeypatch.setattr(Session, "recheck_changed", count)
+    with subscribed(live) as line:
         quiet(line, 10)
         for number in range(2):
             looks.clear()
@@ -410,14 +425,16 @@ def quiet(line, seconds):
     return told
 
 
-def test_many_events_are_few_looks_the_last_one_after_all(live, learner, workspace, docker):
-    looks, notice = [], learner.notice
+def test_many_events_are_few_looks_the_last_one_after_all(
+    live, services, workspace, docker, monkeypatch
+):
+    looks, recheck = [], Session.recheck_changed
 
-    def count(lab):
+    def count(session):
         looks.append(time.monotonic())
-        yield from notice(lab)
+        yield from recheck(session)
 
-    learner.notice = count
+    monkeypatch.setattr(Session, "recheck_changed", count)
     with watching(live):
         looks.clear()
         began = time.monotonic()
@@ -432,20 +449,22 @@ def test_many_events_are_few_looks_the_last_one_after_all(live, learner, workspa
 
 
 def test_our_own_checks_and_headless_runs_start_nothing(
-    live, learner, lab, workspace, engine, docker
+    live, services, lab, workspace, engine, docker
 ):
     name = workspace["word"]
     theirs = docker("run", "-d", "--name", name, "busybox:stable", "sleep", "60")
     other = docker("run", "-d", "busybox:stable", "sleep", "60")
-    learner.check(lab, lab.steps[0])  # which sees that this container is the lab's
+    services.session(lab).check(lab.steps[0])  # which sees that this container is the lab's
     events = engine.follow(type="container", event=["create", "start", "die", "exec_die"])
     assert next(events) is None
-    engine.execute(theirs, ["true"])  # the engine of the learner, as in a check
+    engine.execute(theirs, ["true"])  # the engine of the services, as in a check
     docker("exec", theirs, "true")
     docker("exec", other, "true")
-    headless = learner.workspaces.open(lab, "headless")
+    headless = services.workspaces.open(lab, "headless")
     made = headless.run("busybox:stable", command=["sleep", "60"])
-    learners = learner.started(lab).run("busybox:stable", command=["sleep", "60"])
+    learners = (
+        services.session(lab).require_workspace().run("busybox:stable", command=["sleep", "60"])
+    )
     seen = {}
     while learners not in seen or "start" not in [each.action for each in seen[learners]]:
         if event := next(events):
@@ -453,10 +472,10 @@ def test_our_own_checks_and_headless_runs_start_nothing(
     events.close()
 
     executed = [event for event in seen[theirs] if event.action == "exec_die"]
-    assert [live.concerns(event) for event in executed] == [False, True]
-    assert [live.concerns(event) for event in seen[other]] == [False]
-    assert not any(live.concerns(event) for event in seen[made])
-    assert all(live.concerns(event) for event in seen[learners])
+    assert [live.is_relevant(event) for event in executed] == [False, True]
+    assert [live.is_relevant(event) for event in seen[other]] == [False]
+    assert not any(live.is_relevant(event) for event in seen[made])
+    assert all(live.is_relevant(event) for event in seen[learners])
 
 
 class Wire:
@@ -495,14 +514,14 @@ def carry(source, target):
 
 
 def test_an_engine_that_goes_and_comes_back_leaves_no_wrong_verdict(
-    live, learner, workspace, docker, engine, tmp_path, monkeypatch
+    live, services, workspace, docker, engine, tmp_path, monkeypatch
 ):
     wire = Wire(engine, tmp_path / "engine.sock")
     wire.connect()
     with monkeypatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{wire.path}")
-        learner.workspaces.engine = Engine(timeout=30)
-        assert learner.engine.info()  # it stays with this way
+        services.workspaces.engine = Engine(timeout=30)
+        assert services.engine.info()  # it stays with this way
     with watching(live) as told:
         docker("volume", "create", workspace["word"])
         assert told() == changed("make-a-volume")
@@ -510,13 +529,13 @@ def test_an_engine_that_goes_and_comes_back_leaves_no_wrong_verdict(
         assert told() == LOST
         docker("volume", "rm", workspace["word"])
         assert told(3) is None
-        assert learner.progress.of("live")["make-a-volume"].state == "passed"
+        assert known(services)["make-a-volume"].state == "passed"
         wire.connect()
         assert told() == FOUND
         assert told() == changed("make-a-volume")
-        assert learner.progress.of("live")["make-a-volume"].state == "broken"
+        assert known(services)["make-a-volume"].state == "broken"
     wire.cut()
-    learner.workspaces.engine = engine
+    services.workspaces.engine = engine
 
 
 @pytest.fixture
@@ -551,16 +570,16 @@ def come_back(docker, host, path):
 
 
 def test_an_engine_that_is_killed_and_started_leaves_no_wrong_verdict(
-    live, learner, lab, second_engine, docker, monkeypatch
+    live, services, lab, second_engine, docker, monkeypatch
 ):
     host, path = second_engine
     address = f"unix://{path}"
-    first = learner.workspaces.engine
+    first = services.workspaces.engine
     with monkeypatch.context() as patch:
         patch.setenv("DOCKER_HOST", address)
-        learner.workspaces.engine = learner.kit.engine = Engine(timeout=5)
-        assert learner.engine.info()  # it stays with this way
-    workspace = learner.start(lab, lambda line: None)
+        services.workspaces.engine = services.kit.engine = Engine(timeout=5)
+        assert services.workspaces.engine.info()  # it stays with this way
+    workspace = services.session(lab).start(lambda line: None)
     states = []
     with watching(live) as told:
         docker("-H", address, "volume", "create", workspace["word"])
@@ -569,28 +588,32 @@ def test_an_engine_that_is_killed_and_started_leaves_no_wrong_verdict(
             docker("kill", "-s", signal, host)
             docker("wait", host)
             assert until(LOST, told)
-            states.append(learner.progress.of("live")["make-a-volume"].state)
+            states.append(known(services)["make-a-volume"].state)
             come_back(docker, host, path)
             assert until(FOUND, told)
         docker("-H", address, "volume", "rm", workspace["word"])
         assert told() == changed("make-a-volume")
     assert states == ["passed", "passed"]
-    assert [each.what for each in learner.progress.history()] == ["started", "passed", "broken"]
-    close_all(learner.workspaces)
-    learner.workspaces.engine = first
+    assert [each.kind for each in services.progress.load().events] == [
+        "started",
+        "passed",
+        "broken",
+    ]
+    close_all(services.workspaces)
+    services.workspaces.engine = first
 
 
-def test_without_an_engine_a_page_is_told_so(live, learner, workspace, monkeypatch, engine):
+def test_without_an_engine_a_page_is_told_so(live, services, workspace, monkeypatch, engine):
     with monkeypatch.context() as patch:
         patch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-        learner.workspaces.engine = Engine(timeout=30)
-        with live.watched(learner.course.lessons[0]) as line:
+        services.workspaces.engine = Engine(timeout=30)
+        with subscribed(live) as line:
             assert line.get(timeout=PATIENCE) == LOST
-            with live.watched(learner.course.lessons[0]) as other:
+            with subscribed(live) as other:
                 assert other.get(timeout=PATIENCE) == LOST
-        assert learner.progress.of("live") == {}
+        assert known(services) == {}
         assert eventually(lambda: not threads(), PATIENCE)
-    learner.workspaces.engine = engine
+    services.workspaces.engine = engine
 
 
 # Over HTTP
@@ -793,26 +816,25 @@ def test_the_script_gives_the_server_as_many_threads_as_the_app_counts_on(tiny, 
 def test_no_step_of_a_real_lab_passes_before_it_is_done(real_course, instance, engine, name):
     lab = real_course.labs[name]
     workspaces = Workspaces(instance / "workspaces", engine, real_course.labs)
-    kit = Kit(engine, real_course.images)
-    learner = Learner(real_course, workspaces, Progress(instance / "progress.db"), kit)
+    services = services_of(real_course, instance, workspaces)
     try:
-        learner.start(lab, lambda line: None)
+        services.session(lab).start(lambda line: None)
         for number, step in enumerate(lab.steps):
-            notice(learner, lab)
-            found = learner.progress.of(name)
+            notice(services, lab)
+            found = services.progress.load_lab(name).steps
             early = [each.id for each in lab.steps[number:] if each.id in found]
             assert early == []
-            answer = step.solve(learner.started(lab))
+            answer = step.solve(services.session(lab).require_workspace())
             if step.takes_answer:
-                learner.check(lab, step, answer)
+                services.session(lab).check(step, answer)
             else:
-                assert eventually(partial(passed, learner, lab, step))
-        assert all(each.done for each in learner.progress.of(name).values())
+                assert eventually(partial(passed, services, lab, step))
+        assert all(each.done for each in services.progress.load_lab(name).steps.values())
     finally:
         close_all(workspaces)
 
 
-def passed(learner, lab, step):
-    notice(learner, lab)
-    found = learner.progress.of(lab.name).get(step.id)
+def passed(services, lab, step):
+    notice(services, lab)
+    found = services.progress.load_lab(lab.name).steps.get(step.id)
     return found and found.done

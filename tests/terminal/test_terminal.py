@@ -33,7 +33,8 @@ from labrunner.engine.engine import Engine
 from labrunner.terminal.pty import HISTORY, MOST_TYPED, Shell, TooMuchTyped
 from labrunner.terminal.supervisor import members
 from labrunner.web.limits import ConnectionLimit, Full
-from labrunner.web.views.terminal import GRACE, UNSEEN, Shells
+from labrunner.web.services import get_web_services
+from labrunner.web.shells import GRACE, UNSEEN, Shells
 from labrunner.workspaces.record import Record
 from labrunner.workspaces.workspace import Workspace
 from tests.fixtures.engine import ROOT, eventually
@@ -458,7 +459,7 @@ def test_a_shell_for_which_there_is_no_place_is_refused_with_a_sentence(tiny, in
     app.config["WTF_CSRF_ENABLED"] = False
     with ExitStack() as held:
         for _ in range(app.config["THREADS"] - 16):
-            held.enter_context(app.extensions["labrunner.places"].take())
+            held.enter_context(get_web_services(app).connection_limit.take())
         headers = {"Origin": here, **JSON}
         answer = client.post(BEGIN, base_url=here, headers=headers)
     assert answer.status_code == 503

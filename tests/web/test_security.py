@@ -120,8 +120,8 @@ def test_every_route_is_closed_unless_it_is_named_as_open(site, app, unchanged):
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
             if requests.request(method, site.url + path, timeout=30).ok:
                 open_routes.add((rule.endpoint, method))
-    assert {name for name, _ in open_routes} == {"static", "style", "entry.health", "entry.login"}
-    assert {m for name, m in open_routes if name == "entry.login"} == {"OPTIONS"}
+    assert {name for name, _ in open_routes} == {"static", "style", "auth.health", "auth.login"}
+    assert {m for name, m in open_routes if name == "auth.login"} == {"OPTIONS"}
 
 
 @pytest.mark.parametrize(

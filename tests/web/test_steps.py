@@ -174,7 +174,7 @@ def test_a_lab_is_reset_after_the_learner_has_seen_what_goes(site, engine, docke
     assert engine.container(stays)
     assert word(visitor) != name
     assert progress(site) == {}
-    assert "solved" in [event.what for event in Progress(site.instance / "progress.db").history()]
+    assert "solved" in [event.kind for event in Progress(site.instance / "progress.db").history()]
     assert "0 of 2 done" in text(visitor.get("/lessons/tiny"))
 
 

@@ -13,8 +13,10 @@ from contextlib import closing
 import pytest
 import requests
 
+from app import create_app
+from labrunner.session.services import get_services
 from labrunner.workspaces.labels import WORKSPACE
-from tests.fixtures.engine import ROOT, eventually
+from tests.fixtures.engine import ROOT, close_all, eventually
 from tests.fixtures.web import HTMX, JSON, LESSON
 
 CHECK_VOLUME = "/lessons/tiny/steps/make-a-volume/check"
@@ -175,6 +177,35 @@ def test_htmx_gets_what_changes_and_nothing_else(site):
     answer = visitor.post(CHECK_VOLUME, headers=HTMX)
     assert answer.status_code == 400 and "Load the page again" in answer.text
     assert "<html" not in answer.text
+
+
+def test_a_request_reads_each_record_once_and_opens_sqlite_twice(tiny, instance, engine, reads):
+    app = create_app(tiny, instance, 8000, "x")
+    services = get_services(app)
+    browser = app.test_client()
+
+    def ask(path, **options):
+        return browser.open(path, base_url="http://127.0.0.1:8000", **options).text
+
+    services.session(services.course.labs["tiny"]).start(lambda line: None)
+    try:
+        ask("/?token=x")
+        sent = {"csrf_token": re.search(r'"csrf_token" value="([^"]+)"', ask("/lessons/tiny"))[1]}
+        for path, options, opened in (
+            (CHECK_VOLUME, {"headers": HTMX}, 2),
+            (CHECK_VOLUME, {"headers": JSON}, 2),
+            (CHECK_WORD, {"headers": HTMX, "data": {**sent, "answer": "no"}}, 2),
+            ("/lessons/tiny/steps/say-it/skip", {"headers": HTMX}, 2),
+            ("/lessons/tiny", {"method": "GET"}, 1),
+            ("/", {"method": "GET"}, 1),
+            ("/report", {"method": "GET"}, 1),
+        ):
+            reads.clear()
+            ask(path, **{"method": "POST", "data": sent, **options})
+            assert reads.pop("sqlite") == opened, path
+            assert set(reads.values()) <= {1}, path
+    finally:
+        close_all(services.workspaces)
 
 
 def test_an_answer_is_shown_as_written_and_never_as_markup(site):

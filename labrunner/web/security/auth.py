@@ -16,8 +16,8 @@ from labrunner.web.forms import fields, wants_json
 
 from .origin import TOKEN
 
-bp = Blueprint("entry", __name__)
-OPEN = {"static", "style", "entry.login", "entry.health"}  # what answers without a cookie
+bp = Blueprint("auth", __name__)
+OPEN = {"static", "style", "auth.login", "auth.health"}  # what answers without a cookie
 
 
 def register(app: Flask, token: str, port: int) -> None:
@@ -80,7 +80,7 @@ def _let_in() -> None:
 def _closed(reason: str = "") -> ResponseReturnValue:
     if wants_json():
         return {"error": reason or "Open the address that was printed at the start."}, 401
-    return render_template("login.html", reason=reason), 401
+    return render_template("auth/login.html", reason=reason), 401
 
 
 def _without_token(record: logging.LogRecord) -> bool:

@@ -9,17 +9,16 @@ from labrunner.course.lesson import Lesson
 from labrunner.decoder import decoder
 from labrunner.decoder.decoder import Finding
 from labrunner.decoder.messages import known_messages
+from labrunner.session.services import get_services
 from labrunner.web.forms import fields, wants_fragment, wants_json
 
-from .lessons import learner
-
-bp = Blueprint("decode", __name__)
+bp = Blueprint("decoder", __name__)
 bp.add_app_template_filter(decoder.decode, "decode")
 
 
 @bp.get("/decode")
 def ask() -> ResponseReturnValue:
-    return _page("decode.html", "", None)
+    return _page("decoder/page.html", "", None)
 
 
 @bp.post("/decode")
@@ -29,7 +28,9 @@ def decode() -> ResponseReturnValue:
     findings = decoder.decode(text)
     if wants_json():
         return {"findings": [each.as_dict() for each in findings]}
-    return _page("_decoded.html" if wants_fragment() else "decode.html", text, findings)
+    return _page(
+        "decoder/_findings.html" if wants_fragment() else "decoder/page.html", text, findings
+    )
 
 
 def _page(template: str, text: str, findings: list[Finding] | None) -> str:
@@ -48,5 +49,5 @@ def _lessons() -> dict[str, Lesson | None]:
     """The lessons that the messages name, by slug, in the course's order; None for one that is
     not served."""
     named = {message.lesson for message in known_messages()}
-    served = {each.slug: each for each in learner().course.lessons if each.slug in named}
+    served = {each.slug: each for each in get_services().course.lessons if each.slug in named}
     return {**served, **dict.fromkeys(sorted(named - set(served)))}

@@ -7,29 +7,31 @@ from flask.typing import ResponseReturnValue
 
 from labrunner.web.forms import fields, wants_json
 
-from .lessons import find_lab, learner
+from .lessons import find_session
 
 bp = Blueprint("finish", __name__)
 
 
 @bp.get("/lessons/<slug>/finish")
 def ask(slug: str) -> ResponseReturnValue:
-    lesson, lab = find_lab(slug)
-    items = learner().resources(lab)
+    lesson, session = find_session(slug)
+    items = session.resources()
     if wants_json():
         return {"belongings": [vars(item) for item in items]}
-    return render_template("finish.html", lesson=lesson, items=items, left=[])
+    return render_template("lab/remove.html", lesson=lesson, items=items, finishing=True, left=[])
 
 
 @bp.post("/lessons/<slug>/finish")
 def finish(slug: str) -> ResponseReturnValue:
-    """Removes the belongings whose ids are sent as `item`, and no other object."""
+    """Remove the resources whose ids are sent as `item`, and no other object."""
     fields(several="item")
-    lesson, lab = find_lab(slug)
-    left = learner().finish(lab, set(request.form.getlist("item")))
+    lesson, session = find_session(slug)
+    left = session.finish(set(request.form.getlist("item")))
     if wants_json():
         return {"left": [{**vars(each.item), "reason": each.reason} for each in left]}
     if left:
-        items = learner().resources(lab)
-        return render_template("finish.html", lesson=lesson, items=items, left=left), 409
+        items = session.resources()
+        return render_template(
+            "lab/remove.html", lesson=lesson, items=items, finishing=True, left=left
+        ), 409
     return redirect(url_for("lessons.lesson", slug=slug, _anchor="lab"), 303)

@@ -11,15 +11,16 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from queue import Empty
 
-from flask import Blueprint, Flask, Response, current_app, request
+from flask import Blueprint, Response, copy_current_request_context, request
 from flask.typing import ResponseReturnValue
 
-from labrunner.course.lesson import Lesson
-from labrunner.session.watcher import BEAT, OVER, Message, Render, Subscription, Watcher
-from labrunner.web.limits import ConnectionLimit
+from labrunner.session.services import get_services
+from labrunner.session.session import Session
+from labrunner.session.watcher import BEAT, OVER, Message, Subscription
+from labrunner.web.services import get_web_services
 
-from .checks import fragment
-from .lessons import find_lab, learner, view
+from .checks import render_steps
+from .lessons import find_session
 
 bp = Blueprint("live", __name__)
 
@@ -30,41 +31,36 @@ RETRY = "retry: 1000\n\n"  # milliseconds until a browser tries again
 
 @bp.get("/lessons/<slug>/live")
 def stream(slug: str) -> ResponseReturnValue:
-    """The fragment for all steps now, and from then on for those that change. A page that shows
-    another workspace than the open one is told that this is over."""
-    lesson, lab = find_lab(slug)
-    shown, workspace = request.args.get("workspace"), learner().workspace(lab)
+    """Send the fragment for all steps now, and from then on for those that change. A page that
+    shows another workspace than the open one is told that this is over."""
+    lesson, session = find_session(slug)
+    shown, workspace = request.args.get("workspace"), session.workspace
     if shown and not (workspace and workspace.id == shown):
         return Response(_event(OVER), mimetype="text/event-stream")
-    live: Watcher = current_app.extensions["labrunner.live"]
-    places: ConnectionLimit = current_app.extensions["labrunner.places"]
-    closing: threading.Event = current_app.extensions["labrunner.closing"]
+
+    @copy_current_request_context
+    def render(watched: Session, ids: Collection[str]) -> str:
+        return render_steps(lesson, watched, ids)
+
+    services = get_web_services()
     with ExitStack() as held:
-        held.enter_context(places.take())
-        line = held.enter_context(live.watched(lesson))
-        now = fragment(view(lesson), [step.id for step in lab.steps])
-        events = _events(Message("steps", now), line, closing)
+        held.enter_context(services.connection_limit.take())
+        watched = get_services().session(session.lab)
+        subscription = held.enter_context(services.watcher.subscribe(watched, render))
+        session.reload()  # what changes after this is in the subscription
+        now = render_steps(lesson, session, [step.id for step in session.lab.steps])
+        events = _events(Message("steps", now), subscription, services.closing)
         response = Response(events, mimetype="text/event-stream")
         response.call_on_close(held.pop_all().close)  # also where nothing of it was ever sent
     return response
 
 
-def renderer(app: Flask) -> Render:
-    """What renders the fragment for some steps of a lesson outside of any request."""
-
-    def render(lesson: Lesson, ids: Collection[str]) -> str:
-        with app.test_request_context():
-            return fragment(view(lesson), ids)
-
-    return render
-
-
-def _events(now: Message, line: Subscription, closing: threading.Event) -> Iterator[str]:
+def _events(now: Message, subscription: Subscription, closing: threading.Event) -> Iterator[str]:
     yield RETRY + _event(now)
     beats = 0
     while not closing.is_set():
         try:
-            message = line.get(timeout=PATIENCE)
+            message = subscription.get(timeout=PATIENCE)
             yield _event(message)
             if message == OVER:
                 return

@@ -1,4 +1,4 @@
-"""Names taken apart: what `flask explain` says, as a picture."""
+"""The page that takes an image reference apart, as `flask explain` does."""
 
 from __future__ import annotations
 
@@ -34,16 +34,15 @@ def explain() -> ResponseReturnValue:
     name = request.args.get("name", EXAMPLES[0][0]).strip()
     if wants_json():
         return _as_json(name)
+    diagram = reference.draw(name)
     if wants_fragment():
-        return render_template("_name.html", name=name, reference=reference)
-    return render_template(
-        "names.html", name=name, reference=reference, examples=EXAMPLES, slips=SLIPS
-    )
+        return render_template("names/_update.html", diagram=diagram)
+    return render_template("names/page.html", diagram=diagram, examples=EXAMPLES, slips=SLIPS)
 
 
 def _as_json(name: str) -> ResponseReturnValue:
     try:
-        reference = references.parse(name)
+        parsed = references.parse(name)
     except references.InvalidReference as error:
         return {"error": str(error)}, 400
-    return {**reference.as_dict(), "notes": references.notes(name)}
+    return {**parsed.as_dict(), "notes": references.notes(name)}

@@ -1,4 +1,4 @@
-"""Progress as a file: saved from the page *What you did*, and taken in there."""
+"""Progress as a file: saved from the page *What you did*, and imported there."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ from flask import Blueprint, Flask, flash, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest
 
+from labrunner.progress.store import NewerProgress
 from labrunner.session import export
-from labrunner.session.export import LIMIT, BadFile, Newer
+from labrunner.session.export import LIMIT, BadFile
+from labrunner.session.services import get_services
 from labrunner.web.forms import fields, wants_json
 
-from .lessons import learner
 from .report import page
 
-bp = Blueprint("transfer", __name__)
+bp = Blueprint("progress", __name__)
 AROUND = 4096  # bytes of a form around the file in it
 
 
 def register(app: Flask) -> None:
-    """Let a file of progress in, which is larger than any other form. That must be said before
-    anybody reads the form."""
+    """Accept a file of progress, which is larger than any other form. The limit must be set before
+    anything reads the form."""
     app.before_request(_make_room)
     app.register_blueprint(bp)
 
 
 def _make_room() -> None:
-    if request.endpoint == "transfer.bring" and session.get("in"):
+    if request.endpoint == "progress.bring" and session.get("in"):
         request.max_content_length = LIMIT + AROUND
 
 
 @bp.get("/progress.jsonl")
 def save() -> ResponseReturnValue:
-    """All progress as a file, which `bring` takes."""
-    return export.pack(learner().progress), {
+    """Send all progress as a file, which `bring` accepts."""
+    return export.pack(get_services().progress.load()), {
         "Content-Type": "application/jsonl",
         "Content-Disposition": 'attachment; filename="registry-lab-progress.jsonl"',
     }
@@ -40,26 +41,26 @@ def save() -> ResponseReturnValue:
 
 @bp.post("/progress")
 def bring() -> ResponseReturnValue:
-    """Takes in a file of progress, whole or not at all; with `replace` also over newer progress."""
+    """Import a file of progress, whole or not at all; with `replace` also over newer progress."""
     fields(several="replace")
     sent = request.files.getlist("file")
     if len(sent) != 1 or len(request.files) != 1:
         raise BadRequest("This form takes one file.")
     try:
-        parcel = export.unpack(sent[0].read(LIMIT + 1))
-        export.bring(learner().progress, parcel, replace="replace" in request.form)
+        archive = export.unpack(sent[0].read(LIMIT + 1))
+        get_services().progress.import_archive(archive, replace="replace" in request.form)
     except BadFile as error:
-        return _refused(400, f"{error} Nothing was taken in.")
-    except Newer as error:
+        return _refused(400, f"{error} Nothing was imported.")
+    except NewerProgress as error:
         names = ", ".join(f"`{lab}`" for lab in error.labs)
         return _refused(
             409,
-            f"What is here of {names} is newer than the file. Nothing was taken in. Tick “Replace "
+            f"What is here of {names} is newer than the file. Nothing was imported. Tick “Replace "
             "what is newer here” and send the file again, if that is what you want.",
         )
     if wants_json():
-        return {"labs": sorted(parcel.latest)}
-    flash(parcel.told(learner().course.labs))
+        return {"labs": sorted(archive.latest)}
+    flash(export.describe(archive, get_services().course.labs))
     return redirect(url_for("report.what_you_did"), 303)
 
 

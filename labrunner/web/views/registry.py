@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, render_template
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from labrunner.inspector import narration, scan
 from labrunner.inspector.contents import RegistryContents
 from labrunner.inspector.transfers import Transfer
 from labrunner.registry.errors import NotARegistry, RegistryDown, RegistryRefused
-from labrunner.session.learner import NotStarted
+from labrunner.session.errors import NotStarted
+from labrunner.session.services import get_services
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table
 from labrunner.web.forms import wants_fragment
-from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.workspace import Workspace
 
 from .lessons import find_lab
 
-bp = Blueprint("picture", __name__)
+bp = Blueprint("registry", __name__)
 
 LINES = 5000  # of the registry's log, its latest; all of it would take a second to read
 bp.add_app_template_filter(registry.shown, "shown")
@@ -28,20 +28,19 @@ bp.add_app_template_filter(registry.short, "short")
 @bp.get("/lessons/<slug>/registry")
 def show(slug: str) -> ResponseReturnValue:
     lesson, lab = find_lab(slug)
-    glance: Workspaces = current_app.extensions["labrunner.glance"]
-    workspace = glance.of_learner(lab.name)
+    workspace = get_services().quick_workspaces.of_learner(lab.name)
     if not workspace:
         raise NotStarted(lab.name)
     shelf, said = _look(workspace)
     return render_template(
-        "_picture.html" if wants_fragment() else "registry.html",
+        "registry/_contents.html" if wants_fragment() else "registry/page.html",
         lesson=lesson,
         registry=workspace.registry,
         shelf=shelf or RegistryContents(),
         plans=[registry.of(shelf, form) for form in registry.FORMS] if shelf else [],
         table=table.of(shelf) if shelf else [],
         said=said,
-        narration=_wire(workspace, shelf or RegistryContents()),
+        transfers=_wire(workspace, shelf or RegistryContents()),
     )
 
 

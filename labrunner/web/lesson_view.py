@@ -1,0 +1,171 @@
+"""A lesson as its page shows it: the text with the workspace's values, and how each step stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from labrunner.course.lab import Step
+from labrunner.course.lesson import Lesson, fill
+from labrunner.progress.records import StepProgress
+from labrunner.progress.schema import ProgressUnavailable
+from labrunner.session.services import get_services
+from labrunner.session.session import Session
+from labrunner.verdicts import CannotCheck
+from labrunner.web import markdown
+from labrunner.workspaces.workspace import Workspace
+
+USUAL = {"registry": "localhost:5000", "port": "5000", "name": "registry", "image": "my-image"}
+
+
+class Values(dict[str, str]):
+    """A workspace's values. One that a lab makes at its start is `<its name>` until then."""
+
+    def __missing__(self, name: str) -> str:
+        return f"<{name.replace('_', ' ')}>"
+
+
+@dataclass
+class StepView:
+    """A step as the page shows it.
+
+    commands: those of its blocks, with the values filled in. last: it is the lesson's last step.
+    open_before: the titles of the steps before it that are not done.
+    """
+
+    id: str
+    title: Markup
+    body: Markup
+    goal: str
+    step: Step
+    progress: StepProgress
+    commands: list[str] = field(default_factory=list)
+    last: bool = False
+    open_before: list[Markup] = field(default_factory=list)
+
+
+@dataclass
+class LessonView:
+    """A lesson with all that its page says.
+
+    note: why the registry's port is not the usual one. workspace: the id of the lab's open
+    workspace, empty where the lab is not started. parts: stretches of HTML and the steps. faults:
+    why the lab cannot be worked on now, in sentences. following: the next lesson of the course.
+    """
+
+    lesson: Lesson
+    values: Values
+    note: str
+    workspace: str
+    parts: list[Markup | StepView]
+    faults: list[str]
+    following: Lesson | None
+
+    @property
+    def started(self) -> bool:
+        return bool(self.workspace)
+
+    @property
+    def steps(self) -> list[StepView]:
+        return [part for part in self.parts if isinstance(part, StepView)]
+
+    @property
+    def names_registry(self) -> bool:
+        return any(name in ("registry", "port") for name, _ in self.lesson.values)
+
+    @property
+    def done(self) -> int:
+        """The number of steps that the learner did."""
+        return sum(step.progress.done_by_learner for step in self.steps)
+
+    @property
+    def besides(self) -> str:
+        """The numbers of steps that the learner did not do, to follow the number of those done."""
+        steps = [step.progress for step in self.steps]
+        solved = sum(step.done and not step.done_by_learner for step in steps)
+        skipped = sum(step.state == "skipped" for step in steps)
+        counts = ((solved, "for you"), (skipped, "skipped"))
+        return "".join(f", {count} {what}" for count, what in counts if count)
+
+
+def view_lesson(
+    lesson: Lesson,
+    workspace: Workspace | None,
+    steps: Mapping[str, StepProgress],
+    problem: ProgressUnavailable | None = None,
+) -> LessonView:
+    """Return the view of a lesson.
+
+    workspace: the open one of its lab, if any. steps: how the steps stand, by id. problem: why
+    that cannot be read.
+    """
+    faults = engine_faults()
+    values, note = Values(USUAL), ""
+    if workspace:
+        values, note = Values(workspace.record.values), workspace.record.note
+    elif lesson.lab and not faults:
+        with suppress(CannotCheck):
+            values = Values(get_services().quick_workspaces.preview(lesson.lab))
+    if problem:
+        faults.append(f"{problem.found} {problem.next}")
+    lessons = get_services().course.lessons
+    following = next((each for each in lessons if each.number > lesson.number), None)
+    opened = workspace.id if workspace else ""
+    parts = _parts(lesson, values, steps)
+    return LessonView(lesson, values, note, opened, parts, faults, following)
+
+
+def view_session(
+    lesson: Lesson, session: Session, now: Mapping[str, StepProgress] | None = None
+) -> LessonView:
+    """Return the view of a lesson with what a session has loaded.
+
+    now: verdicts of this request, which count even where they could not be stored.
+    """
+    steps, problem = dict(now or {}), None
+    try:
+        steps = {**session.progress.steps, **steps}
+    except ProgressUnavailable as error:
+        problem = error
+    return view_lesson(lesson, session.workspace, steps, problem)
+
+
+def engine_faults() -> list[str]:
+    """Return why labs cannot be worked on now, in sentences."""
+    try:
+        get_services().quick_engine.containers(status="running")
+    except CannotCheck as down:
+        return [f"{down.found} {down.next} You can read all lessons meanwhile."]
+    return []
+
+
+def _parts(
+    lesson: Lesson, values: Values, steps: Mapping[str, StepProgress]
+) -> list[Markup | StepView]:
+    parts: list[Markup | StepView] = []
+    still_open: list[Markup] = []
+    for part in markdown.render(lesson, values):
+        step = lesson.lab.find(part.step) if lesson.lab and part.step else None
+        if not step:
+            parts.append(part.html)
+            continue
+        progress = steps.get(step.id, StepProgress())
+        parts.append(
+            StepView(
+                id=step.id,
+                title=part.title,
+                body=part.html,
+                goal=step.goal.format_map(values),
+                step=step,
+                progress=progress,
+                commands=[fill(block.code, values) for block in lesson.blocks_of(step.id)],
+                last=step.id == list(lesson.steps)[-1],
+                open_before=list(still_open),
+            )
+        )
+        if not progress.done:
+            still_open.append(part.title)
+    return parts
