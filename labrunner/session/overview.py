@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
-from labrunner.course.course import Course
 from labrunner.progress.records import ProgressArchive, StepProgress
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.workspace import Workspace

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from flask import Flask, current_app
 
 if TYPE_CHECKING:
-    from labrunner.course.lab import Lab
     from labrunner.course.course import Course
+    from labrunner.course.lab import Lab
     from labrunner.engine.engine import Engine
     from labrunner.kit.kit import Kit
     from labrunner.progress.store import Progress
