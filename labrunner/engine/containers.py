@@ -13,7 +13,8 @@ from docker.errors import APIError, NotFound
 from .connection import Connection, translate_errors
 from .models import Container, ContainerSummary
 
-LARGEST = 1 << 20  # bytes of a file that is read from a container
+LOCAL = "127.0.0.1"  # what the product starts is for this machine only
+LARGEST = 1 << 20  # bytes of a file that is read out of a container
 
 
 class Containers(Connection):
@@ -62,15 +63,16 @@ class Containers(Connection):
     ) -> str:
         """Create a container and return its full id.
 
-        ports: host port for each container port, None for any. volumes: the volume or folder for
-        each path in the container, which may end in `:ro`. aliases: more names of the container in
-        its network. host: more of docker-py's `create_host_config`.
+        ports: host port for each container port, None for any, on 127.0.0.1 alone. volumes: the
+        volume or folder for each path in the container, which may end in `:ro`. aliases: more names
+        of the container in its network. host: more of docker-py's `create_host_config`.
         """
         binds = [f"{source}:{path}" for path, source in (volumes or {}).items()]
         if network:
             host["network_mode"] = network
+        published = {inside: (LOCAL, outside) for inside, outside in (ports or {}).items()}
         config = self._patient_client.create_host_config(
-            port_bindings=dict(ports or {}), binds=binds, **host
+            port_bindings=published, binds=binds, **host
         )
         endpoint = self._patient_client.create_endpoint_config(aliases=list(aliases))
         created = self._patient_client.create_container(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from docker.auth import encode_header, get_config_header, resolve_repository_name
-from docker.utils import parse_repository_tag, tar
+from docker.utils import parse_repository_tag
 
 from . import connection
 from .connection import Connection, EngineRefused, translate_errors
 from .models import Image, ProgressLine
 
 FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)  # in a Dockerfile
-LABELLED = ".Dockerfile.labelled"
 
 
 class Images(Connection):
@@ -42,31 +43,27 @@ class Images(Connection):
     @translate_errors
     def build(
         self,
-        folder: Path,
+        context: Mapping[str, bytes],
         reference: str,
         arguments: Mapping[str, str],
         labels: Mapping[str, str],
     ) -> None:
-        """Build the Dockerfile in a folder.
+        """Build the `Dockerfile` among these files, which are given by their paths.
 
         The labels come first and not, as with the engine's own option, last: so what a build that
         stops half way leaves behind has them as well.
         """
         label = " ".join(f'"{name}"="{value}"' for name, value in labels.items())
-        source = FROM.sub(rf"\g<0>\nLABEL {label}", (folder / "Dockerfile").read_text())
-        with tar(str(folder), dockerfile=(LABELLED, source)) as context:
-            for _ in self._post(
-                "/build",
-                {
-                    "t": reference,
-                    "dockerfile": LABELLED,
-                    "buildargs": json.dumps(dict(arguments)),
-                    "forcerm": True,
-                },
-                headers={"Content-Type": "application/tar"},
-                data=context,
-            ):
-                pass
+        source = FROM.sub(rf"\g<0>\nLABEL {label}", context["Dockerfile"].decode())
+        params = {
+            "t": reference,
+            "buildargs": json.dumps(dict(arguments)),
+            "forcerm": True,
+        }
+        body = _archive({**context, "Dockerfile": source.encode()})
+        headers = {"Content-Type": "application/x-tar"}
+        for _ in self._post("/build", params, headers=headers, data=body):
+            pass
 
     @translate_errors
     def push(self, reference: str, login: tuple[str, str] | None = None) -> Iterator[ProgressLine]:
@@ -142,6 +139,16 @@ class Images(Connection):
             if error := line.get("errorDetail", {}).get("message") or line.get("error"):
                 raise EngineRefused(error)
             yield ProgressLine.from_api(line)
+
+
+def _archive(files: Mapping[str, bytes]) -> bytes:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for path, data in files.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return archive.getvalue()
 
 
 def _auth(login: tuple[str, str]) -> dict[str, str]:

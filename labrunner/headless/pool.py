@@ -42,6 +42,7 @@ class _Worker(Generic[Task]):
     task: Task
     process: ForkProcess
     messages: Connection
+    interruptions: int  # that were passed on to it
 
 
 class Pool(Generic[Task]):
@@ -93,12 +94,11 @@ class Pool(Generic[Task]):
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         try:
             process.start()
-            self._workers.append(_Worker(task, process, here))
+            self._workers.append(_Worker(task, process, here, before))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         there.close()
-        if self._interruptions > before:
-            self._interrupt(process)
+        self._pass_on()
 
     def _receive(self, messages: Any) -> None:
         worker = next(each for each in self._workers if each.messages is messages)
@@ -121,8 +121,7 @@ class Pool(Generic[Task]):
         def pass_on(*_: Any) -> None:
             self._interruptions += 1
             self._stopping = True
-            for worker in self._workers:
-                self._interrupt(worker.process)
+            self._pass_on()
 
         old = {number: signal.signal(number, pass_on) for number in SIGNALS}
         try:
@@ -131,9 +130,13 @@ class Pool(Generic[Task]):
             for number, handler in old.items():
                 signal.signal(number, handler)
 
-    def _interrupt(self, process: ForkProcess) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(process.pid or 0, signal.SIGINT)
+    def _pass_on(self) -> None:
+        """Interrupt each process once for each interruption that it has not had."""
+        for worker in self._workers:
+            while worker.interruptions < self._interruptions:
+                worker.interruptions += 1
+                with suppress(ProcessLookupError):
+                    os.kill(worker.process.pid or 0, signal.SIGINT)
 
 
 def _run(

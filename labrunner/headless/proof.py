@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labrunner.course.lab import Lab, Mistake, Step
-from labrunner.verdicts import Verdict
 
 from .pool import End
 from .results import LabResult, StepResult, worst
@@ -15,18 +14,19 @@ from .track import Part, Track
 
 @dataclass(frozen=True)
 class Plan:
-    """What one track of a lab does: all steps, as the main one; or mistakes, each of its step."""
+    """What one track of a lab does: all steps and their near misses, as the main one; or other
+    mistakes."""
 
     lab: Lab
     main: bool
     mistakes: tuple[tuple[Step, Mistake], ...] = ()
 
     @property
-    def steps(self) -> list[int]:
-        """The places of the steps that it has a part of."""
-        if self.main:
-            return list(range(len(self.lab.steps)))
-        return [self.lab.steps.index(step) for step, _ in self.mistakes]
+    def parts(self) -> list[tuple[int, int | None]]:
+        """What it reports: places of a step and a mistake of it; None for the step itself."""
+        steps = self.lab.steps
+        made = [(steps.index(step), step.mistakes.index(each)) for step, each in self.mistakes]
+        return [*made, *((index, None) for index in range(len(steps)) if self.main)]
 
     def follow(self, track: Track, report: Callable[[Part], None]) -> None:
         """Do it, and report each part as it ends. A step that does not pass ends the main track.
@@ -35,7 +35,10 @@ class Plan:
             for step, mistake in self.mistakes:
                 report(track.prove(step, mistake))
             return
+        track.open()
         for step in self.lab.steps:
+            for _, mistake in (each for each in self.mistakes if each[0] is step):
+                report(track.prove(step, mistake))
             part = track.do(step)
             report(part)
             if not (part.verdict and part.verdict.passed):
@@ -46,9 +49,10 @@ def plan_tracks(lab: Lab, *, prove: bool) -> list[Plan]:
     """Return the tracks of a lab, the main one first. The first mistake of each step is on the
     second track, the second mistake on the third, and so on: a mistake and its recovery leave what
     the next step needs, so that mistakes of different steps share a workspace."""
-    plans = [Plan(lab, main=True)]
     if not prove:
-        return plans
+        return [Plan(lab, main=True)]
+    answers = [(step, each) for step in lab.steps for each in step.mistakes if each.only_an_answer]
+    plans = [Plan(lab, True, tuple(answers))]
     made = [
         (step, [mistake for mistake in step.mistakes if not mistake.only_an_answer])
         for step in lab.steps
@@ -72,11 +76,8 @@ class Tally:
         self.result = LabResult(self.lab.name, "unknown")
         self._prove = prove
         self._ended = ended
-        self._parts: list[dict[int, Part]] = [{} for _ in self.lab.steps]
-        self._awaited = [
-            {track for track, plan in enumerate(plans) if index in plan.steps}
-            for index in range(len(self.lab.steps))
-        ]
+        self._parts: list[dict[int | None, Part]] = [{} for _ in self.lab.steps]
+        self._awaited = [set(plan.parts) for plan in plans]
         self._open = set(range(len(plans)))
         self._told = 0
 
@@ -86,8 +87,8 @@ class Tally:
             return
         if not self.result.steps:
             self.result.steps = [StepResult(step.id, "skipped") for step in self.lab.steps]
-        self._parts[part.step][track] = part
-        self._awaited[part.step].discard(track)
+        self._parts[part.step][part.mistake] = part
+        self._awaited[track].discard((part.step, part.mistake))
         self._join(part.step)
         self._tell()
 
@@ -98,36 +99,40 @@ class Tally:
             self.result.reason, self.result.steps = end.reason, []
         if end.interrupted:
             return
+        self._awaited[track].clear()
         self._open.discard(track)
         if not self._open and not self.result.reason:
             self.result.status = worst([step.status for step in self.result.steps])
-        for awaited in self._awaited:
-            awaited.discard(track)
         self._tell()
 
     def _tell(self) -> None:
-        while self._told < len(self._awaited) and not self._awaited[self._told]:
+        awaited = {step for parts in self._awaited for step, _ in parts}
+        while self._told < len(self._parts) and self._told not in awaited:
             if self._parts[self._told]:
                 self._ended(self.lab, self.result.steps[self._told])
             self._told += 1
 
     def _join(self, index: int) -> None:
-        parts = [part for _, part in sorted(self._parts[index].items())]
-        result = self.result.steps[index]
-        result.seconds = sum(part.seconds for part in parts)
-        proofs = [proof for part in parts for proof in part.proofs.items()]
-        in_order = [proof for _, proof in sorted(proofs, key=lambda each: each[0])]
-        main = next((part for part in parts if part.verdict), Part(index))
+        step, result = self.lab.steps[index], self.result.steps[index]
+        parts = self._parts[index]
+        main = parts.get(None, Part(index))
+        proofs = []
+        for place, mistake in enumerate(step.mistakes):
+            if (part := parts.get(place)) and part.proof:
+                if mistake.only_an_answer:
+                    part.proof.recovered = main.after
+                proofs.append(part.proof)
+        result.seconds = sum(part.seconds for part in parts.values())
         if self._prove:
             result.proved = {
                 "before": main.before,
-                "mistakes": [proof.as_dict() for proof in in_order],
+                "mistakes": [proof.as_dict() for proof in proofs],
                 "after": main.after,
                 "again": main.again,
             }
-        verdict: Verdict | None = main.verdict
-        if verdict and verdict.passed:
-            weaknesses = [proof.weakness for proof in in_order if proof.weakness]
-            verdict = weaknesses[0] if weaknesses else verdict
+        verdict = main.verdict
+        weaknesses = [proof.weakness for proof in proofs if proof.weakness]
+        if verdict and verdict.passed and weaknesses:
+            verdict = weaknesses[0]
         if verdict:
             result.end(verdict)

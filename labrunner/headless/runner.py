@@ -40,7 +40,8 @@ class Task:
     @property
     def length(self) -> int:
         """About how long it takes, to be compared: the steps done, and the mistakes made."""
-        return max(self.plan.steps, default=0) + len(self.plan.steps)
+        parts = self.plan.parts
+        return max((step for step, _ in parts), default=0) + len(parts)
 
 
 @dataclass

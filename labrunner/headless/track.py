@@ -7,11 +7,11 @@ mistake of a step, recovers from it by the step's solution, as a learner does, a
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 
 from labrunner.course.lab import Action, Lab, Mistake, Step
-from labrunner.course.lesson import Lesson
+from labrunner.course.lesson import Block, Lesson
 from labrunner.engine.connection import EngineDown
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces import resources
@@ -62,16 +62,17 @@ class Proof:
 
 @dataclass
 class Part:
-    """What one track found out about a step. verdict: of the main track alone, which has it in any
-    case. proofs: by the place of the mistake among those of the step."""
+    """What one track found out about a step: how it was done, with its verdict, or what came out of
+    one of its mistakes. step, mistake: their places."""
 
     step: int
+    mistake: int | None = None
     seconds: float = 0
     before: str | None = None
     after: str | None = None
     again: str | None = None
     verdict: Verdict | None = None
-    proofs: dict[int, Proof] = field(default_factory=dict)
+    proof: Proof | None = None
 
 
 class Track:
@@ -90,6 +91,7 @@ class Track:
         self._workspace: Workspace | None = None
         self._shell: LessonShell | None = None
         self._done = 0  # steps
+        self._blocks = 0  # that were run one by one
         self._clean = True  # nothing but those was done
 
     def __enter__(self) -> Track:
@@ -108,7 +110,7 @@ class Track:
         if not self._workspace:
             port = self.settings.port
             self._workspace = self.workspaces.open(self.lab, "headless", port=port)
-            self._done, self._clean = 0, True
+            self._done, self._blocks, self._clean = 0, 0, True
             if self.settings.shell:
                 values = self._workspace.record.values
                 self._shell = LessonShell(
@@ -135,10 +137,11 @@ class Track:
         return workspace
 
     def do(self, step: Step) -> Part:
-        """Do the step, and judge it. With proof: also before, twice after, and its near misses."""
-        began, part = time.monotonic(), Part(self.lab.steps.index(step))
+        """Do the step, and judge it. With proof: also before, and twice after."""
+        workspace, began = self.reach(step), time.monotonic()
+        part = Part(self.lab.steps.index(step))
         try:
-            part.verdict = self._prove_step(step, part)
+            part.verdict = self._do_and_judge(step, workspace, part)
         except TimedOut:
             self._clean = False
             part.verdict = self._timed_out()
@@ -146,14 +149,15 @@ class Track:
         return part
 
     def prove(self, step: Step, mistake: Mistake) -> Part:
-        """Make the mistake in the workspace in which the steps before are done, and recover."""
-        began, part = time.monotonic(), Part(self.lab.steps.index(step))
-        proof = Proof(mistake.name)
+        """Make the mistake in the workspace in which the steps before are done, and recover. After
+        an answer that changes nothing there is nothing to recover from."""
+        began, proof = time.monotonic(), Proof(mistake.name)
         try:
             workspace = self.reach(step)
-            self._clean = False
+            self._clean = mistake.only_an_answer
             self._make(step, mistake, workspace, proof)
-            self._recover(step, workspace, proof)
+            if not mistake.only_an_answer:
+                self._recover(step, workspace, proof)
         except TimedOut:
             self._clean = False
             slow = self._timed_out()
@@ -166,9 +170,22 @@ class Track:
             proof.found, proof.next = error.found, error.next
             found = f"The mistake “{mistake.name}” cannot be made: {error.found}"
             proof.weakness = Verdict("unknown", None, found, error.next)
-        part.proofs[step.mistakes.index(mistake)] = proof
-        part.seconds = time.monotonic() - began
-        return part
+        place = self.lab.steps.index(step), step.mistakes.index(mistake)
+        return Part(*place, seconds=time.monotonic() - began, proof=proof)
+
+    def run_block(self, block: Block) -> Verdict | None:
+        """Run one block of the page after those before it, in a shell of the track; after the last
+        one of its step, judge that. Return what is wrong with it, and None where nothing is. The
+        settings have `shell`. Raises `CannotCheck` where the blocks before cannot be run."""
+        blocks = self.lesson.blocks
+        index = blocks.index(block)
+        if not self._clean or self._blocks > index:
+            self.close()
+        self.open()
+        while self._blocks < index:
+            if wrong := self._run_block(blocks[self._blocks]):
+                raise CannotCheck(f"{wrong.found}", next=f"{wrong.next}")
+        return self._run_block(block)
 
     def close(self, *, keep: bool = False) -> None:
         """Remove the workspace with all that belongs to it, whatever happens; or keep it."""
@@ -190,16 +207,10 @@ class Track:
                 self.leftovers += [str(Leftover(item, "not removed")) for item in items]
                 raise
 
-    def _prove_step(self, step: Step, part: Part) -> Verdict:
-        workspace = self.reach(step)
+    def _do_and_judge(self, step: Step, workspace: Workspace, part: Part) -> Verdict:
         with deadline(self.settings.seconds):
             before = step.judge(workspace)
         part.before = before.status
-        if self.settings.prove:
-            for index, mistake in enumerate(step.mistakes):
-                if mistake.only_an_answer:
-                    part.proofs[index] = proof = Proof(mistake.name)
-                    self._make(step, mistake, workspace, proof)
         if before.passed:
             return weak("It passes before the step is done.", step)
         self._clean = False
@@ -211,8 +222,6 @@ class Track:
                 if verdict.passed:
                     verdict = step.judge(workspace, answer)
                 part.again = verdict.status
-        for proof in part.proofs.values():
-            proof.recovered = verdict.status
         if verdict.passed:
             self._done, self._clean = self._done + 1, True
         return verdict
@@ -254,13 +263,27 @@ class Track:
             return _act(step.solve, self.open())
         output = ""
         for block in self.lesson.blocks_of(step.id):
-            ran = self._shell.run(block)
-            output = ran.output
-            if ran.wrong:
-                found, todo = ran.wrong
-                return output, Verdict("failed", "The lesson's commands do the step.", found, todo)
+            output, wrong = _run(self._shell, block)
+            if wrong:
+                return output, wrong
         resources.observe(self._workspace)
         return output, None
+
+    def _run_block(self, block: Block) -> Verdict | None:
+        workspace, shell = self.open(), self._shell
+        if not shell:
+            raise ValueError("The track has no shell.")
+        self._clean = False
+        output, wrong = _run(shell, block)
+        step = self.lab.find(block.step)
+        if not wrong and step and block is self.lesson.blocks_of(block.step)[-1]:
+            resources.observe(workspace)
+            with deadline(self.settings.seconds):
+                verdict = step.judge(workspace, output)
+            wrong = None if verdict.passed else verdict
+        if not wrong:
+            self._blocks, self._clean = self._blocks + 1, True
+        return wrong
 
     def _timed_out(self) -> Verdict:
         return Verdict(
@@ -279,6 +302,15 @@ def weak(found: str, step: Step) -> Verdict:
         found,
         f"Mend the check `{step.check.__name__}`.",
     )
+
+
+def _run(shell: LessonShell, block: Block) -> tuple[str, Verdict | None]:
+    """Run a block of the page; what it printed, and what was wrong with it."""
+    ran = shell.run(block)
+    if not ran.wrong:
+        return ran.output, None
+    found, todo = ran.wrong
+    return ran.output, Verdict("failed", "The lesson's commands do the step.", found, todo)
 
 
 def _act(act: Action | None, workspace: Workspace) -> tuple[str, Verdict | None]:

@@ -9,7 +9,7 @@ import json
 import random
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -24,19 +24,16 @@ from labrunner.engine.progress import ProgressCallback, silent
 from labrunner.registry.client import Registry
 from labrunner.verdicts import CannotCheck
 
-from . import resources
+from . import ports, resources
 from .record import Kind, Record
 from .resources import Leftover
 from .troubleshooting import explain
-from .workspace import Say, Workspace, free, taken
+from .workspace import Say, Workspace, free, image_names
 
 PREFERRED_PORT = 5000
-PORT_TAKEN = (  # another container; a program on Linux; Docker Desktop; Windows
-    "port is already allocated",
-    "address already in use",
-    "Ports are not available",
-    "forbidden by its access permissions",
-)
+HEADLESS_PORTS = range(5100, 5900)
+FREE_IT = "Free that port, or give another."
+MOST_PORTS = 5  # that the engine may refuse before a lab cannot be opened
 
 
 class Workspaces:
@@ -81,23 +78,22 @@ class Workspaces:
         """Choose names and a port, and bring what the lab gives. Nothing is left if it fails.
 
         bar: shows the bytes of what is pulled and pushed for it. port: this one and no other;
-        raises `EngineRefused` where it is taken.
+        raises `CannotCheck` where it is taken.
         """
         now, before = self.engine.info().time, resources.snapshot(self.engine)
         record = Record(secrets.token_hex(4), lab.name, kind, "opening", now, before)
         workspace = Workspace(self.folder / record.id, record, lab, self.engine, explain)
         workspace.bar = bar
-        workspace.work.mkdir(parents=True, mode=0o700)
-        workspace.alive.acquire(timeout=0)
-        workspace.save()
         try:
-            self._choose(workspace, port)
-            workspace.prepare(say)
+            workspace.work.mkdir(parents=True, mode=0o700)
+            workspace.alive.acquire(timeout=0)
+            workspace.save()
+            self._choose_and_prepare(workspace, port, say)
+            record.state = "open"
+            workspace.save()
         except BaseException:
             self.close(workspace, resources.find_resources(workspace))
             raise
-        record.state = "open"
-        workspace.save()
         if kind == "learner":
             workspace.alive.release()
         return workspace
@@ -129,7 +125,7 @@ class Workspaces:
     def preview(self, lab: Lab) -> dict[str, str]:
         """The values that the lab would likely get now, without asking the engine to try a port."""
         adopted = self._adoptable() if lab.registry else None
-        port, name = adopted or (next(self._likely_ports()), None)
+        port, name = adopted or (self._first_free(_likely_ports()), None)
         return self._named(port, name, lab)
 
     def _read(self, id: str = "*") -> Iterator[Workspace]:
@@ -145,13 +141,34 @@ class Workspaces:
 
     # Choosing
 
-    def _choose(self, workspace: Workspace, port: int | None) -> None:
+    def _choose_and_prepare(self, workspace: Workspace, port: int | None, say: Say) -> None:
+        """Choose names and a port, and bring what the lab gives. Only the engine knows for sure
+        whether a port is free; where it refuses the registry's, the next one is taken."""
+        refused: set[int] = set()
+        while True:
+            self._choose(workspace, port, refused)
+            try:
+                workspace.prepare(say)
+                return
+            except EngineRefused as error:
+                if not ports.is_refused_as_taken(error):
+                    raise
+                if port or len(refused) == MOST_PORTS:
+                    raise EngineRefused(error.words, next=FREE_IT) from error
+                refused.add(workspace.port)
+
+    def _choose(self, workspace: Workspace, port: int | None, refused: set[int]) -> None:
         """Fill in the values, and the note that explains a port which is not the usual one."""
         record, lab = workspace.record, workspace.lab
         with FileLock(self.folder / "choosing.lock"):
+            record.values, record.names = {}, []
+            workspace.save()
+            workspace.reserved = self._reserved()
+            if port and self._is_taken(port):
+                raise CannotCheck(self._why_not(port), next=FREE_IT)
             if record.kind == "headless":
-                random_ports = random.sample(range(5100, 5900), 100)
-                chosen = self._first_free(workspace, [port] if port else random_ports)
+                shuffled = random.sample(HEADLESS_PORTS, len(HEADLESS_PORTS))
+                chosen = port or self._first_free(shuffled, refused)
                 record.values = _values(chosen, f"registry-{record.id}")
                 if lab.sample:
                     record.values["image"] = f"my-image-{record.id}"
@@ -159,44 +176,42 @@ class Workspaces:
                 record.values = self._named(*adopted, lab)
                 record.note = f"It is the container `{adopted[1]}`, which is running already."
             else:
-                chosen = self._first_free(workspace, [port] if port else self._likely_ports())
+                chosen = port or self._first_free(_likely_ports(), refused)
                 record.values = self._named(chosen, None, lab)
                 if chosen != PREFERRED_PORT:
                     record.note = self._why_not(PREFERRED_PORT)
-            workspace.reserved = self._reserved()
             for name, make in lab.values.items():
                 record.values[name] = make(workspace)
             record.names.append(workspace.name)
             workspace.save()
 
-    def _first_free(self, workspace: Workspace, ports: Iterable[int]) -> int:
-        """The first port that the engine publishes. Only the engine can tell: a port that Python
-        can bind may be taken in the engine's virtual machine, or by AirPlay."""
-        refused = None
-        for port in ports:
-            try:
-                probe = workspace.run(workspace.lab.images[0], ports={5000: port})
-            except EngineRefused as error:
-                if not any(words in error.words for words in PORT_TAKEN):
-                    raise
-                refused = EngineRefused(error.words, next="Free that port, or give another.")
-            else:
-                self.engine.remove_container(probe)
+    def _first_free(self, likely: Iterable[int], refused: Collection[int] = ()) -> int:
+        """Return the first port that no container, no program and no other workspace has, and
+        that the engine has not refused."""
+        for port in likely:
+            if port not in refused and not self._is_taken(port):
                 return port
-        raise refused or CannotCheck("There is no free port.", next="Stop a container.")
+        raise CannotCheck("There is no free port.", next="Stop a container.")
 
-    def _likely_ports(self) -> Iterator[int]:
-        """Ports from the usual one upwards that no container and no other workspace has."""
-        taken = {port.host for each in self.engine.containers() for port in each.ports}
-        taken |= {int(each["port"]) for each in self.all() if each.record.values}
-        return (port for port in range(PREFERRED_PORT, PREFERRED_PORT + 100) if port not in taken)
+    def _is_taken(self, port: int) -> bool:
+        """Return whether another workspace, a container or a program has the port."""
+        if any(each.record.values.get("port") == str(port) for each in self.all()):
+            return True
+        return ports.is_in_use(port) or self._container_on(port) is not None
+
+    def _container_on(self, port: int) -> ContainerSummary | None:
+        return next((each for each in self.engine.containers() if each.publishes(port)), None)
 
     def _named(self, port: int, name: str | None, lab: Lab) -> dict[str, str]:
-        """Values with the usual names where they are free, with a number behind where not."""
-        names = taken(self.engine) | self._reserved()
-        values = _values(port, name or free("registry", names))
+        """Return values with the usual names, with a number behind where one is taken: the
+        registry's by a container, the image's by an image."""
+        reserved = self._reserved()
+        if not name:
+            containers = {each.name for each in self.engine.containers()}
+            name = free("registry", containers | reserved)
+        values = _values(port, name)
         if lab.sample:
-            values["image"] = free("my-image", names)
+            values["image"] = free("my-image", image_names(self.engine) | reserved)
         return values
 
     def _reserved(self) -> set[str]:
@@ -204,9 +219,8 @@ class Workspaces:
         return {value for each in self.all() for value in each.record.values.values()}
 
     def _why_not(self, port: int) -> str:
-        for each in self.engine.containers():
-            if each.publishes(port):
-                return f"{port} is taken by the container `{each.name}`."
+        if container := self._container_on(port):
+            return f"{port} is taken by the container `{container.name}`."
         return f"{port} is taken by another program, or kept for another lab."
 
     # The learner's registry, which goes from lab to lab
@@ -242,6 +256,11 @@ class Workspaces:
         except (OSError, ValueError, KeyError, TypeError):
             pass
         return None
+
+
+def _likely_ports() -> range:
+    """Return the ports that a learner's registry may get, the usual one first."""
+    return range(PREFERRED_PORT, PREFERRED_PORT + 100)
 
 
 def _answers(port: int) -> bool:

@@ -212,7 +212,7 @@ class Workspace:
         if self.record.kind == "headless":
             chosen = f"{name}-{self.id}"
         else:
-            chosen = free(name, taken(self.engine) | self.reserved)
+            chosen = free(name, taken_names(self.engine) | self.reserved)
         self.record.names.append(chosen)
         return chosen
 
@@ -237,14 +237,31 @@ class Workspace:
             made["id"] = self.engine.create_container(image, name=name, labels=labels, **options)
         return str(made["id"])
 
-    def build(self, folder: Path, name: str, **arguments: str) -> str:
-        """Build an image that no other workspace can have, as `name:latest`; its id."""
+    def build(self, folder: Path, name: str, **values: str) -> str:
+        """Build an image that no other workspace can have, as `name:latest`; return its id.
+
+        Its context is the folder without the lab's own file. In all text files there, `{workspace}`
+        is replaced by the workspace's id, and `{name}` by each value of that name; the Dockerfile
+        has them as build arguments, in capitals.
+        """
+        values = {"workspace": self.id, **values}
+        arguments = {key.upper(): value for key, value in values.items()}
         with self._owned("image") as (labels, made):
-            arguments = {"WORKSPACE": self.id, **arguments}
-            self.engine.build(folder, f"{name}:latest", arguments, labels)
+            context = self._context(folder, values)
+            self.engine.build(context, f"{name}:latest", arguments, labels)
             image = self.engine.image(f"{name}:latest")
             made["id"] = image.id if image else None
         return str(made["id"])
+
+    def _context(self, folder: Path, values: dict[str, str]) -> dict[str, bytes]:
+        found = {}
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.name != "lab.py" and path.parent.name != "__pycache__":
+                data = path.read_bytes()
+                with suppress(UnicodeDecodeError):
+                    data = self.fill(data.decode(), **values).encode()
+                found[path.relative_to(folder).as_posix()] = data
+        return found
 
     def create_volume(self, name: str) -> None:
         with self._owned("volume") as (labels, made):
@@ -360,15 +377,20 @@ class Workspace:
             self.save()
 
 
-def taken(engine: Engine) -> set[str]:
-    """The names of all containers, volumes, networks and images, those without their tags."""
+def taken_names(engine: Engine) -> set[str]:
+    """Return the names of all containers, volumes, networks and images."""
     names = {each.name for each in engine.containers()}
     names |= {each.name for each in engine.volumes()}
     names |= {each.name for each in engine.networks()}
-    return names | {tag.rpartition(":")[0] for image in engine.images() for tag in image.tags}
+    return names | image_names(engine)
+
+
+def image_names(engine: Engine) -> set[str]:
+    """Return the names of all images, without their tags."""
+    return {tag.rpartition(":")[0] for image in engine.images() for tag in image.tags}
 
 
 def free(name: str, taken: set[str]) -> str:
-    """The name, or the first one with a number behind that is not taken."""
+    """Return the name, or the first one with a number behind that is not taken."""
     names = chain([name], (f"{name}-{number}" for number in count(2)))
     return next(each for each in names if each not in taken)

@@ -254,7 +254,7 @@ def _first(workspace):
 def _build(workspace, greeting):
     """An image that is `{registry}/{app}:latest` on the engine."""
     name = f"{workspace.registry}/{workspace['app']}"
-    return workspace.build(lab.folder, name, GREETING=greeting)
+    return workspace.build(lab.folder, name, greeting=greeting)
 
 
 def _push_as(workspace, image, tag):

@@ -221,7 +221,7 @@ def _(workspace):
 
 @pull_it_back.mistake("built again instead of pulled", advice="docker pull {registry}/{image}")
 def _(workspace):
-    again = workspace.build(lab.folder, workspace.image, AGAIN="yes")
+    again = workspace.build(lab.folder, workspace.image)
     workspace.tag(again, _name(workspace))
 
 

@@ -14,7 +14,6 @@ from labrunner.kit.kit import Kit
 from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.engine import ROOT, close_all, nothing, services_of, traces
 from tests.fixtures.web import Site, free_port
-from tests.labs.test_labs import everything
 
 COURSE = loader.load_course(ROOT)
 LESSONS = [pytest.param(each, id=each.slug) for each in COURSE.lessons if each.lab]
@@ -53,10 +52,10 @@ def site(services):
     site.stop()
 
 
-@pytest.fixture
-def before(engine, services):
-    """What was on the engine. A test that fails leaves nothing there either."""
-    yield everything(engine)
+@pytest.fixture(autouse=True)
+def clean_up(services):
+    """A test that fails leaves nothing on the engine either."""
+    yield
     close_all(services.workspaces)
 
 
@@ -157,22 +156,20 @@ def of_steps(places):
 
 
 @pytest.mark.parametrize("lesson", of_labs(WITHOUT_JAVASCRIPT))
-def test_a_lesson_is_done_without_javascript(
-    lesson, site, open_page, terminal, services, engine, before
-):
+def test_a_lesson_is_done_without_javascript(lesson, site, open_page, terminal, services, engine):
     page = open_lesson(open_page, site, lesson, java_script_enabled=False)
-    do_lesson(page, lesson, site, terminal, services, engine, before)
+    do_lesson(page, lesson, site, terminal, services, engine)
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
 def test_a_lesson_is_done_with_the_commands_of_its_page(
-    lesson, site, open_page, terminal, services, engine, before
+    lesson, site, open_page, terminal, services, engine
 ):
     page = open_lesson(open_page, site, lesson)
-    do_lesson(page, lesson, site, terminal, services, engine, before)
+    do_lesson(page, lesson, site, terminal, services, engine)
 
 
-def do_lesson(page, lesson, site, terminal, services, engine, before):
+def do_lesson(page, lesson, site, terminal, services, engine):
     start(page)
     workspace = services.session(lesson.lab).workspace
     follow(page, lesson, terminal)
@@ -182,7 +179,6 @@ def do_lesson(page, lesson, site, terminal, services, engine, before):
     expect(row.locator(".word")).to_have_text("done")
     assert engine.container(workspace.name) is None
     assert traces(engine, {workspace.id}) == nothing()
-    assert everything(engine) == before
 
 
 def do_until(step, services, lesson):
@@ -203,17 +199,14 @@ def expect_advice(page, step, advice):
     expect(page.locator(f"#state-{step.id}")).to_have_text("not there yet")
 
 
-def end(services, lesson, workspace, engine, before):
+def end(services, lesson, workspace, engine):
     items = {item.id for item in services.session(lesson.lab).resources()}
     assert services.session(lesson.lab).finish(items) == []
     assert traces(engine, {workspace.id}) == nothing()
-    assert everything(engine) == before
 
 
 @pytest.mark.parametrize(("lesson", "step"), of_steps(MISTAKES))
-def test_a_mistake_gets_its_advice_on_the_page(
-    lesson, step, site, open_page, services, engine, before
-):
+def test_a_mistake_gets_its_advice_on_the_page(lesson, step, site, open_page, services, engine):
     mistake = next(each for each in step.mistakes if not each.only_an_answer)
     workspace = do_until(step, services, lesson)
     answer = mistake.make(workspace) or ""
@@ -222,25 +215,23 @@ def test_a_mistake_gets_its_advice_on_the_page(
     expect_advice(page, step, workspace.fill(mistake.advice))
     done = int(page.locator("#tally").inner_text().split()[0])
     assert done <= lesson.lab.steps.index(step)  # those before it, found done by themselves
-    end(services, lesson, workspace, engine, before)
+    end(services, lesson, workspace, engine)
 
 
 @pytest.mark.parametrize(("lesson", "step"), of_steps(NEAR_MISSES))
-def test_near_misses_get_their_advice_on_the_page(
-    lesson, step, site, open_page, services, engine, before
-):
+def test_near_misses_get_their_advice_on_the_page(lesson, step, site, open_page, services, engine):
     workspace = do_until(step, services, lesson)
     page = open_page(site, f"/lessons/{lesson.slug}", **STILL)
     for mistake in step.mistakes:
         if mistake.only_an_answer:
             check(page, step, mistake.make(workspace))
             expect_advice(page, step, workspace.fill(mistake.advice))
-    end(services, lesson, workspace, engine, before)
+    end(services, lesson, workspace, engine)
 
 
 @pytest.mark.parametrize("lesson", of_labs(BESIDE_ANOTHER))
 def test_a_registry_of_the_learners_own_is_left_alone(
-    lesson, site, open_page, terminal, services, engine, before, taken, docker
+    lesson, site, open_page, terminal, services, engine, taken, docker
 ):
     listed = engine.containers()
     theirs = [each for each in listed if each.name == "registry" or each.publishes(5000)]

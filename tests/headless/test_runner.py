@@ -310,7 +310,10 @@ def test_a_port_that_is_taken_is_said_and_no_other_is_tried(headless, docker, un
     [listed] = engine.containers(name=unique)
     port = next(each.host for each in listed.ports if each.host)
     run = headless(port=port)
-    assert run.status == "unknown" and "port is already allocated" in run.labs[0].reason
+    assert (
+        run.status == "unknown"
+        and f"{port} is taken by the container `{unique}`." in run.labs[0].reason
+    )
     assert run.leftovers == [] and engine.container(unique).running
 
 

@@ -18,7 +18,7 @@ from labrunner.course.lab import Lab
 from labrunner.engine.connection import EngineRefused
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces import manager as module
-from labrunner.workspaces import resources
+from labrunner.workspaces import ports, resources
 from labrunner.workspaces.labels import OBJECT, WORKSPACE
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.workspace import Workspace
@@ -124,6 +124,39 @@ def test_a_program_on_the_port_is_left_alone(workspaces, lab, preferred):
         assert program.getsockname()[1] == preferred
 
 
+def test_the_name_of_an_image_a_volume_or_a_network_does_not_keep_the_registry_from_its_own(
+    workspaces, lab, preferred, engine, docker
+):
+    """The image `registry` is on every engine of the course."""
+    assert any(tag.startswith("registry:") for image in engine.images() for tag in image.tags)
+    if not engine.volume("registry"):
+        docker("volume", "create", "registry")
+    workspace = workspaces.open(lab, "learner")
+    free = engine.container("registry") is None
+    assert (workspace.name == "registry") == free
+    assert workspaces.preview(replace(lab, name="other"))["name"] != workspace.name
+
+
+def test_a_port_that_the_engine_refuses_is_passed_over(
+    workspaces, push_and_pull, preferred, monkeypatch, engine
+):
+    """As when another program takes it between the choice and the start."""
+    monkeypatch.setattr(ports, "is_in_use", lambda port: False)
+    with closing(socket.create_server(("", preferred))):
+        workspace = workspaces.open(push_and_pull, "learner")
+        assert workspace.port == preferred + 1
+        assert workspace.name in ("registry", "registry-2")
+        assert engine.container(workspace.name).running
+        with pytest.raises(EngineRefused, match="address already in use") as caught:
+            workspaces.open(push_and_pull, "headless", port=preferred)
+        assert caught.value.next == "Free that port, or give another."
+
+
+def test_what_the_product_starts_is_published_on_this_machine_only(workspace, engine):
+    container = engine.container(workspace.run_registry())
+    assert [port.address for port in container.ports] == ["127.0.0.1"]
+
+
 def test_a_container_with_the_name_is_left_alone_running_or_not(
     workspaces, lab, preferred, docker, engine
 ):
@@ -162,9 +195,10 @@ def test_a_chosen_port_is_taken_or_refused_and_no_other_is_tried(workspaces, lab
     first.run_registry()
     assert first.port == port
 
-    with pytest.raises(EngineRefused) as caught:
+    with pytest.raises(CannotCheck) as caught:
         workspaces.open(lab, "headless", port=port)
 
+    assert caught.value.found == f"{port} is taken by the container `{first.name}`."
     assert caught.value.next == "Free that port, or give another."
     assert [each.id for each in workspaces.all()] == [first.id]
 
@@ -183,8 +217,8 @@ def test_workspaces_opened_at_once_share_nothing(instance, engine, real_course, 
         assert close(own, workspace) == []
 
 
-def test_a_lab_whose_image_is_missing_does_not_open_and_leaves_nothing(workspaces, unique):
-    lab = Lab("x", images=[f"{unique}:latest"], name=unique)
+def test_a_lab_whose_setup_fails_does_not_open_and_leaves_nothing(workspaces, unique):
+    lab = Lab("x", setups=[lambda workspace: workspace.run(f"{unique}:latest")], name=unique)
     with pytest.raises(EngineRefused, match="No such image"):
         workspaces.open(lab, "headless")
     assert workspaces.all() == [] and list(workspaces.folder.glob("*/")) == []
@@ -565,15 +599,16 @@ def test_what_is_no_registry_is_not_adopted(
 RUN = """
 import sys
 from pathlib import Path
-from labrunner import content
+from labrunner.course import loader
 from labrunner.engine.engine import Engine
-from labrunner.headless import Headless
-from labrunner.kit import Kit
-from labrunner.workspaces import Workspaces
+from labrunner.headless.runner import Runner
+from labrunner.headless.track import Settings
+from labrunner.kit.kit import Kit
+from labrunner.workspaces.manager import Workspaces
 course = loader.load_course(Path.cwd())
 engine = Engine()
 workspaces = Workspaces(Path(sys.argv[1]), engine, course.labs)
-headless = Headless(workspaces, Kit(engine, course.images), prove=True)
+headless = Runner(workspaces, Kit(engine, course.images), Settings(prove=True), jobs=2)
 print("ready", flush=True)
 run = headless.run([course.lesson_of("push-and-pull")])
 print(run.leftovers)
@@ -607,10 +642,9 @@ def test_after_kill_9_at_any_moment_a_sweep_finds_all(
     headless_run.wait()
     left = ids(workspaces)
 
-    assert workspaces.sweep() == []
-
-    time.sleep(0.3)  # for what the engine was still making
-    assert traces(engine, left) == nothing()
+    # its processes end after it, and the engine ends what it was making
+    assert eventually(lambda: workspaces.sweep() == [] and not ids(workspaces))
+    assert eventually(lambda: traces(engine, left) == nothing())
     assert built(docker, before, left) == []
     assert ids(workspaces) == set()
 
