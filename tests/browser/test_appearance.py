@@ -1,6 +1,7 @@
 """How the pages look and are worked with, in a real browser: colours, pane, keys, paper, weight."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -291,10 +292,10 @@ def test_a_lesson_is_printed_with_its_commands_and_the_addresses_of_its_links(se
 NEEDED = {"style.css", "htmx-4.0.1.min.js", "terminal.js", "registry.js", "live.js", "keep.js"}
 
 
-def loaded(page, found):
-    """The names of the files that have come by now."""
+def all_loaded(page, found):
+    """Whether all that a page needs has come by now."""
     page.wait_for_timeout(0)  # lets Playwright read what the browser says
-    return {re.sub(r".*/|\?.*", "", address) for address in found}
+    return {re.sub(r".*/|\?.*", "", address) for address in found} >= NEEDED
 
 
 def test_a_lesson_page_without_its_terminal_is_light(serve, open_page):
@@ -303,9 +304,9 @@ def test_a_lesson_page_without_its_terminal_is_light(serve, open_page):
     for _ in range(5):  # Chromium drops some when a container's network comes or goes
         found = weights(page)
         page.reload(wait_until="load")
-        if eventually(lambda found=found: loaded(page, found) >= NEEDED, 5):
+        if eventually(partial(all_loaded, page, found), 5):
             break
-    assert loaded(page, found) >= NEEDED
+    assert all_loaded(page, found)
     assert found.total() < MOST, found
 
 
