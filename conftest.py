@@ -1,3 +1,7 @@
 """Labs are tests as well: `python -m pytest labs/push-and-pull -k push-the-image`."""
 
-pytest_plugins = ["labrunner.headless.plugin"]
+pytest_plugins = [
+    "labrunner.headless.plugin",
+    "tests.fixtures.workers",
+    "tests.fixtures.foreign",
+]

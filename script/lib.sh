@@ -113,9 +113,17 @@ apt_install() {
 apt_get() {
     export DEBIAN_FRONTEND=noninteractive
     dpkg --configure -a &&
-        apt-get -q update &&
+        apt_lists &&
         apt-get -q -y -o APT::Status-Fd=1 -o DPkg::Lock::Timeout=120 \
             install --no-install-recommends "$@"
+}
+
+# apt_lists: brings the lists of packages up to date, once for this script and those that it calls.
+apt_lists() {
+    [ -z "${apt_lists_are_new:-}" ] || return 0
+    apt-get -q -o Acquire::Retries=2 update || return
+    apt_lists_are_new=yes
+    export apt_lists_are_new
 }
 
 # pip_install LABEL FILE: brings the packages of a requirements file into .venv, unless it did

@@ -41,8 +41,14 @@ CONNECTION_ERRORS = (  # of docker-py, requests and urllib3 when the engine dies
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+ENGINE_DOWN = "engine-down"  # the reason of its verdict
+
+
 class EngineDown(CannotCheck):
     """The engine does not answer."""
+
+    def __init__(self, found: str, *, next: str) -> None:
+        super().__init__(found, next=next, reason=ENGINE_DOWN)
 
 
 class EngineRefused(CannotCheck):

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from labrunner.course.lab import Lab, Step
+from labrunner.engine.connection import ENGINE_DOWN, EngineDown
 from labrunner.engine.engine import Engine
 from labrunner.engine.progress import ProgressCallback, silent
 from labrunner.kit.kit import Kit
@@ -182,6 +183,8 @@ class Session(LabState):
         if before.done and not step.lasting:
             return before
         verdict = step.judge(workspace)
+        if verdict.reason == ENGINE_DOWN:  # it may have come back since
+            raise EngineDown(verdict.found, next=verdict.next or "")
         if verdict.status == "unknown":
             self.engine.containers(status="running")  # raises where that is why
         if not _is_news(before.verdict, verdict):

@@ -1,13 +1,14 @@
 """How the pages look and are worked with, in a real browser: colours, pane, keys, paper, weight."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_pages import DARK, NARROW, WIDE, start
-from tests.fixtures.engine import ROOT
+from tests.fixtures.engine import ROOT, eventually
 from tests.fixtures.web import weights
 
 STILL = {"reduced_motion": "reduce"}
@@ -49,7 +50,7 @@ def test_no_frame_is_painted_in_the_other_colours(site, open_page):
         requestAnimationFrame(look);
     """)
     page.reload()
-    page.wait_for_timeout(300)
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     assert page.evaluate("[...painted]") == [DARK_GROUND]
 
 
@@ -291,17 +292,21 @@ def test_a_lesson_is_printed_with_its_commands_and_the_addresses_of_its_links(se
 NEEDED = {"style.css", "htmx-4.0.1.min.js", "terminal.js", "registry.js", "live.js", "keep.js"}
 
 
+def all_loaded(page, found):
+    """Whether all that a page needs has come by now."""
+    page.wait_for_timeout(0)  # lets Playwright read what the browser says
+    return {re.sub(r".*/|\?.*", "", address) for address in found} >= NEEDED
+
+
 def test_a_lesson_page_without_its_terminal_is_light(serve, open_page):
     page = open_page(serve(ROOT), PICTURE)
     start(page)
     for _ in range(5):  # Chromium drops some when a container's network comes or goes
         found = weights(page)
         page.reload(wait_until="load")
-        page.wait_for_timeout(1000)
-        names = {re.sub(r".*/|\?.*", "", address) for address in found}
-        if names >= NEEDED:
+        if eventually(partial(all_loaded, page, found), 5):
             break
-    assert names >= NEEDED
+    assert all_loaded(page, found)
     assert found.total() < MOST, found
 
 

@@ -347,8 +347,9 @@ def test_it_works_without_javascript(site, open_page, registry):
     expect(page.get_by_role("heading", level=1)).to_have_text("A tiny lesson")
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("colours", [{}, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "colours"), [(WIDE, {}), (NARROW, DARK)], ids=["wide-light", "narrow-dark"]
+)
 def test_hostile_names_are_text_and_no_wider_than_the_picture(site, open_page, size, colours):
     page = open_page(site, "/lessons/tiny", **size, **colours, **STILL)
     start(page)

@@ -166,8 +166,9 @@ def test_a_bad_file_is_refused_with_its_line(site, chromium):
     context.close()
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("colours", [{}, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "colours"), [(WIDE, {}), (NARROW, DARK)], ids=["wide-light", "narrow-dark"]
+)
 def test_every_page_of_it_is_accessible_and_fits(site, open_page, size, colours):
     page = open_page(site, "/report", **size, **colours, **STILL)
     assert violations(page) == []

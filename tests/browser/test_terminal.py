@@ -4,6 +4,7 @@ so that xterm.js works under the strict policy."""
 import re
 import shutil
 import time
+from collections import Counter
 
 import pytest
 from playwright.sync_api import expect
@@ -347,8 +348,9 @@ def test_styles_that_xterm_writes_as_attributes_are_in_force(site, open_page):
     expect(page.locator(".xterm-selection div")).not_to_have_count(0)
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("colours", [{}, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "colours"), [(WIDE, {}), (NARROW, DARK)], ids=["wide-light", "narrow-dark"]
+)
 def test_the_open_terminal_is_accessible(site, open_page, size, colours):
     page = open_page(site, LESSON, **size, **colours)
     if size == NARROW:
@@ -374,10 +376,17 @@ def test_bytes_that_are_no_text_are_no_complaint_of_the_page(site, open_page):
 
 def test_an_endless_output_leaves_the_page_alive(site, open_page):
     page = open_page(site, LESSON)
+    come = Counter()
+
+    def count(socket):
+        socket.on("framereceived", lambda frame: come.update(bytes=len(frame)))
+
+    page.on("websocket", count)
     open_terminal(page)
     type_line(page, "yes")
     wait_for(page, "(y\n){5}")
-    page.wait_for_timeout(2000)
+    while come["bytes"] < 1_000_000:
+        page.wait_for_timeout(50)
     page.keyboard.press("Control+c")
     type_line(page, "echo af''ter")
     wait_for(page, "^after")

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import socketserver
 import subprocess
@@ -48,8 +49,12 @@ RECIPES_HERE = {
 }
 
 
-# docker-py closes no socket of an engine that is not there.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.network,  # Debian packages are downloaded
+    # docker-py closes no socket of an engine that is not there.
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +72,20 @@ def busybox(engine):
 
 
 @pytest.fixture(scope="module")
-def registry(engine):
+def saved(engine, tmp_path_factory):
+    """The file of a kit of that small image, which is not on the engine any more."""
+    kit, file = Kit(engine, [BUSYBOX], RECIPES_HERE), tmp_path_factory.mktemp("saved") / "kit.tar"
+    kit.build(BUSYBOX)
+    kit.save(file)
+    forget(engine, BUSYBOX)
+    return file
+
+
+@pytest.fixture(scope="module")
+def registry(engine, machine_network):
     """The id of the registry's image, built."""
-    Kit(engine, [REGISTRY], RECIPES_HERE).build(REGISTRY)
+    with machine_network():
+        Kit(engine, [REGISTRY], RECIPES_HERE).build(REGISTRY)
     yield image_id(engine, REGISTRY)
     forget(engine, REGISTRY)
 
@@ -107,6 +123,7 @@ def flask_kit(kit, *words):
 # What a built image is
 
 
+@pytest.mark.network(False)  # its port is on the engine's side
 def test_a_built_registry_answers_within_3_seconds_and_refuses_to_delete(engine, registry):
     with running(engine, registry, publish_all_ports=True) as container:
         address = address_of(engine, container)
@@ -117,6 +134,7 @@ def test_a_built_registry_answers_within_3_seconds_and_refuses_to_delete(engine,
         assert '"GET /v2/ HTTP/1.1" 200' in engine.logs(container)
 
 
+@pytest.mark.network(False)
 def test_a_built_registry_keeps_its_images_in_a_volume_and_collects_garbage(engine, registry):
     config = "/etc/docker/registry/config.yml"
     with running(engine, registry, publish_all_ports=True) as container:
@@ -304,22 +322,17 @@ def test_what_was_saved_can_be_loaded_and_loading_it_again_does_nothing(engine, 
     assert flask_kit(busybox, "load", str(file)).output == "All of it is here already.\n"
 
 
-def test_load_refuses_to_move_a_tag(engine, busybox, tmp_path):
-    busybox.build(BUSYBOX)
-    busybox.save(tmp_path / "kit.tar")
-    forget(engine, BUSYBOX)
+def test_load_refuses_to_move_a_tag(engine, saved, busybox):
     busybox.build(BUSYBOX)
     before = image_id(engine, BUSYBOX)
-    result = flask_kit(busybox, "load", str(tmp_path / "kit.tar"))
+    result = flask_kit(busybox, "load", str(saved))
     assert result.exit_code == 2 and f"`{BUSYBOX}` on this engine is another image" in result.stderr
     assert image_id(engine, BUSYBOX) == before
 
 
-def test_load_refuses_images_that_are_not_part_of_the_kit(engine, busybox, tmp_path):
-    busybox.build(BUSYBOX)
-    busybox.save(tmp_path / "kit.tar")
+def test_load_refuses_images_that_are_not_part_of_the_kit(engine, saved):
     with pytest.raises(KitUsageError, match="not part of the kit"):
-        Kit(engine, ["registry:2"]).load(tmp_path / "kit.tar")
+        Kit(engine, ["registry:2"]).load(saved)
 
 
 def test_save_overwrites_nothing_and_wants_the_whole_kit(engine, busybox, tmp_path):
@@ -380,12 +393,10 @@ def without_contents(file):
     ],
 )
 def test_a_spoilt_file_is_refused_in_a_sentence_and_nothing_is_loaded(
-    engine, busybox, tmp_path, spoil
+    engine, saved, busybox, tmp_path, spoil
 ):
     file = tmp_path / "kit.tar"
-    busybox.build(BUSYBOX)
-    busybox.save(file)
-    forget(engine, BUSYBOX)
+    shutil.copy(saved, file)
     spoil(file)
     result = flask_kit(busybox, "load", str(file))
     assert result.exit_code == 2, result.output

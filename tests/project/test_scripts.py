@@ -20,7 +20,6 @@ import requests
 from tests.fixtures.web import address_of
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ["bootstrap", "server", "lab", "test", "bench"]
 ABSENT = "unix:///nonexistent/docker.sock"
 
 
@@ -276,10 +275,3 @@ def test_every_requirement_is_pinned() -> None:
         for line in (ROOT / file).read_text().splitlines():
             if line and not line.startswith(("#", "-r ")):
                 assert re.match(r"[\w.-]+==[\w.]+( ; .+)?$", line), f"{file}: {line}"
-
-
-def test_the_scripts_pass_shellcheck() -> None:
-    files = [*(f"script/{name}" for name in SCRIPTS), ".ci/run"]
-    shellcheck = ROOT / ".venv/bin/shellcheck"
-    result = subprocess.run([shellcheck, "-x", *files], cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 0, result.stdout

@@ -536,7 +536,6 @@ def test_a_page_that_comes_back_finds_its_shell_with_what_it_printed(site, visit
     first.type("word=kept; echo pri''nted\n")
     first.until("printed")
     first.leave()
-    time.sleep(1)
     second = Line(site, address, visitor.cookies)
     second.until("printed")
     second.type("echo $word-$((40+2))\n")

@@ -216,8 +216,9 @@ def test_in_a_lesson_the_form_leads_to_the_page_with_javascript_off(lesson_site,
     assert "library/redis" in page.locator(".parts").inner_text()
 
 
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("colours", [{}, DARK], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "colours"), [(WIDE, {}), (NARROW, DARK)], ids=["wide-light", "narrow-dark"]
+)
 def test_the_pages_are_accessible_and_do_not_scroll_sideways(lesson_site, open_page, size, colours):
     page = open_page(lesson_site, "/lessons/names", **size, **colours)
     width = size["viewport"]["width"]
