@@ -184,7 +184,7 @@ class Session(LabState):
             return before
         verdict = step.judge(workspace)
         if verdict.reason == ENGINE_DOWN:  # it may have come back since
-            raise EngineDown(verdict.found, next=verdict.next or "")
+            raise EngineDown(verdict.found or "", next=verdict.next or "")
         if verdict.status == "unknown":
             self.engine.containers(status="running")  # raises where that is why
         if not _is_news(before.verdict, verdict):
