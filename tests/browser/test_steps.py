@@ -150,8 +150,8 @@ def test_the_report_can_be_read_printed_and_taken_along(site, open_page, tmp_pat
     file = tmp_path / "saved.jsonl"
     saving.value.save_as(file)
     page.get_by_label("A file of saved progress").set_input_files(file)
-    page.get_by_role("button", name="Take it in").click()
-    expect(page.get_by_text("Your progress was taken in. Labs: 1, steps: 2.")).to_be_visible()
+    page.get_by_role("button", name="Import it").click()
+    expect(page.get_by_text("Your progress was imported. Labs: 1, steps: 2.")).to_be_visible()
 
 
 def test_a_bad_file_is_refused_with_its_line(site, chromium):
@@ -160,7 +160,7 @@ def test_a_bad_file_is_refused_with_its_line(site, chromium):
     page.goto(f"{site.url}/report?token={site.token}")
     bad = {"name": "x.jsonl", "mimeType": "text/plain", "buffer": b"<b>no</b>"}
     page.get_by_label("A file of saved progress").set_input_files(bad)
-    page.get_by_role("button", name="Take it in").click()
+    page.get_by_role("button", name="Import it").click()
     expect(page.get_by_role("alert")).to_contain_text("Line 1: This is not a JSON object")
     assert violations(page) == []
     context.close()

@@ -242,14 +242,14 @@ def test_a_solution_that_crashes_is_unknown_and_names_its_line(headless):
     step = only(run)
     assert run.status == step.status == "unknown"
     assert step.found == "The lab's own act stopped: `KeyError: 'x'`"
-    assert step.next == "Mend it: `lab.py`, line 17."
+    assert step.next == "Mend it: `lab.py`, line 22."
 
 
 def test_a_solution_that_the_engine_refuses_is_unknown_with_its_words(headless):
     run = headless(("workspace.create_volume(workspace.name)", 'workspace.run("no-such:x")'))
     step = only(run)
     assert "The lab's own act stopped: The engine refused: No such image: no-such:x" in step.found
-    assert step.next == "Mend it: `lab.py`, line 17." and run.leftovers == []
+    assert step.next == "Mend it: `lab.py`, line 22." and run.leftovers == []
 
 
 def test_a_check_that_crashes_is_unknown(headless):

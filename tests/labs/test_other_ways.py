@@ -233,12 +233,15 @@ def test_skopeo_pushes_and_brings_back(opened, command, docker):
     workspace = opened("push-and-pull")
     name = f"{workspace.registry}/{workspace.image}:latest"
     here = f"docker-daemon:{workspace.image}:latest"
-    command("skopeo", "copy", "--dest-tls-verify=false", here, f"docker://{name}")
+    address = workspace.engine.address  # skopeo does not heed DOCKER_HOST
+    push = ("skopeo", "copy", "--src-daemon-host", address, "--dest-tls-verify=false")
+    command(*push, here, f"docker://{name}")
     passes(workspace, "push-the-image")
     docker("rmi", workspace.image)
     passes(workspace, "remove-your-copies")
     assert judge(workspace, "pull-it-back").status == "failed"
-    command("skopeo", "copy", "--src-tls-verify=false", f"docker://{name}", f"docker-daemon:{name}")
+    pull = ("skopeo", "copy", "--src-tls-verify=false", "--dest-daemon-host", address)
+    command(*pull, f"docker://{name}", f"docker-daemon:{name}")
     passes(workspace, "pull-it-back")
 
 

@@ -458,7 +458,7 @@ def test_a_file_that_is_no_progress_is_refused_on_the_page(visitor, tiny_progres
     assert send(visitor, b"x" * (LIMIT + 1)).status_code == 400
     assert send(visitor, saved, more="x").status_code == 400
     page = visitor.post("/progress", data={"csrf_token": visitor.csrf}, files={"file": b"<b>no"})
-    assert "This file was not taken in. Line 1: This is not a JSON" in text(page)
+    assert "This file was not imported. Line 1: This is not a JSON" in text(page)
     assert visitor.post("/progress", files={"file": saved}).status_code == 400  # no token
     assert send(visitor, b"x" * (LIMIT + 8192)).status_code == 413
     assert everything(tiny_progress) == before

@@ -101,7 +101,7 @@ def test_the_way_through_a_lab(small, volumes, engine):
 def test_a_check_reads_each_record_once_and_opens_sqlite_twice(small, volumes, reads):
     make, remove = volumes.steps
     workspace = small.session(volumes).start(quiet)
-    small.workspaces.open(volumes, "headless").alive.release()
+    small.workspaces.open(volumes, "headless").lock.release()
     for do, state in (
         (lambda: None, "failed"),
         (lambda: workspace.create_volume(workspace.name), "passed"),

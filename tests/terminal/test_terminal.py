@@ -117,6 +117,7 @@ def test_no_value_of_a_lab_stands_for_what_the_system_names(begin, monkeypatch):
     monkeypatch.setenv("USER", "myself")
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.delenv("HOST", raising=False)
+    monkeypatch.delenv("DOCKER_HOST", raising=False)  # the learner's own
     names = ("user", "host", "lang", "home", "path", "shell", "pwd", "term", "ifs", "docker_host")
     shell = begin(**dict.fromkeys(names, "alice"), word="word-1")
     assert answer(shell, 'echo "$USER $LANG-$HOST-$DOCKER_HOST-$WORD"') == "myself C.UTF-8---word-1"
