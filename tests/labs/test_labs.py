@@ -1,6 +1,8 @@
 """The labs of the course, done in other ways than the solution's. That they prove their checks, and
 that their pages do them, is tested by `labs/` itself, with the plugin of the product."""
 
+from functools import partial
+
 import pytest
 
 from labrunner.course import loader
@@ -10,10 +12,9 @@ from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import ROOT, eventually, nothing, traces
+from tests.fixtures.engine import ROOT, close_all, eventually, nothing, services_of, traces
 
 COURSE = loader.load_course(ROOT)
-LESSONS = {name: COURSE.lesson_of(name) for name in COURSE.labs}
 
 
 def run(lesson, folder, engine, **how):
@@ -33,53 +34,83 @@ def run(lesson, folder, engine, **how):
 
 
 ANSWERS = [
-    *("0", "-1", "--help", "{}", "[]", "null", '{"a":', "{registry}", "%s%n", "a" * 10_000),
-    *(
-        "\x00\x1b[31m",
-        "\u202edetrevni",
-        "ƒ€😀",
-        "<img src=x>",
-        "1e999",
-        "9" * 400,
-        ":",
-        "/",
-        "@",
-        "`",
-    ),
-    *(
-        "sha256:",
-        "sha256:" + "g" * 64,
-        "sha256:" + "a" * 64,
-        "https://",
-        "a:b:c/d@e",
-        "\n\n",
-        " . ",
-    ),
+    "0",
+    "-1",
+    "--help",
+    "{}",
+    "[]",
+    "null",
+    '{"a":',
+    "{registry}",
+    "%s%n",
+    "a" * 10_000,
+    "\x00\x1b[31m",
+    "\u202edetrevni",
+    "ƒ€😀",
+    "<img src=x>",
+    "1e999",
+    "9" * 400,
+    ":",
+    "/",
+    "@",
+    "`",
+    "sha256:",
+    "sha256:" + "g" * 64,
+    "sha256:" + "a" * 64,
+    "https://",
+    "a:b:c/d@e",
+    "\n\n",
+    " . ",
 ]
 
 
-@pytest.mark.parametrize("lesson", LESSONS.values(), ids=LESSONS)
-def test_any_answer_gets_a_verdict(lesson, workspaces, engine):
-    """Failed, with something to do next; a check never breaks on what was typed."""
-    steps = lesson.lab.steps
-    last = max((at for at, step in enumerate(steps) if step.takes_answer), default=-1)
-    if last >= 0:
-        workspace = workspaces.open(lesson.lab, "headless")
-    for step in steps[: last + 1]:
-        for answer in ANSWERS if step.takes_answer else ():
-            verdict = step.judge(workspace, answer)
-            assert (verdict.status, bool(verdict.next)) == ("failed", True), (answer, verdict)
-        step.solve(workspace)
+@pytest.mark.parametrize("name", [path.parent.name for path in sorted(ROOT.glob("labs/*/lab.py"))])
+def test_no_step_passes_before_it_is_done_and_any_answer_gets_a_verdict(instance, engine, name):
+    """What comes by itself never passes a step early. To what is typed, a check says what to do
+    next, and never breaks on it."""
+    lab = COURSE.labs[name]
+    workspaces = Workspaces(instance / "workspaces", engine, COURSE.labs)
+    services = services_of(COURSE, instance, workspaces)
+    try:
+        services.session(lab).start(lambda line: None)
+        for number, step in enumerate(lab.steps):
+            recheck(services, lab)
+            found = services.progress.load_lab(name).steps
+            assert [each.id for each in lab.steps[number:] if each.id in found] == []
+            workspace = services.session(lab).require_workspace()
+            for answer in ANSWERS if step.takes_answer else ():
+                verdict = step.judge(workspace, answer)
+                assert (verdict.status, bool(verdict.next)) == ("failed", True), (answer, verdict)
+            assert step.solve
+            solution = step.solve(workspace)
+            if step.takes_answer:
+                services.session(lab).check(step, solution or "")
+            else:
+                assert eventually(partial(passed, services, lab, step))
+        assert all(each.done for each in services.progress.load_lab(name).steps.values())
+    finally:
+        close_all(workspaces)
 
 
-def test_all_labs_pass_beside_a_learners_registry_on_its_usual_place(tmp_path, engine, docker):
-    """Port 5000 and the name `registry` are taken, by us or whoever has them already."""
+def recheck(services, lab):
+    for _ in services.session(lab).recheck_changed():
+        pass
+
+
+def passed(services, lab, step):
+    recheck(services, lab)
+    found = services.progress.load_lab(lab.name).steps.get(step.id)
+    return found and found.done
+
+
+@pytest.mark.parametrize("name", ["run-a-registry", "push-and-pull"])
+def test_a_lab_passes_beside_a_learners_registry_on_its_usual_place(tmp_path, engine, docker, name):
+    """Port 5000 and the name `registry` are taken. All labs take both from their workspace."""
     if not engine.container("registry"):
         docker("create", "--name", "registry", "-p", "5000:5000", "registry:2")
     theirs = engine.container("registry")
-    for name, lesson in LESSONS.items():
-        done = run(lesson, tmp_path / name, engine)
-        assert done.status == "passed", done.as_dict()
+    done = run(COURSE.lesson_of(name), tmp_path / name, engine)
+    assert done.status == "passed", done.as_dict()
     assert engine.container("registry") == theirs
 
 

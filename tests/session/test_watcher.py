@@ -25,7 +25,6 @@ from labrunner.session.watcher import BEAT, FOUND, LOOKED, LOST, OVER, Message, 
 from labrunner.web.limits import MAX_CONNECTIONS
 from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.engine import (
-    ROOT,
     close_all,
     eventually,
     request_of,
@@ -795,34 +794,3 @@ def test_a_step_that_passed_first_no_longer_says_that_another_is_open(
 
 def plain(html):
     return re.sub("<[^>]+>", "", html)
-
-
-# The real labs
-
-
-@pytest.mark.parametrize("name", [path.parent.name for path in sorted(ROOT.glob("labs/*/lab.py"))])
-def test_no_step_of_a_real_lab_passes_before_it_is_done(real_course, instance, engine, name):
-    lab = real_course.labs[name]
-    workspaces = Workspaces(instance / "workspaces", engine, real_course.labs)
-    services = services_of(real_course, instance, workspaces)
-    try:
-        services.session(lab).start(lambda line: None)
-        for number, step in enumerate(lab.steps):
-            notice(services, lab)
-            found = services.progress.load_lab(name).steps
-            early = [each.id for each in lab.steps[number:] if each.id in found]
-            assert early == []
-            answer = step.solve(services.session(lab).require_workspace())
-            if step.takes_answer:
-                services.session(lab).check(step, answer)
-            else:
-                assert eventually(partial(passed, services, lab, step))
-        assert all(each.done for each in services.progress.load_lab(name).steps.values())
-    finally:
-        close_all(workspaces)
-
-
-def passed(services, lab, step):
-    notice(services, lab)
-    found = services.progress.load_lab(lab.name).steps.get(step.id)
-    return found and found.done
