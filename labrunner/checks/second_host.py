@@ -81,7 +81,7 @@ class SecondHost:
 
     def events(self) -> list[Event]:
         """Return what happened there, as far as its engine remembers it."""
-        now = f"{self.engine.info().time:.9f}"  # the clock is one; `0s` ends at a whole second
+        now = f"{self.engine.now():.9f}"  # the clock is one; `0s` ends at a whole second
         words = ["docker", "events", "--since", "0", "--until", now, "--format", "{{json .}}"]
         lines = self.execute(*words)[1].splitlines()
         return [Event.from_api(json.loads(line)) for line in lines if line.startswith("{")]

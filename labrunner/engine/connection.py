@@ -11,6 +11,7 @@ import functools
 import inspect
 import json
 import os
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -27,6 +28,7 @@ from .models import EngineInfo
 
 OLDEST_API = "1.41"  # Engine 20.10
 NEWEST_API = "1.44"  # the newest whose fields are read here; 1.52 dropped some (Engine 29)
+CLOCK_TRUSTED = 60  # seconds
 QUERY_TIMEOUT = 10  # seconds without a byte after which a query is given up
 ACTION_TIMEOUT = 600  # the same for a pull, push or build, which are silent for long
 CONNECTION_ERRORS = (  # of docker-py, requests and urllib3 when the engine dies during a call
@@ -97,6 +99,7 @@ class Connection:
         self.executed: deque[str] = deque(maxlen=1000)
         self._clients: dict[tuple[int, float], docker.APIClient] = {}
         self._version = ""
+        self._clock: tuple[float, float] | None = None  # `time.monotonic` and the engine's time
 
     @property
     def address(self) -> str:
@@ -125,6 +128,18 @@ class Connection:
         """Return what the engine says about itself."""
         return EngineInfo.from_api(self._client.version(), self._client.info())
 
+    def now(self) -> float:
+        """Return the time on the engine's clock, in seconds since 1970.
+
+        `info` is costly for the engine, so it is asked once a minute; this process counts on.
+        The result is never earlier than the engine's own time, and later by less than `info` took.
+        """
+        began = time.monotonic()
+        if not self._clock or began - self._clock[0] > CLOCK_TRUSTED:
+            self._clock = began, self.info().time
+        then, engine_time = self._clock
+        return engine_time + time.monotonic() - then
+
     def _client_for(self, timeout: float) -> docker.APIClient:
         """Return a client for the newest API that the engine and this module both know.
 
@@ -142,6 +157,7 @@ class Connection:
             if not self._version:
                 self._version = _version_of_both(client.version(api_version=False))
                 client = docker.from_env(version=self._version, timeout=timeout).api
+            client.trust_env = False  # looking for proxies takes longer than most queries
             self._clients[key] = client
         return self._clients[key]
 

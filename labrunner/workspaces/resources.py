@@ -287,7 +287,7 @@ def _volumes_in_events(workspace: Workspace) -> list[str]:
     The engine remembers its last 256 events, so this is the second source, never the only one.
     """
     engine, record = workspace.engine, workspace.record
-    now = engine.info().time
+    now = engine.now()
     seen = set(record.seen["containers"])
     for event in engine.events(record.opened, now, type="container", event="create"):
         names = event.attributes

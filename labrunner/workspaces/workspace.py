@@ -174,7 +174,7 @@ class Workspace(Objects):
     def events(self, **filters: Any) -> list[Event]:
         """Return what happened on the engine since the lab was opened, as far as the engine
         remembers it (its last 256 events). filters: those of `docker events --filter`."""
-        return self.engine.events(self.record.opened, self.engine.info().time, **filters)
+        return self.engine.events(self.record.opened, self.engine.now(), **filters)
 
     def keep(self) -> None:
         """Leave all as it is, to be looked at; the next headless run removes it."""
