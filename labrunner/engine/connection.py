@@ -43,7 +43,7 @@ CONNECTION_ERRORS = (  # of docker-py, requests and urllib3 when the engine dies
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-ENGINE_DOWN = "engine-down"  # the reason of its verdict
+ENGINE_DOWN, ENGINE_REFUSED = "engine-down", "engine-refused"  # reasons of verdicts
 
 
 class EngineDown(CannotCheck):
@@ -57,7 +57,7 @@ class EngineRefused(CannotCheck):
     """The engine answered with an error; `words` are the engine's own."""
 
     def __init__(self, words: str, *, next: str = "Read the engine's words above.") -> None:
-        super().__init__(f"The engine refused: {words}", next=next)
+        super().__init__(f"The engine refused: {words}", next=next, reason=ENGINE_REFUSED)
         self.words = words
 
 

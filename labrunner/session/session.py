@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from labrunner.course.lab import Lab, Step
-from labrunner.engine.connection import ENGINE_DOWN, EngineDown
+from labrunner.engine.connection import ENGINE_DOWN, ENGINE_REFUSED, EngineDown
 from labrunner.engine.engine import Engine
 from labrunner.engine.progress import ProgressCallback, silent
 from labrunner.kit.kit import Kit
@@ -185,6 +185,10 @@ class Session(LabState):
         verdict = step.judge(workspace)
         if verdict.reason == ENGINE_DOWN:  # it may have come back since
             raise EngineDown(verdict.found or "", next=verdict.next or "")
+        if (
+            verdict.reason == ENGINE_REFUSED
+        ):  # as while it shuts down: that says nothing of the step
+            return before
         if verdict.status == "unknown":
             self.engine.containers(status="running")  # raises where that is why
         if not _is_news(before.verdict, verdict):
