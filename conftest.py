@@ -3,5 +3,5 @@
 pytest_plugins = [
     "labrunner.headless.plugin",
     "tests.fixtures.workers",
-    "tests.fixtures.foreign",
+    "tests.fixtures.foreign_objects",
 ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from rich.filesize import decimal
 
-from labrunner.engine.progress import ProgressCallback, silent
+from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.errors import ExitStatus
 from labrunner.kit.errors import ImageUnavailable
 from labrunner.kit.kit import Kit, Notify

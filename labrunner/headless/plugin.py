@@ -24,7 +24,7 @@ from labrunner.course.lesson import Block, Lesson
 from labrunner.engine.engine import Engine
 from labrunner.kit.kit import Kit
 from labrunner.verdicts import CannotCheck, Verdict
-from labrunner.workspaces.acts import CannotRun, get_images, require_machine
+from labrunner.workspaces.actions import CannotRun, get_images, require_machine
 from labrunner.workspaces.manager import Workspaces
 
 from .proof import plan_tracks

@@ -18,7 +18,7 @@ from labrunner.course.lesson import Lesson
 from labrunner.engine.connection import EngineDown
 from labrunner.kit.kit import Kit
 from labrunner.verdicts import CannotCheck
-from labrunner.workspaces.acts import CannotRun, get_images, require_machine
+from labrunner.workspaces.actions import CannotRun, get_images, require_machine
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.workspace import Say
 

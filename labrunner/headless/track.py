@@ -15,7 +15,7 @@ from labrunner.course.lesson import Block, Lesson
 from labrunner.engine.connection import EngineDown
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces import resources
-from labrunner.workspaces.acts import ActFailed, perform
+from labrunner.workspaces.actions import ActionFailed, perform
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.resources import Leftover
 from labrunner.workspaces.workspace import Workspace
@@ -317,7 +317,7 @@ def _act(act: Action | None, workspace: Workspace) -> tuple[str, Verdict | None]
     """Do a solution or a mistake; the answer that it gives, and what went wrong."""
     try:
         return perform(act, workspace), None
-    except ActFailed as failed:
+    except ActionFailed as failed:
         error = failed.error
         why = (
             error.found if isinstance(error, CannotCheck) else f"`{type(error).__name__}: {error}`"

@@ -22,7 +22,7 @@ from filelock import FileLock
 from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Image
-from labrunner.engine.progress import ProgressCallback, follow, silent
+from labrunner.engine.transfer_progress import ProgressCallback, follow, silent
 from labrunner.registry.references import parse
 
 from . import archive

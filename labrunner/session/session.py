@@ -14,14 +14,14 @@ from dataclasses import replace
 from labrunner.course.lab import Lab, Step
 from labrunner.engine.connection import ENGINE_DOWN, ENGINE_REFUSED, EngineDown
 from labrunner.engine.engine import Engine
-from labrunner.engine.progress import ProgressCallback, silent
+from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.kit.kit import Kit
 from labrunner.progress.records import LabEvent, StepProgress
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.progress.store import Progress
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces import resources
-from labrunner.workspaces.acts import get_images, require_machine
+from labrunner.workspaces.actions import get_images, require_machine
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.resources import Leftover, Resource
 from labrunner.workspaces.workspace import Say, Workspace

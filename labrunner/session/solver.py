@@ -9,7 +9,7 @@ from labrunner.course.lab import Step
 from labrunner.engine.connection import EngineRefused
 from labrunner.errors import NotWritable
 from labrunner.verdicts import CannotCheck, Verdict
-from labrunner.workspaces.acts import ActFailed, perform
+from labrunner.workspaces.actions import ActionFailed, perform
 from labrunner.workspaces.workspace import Workspace
 
 NOT_SOLVED = "not-solved"  # the reason of each verdict on a solution that failed
@@ -22,7 +22,7 @@ def do(step: Step, workspace: Workspace) -> Verdict:
     try:
         mark(workspace, step).touch()
         answer = perform(step.solve, workspace)
-    except ActFailed as failure:
+    except ActionFailed as failure:
         return _explain(failure.error, failure.place)
     except OSError as error:
         return _explain(error, f"`{workspace.folder}`")

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from labrunner.engine.progress import ProgressCallback
+from labrunner.engine.transfer_progress import ProgressCallback
 from labrunner.errors import CourseError, NotWritable
 from labrunner.workspaces.workspace import Say
 

@@ -19,7 +19,7 @@ from labrunner.course.lab import Lab
 from labrunner.engine.connection import EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import ContainerSummary
-from labrunner.engine.progress import ProgressCallback, silent
+from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.registry.client import Registry
 from labrunner.verdicts import CannotCheck
 

@@ -25,8 +25,8 @@ from labrunner.registry.client import LOOPBACK, Registry
 from labrunner.registry.errors import NotARegistry, OtherScheme, RegistryDown
 from labrunner.verdicts import CannotCheck
 
+from .creation import Creation
 from .labels import WORKSPACE
-from .objects import Objects
 from .record import Record
 
 STARTUP = 15  # seconds for a registry to answer
@@ -36,7 +36,7 @@ LOGGED = 1  # seconds until a request stands in the log
 Say = Callable[[str], None]
 
 
-class Workspace(Objects):
+class Workspace(Creation):
     """Each value is `workspace["registry"]`; the common ones are attributes as well.
 
     lock: is held while a headless run works with it. work: the folder that the learner works in.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labrunner.course.lab import Action, Lab, error_location
 from labrunner.engine.engine import Engine
-from labrunner.engine.progress import ProgressCallback, silent
+from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.kit.kit import Kit
 from labrunner.verdicts import CannotCheck
 
@@ -16,7 +16,7 @@ class CannotRun(CannotCheck):
     """The lab cannot run on this machine, whatever the learner does in it."""
 
 
-class ActFailed(Exception):
+class ActionFailed(Exception):
     """A solution or a mistake of a lab did not come to its end.
 
     error: what was raised. place: where in the lab's file, like `lab.py`, line 30.
@@ -50,11 +50,11 @@ def get_images(
 
 
 def perform(act: Action | None, workspace: Workspace) -> str:
-    """Do a solution or a mistake; return the answer that it gives. Raises `ActFailed`."""
+    """Do a solution or a mistake; return the answer that it gives. Raises `ActionFailed`."""
     assert act  # noqa: S101 - the loader refuses a step without a solution
     try:
         answer = act(workspace)
         resources.observe(workspace)
     except Exception as error:  # whatever a lab's author overlooked
-        raise ActFailed(error, error_location(error, act)) from error
+        raise ActionFailed(error, error_location(error, act)) from error
     return answer or ""

@@ -18,7 +18,7 @@ from typing import Any
 
 from labrunner.engine.connection import EngineRefused
 from labrunner.engine.engine import Engine
-from labrunner.engine.progress import ProgressCallback, follow, silent
+from labrunner.engine.transfer_progress import ProgressCallback, follow, silent
 
 from .labels import OBJECT, WORKSPACE
 from .record import Record
@@ -26,7 +26,7 @@ from .record import Record
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
-class Objects:
+class Creation:
     """Makes objects that belong to a workspace. on_progress: how far a push or pull is."""
 
     def __init__(self, folder: Path, record: Record, engine: Engine) -> None:
