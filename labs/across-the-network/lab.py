@@ -25,7 +25,7 @@ DOMAIN = "registry.lab"
 CERTS = "/etc/docker/certs.d"
 HTTP_ERROR = "server gave HTTP response to HTTPS client"
 INSECURE = {"insecure-registries": ["registry.lab:5000"]}
-SECURE = {"insecure-registries": []}
+SECURE: dict[str, list[str]] = {"insecure-registries": []}
 TLS_SETTINGS = {
     "REGISTRY_HTTP_TLS_CERTIFICATE": "/certs/registry.crt",
     "REGISTRY_HTTP_TLS_KEY": "/certs/registry.key",

@@ -63,13 +63,13 @@ def find_the_files(workspace, answer):
 def _(workspace):
     workspace.run_registry()
     _push(workspace)
-    return storage_mount(workspace.registry_container()).source
+    return workspace.registry_container().volumes[0]
 
 
 @find_the_files.mistake("nothing pushed", advice=PUSH, reason="not-pushed")
 def _(workspace):
     workspace.run_registry()
-    return storage_mount(workspace.registry_container()).source
+    return workspace.registry_container().volumes[0]
 
 
 @find_the_files.mistake(
@@ -237,7 +237,7 @@ def replace_it_again(workspace):
     """A container that took no push has your image: the volume has kept it, with its digest."""
     container = _registry(workspace, workspace["volume"])
     name, mount = container.name, storage_mount(container)
-    kept = mount and not is_anonymous(mount.source)
+    kept = mount if mount and not is_anonymous(mount.source) else None
     manifest = _held(workspace) if kept else None
     if manifest and not _took_a_push(workspace, container):
         return (
@@ -245,7 +245,7 @@ def replace_it_again(workspace):
             f"{short(manifest.digest)}, because {describe_mount(mount)} has it."
         )
     full = _fullest_volume(workspace)
-    source = mount.source if kept else full or workspace["volume"]
+    source = kept.source if kept else full or workspace["volume"]
     if manifest:
         reason = "same-container"
         found = f"`{name}` has it because you pushed it to this very container. A restart does not "

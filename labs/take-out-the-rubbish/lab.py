@@ -333,7 +333,7 @@ def pull_what_stays(workspace):
         found = "The registry has the manifest of `2.0`, but not all that the manifest names: no "
         found += f"blob {short(lost[0])}."
         raise NotYet("blob-lost", found=found, next=f"{PUSH_NEW}. It sends what is missing.")
-    layer = max(blobs, key=blobs.get)
+    layer = max(blobs, key=lambda digest: blobs[digest])
     requests = workspace.requests(container.started)
     if any(each.method == "GET" and each.status == 200 and layer in each.path for each in requests):
         return f"`{name}` was pulled whole, {megabytes(sum(blobs.values()))}: {short(new.digest)}."
