@@ -254,8 +254,8 @@ def test_what_is_open_stays_open_and_the_focus_stays(site, open_page, registry):
     expect(drawn(page, "tag")).to_have_count(2, timeout=PATIENCE)
     assert page.evaluate("document.activeElement.textContent") == "The same as a table"
     expect(page.get_by_role("cell", name="1.0, 2.0", exact=True)).to_be_visible()
-    requests = page.locator(".transfers details[open] li code").all_text_contents()
-    assert any("PUT /v2/box/manifests/1.0" in each for each in requests)
+    opened = page.locator(".transfers details[open] li code")
+    expect(opened.filter(has_text="PUT /v2/box/manifests/1.0").first).to_be_visible()
 
 
 @pytest.fixture
