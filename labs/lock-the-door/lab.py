@@ -78,11 +78,11 @@ def ask_for_a_password(workspace):
     if answer.status == 200:
         raise NotYet("open", found="It opens to everybody, without a password.", next=again)
     if not challenge.lower().startswith("basic"):
-        found = f"Its challenge is `{challenge}`; with a password file it would be `Basic`."
+        found = f"Its challenge is `{challenge}`, not `Basic`."
         raise NotYet("other-challenge", found=found, next=again)
     if not _opens(workspace, workspace["password"]):
-        path = container.environment.get("REGISTRY_AUTH_HTPASSWD_PATH")
-        data = workspace.engine.read_file(container.id, path) if path else None
+        path = container.environment.get("REGISTRY_AUTH_HTPASSWD_PATH") if container else None
+        data = workspace.engine.read_file(container.id, path) if container and path else None
         reason, found = password_file_fault(data, workspace["user"])
         todo = f"{again} {POWERSHELL}" if reason == "encoding" else again
         raise NotYet(reason, found=found, next=todo)
@@ -357,20 +357,22 @@ def _opens(workspace, password):
 
 
 def _again(container):
-    """Return how to make the password file and the registry anew."""
-    return f"{MAKE}, then `docker rm -f {container.name}`, then {RUN_LOCKED}."
+    """Return how to make the password file and the registry again."""
+    remove = f"`docker rm -f {container.name}`, then " if container else ""
+    return f"{MAKE}, then {remove}{RUN_LOCKED}."
 
 
 def _require_registry(workspace):
-    """Return the registry's container; say why it exited where its authentication is the cause."""
+    """Return the registry's container, None where it has none; say why its settings ended it."""
     try:
         return require_registry(workspace, start=f"{MAKE}, then {RUN_LOCKED}")
     except NotYet as failure:
+        if failure.reason == "no-container-serves":
+            return None
         container = workspace.registry_container()
         if failure.reason != "exited" or not container:
             raise
-        panic = PANIC.search(workspace.engine.logs(container.id))
-        if not panic:
+        if not (panic := PANIC.search(workspace.engine.logs(container.id))):
             raise
         found = f"The container `{container.name}` exited: `{panic[1].strip()}`."
         raise NotYet("panicked", found=found, next=_again(container)) from None
@@ -422,12 +424,9 @@ def _refused(act, reference, login=None):
     raise AssertionError("The registry let it in.")
 
 
-# Images
-
-
 def _copies(workspace):
     """Return the names that the image has on the engine, without the tag."""
-    names = [name for name in workspace.spellings(APP) if workspace.engine.image(name)]
+    names = filter(workspace.engine.image, workspace.spellings(APP))
     return [name.removesuffix(":latest") for name in names]
 
 

@@ -68,6 +68,16 @@ def file(shared):
     file.write_bytes(right)
 
 
+def test_a_registry_on_the_hosts_network_is_as_good(opened, docker, tmp_path):
+    words = ["htpasswd", "httpd:2", "-Bbn", "alice", opened["password"]]
+    (tmp_path / "htpasswd").write_text(docker("run", "--rm", "--entrypoint", *words))
+    settings = [f"{name}={value}" for name, value in SETTINGS.items()]
+    settings.append(f"REGISTRY_HTTP_ADDR=:{opened.port}")
+    given = [word for each in settings for word in ("-e", each)]
+    docker("run", "-d", "--network", "host", "-v", f"{tmp_path}:/auth:ro", *given, "registry:2")
+    assert eventually(lambda: opened.lab.find("ask-for-a-password").judge(opened).passed)
+
+
 @pytest.fixture
 def locked(opened):
     """With the first step done."""
