@@ -2,6 +2,7 @@
 
 const AGAIN = 10_000; // milliseconds until a stream that was refused is asked for again
 const SILENCE = 10_000; // milliseconds until one that is silent is; it has a beat every 2 seconds
+const JUST_NOW = 10_000; // milliseconds
 const SAYS = {
   found: "Each step is checked as you work.",
   lost: "The engine does not answer, so these verdicts are from before. This page waits for it.",
@@ -14,6 +15,7 @@ const byButton = line.textContent;
 const announce = document.getElementById("announce");
 const waiting = new Map(); // by place: what comes there when the focus has left it
 let stream, timer;
+let announced = -Infinity; // when the stream last said something
 
 function open() {
   close();
@@ -71,8 +73,17 @@ function show(html) {
   }
   if (states() !== before) {
     announce.textContent = fragment.content.getElementById("announce").textContent.trim();
+    announced = performance.now();
   }
 }
+
+// The answer to a check may come after the stream has announced its verdict: once is enough.
+document.addEventListener("htmx:before:swap", ({ detail: { tasks } }) => {
+  const again = ({ target, fragment }) =>
+    target === announce && fragment.textContent.trim() === announce.textContent;
+  const place = tasks.findIndex(again);
+  if (place >= 0 && performance.now() - announced < JUST_NOW) tasks.splice(place, 1);
+});
 
 function put(part, place) {
   if (!place.contains(document.activeElement)) {

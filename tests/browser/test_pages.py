@@ -65,8 +65,7 @@ def test_only_the_verdict_changes_and_the_focus_stays(site, open_page):
     assert page.evaluate("window.here")
     assert page.evaluate("""() => [...document.querySelectorAll(
         "h2, form, button, input, .highlight, nav")].every(part => part.marked)""")
-    # The stream may bring the verdict too, just before the answer does; nothing else is said.
-    assert set(page.evaluate("announced")) == {"Make a volume: not there yet."}
+    assert page.evaluate("announced") == ["Make a volume: not there yet."]
     assert page.locator("#state-make-a-volume").inner_text() == "not there yet"
     assert page.locator("#tally").inner_text() == "0 of 2"
 
