@@ -1,13 +1,15 @@
-"""Image references: take a written name apart, complete it, and say what is wrong with it.
+"""Image references: parse a name, complete it, and explain what is wrong with it.
 
-The rules are those of the distribution project (github.com/distribution/reference, after v0.6.0):
-`regexp.go` for the grammar, `normalize.go` for Docker Hub's short names. Two of them surprise:
+The rules come from the distribution project (github.com/distribution/reference, after v0.6.0):
+`regexp.go` has the grammar, `normalize.go` the short names of Docker Hub. Two of them are
+surprising:
 
-- The limit of 255 characters is the repository's, `library/` included; the host does not count.
-  Engine 20.10 counts the host too, and knows neither IPv6 hosts nor hosts known only by a capital.
-- `private_registry.io/app` has a dot, so it is not put on Docker Hub, and an underscore, so it has
-  no host either. It is valid, with an empty registry, and cannot be pulled ("no Host in request
-  URL", says the engine).
+- The limit of 255 characters applies to the repository, including `library/`, not to the host.
+  Engine 20.10 counts the host too. It accepts neither IPv6 hosts nor hosts that only a capital
+  letter marks as such.
+- In `private_registry.io/app`, the dot rules out Docker Hub, and the underscore rules out a host.
+  The reference is valid, its registry is empty, and the engine cannot pull it ("no Host in request
+  URL").
 """
 
 import re
@@ -32,16 +34,16 @@ _IMAGE_ID = re.compile("[0-9a-f]{64}")
 
 
 class InvalidReference(ValueError):
-    """A name that is no image reference; its text is one sentence: what is wrong, what to do."""
+    """A name that is not an image reference. Its message says what is wrong and what to do."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The parts of an image reference, as `parse` gives them.
+    """The parts of an image reference, as returned by `parse`.
 
-    `registry` is a host with its port if one is written ("localhost:5000"), Docker Hub's when none
-    is named, and empty only for the odd names the module's text describes. `repository` is the
-    whole path ("library/nginx"). `tag` and `digest` ("sha256:…") are None unless written.
+    registry: the host, with its port if it has one ("localhost:5000"); that of Docker Hub if the
+    name has none; empty only for the names that the module's docstring describes. repository: the
+    whole path ("library/nginx"). tag, digest ("sha256:…"): None if the name has none.
     """
 
     registry: str
@@ -51,20 +53,20 @@ class Reference:
 
     @property
     def default_registry(self) -> bool:
-        """Whether the image is on Docker Hub."""
+        """Return whether the image is on Docker Hub."""
         return self.registry == DOCKER_HUB
 
     @property
     def canonical(self) -> str:
-        """The full form; it carries `:latest` where neither tag nor digest is written.
+        """Return the full form, with `:latest` if the name has neither a tag nor a digest.
 
-        Written tag and digest are both kept (the digest decides which image is meant).
+        A tag and a digest are both kept; the digest decides which image is meant.
         """
         return self._name + (self._suffix or ":latest")
 
     @property
     def familiar(self) -> str:
-        """The short form that Docker shows: without `docker.io/`, and without `library/`."""
+        """Return the short form that Docker shows, without `docker.io/` and `library/`."""
         if not self.default_registry:
             return self._name + self._suffix
         official = self.repository.removeprefix("library/")
@@ -79,18 +81,18 @@ class Reference:
         return (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
 
     def as_dict(self) -> dict[str, str | None]:
-        """The four parts and the two forms: registry, repository, tag, digest, canonical, familiar.
+        """Return the four parts and the two forms, by name.
 
-        `tag` is what was written, None when absent, also where `canonical` ends in `:latest`.
+        `tag` is None if the name has none, even where `canonical` ends in `:latest`.
         """
         keys = ("registry", "repository", "tag", "digest", "canonical", "familiar")
         return {key: getattr(self, key) for key in keys}
 
 
 def parse(text: str) -> Reference:
-    """Take `text` apart as the `docker` command would; raise InvalidReference where it refuses.
+    """Parse a name as the `docker` command does.
 
-    Accepts every `str`. A bare image id (64 hexadecimal digits) is no reference.
+    Raises `InvalidReference`, also for an image id (64 hexadecimal digits).
     """
     match = None if _IMAGE_ID.fullmatch(text) else _REFERENCE.fullmatch(_with_registry(text))
     if match is None:
@@ -104,9 +106,9 @@ def parse(text: str) -> Reference:
 
 
 def notes(text: str) -> list[str]:
-    """Say what a learner may have misread in a valid reference, a sentence each, perhaps none.
+    """Return what a learner may misread in a valid reference, one sentence each.
 
-    Raises InvalidReference as `parse` does.
+    Raises `InvalidReference`, as `parse` does.
     """
     reference = parse(text)
     found = list(_sentences(_NOTES, text, text))
@@ -123,7 +125,7 @@ def notes(text: str) -> list[str]:
 
 
 def _with_registry(text: str) -> str:
-    """Write out Docker Hub's host and `library/` where `text` leaves them out."""
+    """Return the name with the host of Docker Hub and `library/` where it leaves them out."""
     first, slash, rest = text.partition("/")
     if not slash:
         return f"{DOCKER_HUB}/library/{text}"
@@ -137,18 +139,18 @@ def _with_registry(text: str) -> str:
 
 
 def _stands_for_host(first: str) -> bool:
-    """Whether Docker takes what stands before the first slash for a registry's host."""
+    """Return whether Docker reads the part before the first slash as a registry's host."""
     return first == "localhost" or "." in first or ":" in first or first != first.lower()
 
 
 def _quote(text: str) -> str:
-    """`text` in backticks, cut to a readable length, with invisible characters written out."""
+    """Return the text in backticks, shortened, with invisible characters escaped."""
     shown = text if len(text) <= 60 else f"{text[:40]}…{text[-12:]}"
     return "`" + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in shown) + "`"
 
 
 def _first_fault(text: str) -> str:
-    """The sentence for a `text` that is no reference; it is read from left to right."""
+    """Return the sentence about the leftmost fault of a name that is not a reference."""
     first, slash, rest = text.partition("/")
     hosted = slash and _stands_for_host(first) and re.fullmatch(_HOST, first)
     return next(
@@ -161,7 +163,7 @@ def _first_fault(text: str) -> str:
 
 
 def _sentences(rows: tuple[tuple[str, str], ...], part: str, text: str) -> Iterator[str]:
-    """The sentences of the rows whose pattern is found in `part` of `text`."""
+    """Yield the sentences of the rows whose pattern is found in `part` of `text`."""
     for pattern, sentence in rows:
         if match := re.search(pattern, part):
             groups = match.groups("")
@@ -174,9 +176,9 @@ def _sentences(rows: tuple[tuple[str, str], ...], part: str, text: str) -> Itera
             )
 
 
-# What each row finds is said by its sentence: {0}, {1} are the pattern's groups, {text} is the
-# whole name, {lower} and {length} are of the last group. A fault's row relies on those before
-# it; patterns must stay linear, since names of any length come in.
+# In the sentences, {0} and {1} are the pattern's groups, {text} is the whole name, and {lower} and
+# {length} describe the last group. The row of a fault relies on the rows before it. Names can have
+# any length, so matching must take linear time.
 _FAULTS_UP_TO_HOST = (
     (r"^\s*$", "The name is empty: write one, such as `nginx` or `localhost:5000/my-image`."),
     (r"\s", "There is a blank or a line break in {text}: take it out."),
