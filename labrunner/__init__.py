@@ -9,7 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .checks.acts import act, pull, push_as, run, run_registry, tag_as, untag
+    from .checks.acts import (
+        act,
+        fail_to_run_registry,
+        pull,
+        push_as,
+        run,
+        run_registry,
+        tag_as,
+        untag,
+    )
     from .checks.answers import digest_in, last_line, last_word, tags_in
     from .checks.certificates import certificate_fault, issue_certificate
     from .checks.history import REMEMBERED, client_requests, was_started
@@ -75,6 +84,7 @@ _MODULES = {
     "describe_other_mount": "checks.storage",
     "digest_in": "checks.answers",
     "engine_powers": "checks.second_host",
+    "fail_to_run_registry": "checks.acts",
     "find_name": "checks.images",
     "find_phantom_blob": "checks.storage",
     "find_tag": "checks.registry",
@@ -134,6 +144,7 @@ __all__ = [
     "describe_other_mount",
     "digest_in",
     "engine_powers",
+    "fail_to_run_registry",
     "find_name",
     "find_phantom_blob",
     "find_tag",

@@ -59,6 +59,14 @@ def run(workspace: Workspace, image: str) -> None:
 
 
 @act
+def fail_to_run_registry(workspace: Workspace, **options: Any) -> None:
+    """Run a registry whose settings end it, and wait for its end."""
+    options = {"name": workspace.name, "ports": {5000: workspace.port}, **options}
+    workspace.remove_own(workspace.name, workspace.port)
+    workspace.engine.wait(workspace.run("registry:2", **options))
+
+
+@act
 def run_registry(workspace: Workspace, **options: Any) -> None:
     """Run the registry anew; see `Workspace.run_registry`."""
     workspace.run_registry(**options)

@@ -11,6 +11,7 @@ from labrunner import (
     act,
     certificate_fault,
     engine_powers,
+    fail_to_run_registry,
     issue_certificate,
     pull,
     pulled_from,
@@ -221,13 +222,9 @@ serve_tls.mistake("without the IP address", reason="other-names")(serve(f"DNS:{D
 serve_tls.mistake("made, but not given to the registry", advice=TLS, reason="plain-http")(
     lambda ws: issue_certificate(ws.work, f"DNS:{DOMAIN}", f"IP:{ws['address']}")
 )
-
-
-@serve_tls.mistake("the folder not mounted", advice="docker logs {name}", reason="exited")
-def _(workspace):
-    workspace.remove_own(workspace.name, workspace.port)
-    how = {"name": workspace.name, "ports": {5000: workspace.port}, "environment": TLS_SETTINGS}
-    workspace.engine.wait(workspace.run("registry:2", network=workspace["network"], **how))
+serve_tls.mistake("the folder not mounted", advice="docker logs {name}", reason="exited")(
+    fail_to_run_registry(network="{network}", environment=TLS_SETTINGS)
+)
 
 
 @lab.step(advice=COPY_CA)

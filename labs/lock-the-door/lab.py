@@ -9,6 +9,7 @@ from labrunner import (
     NotYet,
     act,
     client_requests,
+    fail_to_run_registry,
     find_tag,
     last_line,
     misnamed,
@@ -141,15 +142,9 @@ def _(workspace):
 
 
 ask_for_a_password.mistake("authentication not switched on", reason="open")(run_registry())
-
-
-@ask_for_a_password.mistake("no realm", reason="panicked")
-def _(workspace):
-    settings = {**SETTINGS, "REGISTRY_AUTH_HTPASSWD_REALM": ""}
-    how = {"name": workspace.name, "ports": {5000: workspace.port}, "environment": settings}
-    workspace.engine.wait(workspace.run("registry:2", **how))
-
-
+ask_for_a_password.mistake("no realm", reason="panicked")(
+    fail_to_run_registry(environment={**SETTINGS, "REGISTRY_AUTH_HTPASSWD_REALM": ""})
+)
 ask_for_a_password.mistake(
     "no password file, so the registry makes one", advice="> auth/htpasswd", reason="no-user"
 )(run_registry(environment=SETTINGS))

@@ -3,7 +3,16 @@
 import json
 import time
 
-from labrunner import RUN, Lab, NotARegistry, NotYet, RegistryDown, require_registry, run_registry
+from labrunner import (
+    RUN,
+    Lab,
+    NotARegistry,
+    NotYet,
+    RegistryDown,
+    fail_to_run_registry,
+    require_registry,
+    run_registry,
+)
 
 lab = Lab(title="Run a registry", images=["registry:2", "busybox:stable"])
 
@@ -30,16 +39,9 @@ start_a_registry.mistake("created, but not started", advice=START_IT, reason="cr
 start_a_registry.mistake("stopped again", advice=START_IT, reason="exited")(
     lambda ws: ws.engine.stop(ws.run_registry())
 )
-
-
-@start_a_registry.mistake("settings that make it exit", advice="docker logs", reason="exited")
-def _(workspace):
-    panics = {"REGISTRY_AUTH": "htpasswd"}  # without a realm
-    ports = {5000: workspace.port}
-    container = workspace.run("registry:2", name=workspace.name, ports=ports, environment=panics)
-    workspace.engine.wait(container)
-
-
+start_a_registry.mistake("settings that make it exit", advice="docker logs", reason="exited")(
+    fail_to_run_registry(environment={"REGISTRY_AUTH": "htpasswd"})  # without a realm
+)
 start_a_registry.mistake("no port published", reason="unpublished")(
     lambda ws: ws.run("registry:2", name=ws.name)
 )
