@@ -27,7 +27,7 @@ def progress() -> None:
 @FILE
 @with_appcontext
 @handle_errors
-def save(file: Path) -> None:
+def export_progress(file: Path) -> None:
     """Write all progress to a new FILE."""
     data = export.pack(get_services().progress.load())
     try:
@@ -46,7 +46,7 @@ def save(file: Path) -> None:
 @click.option("--replace", is_flag=True, help="Also where your progress here is newer.")
 @with_appcontext
 @handle_errors
-def bring(file: Path, replace: bool) -> None:
+def import_progress(file: Path, replace: bool) -> None:
     """Import the progress in a FILE, whole or not at all."""
     try:
         with file.open("rb") as opened:

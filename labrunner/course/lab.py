@@ -8,6 +8,7 @@ workspace, and so do the names of its other values.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +21,35 @@ Action = Callable[[Any], "str | None"]
 """Does something in a workspace; returns the answer to submit where the step asks for one."""
 
 
+@dataclass(frozen=True)
+class Acts:
+    """What a solution or a mistake does, as one action. parts: are done in their order; the last
+    one may be a text, which is the answer, with the workspace's `{values}`. file, line: where they
+    are declared."""
+
+    parts: Sequence[Action | str]
+    file: str
+    line: int
+
+    def __call__(self, workspace: Any) -> str | None:
+        said: object = None
+        for part in self.parts:
+            said = workspace.fill(part) if isinstance(part, str) else part(workspace)
+        return said if isinstance(said, str) else None
+
+
+def declared_at(function: Callable[..., Any]) -> tuple[str, int]:
+    """Return the file and the line in which a lab's function or acts are declared."""
+    if isinstance(function, Acts):
+        return function.file, function.line
+    return function.__code__.co_filename, function.__code__.co_firstlineno
+
+
 def error_location(error: BaseException, function: Callable[..., Any]) -> str:
     """Return where in its own file a lab's function went wrong, like `lab.py`, line 30."""
-    file = function.__code__.co_filename
+    file, line = declared_at(function)
     lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == file]
-    return f"`{Path(file).name}`, line {lines[-1] if lines else function.__code__.co_firstlineno}"
+    return f"`{Path(file).name}`, line {lines[-1] if lines else line}"
 
 
 @dataclass(frozen=True)
@@ -41,6 +66,10 @@ class Mistake:
     reason: str = ""
     only_an_answer: bool = False
 
+    @property
+    def line(self) -> int:
+        return declared_at(self.make)[1]
+
 
 @dataclass
 class Step:
@@ -50,11 +79,13 @@ class Step:
              sentence that says what it found; raises `NotYet` or `CannotCheck` otherwise.
     lasting: the state should still hold at the end of the lab. Any other step was true at one
              moment, and cannot break once passed.
+    advice:  what its mistakes must be advised, unless they say otherwise.
     solve:   does the step; the loader refuses a step without it.
     """
 
     check: Callable[..., str]
     lasting: bool = False
+    advice: str = ""
     solve: Action | None = None
     mistakes: list[Mistake] = field(default_factory=list)
 
@@ -72,7 +103,7 @@ class Step:
 
     @property
     def line(self) -> int:
-        return self.check.__code__.co_firstlineno
+        return declared_at(self.check)[1]
 
     def judge(self, workspace: Any, answer: str = "") -> Verdict:
         """Check, and return the verdict. Never raises: a check that crashes is `unknown`."""
@@ -110,32 +141,38 @@ class Step:
             failure.expected = failure.expected or self.goal
             raise
 
-    def solution(self, act: Action) -> Action:
-        """Decorate the function that does the step through the SDK, as the author would.
+    def solution(self, *acts: Any) -> Any:
+        """Decorate the function that does the step through the SDK, as the author would; or give
+        the acts that do. They also lead to the goal after each mistake, in the same workspace."""
+        self.solve = Acts(acts, *_caller())
+        return acts[0]
 
-        It also leads to the goal after each of the step's mistakes, in the same workspace.
-        """
-        self.solve = act
-        return act
+    def mistake(self, name: str, *, advice: str = "", reason: str = "") -> Callable[..., Any]:
+        """Decorate a function that does the step wrong, or call this with the acts that do. The
+        check must fail with the `reason`, and its `next` hold the `advice`."""
+        return self._adder(name, advice, reason, _caller(), only_an_answer=False)
 
-    def mistake(self, name: str, *, advice: str, reason: str = "") -> Callable[[Action], Action]:
-        """Decorate a function that does the step wrong. The check must fail with the `reason`, and
-        its `next` hold the `advice`."""
-        return self._add_mistake(name, advice, reason, only_an_answer=False)
+    def near_miss(self, name: str, *, advice: str = "", reason: str = "") -> Callable[..., Any]:
+        """Decorate a function that returns an answer which is almost right, and changes nothing; or
+        call this with the answer. As a mistake, but proved without a workspace of its own, and so
+        in no time."""
+        return self._adder(name, advice, reason, _caller(), only_an_answer=True)
 
-    def near_miss(self, name: str, *, advice: str, reason: str = "") -> Callable[[Action], Action]:
-        """Decorate a function that returns an answer which is almost right, and changes nothing.
-        As a mistake, but proved without a workspace of its own, and so in no time."""
-        return self._add_mistake(name, advice, reason, only_an_answer=True)
-
-    def _add_mistake(
-        self, name: str, advice: str, reason: str, only_an_answer: bool
-    ) -> Callable[[Action], Action]:
-        def add(act: Action) -> Action:
-            self.mistakes.append(Mistake(name, advice, act, reason, only_an_answer))
-            return act
+    def _adder(
+        self, name: str, advice: str, reason: str, place: tuple[str, int], only_an_answer: bool
+    ) -> Callable[..., Any]:
+        def add(*acts: Action | str) -> Action | str:
+            make = Acts(acts, *place)
+            self.mistakes.append(Mistake(name, advice or self.advice, make, reason, only_an_answer))
+            return acts[0]
 
         return add
+
+
+def _caller() -> tuple[str, int]:
+    """Return the file and the line in which the method that asks was called."""
+    frame = sys._getframe(2)
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 @dataclass
@@ -146,6 +183,7 @@ class Lab:
     registry: starting the lab makes sure that the learner has a registry; a lab without it leaves
               that to the learner.
     sample:   starting the lab builds the Dockerfile in the lab's folder as `{image}`.
+    values:   functions of the workspace by name, as `value` decorates one.
     requires: functions of the engine that return why the lab cannot run on this machine, or None.
               Such a lab is skipped with that reason, never failed.
     """
@@ -155,8 +193,8 @@ class Lab:
     registry: bool = False
     sample: bool = False
     requires: Sequence[Callable[[Any], str | None]] = ()
-    steps: list[Step] = field(default_factory=list)
     values: dict[str, Callable[[Any], str]] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
     setups: list[Callable[[Any], None]] = field(default_factory=list)
     name: str = ""  # its folder's name
     folder: Path = Path()
@@ -169,15 +207,21 @@ class Lab:
     def step(self, check: Callable[..., str]) -> Step: ...
 
     @overload
-    def step(self, *, lasting: bool) -> Callable[[Callable[..., str]], Step]: ...
+    def step(
+        self, *, lasting: bool = False, advice: str = ""
+    ) -> Callable[[Callable[..., str]], Step]: ...
 
     def step(
-        self, check: Callable[..., str] | None = None, *, lasting: bool = False
+        self,
+        check: Callable[..., str] | None = None,
+        *,
+        lasting: bool = False,
+        advice: str = "",
     ) -> Step | Callable[[Callable[..., str]], Step]:
-        """Decorate a check, which becomes a step. lasting: see `Step`."""
+        """Decorate a check, which becomes a step. lasting, advice: see `Step`."""
 
         def add(check: Callable[..., str]) -> Step:
-            self.steps.append(Step(check, lasting))
+            self.steps.append(Step(check, lasting, advice))
             return self.steps[-1]
 
         return add(check) if check else add

@@ -74,13 +74,12 @@ def _validate_step(step: Step, known: set[str]) -> None:
         what = f"The step has no solution: add `@{step.check.__name__}.solution`."
         raise Refused(step.line, what)
     for mistake in step.mistakes:
-        line = mistake.make.__code__.co_firstlineno
         if not mistake.advice.strip():
-            raise Refused(line, f"The mistake “{mistake.name}” has no advice to look for.")
+            raise Refused(mistake.line, f"The mistake “{mistake.name}” has no advice to look for.")
         if mistake.only_an_answer and not step.takes_answer:
             what = "The step takes no answer, so write `mistake` in place of `near_miss`."
-            raise Refused(line, what)
-        _validate_values("advice", mistake.advice, line, known)
+            raise Refused(mistake.line, what)
+        _validate_values("advice", mistake.advice, mistake.line, known)
 
 
 def _validate_values(what: str, text: str, line: int, known: set[str]) -> None:

@@ -191,7 +191,7 @@ class MistakeItem(TrackItem):
 
     @property
     def line(self) -> int | None:
-        return self.made[1].make.__code__.co_firstlineno - 1
+        return self.made[1].line - 1
 
 
 class BlockItem(TrackItem):

@@ -8,20 +8,36 @@ from labrunner import (
     Lab,
     NotYet,
     SecondHost,
+    act,
     certificate_fault,
     engine_powers,
+    fail_to_run_registry,
     issue_certificate,
+    pull,
     pulled_from,
+    push_as,
     require_registry,
     require_second_host,
     start_second_host,
     unused_subnet,
 )
 
-IMAGES = ["registry:2", "busybox:stable", "docker:dind"]
-lab = Lab(title="Across the network", images=IMAGES, sample=True)
+lab = Lab(
+    title="Across the network",
+    images=["registry:2", "busybox:stable", "docker:dind"],
+    sample=True,
+    values={
+        "network": lambda ws: ws.unused("lab-network"),
+        "subnet": unused_subnet,
+        "address": lambda ws: str(ipaddress.ip_network(ws["subnet"])[2]),
+        "host": lambda ws: ws.unused("second-host"),
+        "volume": lambda ws: ws.unused("registry-data"),
+        "powers": engine_powers,
+    },
+)
 
 DOMAIN = "registry.lab"
+BY_NAME, BY_ADDRESS = f"{DOMAIN}:5000", "{address}:5000"
 CERTS = "/etc/docker/certs.d"
 HTTP_ERROR = "server gave HTTP response to HTTPS client"
 INSECURE = {"insecure-registries": ["registry.lab:5000"]}
@@ -60,34 +76,59 @@ OTHER_ERRORS = {  # words in an answer, and what they mean
 }
 
 
-@lab.value
-def network(workspace):
-    return workspace.unused("lab-network")
+# Acts, for the solutions and mistakes
 
 
-@lab.value
-def subnet(workspace):
-    return unused_subnet(workspace)
+@act
+def start_registry(workspace, aliases=(DOMAIN,), **options):
+    """Start it in the lab's network, which is created where it is missing."""
+    if workspace["network"] not in [each.name for each in workspace.engine.networks()]:
+        workspace.create_network(workspace["network"], workspace["subnet"])
+    volumes = {"/var/lib/registry": workspace["volume"], **options.pop("volumes", {})}
+    how = {"network": workspace["network"], "aliases": aliases, "volumes": volumes}
+    workspace.run_registry(**how, **options)
 
 
-@lab.value
-def address(workspace):
-    return str(ipaddress.ip_network(workspace["subnet"])[2])
+@act
+def serve(workspace, *names):
+    """Start the registry anew, with a certificate for these names."""
+    issue_certificate(workspace.work, *names)
+    volumes = {"/certs:ro": str(workspace.work / "certs")}
+    start_registry(volumes=volumes, environment=TLS_SETTINGS)(workspace)
 
 
-@lab.value
-def host(workspace):
-    return workspace.unused("second-host")
+@act
+def start_host(workspace, network):
+    start_second_host(workspace, network)
 
 
-@lab.value
-def volume(workspace):
-    return workspace.unused("registry-data")
+@act
+def execute(workspace, *command):
+    """Run a command on the second host; return the last line that it prints."""
+    output = SecondHost.of(workspace).execute(*command)[1]
+    return output.splitlines()[-1] if output else ""
 
 
-@lab.value
-def powers(workspace):
-    return engine_powers(workspace)
+@act
+def configure(workspace, settings, **options):
+    """Write the second host's `daemon.json`."""
+    SecondHost.of(workspace).configure(settings, **options)
+
+
+@act
+def trust(workspace, *places, ca="ca/ca.crt"):
+    """Put a CA into the second host's folders for certificates of these places, and no others."""
+    trust_nothing(workspace)
+    data = (workspace.work / ca).read_bytes()
+    for place in places:
+        workspace.engine.write_file(workspace["host"], f"{CERTS}/{place}/ca.crt", data)
+
+
+def pull_there(place):
+    return execute("docker", "pull", f"{place}/{{image}}")
+
+
+trust_nothing = execute("rm", "-rf", CERTS)
 
 
 @lab.step(lasting=True)
@@ -97,35 +138,25 @@ def start_a_second_host(workspace):
     return f"On `{second.name}`, a second engine, `{DOMAIN}` is your registry, at `{at}`."
 
 
-@start_a_second_host.solution
-def _(workspace):
-    _start_registry(workspace)
-    workspace.push_as(workspace.sample, workspace.ref())
-    start_second_host(workspace, workspace["network"])
-
-
-@start_a_second_host.mistake(
-    "the two on different networks", advice="connect {network} {host}", reason="no-network"
+start_a_second_host.solution(
+    start_registry(), push_as("{registry}/{image}:latest"), start_host("{network}")
 )
-def _(workspace):
-    _start_registry(workspace)
-    start_second_host(workspace, "bridge")
-
-
-@start_a_second_host.mistake("no name for the registry", advice=PLAIN, reason="no-alias")
-def _(workspace):
-    _start_registry(workspace, aliases=[])
-    start_second_host(workspace, workspace["network"])
+start_a_second_host.mistake(
+    "the two on different networks", advice="connect {network} {host}", reason="no-network"
+)(start_registry(), start_host("bridge"))
+start_a_second_host.mistake("no name for the registry", advice=PLAIN, reason="no-alias")(
+    start_registry(aliases=[]), start_host("{network}")
+)
 
 
 @start_a_second_host.mistake("an engine without its powers", advice=HOST, reason="not-running")
 def _(workspace):
-    _start_registry(workspace)
+    start_registry()(workspace)
     made = workspace.run("docker:dind", name=workspace["host"], network=workspace["network"])
     workspace.engine.wait(made)
 
 
-@lab.step
+@lab.step(advice=PULL_THERE)
 def meet_the_error(workspace, answer):
     """The second host's engine refuses to pull from `registry.lab:5000` over plain HTTP."""
     second, at, _ = _hosts(workspace)
@@ -153,28 +184,19 @@ def meet_the_error(workspace, answer):
     )
 
 
-@meet_the_error.solution
-def _(workspace):
-    return _pull(workspace, f"{DOMAIN}:5000")
+meet_the_error.solution(pull_there(BY_NAME))
+meet_the_error.mistake("pulled on your own engine", reason="other-error")(
+    pull("{registry}/{image}:latest"), "Status: Image is up to date for {registry}/{image}:latest"
+)
+meet_the_error.mistake("localhost on the second host", reason="other-error")(
+    pull_there("{registry}")
+)
+meet_the_error.near_miss("the error copied, not met", reason="not-met")(
+    f'Get "https://{DOMAIN}:5000/v2/": http: {HTTP_ERROR}'
+)
 
 
-@meet_the_error.mistake("pulled on your own engine", advice=PULL_THERE, reason="other-error")
-def _(workspace):
-    workspace.pull(workspace.ref())
-    return f"Status: Image is up to date for {workspace.ref()}"
-
-
-@meet_the_error.mistake("localhost on the second host", advice=PULL_THERE, reason="other-error")
-def _(workspace):
-    return _pull(workspace, workspace.registry)
-
-
-@meet_the_error.near_miss("the error copied, not met", advice=PULL_THERE, reason="not-met")
-def _(workspace):
-    return f'Get "https://{DOMAIN}:5000/v2/": http: {HTTP_ERROR}'
-
-
-@lab.step(lasting=True)
+@lab.step(lasting=True, advice=RIGHT_NAMES)
 def serve_tls(workspace):
     """Your registry speaks TLS, with a certificate for `registry.lab` and for its IP address."""
     _, at, registry = _hosts(workspace)
@@ -193,39 +215,19 @@ def serve_tls(workspace):
     return f"`{{registry}}` speaks TLS, with a certificate for `{DOMAIN}` and `{at}`."
 
 
-@serve_tls.solution
-def _(workspace):
-    _serve(workspace, f"DNS:{DOMAIN}", f"IP:{workspace['address']}")
+serve_tls.solution(serve(f"DNS:{DOMAIN}", "IP:{address}"))
+serve_tls.mistake("a common name only", reason="no-names")(serve())
+serve_tls.mistake("for another name", reason="other-names")(serve("DNS:registry", "IP:{address}"))
+serve_tls.mistake("without the IP address", reason="other-names")(serve(f"DNS:{DOMAIN}"))
+serve_tls.mistake("made, but not given to the registry", advice=TLS, reason="plain-http")(
+    lambda ws: issue_certificate(ws.work, f"DNS:{DOMAIN}", f"IP:{ws['address']}")
+)
+serve_tls.mistake("the folder not mounted", advice="docker logs {name}", reason="exited")(
+    fail_to_run_registry(network="{network}", environment=TLS_SETTINGS)
+)
 
 
-@serve_tls.mistake("a common name only", advice=RIGHT_NAMES, reason="no-names")
-def _(workspace):
-    _serve(workspace)
-
-
-@serve_tls.mistake("for another name", advice=RIGHT_NAMES, reason="other-names")
-def _(workspace):
-    _serve(workspace, "DNS:registry", f"IP:{workspace['address']}")
-
-
-@serve_tls.mistake("without the IP address", advice=RIGHT_NAMES, reason="other-names")
-def _(workspace):
-    _serve(workspace, f"DNS:{DOMAIN}")
-
-
-@serve_tls.mistake("made, but not given to the registry", advice=TLS, reason="plain-http")
-def _(workspace):
-    issue_certificate(workspace.work, f"DNS:{DOMAIN}", f"IP:{workspace['address']}")
-
-
-@serve_tls.mistake("the folder not mounted", advice="docker logs {name}", reason="exited")
-def _(workspace):
-    workspace.remove_own(workspace.name, workspace.port)
-    how = {"name": workspace.name, "ports": {5000: workspace.port}, "environment": TLS_SETTINGS}
-    workspace.engine.wait(workspace.run("registry:2", network=workspace["network"], **how))
-
-
-@lab.step
+@lab.step(advice=COPY_CA)
 def trust_the_ca(workspace):
     """The second host trusts your CA, and has pulled from `registry.lab:5000`."""
     second, _, registry = _hosts(workspace)
@@ -233,29 +235,18 @@ def trust_the_ca(workspace):
     return f"`{second.name}` has pulled from `{DOMAIN}:5000`, and knows that it is your registry."
 
 
-@trust_the_ca.solution
-def _(workspace):
-    _trust(workspace, f"{DOMAIN}:5000")
-    _pull(workspace, f"{DOMAIN}:5000")
-
-
-@trust_the_ca.mistake("a folder without the port", advice=COPY_CA, reason="other-folder")
-def _(workspace):
-    _trust(workspace, DOMAIN)
-    _pull(workspace, f"{DOMAIN}:5000")
-
-
-@trust_the_ca.mistake("the certificate of another CA", advice=COPY_CA, reason="other-ca")
-def _(workspace):
-    issue_certificate(workspace.work / "other")
-    _trust(workspace, f"{DOMAIN}:5000", ca="other/ca/ca.crt")
-    _pull(workspace, f"{DOMAIN}:5000")
-
-
-@trust_the_ca.mistake("proved over localhost", advice=PULL_THERE, reason="own-pull")
-def _(workspace):
-    _trust(workspace, f"{DOMAIN}:5000")
-    workspace.pull(workspace.ref())
+trust_the_ca.solution(trust(BY_NAME), pull_there(BY_NAME))
+trust_the_ca.mistake("a folder without the port", reason="other-folder")(
+    trust(DOMAIN), pull_there(BY_NAME)
+)
+trust_the_ca.mistake("the certificate of another CA", reason="other-ca")(
+    lambda ws: issue_certificate(ws.work / "other"),
+    trust(BY_NAME, ca="other/ca/ca.crt"),
+    pull_there(BY_NAME),
+)
+trust_the_ca.mistake("proved over localhost", advice=PULL_THERE, reason="own-pull")(
+    trust(BY_NAME), pull("{registry}/{image}:latest")
+)
 
 
 @lab.step
@@ -276,25 +267,17 @@ def pull_by_address(workspace):
     )
 
 
-@pull_by_address.solution
-def _(workspace):
-    _trust(workspace, f"{DOMAIN}:5000", f"{workspace['address']}:5000")
-    _pull(workspace, f"{workspace['address']}:5000")
-    image = f"{workspace['address']}:5000/{workspace.image}"
-    _host(workspace).execute("docker", "run", "--rm", image)
-
-
-@pull_by_address.mistake(
-    "trusted by name only", advice=f"{CERTS}/{{address}}:5000/ca.crt", reason="other-folder"
+pull_by_address.solution(
+    trust(BY_NAME, BY_ADDRESS),
+    pull_there(BY_ADDRESS),
+    execute("docker", "run", "--rm", f"{BY_ADDRESS}/{{image}}"),
 )
-def _(workspace):
-    _pull(workspace, f"{workspace['address']}:5000")
-
-
-@pull_by_address.mistake("pulled, but not run", advice=RUN_THERE, reason="not-run")
-def _(workspace):
-    _trust(workspace, f"{workspace['address']}:5000")
-    _pull(workspace, f"{workspace['address']}:5000")
+pull_by_address.mistake(
+    "trusted by name only", advice=f"{CERTS}/{{address}}:5000/ca.crt", reason="other-folder"
+)(pull_there(BY_ADDRESS))
+pull_by_address.mistake("pulled, but not run", advice=RUN_THERE, reason="not-run")(
+    trust(BY_ADDRESS), pull_there(BY_ADDRESS)
+)
 
 
 @lab.step
@@ -327,33 +310,16 @@ def go_insecure(workspace):
     return f"`{second.name}` has pulled from `{DOMAIN}:5000` without knowing who answered."
 
 
-@go_insecure.solution
-def _(workspace):
-    _trust_nothing(workspace)
-    _host(workspace).configure(INSECURE)
-    _pull(workspace, f"{DOMAIN}:5000")
-
-
-@go_insecure.mistake(
+go_insecure.solution(trust_nothing, configure(INSECURE), pull_there(BY_NAME))
+go_insecure.mistake(
     "the CA still there", advice=f"docker exec {{host}} rm -r {CERTS}", reason="trusted"
+)(configure(INSECURE), pull_there(BY_NAME))
+go_insecure.mistake("written, but not reloaded", advice=RELOAD, reason="not-reloaded")(
+    trust_nothing, configure(INSECURE, reload=False), pull_there(BY_NAME)
 )
-def _(workspace):
-    _host(workspace).configure(INSECURE)
-    _pull(workspace, f"{DOMAIN}:5000")
-
-
-@go_insecure.mistake("written, but not reloaded", advice=RELOAD, reason="not-reloaded")
-def _(workspace):
-    _trust_nothing(workspace)
-    _host(workspace).configure(INSECURE, reload=False)
-    _pull(workspace, f"{DOMAIN}:5000")
-
-
-@go_insecure.mistake("the name without the port", advice=json.dumps(INSECURE), reason="not-written")
-def _(workspace):
-    _trust_nothing(workspace)
-    _host(workspace).configure({"insecure-registries": [DOMAIN]})
-    _pull(workspace, f"{DOMAIN}:5000")
+go_insecure.mistake("the name without the port", advice=json.dumps(INSECURE), reason="not-written")(
+    trust_nothing, configure({"insecure-registries": [DOMAIN]}), pull_there(BY_NAME)
+)
 
 
 @lab.step(lasting=True)
@@ -374,21 +340,11 @@ def trust_again(workspace):
     return f"`{second.name}` has no exception for `{DOMAIN}:5000`, and trusts your CA."
 
 
-@trust_again.solution
-def _(workspace):
-    _host(workspace).configure(SECURE)
-    _trust(workspace, f"{DOMAIN}:5000")
-
-
-@trust_again.mistake("the key taken away", advice='{"insecure-registries": []}', reason="insecure")
-def _(workspace):
-    _host(workspace).configure({})
-    _trust(workspace, f"{DOMAIN}:5000")
-
-
-@trust_again.mistake("the CA forgotten", advice=COPY_CA, reason="no-ca")
-def _(workspace):
-    _host(workspace).configure(SECURE)
+trust_again.solution(configure(SECURE), trust(BY_NAME))
+trust_again.mistake("the key taken away", advice='{"insecure-registries": []}', reason="insecure")(
+    configure({}), trust(BY_NAME)
+)
+trust_again.mistake("the CA forgotten", advice=COPY_CA, reason="no-ca")(configure(SECURE))
 
 
 # What is there
@@ -404,44 +360,3 @@ def _hosts(workspace):
         failure.expected = start_a_second_host.goal
         raise
     return second, at, registry
-
-
-# Acts, for the solutions and mistakes
-
-
-def _start_registry(workspace, aliases=(DOMAIN,), **options):
-    """Start it in the lab's network, which is created where it is missing."""
-    if workspace["network"] not in [each.name for each in workspace.engine.networks()]:
-        workspace.create_network(workspace["network"], workspace["subnet"])
-    volumes = {"/var/lib/registry": workspace["volume"], **options.pop("volumes", {})}
-    how = {"network": workspace["network"], "aliases": aliases, "volumes": volumes}
-    workspace.run_registry(**how, **options)
-
-
-def _serve(workspace, *names):
-    """Start the registry anew, with a certificate for these names."""
-    issue_certificate(workspace.work, *names)
-    volumes = {"/certs:ro": str(workspace.work / "certs")}
-    _start_registry(workspace, volumes=volumes, environment=TLS_SETTINGS)
-
-
-def _host(workspace):
-    return SecondHost.of(workspace)
-
-
-def _pull(workspace, place):
-    """Pull on the second host; return the last line that it prints."""
-    output = _host(workspace).execute("docker", "pull", f"{place}/{workspace.image}")[1]
-    return output.splitlines()[-1] if output else ""
-
-
-def _trust(workspace, *places, ca="ca/ca.crt"):
-    """Put a CA into the second host's folders for certificates of these places, and no others."""
-    _trust_nothing(workspace)
-    data = (workspace.work / ca).read_bytes()
-    for place in places:
-        workspace.engine.write_file(workspace["host"], f"{CERTS}/{place}/ca.crt", data)
-
-
-def _trust_nothing(workspace):
-    _host(workspace).execute("rm", "-rf", CERTS)

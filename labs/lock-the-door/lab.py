@@ -7,19 +7,34 @@ from labrunner import (
     CannotCheck,
     Lab,
     NotYet,
+    act,
     client_requests,
+    fail_to_run_registry,
     find_tag,
     last_line,
     misnamed,
     password_file_fault,
     require_registry,
+    run,
+    run_registry,
     short,
+    tag_as,
     was_started,
 )
 
-lab = Lab(title="Lock the door", images=["registry:2", "busybox:stable", "httpd:2"], sample=True)
+lab = Lab(
+    title="Lock the door",
+    images=["registry:2", "busybox:stable", "httpd:2"],
+    sample=True,
+    values={
+        "user": lambda ws: "alice",
+        "password": lambda ws: secrets.token_hex(6),
+    },
+)
 
 APP = "apps/internal-app"
+NAME = "{registry}/apps/internal-app:latest"
+OTHER_HOST = "127.0.0.1:{port}/apps/internal-app:latest"
 MAKE = (
     "`mkdir -p auth && docker run --rm --entrypoint htpasswd httpd:2 -Bbn {user} {password} "
     "> auth/htpasswd`"
@@ -59,17 +74,46 @@ OTHER_ERRORS = (  # words in an answer, what they mean, and what to do before tr
 )
 
 
-@lab.value
-def user(workspace):
-    return "alice"
+# Acts, for the solutions and mistakes
 
 
-@lab.value
-def password(workspace):
-    return secrets.token_hex(6)
+@act
+def run_locked(workspace, text, encoding="ascii"):
+    """Run the registry anew with this password file."""
+    folder = workspace.work / "auth"
+    folder.mkdir(exist_ok=True)
+    (folder / "htpasswd").write_text(text, encoding=encoding)
+    workspace.run_registry(environment=SETTINGS, volumes={"/auth:ro": str(folder)})
 
 
-@lab.step(lasting=True)
+@act
+def push_in(workspace, name, image=""):
+    """Push with the login."""
+    workspace.push_as(image or workspace.sample, name, _login(workspace))
+
+
+@act
+def refused(workspace, way, name, password=""):
+    """Push or pull what the registry refuses; return the engine's error."""
+    login = (workspace["user"], password) if password else None
+    try:
+        getattr(workspace, way)(name, login)
+    except CannotCheck as error:
+        return error.found
+    raise AssertionError("The registry let it in.")
+
+
+def remove_copies(workspace):
+    for name in _copies(workspace):
+        workspace.engine.remove_image(name)
+
+
+def pull_again(workspace):
+    remove_copies(workspace)
+    workspace.pull(workspace.ref(APP), _login(workspace))
+
+
+@lab.step(lasting=True, advice=RUN_LOCKED)
 def ask_for_a_password(workspace):
     """`{registry}` asks for a user and a password, and opens to `{user}` with `{password}`."""
     container = _require_registry(workspace)
@@ -94,41 +138,23 @@ def ask_for_a_password(workspace):
 @ask_for_a_password.solution
 def _(workspace):
     words = ["-Bbn", *_login(workspace)]
-    _run_locked(workspace, workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"]))
+    run_locked(workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"]))(workspace)
 
 
-@ask_for_a_password.mistake("authentication not switched on", advice=RUN_LOCKED, reason="open")
-def _(workspace):
-    workspace.run_registry()
-
-
-@ask_for_a_password.mistake("no realm", advice=RUN_LOCKED, reason="panicked")
-def _(workspace):
-    settings = {**SETTINGS, "REGISTRY_AUTH_HTPASSWD_REALM": ""}
-    how = {"name": workspace.name, "ports": {5000: workspace.port}, "environment": settings}
-    workspace.engine.wait(workspace.run("registry:2", **how))
-
-
-@ask_for_a_password.mistake(
-    "no password file, so the registry makes one", advice="> auth/htpasswd", reason="no-user"
+ask_for_a_password.mistake("authentication not switched on", reason="open")(run_registry())
+ask_for_a_password.mistake("no realm", reason="panicked")(
+    fail_to_run_registry(environment={**SETTINGS, "REGISTRY_AUTH_HTPASSWD_REALM": ""})
 )
-def _(workspace):
-    workspace.run_registry(environment=SETTINGS)
-
-
-@ask_for_a_password.mistake("an MD5 hash", advice=MAKE, reason="hash")
-def _(workspace):
-    _run_locked(workspace, BY_MD5)
-
-
-@ask_for_a_password.mistake("a file in UTF-16", advice=POWERSHELL, reason="encoding")
-def _(workspace):
-    _run_locked(workspace, BY_BCRYPT, encoding="utf-16")
-
-
-@ask_for_a_password.mistake("another password", advice=MAKE, reason="other-password")
-def _(workspace):
-    _run_locked(workspace, BY_BCRYPT)
+ask_for_a_password.mistake(
+    "no password file, so the registry makes one", advice="> auth/htpasswd", reason="no-user"
+)(run_registry(environment=SETTINGS))
+ask_for_a_password.mistake("an MD5 hash", advice=MAKE, reason="hash")(run_locked(BY_MD5))
+ask_for_a_password.mistake("a file in UTF-16", advice=POWERSHELL, reason="encoding")(
+    run_locked(BY_BCRYPT, encoding="utf-16")
+)
+ask_for_a_password.mistake("another password", advice=MAKE, reason="other-password")(
+    run_locked(BY_BCRYPT)
+)
 
 
 @lab.step
@@ -143,27 +169,14 @@ def be_refused(workspace, answer):
     return "`{registry}` has refused your client, and you know its words."
 
 
-@be_refused.solution
-def _(workspace):
-    workspace.tag(workspace.sample, workspace.ref(APP))
-    return _refused(workspace.push, workspace.ref(APP))
-
-
-@be_refused.near_miss("not tried", advice=PUSH, reason="not-refused")
-def _(workspace):
-    return NO_LOGIN
-
-
-@be_refused.near_miss("not tagged", advice=f"{TAG}, then {PUSH}", reason="other-error")
-def _(workspace):
-    return _refused(workspace.push, workspace.ref(APP))
-
-
-@be_refused.near_miss(
-    "pushed a name without a registry", advice="Write the full name", reason="other-error"
+be_refused.solution(tag_as(NAME), refused("push", NAME))
+be_refused.near_miss("not tried", advice=PUSH, reason="not-refused")(NO_LOGIN)
+be_refused.near_miss("not tagged", advice=f"{TAG}, then {PUSH}", reason="other-error")(
+    refused("push", NAME)
 )
-def _(workspace):
-    return "denied: requested access to the resource is denied"
+be_refused.near_miss(
+    "pushed a name without a registry", advice="Write the full name", reason="other-error"
+)("denied: requested access to the resource is denied")
 
 
 @lab.step(lasting=True)
@@ -205,44 +218,24 @@ def log_in_and_push(workspace):
     )
 
 
-@log_in_and_push.solution
-def _(workspace):
-    _remove_copies(workspace)
-    workspace.push_as(workspace.sample, workspace.ref(APP), _login(workspace))
+log_in_and_push.solution(remove_copies, push_in(NAME))
 
 
-@log_in_and_push.mistake(
+log_in_and_push.mistake(
     "logged in to another host", advice="--password-stdin 127.0.0.1:{port}", reason="refused"
-)
-def _(workspace):
-    _remove_copies(workspace)
-    other = f"127.0.0.1:{workspace.port}/{APP}:latest"
-    workspace.tag(workspace.sample, other)
-    _refused(workspace.push, other)
-
-
-@log_in_and_push.mistake(
+)(remove_copies, tag_as(OTHER_HOST), refused("push", OTHER_HOST))
+log_in_and_push.mistake(
     "a wrong password", advice="--password-stdin {registry}`, then `docker push", reason="refused"
+)(refused("push", NAME, "wrong"))
+log_in_and_push.mistake("logged in, but not pushed", advice=PUSH, reason="not-pushed")(
+    refused("pull", "{registry}/nothing:latest", "{password}")
 )
-def _(workspace):
-    _refused(workspace.push, workspace.ref(APP), login=(workspace["user"], "wrong"))
-
-
-@log_in_and_push.mistake("logged in, but not pushed", advice=PUSH, reason="not-pushed")
-def _(workspace):
-    _refused(workspace.pull, workspace.ref("nothing"), login=_login(workspace))
-
-
-@log_in_and_push.mistake(
+log_in_and_push.mistake(
     "pushed elsewhere", advice="`internal-app:latest` may stay", reason="elsewhere"
+)(push_in("{registry}/internal-app:latest"))
+log_in_and_push.mistake("another image under the name", advice="will move", reason="other-image")(
+    push_in(NAME, "busybox:stable")
 )
-def _(workspace):
-    workspace.push_as(workspace.sample, workspace.ref("internal-app"), _login(workspace))
-
-
-@log_in_and_push.mistake("another image under the name", advice="will move", reason="other-image")
-def _(workspace):
-    workspace.push_as("busybox:stable", workspace.ref(APP), _login(workspace))
 
 
 @lab.step
@@ -268,27 +261,14 @@ def run_it(workspace):
     raise NotYet(reason, found=found, next=f"{todo}.", copies=names, host=host)
 
 
-@run_it.solution
-def _(workspace):
-    _pull_again(workspace)
-    workspace.run_to_end(workspace.ref(APP))
-
-
-@run_it.mistake("run from the copy that was there", advice=REMOVE_ONE, reason="copy")
-def _(workspace):
-    workspace.run_to_end(workspace.ref(APP))
-
-
-@run_it.mistake("pulled, but run by another name", advice=RUN_IT, reason="not-run")
-def _(workspace):
-    _pull_again(workspace)
-    workspace.run_to_end(f"{workspace.image}:latest")
-
-
-@run_it.mistake("logged out before", advice="--password-stdin {registry}", reason="refused")
-def _(workspace):
-    _remove_copies(workspace)
-    _refused(workspace.pull, workspace.ref(APP))
+run_it.solution(pull_again, run(NAME))
+run_it.mistake("run from the copy that was there", advice=REMOVE_ONE, reason="copy")(run(NAME))
+run_it.mistake("pulled, but run by another name", advice=RUN_IT, reason="not-run")(
+    pull_again, run("{image}:latest")
+)
+run_it.mistake("logged out before", advice="--password-stdin {registry}", reason="refused")(
+    remove_copies, refused("pull", NAME)
+)
 
 
 @lab.step
@@ -314,34 +294,13 @@ def log_out(workspace, answer):
     return "Without a login, `{registry}` refuses your client again."
 
 
-@log_out.solution
-def _(workspace):
-    _remove_copies(workspace)
-    return _refused(workspace.pull, workspace.ref(APP))
-
-
-@log_out.mistake("still logged in", advice=LOGOUT, reason="copy")
-def _(workspace):
-    _pull_again(workspace)
-    return NO_LOGIN
-
-
-@log_out.mistake("the copy still there", advice=REMOVE_ONE, reason="copy")
-def _(workspace):
-    return _refused(workspace.pull, workspace.ref(APP))
-
-
-@log_out.mistake("not tried", advice=RUN_IT, reason="not-refused")
-def _(workspace):
-    _remove_copies(workspace)
-    return NO_LOGIN
-
-
-@log_out.mistake("the announcement for the error", advice="in the next line", reason="other-error")
-def _(workspace):
-    _remove_copies(workspace)
-    _refused(workspace.pull, workspace.ref(APP))
-    return f"Unable to find image '{workspace.ref(APP)}' locally"
+log_out.solution(remove_copies, refused("pull", NAME))
+log_out.mistake("still logged in", advice=LOGOUT, reason="copy")(pull_again, NO_LOGIN)
+log_out.mistake("the copy still there", advice=REMOVE_ONE, reason="copy")(refused("pull", NAME))
+log_out.mistake("not tried", advice=RUN_IT, reason="not-refused")(remove_copies, NO_LOGIN)
+log_out.mistake("the announcement for the error", advice="in the next line", reason="other-error")(
+    remove_copies, refused("pull", NAME), f"Unable to find image '{NAME}' locally"
+)
 
 
 # The registry and its password file
@@ -378,13 +337,6 @@ def _require_registry(workspace):
         raise NotYet("panicked", found=found, next=_again(container)) from None
 
 
-def _run_locked(workspace, text, encoding="ascii"):
-    folder = workspace.work / "auth"
-    folder.mkdir(exist_ok=True)
-    (folder / "htpasswd").write_text(text, encoding=encoding)
-    workspace.run_registry(environment=SETTINGS, volumes={"/auth:ro": str(folder)})
-
-
 # What clients asked, and what they were told
 
 
@@ -415,29 +367,10 @@ def _require_error(answer, again):
     raise NotYet("other-error", found=found, next=f"{todo}{again}.", line=last_line(answer))
 
 
-def _refused(act, reference, login=None):
-    """Push or pull what the registry refuses; return the engine's error."""
-    try:
-        act(reference, login)
-    except CannotCheck as error:
-        return error.found
-    raise AssertionError("The registry let it in.")
-
-
 def _copies(workspace):
     """Return the names that the image has on the engine, without the tag."""
     names = filter(workspace.engine.image, workspace.spellings(APP))
     return [name.removesuffix(":latest") for name in names]
-
-
-def _remove_copies(workspace):
-    for name in _copies(workspace):
-        workspace.engine.remove_image(name)
-
-
-def _pull_again(workspace):
-    _remove_copies(workspace)
-    workspace.pull(workspace.ref(APP), _login(workspace))
 
 
 def _other_name(workspace):

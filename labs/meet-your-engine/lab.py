@@ -3,9 +3,16 @@
 import re
 import secrets
 
-from labrunner import REMEMBERED, CannotCheck, Lab, NotYet, last_word, short
+from labrunner import REMEMBERED, CannotCheck, Lab, NotYet, last_word, short, tag_as
 
-lab = Lab(title="Meet your engine", images=["busybox:stable"])
+lab = Lab(
+    title="Meet your engine",
+    images=["busybox:stable"],
+    values={
+        "image": lambda ws: ws.unused("my-image"),
+        "stamp": lambda ws: secrets.token_hex(3),
+    },
+)
 
 ASK_ENGINE = "Ask the engine for it: `docker version --format '{{.Server.Version}}'`."
 ASK_REGISTRY = "Ask the engine for it: `docker info --format '{{.IndexServerAddress}}'`."
@@ -27,17 +34,7 @@ NOT_DEFAULT = {
 }
 
 
-@lab.value
-def image(workspace):
-    return workspace.unused("my-image")
-
-
-@lab.value
-def stamp(workspace):
-    return secrets.token_hex(3)
-
-
-@lab.step
+@lab.step(advice=ASK_ENGINE)
 def ask_the_engine(workspace, answer):
     """You know the version of your engine, which is the server."""
     engine = workspace.engine.info()
@@ -61,27 +58,15 @@ def ask_the_engine(workspace, answer):
     raise NotYet(reason, found=found, next=ASK_ENGINE, said=said)
 
 
-@ask_the_engine.solution
-def _(workspace):
-    return workspace.engine.info().version
+ask_the_engine.solution(lambda ws: ws.engine.info().version)
+ask_the_engine.near_miss("the version of the API", reason="api")(lambda ws: ws.engine.info().api)
+ask_the_engine.near_miss("the version of the command line", reason="other")(
+    "Docker version 17.03.1-ce, build c6d412e"
+)
+ask_the_engine.near_miss("no version at all", reason="no-version")("Docker Engine - Community")
 
 
-@ask_the_engine.near_miss("the version of the API", advice=ASK_ENGINE, reason="api")
-def _(workspace):
-    return workspace.engine.info().api
-
-
-@ask_the_engine.near_miss("the version of the command line", advice=ASK_ENGINE, reason="other")
-def _(workspace):
-    return "Docker version 17.03.1-ce, build c6d412e"
-
-
-@ask_the_engine.near_miss("no version at all", advice=ASK_ENGINE, reason="no-version")
-def _(workspace):
-    return "Docker Engine - Community"
-
-
-@lab.step
+@lab.step(advice=ASK_REGISTRY)
 def find_the_default_registry(workspace, answer):
     """You know the address of the registry that your engine asks when a name does not say."""
     host = re.sub("^[a-z]+://", "", last_word(answer).lower()).partition("/")[0]
@@ -101,31 +86,15 @@ def find_the_default_registry(workspace, answer):
     raise NotYet(reason, found=found, next=ASK_REGISTRY, host=host)
 
 
-@find_the_default_registry.solution
-def _(workspace):
-    return "https://index.docker.io/v1/"
-
-
-@find_the_default_registry.near_miss("the website", advice=ASK_REGISTRY, reason="part-of-hub")
-def _(workspace):
-    return "https://hub.docker.com/"
-
-
-@find_the_default_registry.near_miss(
-    "the server behind it", advice=ASK_REGISTRY, reason="part-of-hub"
+find_the_default_registry.solution("https://index.docker.io/v1/")
+find_the_default_registry.near_miss("the website", reason="part-of-hub")("https://hub.docker.com/")
+find_the_default_registry.near_miss("the server behind it", reason="part-of-hub")(
+    "registry-1.docker.io"
 )
-def _(workspace):
-    return "registry-1.docker.io"
+find_the_default_registry.near_miss("a registry on this machine", reason="other")("{registry}")
 
 
-@find_the_default_registry.near_miss(
-    "a registry on this machine", advice=ASK_REGISTRY, reason="other"
-)
-def _(workspace):
-    return workspace.registry
-
-
-@lab.step(lasting=True)
+@lab.step(lasting=True, advice=BUILD)
 def build_an_image(workspace):
     """Your engine has an image `{image}` with the label `stamp={stamp}`."""
     engine, name = workspace.engine, f"{workspace.image}:latest"
@@ -157,17 +126,10 @@ def build_an_image(workspace):
     )
 
 
-@build_an_image.solution
-def _(workspace):
-    _build(workspace, DOCKERFILE)
-
-
-@build_an_image.mistake(
+build_an_image.solution(lambda ws: _build(ws, DOCKERFILE))
+build_an_image.mistake(
     "its name given to another image", advice="docker image tag", reason="other-name"
-)
-def _(workspace):
-    _build(workspace, DOCKERFILE)
-    workspace.tag("busybox:stable", f"{workspace.image}:latest")
+)(lambda ws: _build(ws, DOCKERFILE), tag_as("{image}:latest", "busybox:stable"))
 
 
 @build_an_image.mistake(
@@ -179,22 +141,16 @@ def _(workspace):
     workspace.engine.remove_image(f"{workspace.image}:latest")
 
 
-@build_an_image.mistake("without the label", advice=BUILD, reason="no-stamp")
-def _(workspace):
-    _build(workspace, UNLABELLED)
+build_an_image.mistake("without the label", reason="no-stamp")(lambda ws: _build(ws, UNLABELLED))
+build_an_image.mistake("with somebody else's stamp", reason="other-stamp")(
+    lambda ws: _build(ws, FOREIGN)
+)
+build_an_image.mistake("busybox under the name", reason="no-stamp")(
+    tag_as("{image}:latest", "busybox:stable")
+)
 
 
-@build_an_image.mistake("with somebody else's stamp", advice=BUILD, reason="other-stamp")
-def _(workspace):
-    _build(workspace, FOREIGN)
-
-
-@build_an_image.mistake("busybox under the name", advice=BUILD, reason="no-stamp")
-def _(workspace):
-    workspace.tag("busybox:stable", f"{workspace.image}:latest")
-
-
-@lab.step
+@lab.step(advice="docker run {image}")
 def run_it(workspace):
     """A container made from `{image}` has printed its line."""
     engine = workspace.engine
@@ -231,26 +187,16 @@ def run_it(workspace):
     )
 
 
-@run_it.solution
-def _(workspace):
-    workspace.engine.wait(workspace.run(f"{workspace.image}:latest"))
-
-
-@run_it.mistake("created, but not started", advice="docker start -a", reason="created")
-def _(workspace):
-    workspace.create(f"{workspace.image}:latest")
-
-
-@run_it.mistake(
-    "another command in place of its own", advice="docker run {image}", reason="nothing-printed"
+run_it.solution(lambda ws: ws.engine.wait(ws.run(f"{ws.image}:latest")))
+run_it.mistake("created, but not started", advice="docker start -a", reason="created")(
+    lambda ws: ws.create(f"{ws.image}:latest")
 )
-def _(workspace):
-    workspace.engine.wait(workspace.run(f"{workspace.image}:latest", command=["true"]))
-
-
-@run_it.mistake("busybox run instead", advice="docker run {image}", reason="no-container")
-def _(workspace):
-    workspace.run_to_end("busybox:stable", ["echo", "Hello"])
+run_it.mistake("another command in place of its own", reason="nothing-printed")(
+    lambda ws: ws.engine.wait(ws.run(f"{ws.image}:latest", command=["true"]))
+)
+run_it.mistake("busybox run instead", reason="no-container")(
+    lambda ws: ws.run_to_end("busybox:stable", ["echo", "Hello"])
+)
 
 
 def _build(workspace, dockerfile):

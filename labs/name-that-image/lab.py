@@ -12,9 +12,8 @@ from labrunner import (
     part_of,
     same_image,
     short,
+    tag_as,
 )
-
-lab = Lab(title="Name that image", images=["busybox:stable"], sample=True)
 
 CHANCE = random.SystemRandom()
 OFFICIAL = ["nginx", "redis", "postgres", "python", "mariadb", "memcached", "golang", "ubuntu"]
@@ -29,6 +28,28 @@ ARTIFACT_REGISTRY = "europe-west3-docker.pkg.dev/{owner}/releases/{app}:{tag}"
 ECR = "{number}.dkr.ecr.eu-central-1.amazonaws.com/{team}/{app}:{tag}"
 ACR = "{owner}.azurecr.io/{team}/{app}:{tag}"
 OWN = "localhost:5000/{team}/{app}:{tag}"
+
+lab = Lab(
+    title="Name that image",
+    images=["busybox:stable"],
+    sample=True,
+    values={
+        "official": lambda ws: CHANCE.choice(OFFICIAL),
+        "hosted_name": lambda ws: _invented(
+            CHANCE.choice([GHCR, GCR, ARTIFACT_REGISTRY, ECR, ACR, OWN])
+        ),
+        "owned_name": lambda ws: _invented(CHANCE.choice([HUB, GHCR, GCR, ARTIFACT_REGISTRY])),
+        "long_name": lambda ws: _invented(
+            CHANCE.choice([HUB, GHCR, GCR, ARTIFACT_REGISTRY, ECR, ACR, OWN])
+        ),
+        "tagged_name": lambda ws: _invented(
+            f"{ws.registry}/{{team}}/{{app}}{CHANCE.choice([':{tag}', ''])}"
+        ),
+        "pinned_name": lambda ws: (
+            _invented(CHANCE.choice([GHCR, ECR, OWN])) + f"@sha256:{CHANCE.randbytes(32).hex()}"
+        ),
+    },
+)
 
 WRITE_OUT = "Put `docker.io/library/` in front of the short name, and `:latest` behind it."
 LOOK_IN_FRONT = (
@@ -49,11 +70,6 @@ TAG = "`docker image tag {image} {registry}/team/{image}:1.0`."
 
 
 @lab.value
-def official(workspace):
-    return CHANCE.choice(OFFICIAL)
-
-
-@lab.value
 def four_names(workspace):
     hub = ["{owner}/{app}.{team}:{tag}", "{owner}/{app}:5000", "{owner}/{team}.{app}"]
     hosts = ["localhost/{app}:{tag}", "{owner}:5000/{app}", "{owner}.{team}/{app}:{tag}"]
@@ -62,32 +78,7 @@ def four_names(workspace):
     return " ".join(names)
 
 
-@lab.value
-def hosted_name(workspace):
-    return _invented(CHANCE.choice([GHCR, GCR, ARTIFACT_REGISTRY, ECR, ACR, OWN]))
-
-
-@lab.value
-def owned_name(workspace):
-    return _invented(CHANCE.choice([HUB, GHCR, GCR, ARTIFACT_REGISTRY]))
-
-
-@lab.value
-def long_name(workspace):
-    return _invented(CHANCE.choice([HUB, GHCR, GCR, ARTIFACT_REGISTRY, ECR, ACR, OWN]))
-
-
-@lab.value
-def tagged_name(workspace):
-    return _invented(f"{workspace.registry}/{{team}}/{{app}}{CHANCE.choice([':{tag}', ''])}")
-
-
-@lab.value
-def pinned_name(workspace):
-    return _invented(CHANCE.choice([GHCR, ECR, OWN])) + f"@sha256:{CHANCE.randbytes(32).hex()}"
-
-
-@lab.step
+@lab.step(advice=WRITE_OUT)
 def complete_a_short_name(workspace, answer):
     """You know what `{official}` means in full: registry, account, repository and tag."""
     said, right = last_line(answer), parse(workspace["official"]).canonical
@@ -97,32 +88,20 @@ def complete_a_short_name(workspace, answer):
     raise NotYet(reason, found=found, next=WRITE_OUT, said=said)
 
 
-@complete_a_short_name.solution
-def _(workspace):
-    return parse(workspace["official"]).canonical
+complete_a_short_name.solution(lambda ws: parse(ws["official"]).canonical)
+complete_a_short_name.near_miss("the name doubled", reason="account")(
+    "docker.io/{official}/{official}:latest"
+)
+complete_a_short_name.near_miss("left as short as it was", reason="short")("{official}")
+complete_a_short_name.near_miss("a web address", reason="invalid")(
+    "https://docker.io/library/{official}:latest"
+)
+complete_a_short_name.near_miss("with a capital letter", reason="invalid")(
+    lambda ws: f"docker.io/library/{ws['official'].title()}:latest"
+)
 
 
-@complete_a_short_name.near_miss("the name doubled", advice=WRITE_OUT, reason="account")
-def _(workspace):
-    return workspace.fill("docker.io/{official}/{official}:latest")
-
-
-@complete_a_short_name.near_miss("left as short as it was", advice=WRITE_OUT, reason="short")
-def _(workspace):
-    return workspace["official"]
-
-
-@complete_a_short_name.near_miss("a web address", advice=WRITE_OUT, reason="invalid")
-def _(workspace):
-    return workspace.fill("https://docker.io/library/{official}:latest")
-
-
-@complete_a_short_name.near_miss("with a capital letter", advice=WRITE_OUT, reason="invalid")
-def _(workspace):
-    return f"docker.io/library/{workspace['official'].title()}:latest"
-
-
-@lab.step
+@lab.step(advice=LOOK_IN_FRONT)
 def find_the_one_on_docker_hub(workspace, answer):
     """You know which of the four names has no registry in front, and so leads to Docker Hub."""
     said, names = last_line(answer), workspace["four_names"].split()
@@ -141,24 +120,18 @@ def find_the_one_on_docker_hub(workspace, answer):
     raise NotYet(reason, found=found, next=LOOK_IN_FRONT, said=said, first=first)
 
 
-@find_the_one_on_docker_hub.solution
-def _(workspace):
-    return next(name for name in workspace["four_names"].split() if parse(name).default_registry)
-
-
-@find_the_one_on_docker_hub.near_miss(
-    "localhost taken for an account", advice=LOOK_IN_FRONT, reason="localhost"
+find_the_one_on_docker_hub.solution(
+    lambda ws: next(name for name in ws["four_names"].split() if parse(name).default_registry)
 )
-def _(workspace):
-    return _one_of_four(workspace, "localhost/")
+find_the_one_on_docker_hub.near_miss("localhost taken for an account", reason="localhost")(
+    lambda ws: _one_of_four(ws, "localhost/")
+)
+find_the_one_on_docker_hub.near_miss("a host with a port", reason="colon")(
+    lambda ws: _one_of_four(ws, ":5000/")
+)
 
 
-@find_the_one_on_docker_hub.near_miss("a host with a port", advice=LOOK_IN_FRONT, reason="colon")
-def _(workspace):
-    return _one_of_four(workspace, ":5000/")
-
-
-@lab.step
+@lab.step(advice=CUT_REGISTRY)
 def find_the_registry(workspace, answer):
     """You know the registry in `{hosted_name}`."""
     reference, said = parse(workspace["hosted_name"]), last_line(answer).rstrip("/")
@@ -179,29 +152,19 @@ def find_the_registry(workspace, answer):
     raise NotYet(reason, found=found, next=CUT_REGISTRY, said=said)
 
 
-@find_the_registry.solution
-def _(workspace):
-    return parse(workspace["hosted_name"]).registry
-
-
-@find_the_registry.near_miss(
-    "the first part of the repository", advice=CUT_REGISTRY, reason="one-part"
+find_the_registry.solution(lambda ws: parse(ws["hosted_name"]).registry)
+find_the_registry.near_miss("the first part of the repository", reason="one-part")(
+    lambda ws: parse(ws["hosted_name"]).repository.split("/")[0]
 )
-def _(workspace):
-    return parse(workspace["hosted_name"]).repository.split("/")[0]
+find_the_registry.near_miss("a web address", reason="web-address")(
+    lambda ws: f"https://{parse(ws['hosted_name']).registry}"
+)
+find_the_registry.near_miss("more than the registry", reason="too-long")(
+    lambda ws: ws["hosted_name"].rpartition("/")[0]
+)
 
 
-@find_the_registry.near_miss("a web address", advice=CUT_REGISTRY, reason="web-address")
-def _(workspace):
-    return f"https://{parse(workspace['hosted_name']).registry}"
-
-
-@find_the_registry.near_miss("more than the registry", advice=CUT_REGISTRY, reason="too-long")
-def _(workspace):
-    return workspace["hosted_name"].rpartition("/")[0]
-
-
-@lab.step
+@lab.step(advice=CUT_ACCOUNT)
 def find_the_account(workspace, answer):
     """You know whose image `{owned_name}` is: a user's, an organisation's or a project's."""
     reference, said = parse(workspace["owned_name"]), last_line(answer).strip("/")
@@ -218,22 +181,16 @@ def find_the_account(workspace, answer):
     raise NotYet(reason, found=found, next=CUT_ACCOUNT, said=said)
 
 
-@find_the_account.solution
-def _(workspace):
-    return parse(workspace["owned_name"]).repository.split("/")[0]
+find_the_account.solution(lambda ws: parse(ws["owned_name"]).repository.split("/")[0])
+find_the_account.near_miss("the registry", reason="registry")(
+    lambda ws: parse(ws["owned_name"]).registry
+)
+find_the_account.near_miss("the last part", reason="one-part")(
+    lambda ws: parse(ws["owned_name"]).repository.split("/")[-1]
+)
 
 
-@find_the_account.near_miss("the registry", advice=CUT_ACCOUNT, reason="registry")
-def _(workspace):
-    return parse(workspace["owned_name"]).registry
-
-
-@find_the_account.near_miss("the last part", advice=CUT_ACCOUNT, reason="one-part")
-def _(workspace):
-    return parse(workspace["owned_name"]).repository.split("/")[-1]
-
-
-@lab.step
+@lab.step(advice=CUT_REPOSITORY)
 def find_the_repository(workspace, answer):
     """You know the repository in `{long_name}`."""
     reference, said = parse(workspace["long_name"]), last_line(answer).strip("/")
@@ -243,22 +200,16 @@ def find_the_repository(workspace, answer):
     raise NotYet(reason, found=found, next=CUT_REPOSITORY, said=said)
 
 
-@find_the_repository.solution
-def _(workspace):
-    return parse(workspace["long_name"]).repository
+find_the_repository.solution(lambda ws: parse(ws["long_name"]).repository)
+find_the_repository.near_miss("the last part only", reason="one-part")(
+    lambda ws: parse(ws["long_name"]).repository.rpartition("/")[2]
+)
+find_the_repository.near_miss("the tag kept", reason="more-than-one")(
+    lambda ws: ws["long_name"].partition("/")[2]
+)
 
 
-@find_the_repository.near_miss("the last part only", advice=CUT_REPOSITORY, reason="one-part")
-def _(workspace):
-    return parse(workspace["long_name"]).repository.rpartition("/")[2]
-
-
-@find_the_repository.near_miss("the tag kept", advice=CUT_REPOSITORY, reason="more-than-one")
-def _(workspace):
-    return workspace["long_name"].partition("/")[2]
-
-
-@lab.step
+@lab.step(advice=LOOK_BEHIND)
 def find_the_tag(workspace, answer):
     """You know which tag `{tagged_name}` means."""
     reference, said = parse(workspace["tagged_name"]), last_line(answer)
@@ -276,22 +227,14 @@ def find_the_tag(workspace, answer):
     raise NotYet(reason, found=found, next=LOOK_BEHIND, said=said)
 
 
-@find_the_tag.solution
-def _(workspace):
-    return parse(workspace["tagged_name"]).tag or "latest"
+find_the_tag.solution(lambda ws: parse(ws["tagged_name"]).tag or "latest")
+find_the_tag.near_miss("the port", reason="port")("{port}")
+find_the_tag.near_miss("all behind the first colon", reason="port")(
+    lambda ws: ws["tagged_name"].partition(":")[2]
+)
 
 
-@find_the_tag.near_miss("the port", advice=LOOK_BEHIND, reason="port")
-def _(workspace):
-    return str(workspace.port)
-
-
-@find_the_tag.near_miss("all behind the first colon", advice=LOOK_BEHIND, reason="port")
-def _(workspace):
-    return workspace["tagged_name"].partition(":")[2]
-
-
-@lab.step
+@lab.step(advice=CUT_DIGEST)
 def find_the_digest(workspace, answer):
     """You know which part of the pinned name decides what is pulled."""
     reference, said = parse(workspace["pinned_name"]), last_line(answer)
@@ -308,22 +251,14 @@ def find_the_digest(workspace, answer):
     raise NotYet(reason, found=found, next=CUT_DIGEST, said=said)
 
 
-@find_the_digest.solution
-def _(workspace):
-    return parse(workspace["pinned_name"]).digest
+find_the_digest.solution(lambda ws: parse(ws["pinned_name"]).digest)
+find_the_digest.near_miss("the tag", reason="tag")(lambda ws: parse(ws["pinned_name"]).tag)
+find_the_digest.near_miss("without its kind", reason="no-kind")(
+    lambda ws: ws["pinned_name"].partition("@sha256:")[2]
+)
 
 
-@find_the_digest.near_miss("the tag", advice=CUT_DIGEST, reason="tag")
-def _(workspace):
-    return parse(workspace["pinned_name"]).tag
-
-
-@find_the_digest.near_miss("without its kind", advice=CUT_DIGEST, reason="no-kind")
-def _(workspace):
-    return workspace["pinned_name"].partition("@sha256:")[2]
-
-
-@lab.step(lasting=True)
+@lab.step(lasting=True, advice=TAG)
 def tag_your_image(workspace):
     """Your image has the name `{registry}/team/{image}:1.0` as well."""
     repository = f"team/{workspace.image}"
@@ -355,29 +290,15 @@ def tag_your_image(workspace):
     )
 
 
-@tag_your_image.solution
-def _(workspace):
-    workspace.tag(workspace.sample, workspace.ref(f"team/{workspace.image}", "1.0"))
-
-
-@tag_your_image.mistake("the port written as a tag", advice=TAG, reason="misnamed")
-def _(workspace):
-    workspace.tag(workspace.sample, f"{workspace.image}:{workspace.port}")
-
-
-@tag_your_image.mistake("the team left out", advice=TAG, reason="misnamed")
-def _(workspace):
-    workspace.tag(workspace.sample, workspace.ref(tag="1.0"))
-
-
-@tag_your_image.mistake("the tag left out", advice=TAG, reason="misnamed")
-def _(workspace):
-    workspace.tag(workspace.sample, workspace.ref(f"team/{workspace.image}"))
-
-
-@tag_your_image.mistake("another image under the name", advice=TAG, reason="other-image")
-def _(workspace):
-    workspace.tag("busybox:stable", workspace.ref(f"team/{workspace.image}", "1.0"))
+tag_your_image.solution(tag_as("{registry}/team/{image}:1.0"))
+tag_your_image.mistake("the port written as a tag", reason="misnamed")(tag_as("{image}:{port}"))
+tag_your_image.mistake("the team left out", reason="misnamed")(tag_as("{registry}/{image}:1.0"))
+tag_your_image.mistake("the tag left out", reason="misnamed")(
+    tag_as("{registry}/team/{image}:latest")
+)
+tag_your_image.mistake("another image under the name", reason="other-image")(
+    tag_as("{registry}/team/{image}:1.0", "busybox:stable")
+)
 
 
 def _invented(shape):

@@ -3,9 +3,25 @@
 import secrets
 from contextlib import suppress
 
-from labrunner import CannotCheck, Lab, NotYet, digest_in, find_name, has_blob, short
+from labrunner import (
+    CannotCheck,
+    Lab,
+    NotYet,
+    act,
+    digest_in,
+    find_name,
+    has_blob,
+    pull,
+    push_as,
+    short,
+)
 
-lab = Lab(title="Pin it", images=["registry:2", "busybox:stable"], registry=True)
+lab = Lab(
+    title="Pin it",
+    images=["registry:2", "busybox:stable"],
+    registry=True,
+    values={"app": lambda ws: ws.unused(f"my-app-{secrets.token_hex(2)}")},
+)
 
 FIRST, SECOND = "Hello from the first build.", "Hello from the second build."
 BUILD = (
@@ -27,9 +43,23 @@ RETAG = (
 NOT_PULLS = ("curl/", "Wget/", "Mozilla/", "Docker-Client/")  # programs that only look
 
 
-@lab.value
-def app(workspace):
-    return workspace.unused(f"my-app-{secrets.token_hex(2)}")
+# Acts, for the solutions and mistakes
+
+
+def first_digest(workspace):
+    """Return the first image's digest, from the file that the page and solutions keep it in."""
+    return (workspace.work / "first").read_text().strip().rpartition("@")[2]
+
+
+@act
+def push_build(workspace, greeting, tag="1.0"):
+    workspace.push_as(_build(workspace, greeting), _ref(workspace, tag))
+
+
+@act
+def push_first(workspace, tag):
+    """Push the first image under a tag."""
+    workspace.push_as(_pinned(workspace, first_digest(workspace)), _ref(workspace, tag))
 
 
 @lab.step
@@ -70,20 +100,12 @@ def _(workspace):
     return image
 
 
-@push_it.mistake(
+push_it.mistake(
     "pushed without the tag", advice="/{app}:latest {registry}/{app}:1.0", reason="elsewhere"
-)
-def _(workspace):
-    _push_build(workspace, FIRST, "latest")
-    return _digest(workspace, "latest")
-
-
-@push_it.mistake(
+)(push_build(FIRST, "latest"), lambda ws: _digest(ws, "latest"))
+push_it.mistake(
     "the config's digest, which is the image's id", advice="and submit", reason="image-id"
-)
-def _(workspace):
-    _push_build(workspace, FIRST)
-    return workspace.api.manifest(workspace["app"], "1.0").config_digest
+)(push_build(FIRST), lambda ws: ws.api.manifest(ws["app"], "1.0").config_digest)
 
 
 @lab.step
@@ -109,31 +131,20 @@ def move_the_tag(workspace, answer):
 
 @move_the_tag.solution
 def _(workspace):
-    if _digest(workspace) == _first(workspace):
-        _push_build(workspace, SECOND)
-    return _first(workspace)
+    if _digest(workspace) == first_digest(workspace):
+        push_build(SECOND)(workspace)
+    return first_digest(workspace)
 
 
-@move_the_tag.mistake("built again, but not pushed", advice=PUSH, reason="not-pushed")
-def _(workspace):
-    workspace.tag(_build(workspace, SECOND), _ref(workspace))
-    return _first(workspace)
-
-
-@move_the_tag.mistake(
+move_the_tag.mistake("built again, but not pushed", advice=PUSH, reason="not-pushed")(
+    lambda ws: ws.tag(_build(ws, SECOND), _ref(ws)), first_digest
+)
+move_the_tag.mistake(
     "the same image pushed again", advice="docker build -t {registry}/{app}:1.0", reason="not-moved"
-)
-def _(workspace):
-    workspace.push(_ref(workspace))
-    return _first(workspace)
-
-
-@move_the_tag.mistake(
+)(lambda ws: ws.push(_ref(ws)), first_digest)
+move_the_tag.mistake(
     "a new tag instead", advice="docker image tag {registry}/{app}:1.1", reason="another-tag"
-)
-def _(workspace):
-    _push_build(workspace, SECOND, "1.1")
-    return _first(workspace)
+)(push_build(SECOND, "1.1"), first_digest)
 
 
 @move_the_tag.mistake(
@@ -141,11 +152,11 @@ def _(workspace):
 )
 def _(workspace):
     config = workspace.api.manifest(workspace["app"], "1.0").config_digest
-    _push_build(workspace, SECOND)
+    push_build(SECOND)(workspace)
     return config
 
 
-@lab.step
+@lab.step(advice=PULL)
 def pull_by_digest(workspace):
     """You have pulled the first image by its digest, while `1.0` is the second one."""
     now = _require_pushed(workspace)
@@ -179,29 +190,21 @@ def pull_by_digest(workspace):
     )
 
 
-@pull_by_digest.solution
+pull_by_digest.solution(lambda ws: ws.pull(_pinned(ws, first_digest(ws))))
+pull_by_digest.mistake("pulled by tag", reason="by-tag")(pull("{registry}/{app}:1.0"))
+pull_by_digest.mistake("pinned to what the tag is now", reason="pinned-now")(
+    lambda ws: ws.pull(_pinned(ws, _digest(ws)))
+)
+
+
+@pull_by_digest.mistake("pinned to the image's id", reason="image-id")
 def _(workspace):
-    workspace.pull(_pinned(workspace, _first(workspace)))
-
-
-@pull_by_digest.mistake("pulled by tag", advice=PULL, reason="by-tag")
-def _(workspace):
-    workspace.pull(_ref(workspace))
-
-
-@pull_by_digest.mistake("pinned to what the tag is now", advice=PULL, reason="pinned-now")
-def _(workspace):
-    workspace.pull(_pinned(workspace, _digest(workspace)))
-
-
-@pull_by_digest.mistake("pinned to the image's id", advice=PULL, reason="image-id")
-def _(workspace):
-    config = workspace.api.manifest(workspace["app"], _first(workspace)).config_digest
+    config = workspace.api.manifest(workspace["app"], first_digest(workspace)).config_digest
     with suppress(CannotCheck):  # the engine says why not
         workspace.pull(_pinned(workspace, config))
 
 
-@lab.step
+@lab.step(advice=PUSH)
 def roll_back(workspace, answer):
     """`{app}:1.0` is the first image again, and the second one is `{app}:1.1`. Your answer is the
     digest of the first."""
@@ -235,7 +238,7 @@ def roll_back(workspace, answer):
 
 @roll_back.solution
 def _(workspace):
-    first = _first(workspace)
+    first = first_digest(workspace)
     moved_back = _digest(workspace) == first
     second = _build(workspace, SECOND) if moved_back else _ref(workspace)
     workspace.push_as(second, _ref(workspace, "1.1"))
@@ -243,24 +246,13 @@ def _(workspace):
     return first
 
 
-@roll_back.mistake(
+roll_back.mistake(
     "no tag for the second", advice="with its own digest and `1.1`", reason="no-second-tag"
+)(push_first("1.0"), first_digest)
+roll_back.mistake("both tags the same image", reason="same-image")(
+    push_as("{registry}/{app}:1.1", "{registry}/{app}:1.0"), first_digest
 )
-def _(workspace):
-    workspace.push_as(_pinned(workspace, _first(workspace)), _ref(workspace))
-    return _first(workspace)
-
-
-@roll_back.mistake("both tags the same image", advice=PUSH, reason="same-image")
-def _(workspace):
-    workspace.push_as(_ref(workspace), _ref(workspace, "1.1"))
-    return _first(workspace)
-
-
-@roll_back.mistake("the tags swapped", advice=PUSH, reason="swapped")
-def _(workspace):
-    workspace.push_as(_pinned(workspace, _first(workspace)), _ref(workspace, "1.1"))
-    return _first(workspace)
+roll_back.mistake("the tags swapped", reason="swapped")(push_first("1.1"), first_digest)
 
 
 def _ref(workspace, tag="1.0"):
@@ -276,19 +268,10 @@ def _digest(workspace, tag="1.0"):
     return workspace.api.manifest(workspace["app"], tag).digest
 
 
-def _first(workspace):
-    """Return the first image's digest, from the file that the page and solutions keep it in."""
-    return (workspace.work / "first").read_text().strip().rpartition("@")[2]
-
-
 def _build(workspace, greeting):
     """Build an image that is `{registry}/{app}:latest` on the engine."""
     name = f"{workspace.registry}/{workspace['app']}"
     return workspace.build(lab.folder, name, greeting=greeting)
-
-
-def _push_build(workspace, greeting, tag="1.0"):
-    workspace.push_as(_build(workspace, greeting), _ref(workspace, tag))
 
 
 # What is wrong, and what to do

@@ -8,7 +8,12 @@ from labrunner import (
     find_tag,
     listed,
     misnamed,
+    pull,
+    push_as,
+    run,
     short,
+    tag_as,
+    untag,
     was_started,
 )
 
@@ -16,6 +21,7 @@ lab = Lab(
     title="Push and pull", images=["registry:2", "busybox:stable"], registry=True, sample=True
 )
 
+NAME = "{registry}/{image}:latest"
 TAG = "`docker image tag {image} {registry}/{image}`"
 PUSH = "`docker push {registry}/{image}`"
 PULL = "`docker pull {registry}/{image}`"
@@ -24,7 +30,7 @@ RUN = "`docker run --rm {registry}/{image}`"
 REBUILD = "Start the lab again: it builds the image again."
 
 
-@lab.step
+@lab.step(advice=TAG)
 def tag_the_image(workspace):
     """Your image has the name `{registry}/{image}:latest` as well."""
     name, image = find_name(workspace), workspace.find_image()
@@ -48,32 +54,16 @@ def tag_the_image(workspace):
     raise NotYet("not-tagged", found=found, next=f"{TAG}.")
 
 
-@tag_the_image.solution
-def _(workspace):
-    workspace.tag(workspace.sample, workspace.ref())
+tag_the_image.solution(tag_as(NAME))
+tag_the_image.mistake("the port written as a tag", reason="misnamed")(tag_as("{image}:{port}"))
+tag_the_image.mistake("a slip in the path", reason="misnamed")(tag_as("{registry}/{image}x:latest"))
+tag_the_image.mistake("another tag", reason="misnamed")(tag_as("{registry}/{image}:v1"))
+tag_the_image.mistake("another image under the name", reason="another-image")(
+    tag_as(NAME, "busybox:stable")
+)
 
 
-@tag_the_image.mistake("the port written as a tag", advice=TAG, reason="misnamed")
-def _(workspace):
-    workspace.tag(workspace.sample, f"{workspace.image}:{workspace.port}")
-
-
-@tag_the_image.mistake("a slip in the path", advice=TAG, reason="misnamed")
-def _(workspace):
-    workspace.tag(workspace.sample, workspace.ref(f"{workspace.image}x"))
-
-
-@tag_the_image.mistake("another tag", advice=TAG, reason="misnamed")
-def _(workspace):
-    workspace.tag(workspace.sample, workspace.ref(tag="v1"))
-
-
-@tag_the_image.mistake("another image under the name", advice=TAG, reason="another-image")
-def _(workspace):
-    workspace.tag("busybox:stable", workspace.ref())
-
-
-@lab.step(lasting=True)
+@lab.step(lasting=True, advice=TAG)
 def push_the_image(workspace):
     """`{registry}` holds your image as `{image}:latest`."""
     manifest = workspace.api.manifest(workspace.image, "latest")
@@ -102,33 +92,19 @@ def push_the_image(workspace):
     raise NotYet("not-tagged", found=found, next=f"{TAG}, then {PUSH}.")
 
 
-@push_the_image.solution
-def _(workspace):
-    workspace.push_as(workspace.sample, workspace.ref())
-
-
-@push_the_image.mistake(
+push_the_image.solution(push_as(NAME))
+push_the_image.mistake(
     "tagged, but not pushed", advice="docker push {registry}", reason="not-pushed"
+)(tag_as(NAME))
+push_the_image.mistake("pushed under another tag", reason="elsewhere")(
+    push_as("{registry}/{image}:v1")
 )
-def _(workspace):
-    workspace.tag(workspace.sample, workspace.ref())
-
-
-@push_the_image.mistake("pushed under another tag", advice=TAG, reason="elsewhere")
-def _(workspace):
-    workspace.push_as(workspace.sample, workspace.ref(tag="v1"))
-
-
-@push_the_image.mistake("pushed under another name", advice=TAG, reason="elsewhere")
-def _(workspace):
-    workspace.push_as(workspace.sample, workspace.ref("team/app"))
-
-
-@push_the_image.mistake(
+push_the_image.mistake("pushed under another name", reason="elsewhere")(
+    push_as("{registry}/team/app:latest")
+)
+push_the_image.mistake(
     "another image under the right name", advice="The tag will move", reason="another-image"
-)
-def _(workspace):
-    workspace.push_as("busybox:stable", workspace.ref())
+)(push_as(NAME, "busybox:stable"))
 
 
 @lab.step
@@ -160,26 +136,15 @@ def _(workspace):
             workspace.engine.remove_image(name)
 
 
-@remove_your_copies.mistake(
+remove_your_copies.mistake(
     "pulled without removing first", advice="docker image rm", reason="still-there"
-)
-def _(workspace):
-    workspace.pull(workspace.ref())
-
-
-@remove_your_copies.mistake(
+)(pull(NAME))
+remove_your_copies.mistake(
     "one name of two removed", advice="rm {registry}/{image}", reason="still-there"
-)
-def _(workspace):
-    workspace.engine.remove_image(f"{workspace.image}:latest")
-
-
-@remove_your_copies.mistake(
+)(untag("{image}:latest"))
+remove_your_copies.mistake(
     "a container still holds it", advice="docker rm -f user-{name}", reason="in-use"
-)
-def _(workspace):
-    workspace.create(workspace.sample, name=f"user-{workspace.name}")
-    workspace.engine.remove_image(f"{workspace.image}:latest")
+)(lambda ws: ws.create(ws.sample, name=f"user-{ws.name}"), untag("{image}:latest"))
 
 
 @lab.step
@@ -205,9 +170,7 @@ def pull_it_back(workspace):
     return f"`{name}` came from the registry, {short(manifest.digest)}."
 
 
-@pull_it_back.solution
-def _(workspace):
-    workspace.pull(workspace.ref())
+pull_it_back.solution(pull(NAME))
 
 
 @pull_it_back.mistake("built again instead of pulled", advice=PULL, reason="another-image")
@@ -232,20 +195,13 @@ def run_it(workspace):
     raise NotYet("not-run", found="No container was started from it.", next=f"{RUN}.")
 
 
-@run_it.solution
-def _(workspace):
-    workspace.run_to_end(workspace.ref())
-
-
-@run_it.mistake("run by the short name", advice=RUN, reason="short-name")
-def _(workspace):
-    workspace.tag(workspace.ref(), f"{workspace.image}:latest")
-    workspace.run_to_end(f"{workspace.image}:latest")
-
-
-@run_it.mistake("created, but not started", advice="docker start", reason="not-started")
-def _(workspace):
-    workspace.create(workspace.ref())
+run_it.solution(run(NAME))
+run_it.mistake("run by the short name", advice=RUN, reason="short-name")(
+    tag_as("{image}:latest", NAME), run("{image}:latest")
+)
+run_it.mistake("created, but not started", advice="docker start", reason="not-started")(
+    lambda ws: ws.create(ws.ref())
+)
 
 
 def _known_as(workspace, *ids):

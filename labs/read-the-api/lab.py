@@ -16,11 +16,22 @@ from labrunner import (
     last_line,
     last_word,
     listed,
+    push_as,
     short,
     tags_in,
 )
 
-lab = Lab(title="Read the API", images=["registry:2", "busybox:stable"], registry=True)
+lab = Lab(
+    title="Read the API",
+    images=["registry:2", "busybox:stable"],
+    registry=True,
+    values={
+        "word": lambda ws: f"find-{secrets.token_hex(2)}",
+        "repository": lambda ws: f"{ws['word']}/{secrets.token_hex(4)}",
+        "small": lambda ws: f"small-{secrets.token_hex(2)}",
+        "large": lambda ws: f"large-{secrets.token_hex(2)}",
+    },
+)
 
 ACCEPT = (
     '-H "Accept: application/vnd.oci.image.index.v1+json, '
@@ -52,27 +63,6 @@ OPEN = (
 ADD_UP = f"`curl -s {LARGE}`, and add up each `size` under `layers`, not the one under `config`."
 
 
-@lab.value
-def word(workspace):
-    """Return what the name of the repository begins with: the page gives it."""
-    return f"find-{secrets.token_hex(2)}"
-
-
-@lab.value
-def repository(workspace):
-    return f"{workspace['word']}/{secrets.token_hex(4)}"
-
-
-@lab.value
-def small(workspace):
-    return f"small-{secrets.token_hex(2)}"
-
-
-@lab.value
-def large(workspace):
-    return f"large-{secrets.token_hex(2)}"
-
-
 @lab.setup
 def push_two_images(workspace):
     """Push two images built on one image, which is built on busybox. None stays on the engine."""
@@ -91,7 +81,7 @@ def push_two_images(workspace):
         workspace.engine.remove_image(name)
 
 
-@lab.step
+@lab.step(advice=CATALOG)
 def find_the_repository(workspace, answer):
     """You know the whole name of the repository in `{registry}` that begins with `{word}/`."""
     name, catalog = workspace["repository"], workspace.api.repositories()
@@ -128,18 +118,13 @@ def _(workspace):
     return next(name for name in workspace.api.repositories() if name.startswith(first))
 
 
-@find_the_repository.near_miss("only its first part", advice=CATALOG, reason="first-part")
-def _(workspace):
-    return workspace["word"]
+find_the_repository.near_miss("only its first part", reason="first-part")("{word}")
+find_the_repository.mistake("another repository", reason="other")(
+    push_as("{registry}/team/busybox:1", "busybox:stable"), "team/busybox"
+)
 
 
-@find_the_repository.mistake("another repository", advice=CATALOG, reason="other")
-def _(workspace):
-    workspace.push_as("busybox:stable", workspace.ref("team/busybox", "1"))
-    return "team/busybox"
-
-
-@lab.step
+@lab.step(advice=LIST_TAGS)
 def list_its_tags(workspace, answer):
     """You know all tags of that repository."""
     tags = set(workspace.api.tags(workspace["repository"]) or ())
@@ -159,22 +144,12 @@ def list_its_tags(workspace, answer):
     raise NotYet(reason, found=found, next=LIST_TAGS, foreign=listed(foreign))
 
 
-@list_its_tags.solution
-def _(workspace):
-    return ", ".join(workspace.api.tags(workspace["repository"]))
+list_its_tags.solution(lambda ws: ", ".join(ws.api.tags(ws["repository"])))
+list_its_tags.near_miss("one tag of two", reason="missing")("{small}")
+list_its_tags.near_miss("the repository's name", reason="no-tag")("{repository}")
 
 
-@list_its_tags.near_miss("one tag of two", advice=LIST_TAGS, reason="missing")
-def _(workspace):
-    return workspace["small"]
-
-
-@list_its_tags.near_miss("the repository's name", advice=LIST_TAGS, reason="no-tag")
-def _(workspace):
-    return workspace["repository"]
-
-
-@lab.step
+@lab.step(advice=HEAD)
 def take_a_digest(workspace, answer):
     """You know the digest of the manifest behind the tag that begins with `small-`."""
     manifest = _manifest(workspace, "small")
@@ -186,25 +161,19 @@ def take_a_digest(workspace, answer):
     raise NotYet(reason, expected=expected, found=found, next=HEAD)
 
 
-@take_a_digest.solution
-def _(workspace):
-    return _manifest(workspace, "small").digest
-
-
-@take_a_digest.near_miss(
-    "the image's id, which is the config's digest", advice=HEAD, reason="config"
+take_a_digest.solution(lambda ws: _manifest(ws, "small").digest)
+take_a_digest.near_miss("the image's id, which is the config's digest", reason="config")(
+    lambda ws: _manifest(ws, "small").config_digest
 )
-def _(workspace):
-    return _manifest(workspace, "small").config_digest
 
 
-@take_a_digest.near_miss("asked without Accept", advice=HEAD, reason="other")
+@take_a_digest.near_miss("asked without Accept", reason="other")
 def _(workspace):
     said = workspace.api.request("GET", f"{workspace['repository']}/manifests/{workspace['small']}")
     return said.headers.get("Docker-Content-Digest") or hashlib.sha256(said.body).hexdigest()
 
 
-@lab.step
+@lab.step(advice=COMPARE)
 def find_the_shared_layer(workspace, answer):
     """You know the digest of the layer that both images have, and busybox has not."""
     digest, shared = digest_in(answer, next=COMPARE), _shared(workspace)
@@ -215,24 +184,16 @@ def find_the_shared_layer(workspace, answer):
     raise NotYet(reason, expected=expected, found=found, next=COMPARE)
 
 
-@find_the_shared_layer.solution
-def _(workspace):
-    return _shared(workspace).digest
-
-
-@find_the_shared_layer.near_miss(
-    "busybox's layer, which both have too", advice=COMPARE, reason="busybox"
+find_the_shared_layer.solution(lambda ws: _shared(ws).digest)
+find_the_shared_layer.near_miss("busybox's layer, which both have too", reason="busybox")(
+    lambda ws: _manifest(ws, "large").layers[0].digest
 )
-def _(workspace):
-    return _manifest(workspace, "large").layers[0].digest
+find_the_shared_layer.near_miss("a layer of one image only", reason="own-layer")(
+    lambda ws: _manifest(ws, "small").layers[-1].digest
+)
 
 
-@find_the_shared_layer.near_miss("a layer of one image only", advice=COMPARE, reason="own-layer")
-def _(workspace):
-    return _manifest(workspace, "small").layers[-1].digest
-
-
-@find_the_shared_layer.near_miss("the layer's diff id", advice=COMPARE, reason="diff-id")
+@find_the_shared_layer.near_miss("the layer's diff id", reason="diff-id")
 def _(workspace):
     manifest = _manifest(workspace, "small")
     return _diff_ids(workspace, manifest)[manifest.layers.index(_shared(workspace))]
@@ -251,17 +212,13 @@ def open_the_layer(workspace, answer):
     raise NotYet(reason, found=found, next=OPEN, file=name, shared=shared)
 
 
-@open_the_layer.solution
-def _(workspace):
-    return _files(workspace, _shared(workspace).digest)[0]
+open_the_layer.solution(lambda ws: _files(ws, _shared(ws).digest)[0])
+open_the_layer.near_miss("a file of another layer", advice="tar -tzf -", reason="own-layer")(
+    lambda ws: _files(ws, _manifest(ws, "small").layers[-1].digest)[0]
+)
 
 
-@open_the_layer.near_miss("a file of another layer", advice="tar -tzf -", reason="own-layer")
-def _(workspace):
-    return _files(workspace, _manifest(workspace, "small").layers[-1].digest)[0]
-
-
-@lab.step
+@lab.step(advice=ADD_UP)
 def weigh_the_image(workspace, answer):
     """You know the compressed size of the image whose tag begins with `large-`, in bytes."""
     size = _size(_manifest(workspace, "large"))
@@ -276,23 +233,21 @@ def weigh_the_image(workspace, answer):
     raise NotYet(reason, expected=expected, found=found, next=ADD_UP, said=said)
 
 
-@weigh_the_image.solution
-def _(workspace):
-    return str(_size(_manifest(workspace, "large")))
+weigh_the_image.solution(lambda ws: str(_size(_manifest(ws, "large"))))
 
 
-@weigh_the_image.near_miss("the config added", advice=ADD_UP, reason="with-config")
+@weigh_the_image.near_miss("the config added", reason="with-config")
 def _(workspace):
     manifest = _manifest(workspace, "large")
     return str(_size(manifest) + len(_blob(workspace, manifest.config_digest).body))
 
 
-@weigh_the_image.near_miss("the size that push prints", advice=ADD_UP, reason="manifest")
-def _(workspace):
-    return str(_length(workspace, _manifest(workspace, "large")))
+weigh_the_image.near_miss("the size that push prints", reason="manifest")(
+    lambda ws: str(_length(ws, _manifest(ws, "large")))
+)
 
 
-@weigh_the_image.mistake("the engine's SIZE", advice=ADD_UP, reason="unpacked")
+@weigh_the_image.mistake("the engine's SIZE", reason="unpacked")
 def _(workspace):
     name = workspace.ref(workspace["repository"], workspace["large"])
     workspace.pull(name)

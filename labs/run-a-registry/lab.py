@@ -3,7 +3,16 @@
 import json
 import time
 
-from labrunner import RUN, Lab, NotARegistry, NotYet, RegistryDown, require_registry
+from labrunner import (
+    RUN,
+    Lab,
+    NotARegistry,
+    NotYet,
+    RegistryDown,
+    fail_to_run_registry,
+    require_registry,
+    run_registry,
+)
 
 lab = Lab(title="Run a registry", images=["registry:2", "busybox:stable"])
 
@@ -16,51 +25,32 @@ START = "`docker start {container}`"
 KILL = "`docker run --rm --pid container:{container} busybox:stable kill -QUIT 1`"
 
 
-@lab.step(lasting=True)
+@lab.step(lasting=True, advice=PUBLISH)
 def start_a_registry(workspace):
     """A registry answers on `{registry}`, and a container serves it."""
     container = require_registry(workspace)
     return f"`{workspace.registry}` is a registry; the container `{container.name}` serves it."
 
 
-@start_a_registry.solution
-def _(workspace):
-    workspace.run_registry()
-
-
-@start_a_registry.mistake("created, but not started", advice=START_IT, reason="created")
-def _(workspace):
-    workspace.create("registry:2", name=workspace.name, ports={5000: workspace.port})
-
-
-@start_a_registry.mistake("stopped again", advice=START_IT, reason="exited")
-def _(workspace):
-    workspace.engine.stop(workspace.run_registry())
-
-
-@start_a_registry.mistake("settings that make it exit", advice="docker logs", reason="exited")
-def _(workspace):
-    panics = {"REGISTRY_AUTH": "htpasswd"}  # without a realm
-    ports = {5000: workspace.port}
-    container = workspace.run("registry:2", name=workspace.name, ports=ports, environment=panics)
-    workspace.engine.wait(container)
-
-
-@start_a_registry.mistake("no port published", advice=PUBLISH, reason="unpublished")
-def _(workspace):
-    workspace.run("registry:2", name=workspace.name)
-
-
-@start_a_registry.mistake("published on another port", advice=PUBLISH, reason="unpublished")
-def _(workspace):
-    workspace.run("registry:2", name=workspace.name, ports={5000: None})
-
-
-@start_a_registry.mistake(
-    "published to the wrong port of the container", advice=PUBLISH, reason="wrong-container-port"
+start_a_registry.solution(run_registry())
+start_a_registry.mistake("created, but not started", advice=START_IT, reason="created")(
+    lambda ws: ws.create("registry:2", name=ws.name, ports={5000: ws.port})
 )
-def _(workspace):
-    workspace.run("registry:2", name=workspace.name, ports={5001: workspace.port})
+start_a_registry.mistake("stopped again", advice=START_IT, reason="exited")(
+    lambda ws: ws.engine.stop(ws.run_registry())
+)
+start_a_registry.mistake("settings that make it exit", advice="docker logs", reason="exited")(
+    fail_to_run_registry(environment={"REGISTRY_AUTH": "htpasswd"})  # without a realm
+)
+start_a_registry.mistake("no port published", reason="unpublished")(
+    lambda ws: ws.run("registry:2", name=ws.name)
+)
+start_a_registry.mistake("published on another port", reason="unpublished")(
+    lambda ws: ws.run("registry:2", name=ws.name, ports={5000: None})
+)
+start_a_registry.mistake(
+    "published to the wrong port of the container", reason="wrong-container-port"
+)(lambda ws: ws.run("registry:2", name=ws.name, ports={5001: ws.port}))
 
 
 @start_a_registry.mistake(
@@ -73,14 +63,12 @@ def _(workspace):
     _wait_while(lambda: _is_silent(workspace))
 
 
-@start_a_registry.mistake(
+start_a_registry.mistake(
     "the name is taken by another container", advice="--name my-registry", reason="name-taken"
-)
-def _(workspace):
-    workspace.create("busybox:stable", name=workspace.name)
+)(lambda ws: ws.create("busybox:stable", name=ws.name))
 
 
-@lab.step
+@lab.step(advice=ASK)
 def ask_the_catalog(workspace, answer):
     """You have asked `{registry}` what it holds: nothing yet."""
     ask_again = f"Run {ASK} and submit its output as it is."
@@ -106,26 +94,14 @@ def ask_the_catalog(workspace, answer):
     return f"The catalog of `{workspace.registry}` is as you say: `{json.dumps(catalog)}`."
 
 
-@ask_the_catalog.solution
-def _(workspace):
-    return json.dumps({"repositories": workspace.api.repositories()})
-
-
-@ask_the_catalog.near_miss(
-    "the answer of /v2/ instead of the catalog's", advice=ASK, reason="of-v2"
+ask_the_catalog.solution(lambda ws: json.dumps({"repositories": ws.api.repositories()}))
+ask_the_catalog.near_miss("the answer of /v2/ instead of the catalog's", reason="of-v2")("{}")
+ask_the_catalog.near_miss("an error page", reason="not-json")(
+    lambda ws: ws.api.request("GET", "../_catalog").body.decode()
 )
-def _(workspace):
-    return "{}"
-
-
-@ask_the_catalog.near_miss("an error page", advice=ASK, reason="not-json")
-def _(workspace):
-    return workspace.api.request("GET", "../_catalog").body.decode()
-
-
-@ask_the_catalog.near_miss("the catalog of another registry", advice=ASK, reason="another-catalog")
-def _(workspace):
-    return '{"repositories": ["somebody/else"]}'
+ask_the_catalog.near_miss("the catalog of another registry", reason="another-catalog")(
+    '{"repositories": ["somebody/else"]}'
+)
 
 
 @lab.step(lasting=True)
@@ -147,14 +123,12 @@ def set_a_restart_policy(workspace):
     )
 
 
-@set_a_restart_policy.solution
-def _(workspace):
-    workspace.engine.set_restart_policy(_container(workspace).id, "unless-stopped")
-
-
-@set_a_restart_policy.mistake("the policy on-failure", advice="docker update", reason="on-failure")
-def _(workspace):
-    workspace.engine.set_restart_policy(_container(workspace).id, "on-failure")
+set_a_restart_policy.solution(
+    lambda ws: ws.engine.set_restart_policy(_container(ws).id, "unless-stopped")
+)
+set_a_restart_policy.mistake("the policy on-failure", advice="docker update", reason="on-failure")(
+    lambda ws: ws.engine.set_restart_policy(_container(ws).id, "on-failure")
+)
 
 
 @lab.step
@@ -199,16 +173,12 @@ def _(workspace):
     workspace.wait_for_registry()
 
 
-@let_it_die.mistake("killed with docker kill", advice=START_IT, reason="stopped")
-def _(workspace):
-    workspace.engine.kill(_container(workspace).id)
-
-
-@let_it_die.mistake(
-    "no restart policy",
-    advice="docker update",
-    reason="not-restarted",
+let_it_die.mistake("killed with docker kill", advice=START_IT, reason="stopped")(
+    lambda ws: ws.engine.kill(_container(ws).id)
 )
+
+
+@let_it_die.mistake("no restart policy", advice="docker update", reason="not-restarted")
 def _(workspace):
     container = _container(workspace).id
     workspace.engine.set_restart_policy(container, "no")
@@ -216,10 +186,9 @@ def _(workspace):
     workspace.engine.wait(container)
 
 
-@let_it_die.mistake("restarted by hand", advice="kill -QUIT 1", reason="not-died")
-def _(workspace):
-    workspace.engine.restart(_container(workspace).id)
-    workspace.wait_for_registry()
+let_it_die.mistake("restarted by hand", advice="kill -QUIT 1", reason="not-died")(
+    lambda ws: ws.engine.restart(_container(ws).id), lambda ws: ws.wait_for_registry()
+)
 
 
 def _container(workspace):

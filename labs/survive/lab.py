@@ -7,16 +7,24 @@ from labrunner import (
     CannotCheck,
     Lab,
     NotYet,
+    act,
     describe_mount,
     describe_other_mount,
     is_anonymous,
+    push_as,
     require_registry,
+    run_registry,
     short,
     storage_mount,
     volumes_met,
 )
 
-lab = Lab(title="Keep what you push", images=["registry:2", "busybox:stable"], sample=True)
+lab = Lab(
+    title="Keep what you push",
+    images=["registry:2", "busybox:stable"],
+    sample=True,
+    values={"volume": lambda ws: ws.unused("registry-data")},
+)
 
 PUSH = "`docker image tag {image} {registry}/{image}`, then `docker push {registry}/{image}`"
 INSPECT = "`docker inspect --format '{{(index .Mounts 0).Name}}' {container}`"
@@ -24,12 +32,29 @@ NAMED = "-v {volume}:/var/lib/registry --name {name} registry:2"  # for the advi
 OLD = ":/var/lib/registry --name {name} registry:2"
 
 
-@lab.value
-def volume(workspace):
-    return workspace.unused("registry-data")
+# Acts, for the solutions and mistakes
 
 
-@lab.step
+push = push_as("{registry}/{image}:latest")
+
+
+def anonymous_volume(workspace):
+    return workspace.registry_container().volumes[0]
+
+
+@act
+def replace(workspace, source=None, at=STORAGE, **options):
+    """Remove the container with its anonymous volume, and run another."""
+    workspace.engine.remove_container(workspace.registry_container().id)
+    workspace.run_registry(volumes={at: source} if source else {}, **options)
+
+
+def restart(workspace):
+    workspace.engine.restart(workspace.registry_container().id)
+    workspace.wait_for_registry()
+
+
+@lab.step(advice="docker inspect")
 def find_the_files(workspace, answer):
     """`{registry}` keeps your image in an anonymous volume, and you know its name."""
     container = _registry(workspace)
@@ -59,44 +84,25 @@ def find_the_files(workspace, answer):
     raise NotYet(reason, found=found, next=f"{INSPECT}.", container=name)
 
 
-@find_the_files.solution
-def _(workspace):
-    workspace.run_registry()
-    _push(workspace)
-    return workspace.registry_container().volumes[0]
-
-
-@find_the_files.mistake("nothing pushed", advice=PUSH, reason="not-pushed")
-def _(workspace):
-    workspace.run_registry()
-    return workspace.registry_container().volumes[0]
-
-
-@find_the_files.mistake(
+find_the_files.solution(run_registry(), push, anonymous_volume)
+find_the_files.mistake("nothing pushed", advice=PUSH, reason="not-pushed")(
+    run_registry(), anonymous_volume
+)
+find_the_files.mistake(
     "a volume with a name already", advice="docker rm -f {name}", reason="not-anonymous"
-)
-def _(workspace):
-    workspace.run_registry(volumes={STORAGE: workspace["volume"]})
-    _push(workspace)
-    return workspace["volume"]
+)(lambda ws: ws.run_registry(volumes={STORAGE: ws["volume"]}), push, "{volume}")
 
 
-@find_the_files.mistake(
-    "the container's id for the volume's name", advice="docker inspect", reason="container-id"
-)
+@find_the_files.mistake("the container's id for the volume's name", reason="container-id")
 def _(workspace):
     container = workspace.run_registry()
-    _push(workspace)
+    push(workspace)
     return container
 
 
-@find_the_files.mistake(
-    "the name of another volume", advice="docker inspect", reason="another-volume"
+find_the_files.mistake("the name of another volume", reason="another-volume")(
+    run_registry(), push, "0123456789abcdef" * 4
 )
-def _(workspace):
-    workspace.run_registry()
-    _push(workspace)
-    return "0123456789abcdef" * 4
 
 
 @lab.step
@@ -132,31 +138,23 @@ def _(workspace):
     container = workspace.registry_container().id
     workspace.engine.start(container)
     workspace.wait_for_registry()
-    _push(workspace)
+    push(workspace)
     workspace.engine.remove_container(container, volumes=False)
     workspace.run_registry()
 
 
-@lose_the_image.mistake(
+lose_the_image.mistake(
     "the same container, restarted", advice="docker rm -f {name}", reason="same-container"
+)(restart)
+lose_the_image.mistake("the old one only stopped", advice="docker rm {name}", reason="exited")(
+    lambda ws: ws.engine.stop(ws.registry_container().id)
 )
-def _(workspace):
-    _restart(workspace)
-
-
-@lose_the_image.mistake("the old one only stopped", advice="docker rm {name}", reason="exited")
-def _(workspace):
-    workspace.engine.stop(workspace.registry_container().id)
-
-
-@lose_the_image.mistake(
+lose_the_image.mistake(
     "removed together with its volume", advice="without `-v`", reason="volume-gone"
-)
-def _(workspace):
-    _replace(workspace)
+)(replace())
 
 
-@lab.step
+@lab.step(advice=OLD)
 def get_it_back(workspace):
     """`{registry}` holds your image again, and nobody has pushed it there."""
     old = _oldest_volume(workspace)
@@ -176,27 +174,15 @@ def get_it_back(workspace):
     )
 
 
-@get_it_back.solution
-def _(workspace):
-    _replace(workspace, _oldest_volume(workspace))
+get_it_back.solution(lambda ws: replace(_oldest_volume(ws))(ws))
+get_it_back.mistake("pushed again instead", reason="pushed")(push)
+get_it_back.mistake("a slip in the volume's name", reason="no-image")(replace("{volume}-x"))
+get_it_back.mistake("the volume at another path", reason="no-image")(
+    lambda ws: replace(_oldest_volume(ws), at="/registry")(ws)
+)
 
 
-@get_it_back.mistake("pushed again instead", advice=OLD, reason="pushed")
-def _(workspace):
-    _push(workspace)
-
-
-@get_it_back.mistake("a slip in the volume's name", advice=OLD, reason="no-image")
-def _(workspace):
-    _replace(workspace, f"{workspace['volume']}-x")
-
-
-@get_it_back.mistake("the volume at another path", advice=OLD, reason="no-image")
-def _(workspace):
-    _replace(workspace, _oldest_volume(workspace), at="/registry")
-
-
-@lab.step(lasting=True)
+@lab.step(lasting=True, advice=NAMED)
 def name_a_volume(workspace):
     """`{registry}` keeps its files in a volume with a name, or in a folder of yours."""
     container = _registry(workspace, workspace["volume"])
@@ -212,27 +198,15 @@ def name_a_volume(workspace):
     )
 
 
-@name_a_volume.solution
-def _(workspace):
-    _replace(workspace, workspace["volume"])
+name_a_volume.solution(replace("{volume}"))
+name_a_volume.mistake("an anonymous volume again", reason="anonymous")(replace())
+name_a_volume.mistake("the volume at another path", reason="anonymous")(
+    replace("{volume}", at="/data")
+)
+name_a_volume.mistake("in memory", reason="no-volume")(replace(tmpfs={STORAGE: ""}))
 
 
-@name_a_volume.mistake("an anonymous volume again", advice=NAMED, reason="anonymous")
-def _(workspace):
-    _replace(workspace)
-
-
-@name_a_volume.mistake("the volume at another path", advice=NAMED, reason="anonymous")
-def _(workspace):
-    _replace(workspace, workspace["volume"], at="/data")
-
-
-@name_a_volume.mistake("in memory", advice=NAMED, reason="no-volume")
-def _(workspace):
-    _replace(workspace, tmpfs={STORAGE: ""})
-
-
-@lab.step
+@lab.step(advice=NAMED)
 def replace_it_again(workspace):
     """A container that took no push has your image: the volume has kept it, with its digest."""
     container = _registry(workspace, workspace["volume"])
@@ -266,42 +240,18 @@ def replace_it_again(workspace):
     raise NotYet(reason, found=found, next=f"{_replace_by(workspace, container, source)}.")
 
 
-@replace_it_again.solution
-def _(workspace):
-    _push(workspace)
-    _replace(workspace, workspace["volume"])
-
-
-@replace_it_again.mistake("nothing pushed before", advice=PUSH, reason="not-pushed")
-def _(workspace):
-    _replace(workspace, workspace["volume"])
-
-
-@replace_it_again.mistake("the same container, restarted", advice=NAMED, reason="same-container")
-def _(workspace):
-    _push(workspace)
-    _restart(workspace)
-
-
-@replace_it_again.mistake("an empty other volume mounted", advice=NAMED, reason="another-volume")
-def _(workspace):
-    _push(workspace)
-    _replace(workspace, f"{workspace['volume']}-x")
-
-
-@replace_it_again.mistake("no volume the second time", advice=NAMED, reason="another-volume")
-def _(workspace):
-    _push(workspace)
-    _replace(workspace)
-
-
-@replace_it_again.mistake(
-    "pushed again after the replacement", advice=NAMED, reason="same-container"
+replace_it_again.solution(push, replace("{volume}"))
+replace_it_again.mistake("nothing pushed before", advice=PUSH, reason="not-pushed")(
+    replace("{volume}")
 )
-def _(workspace):
-    _push(workspace)
-    _replace(workspace, workspace["volume"])
-    _push(workspace)
+replace_it_again.mistake("the same container, restarted", reason="same-container")(push, restart)
+replace_it_again.mistake("an empty other volume mounted", reason="another-volume")(
+    push, replace("{volume}-x")
+)
+replace_it_again.mistake("no volume the second time", reason="another-volume")(push, replace())
+replace_it_again.mistake("pushed again after the replacement", reason="same-container")(
+    push, replace("{volume}"), push
+)
 
 
 @lab.step
@@ -326,16 +276,14 @@ def clear_up(workspace):
 def _(workspace):
     for name in _left_over(workspace):
         workspace.engine.remove_volume(name)
-    _push(workspace)
+    push(workspace)
 
 
-@clear_up.mistake(
+clear_up.mistake(
     "docker rm -v, which takes only a container's own",
     advice="docker volume rm",
     reason="left-over",
-)
-def _(workspace):
-    _replace(workspace, workspace["volume"])
+)(replace("{volume}"))
 
 
 @clear_up.mistake("the named volume removed as well", advice=PUSH, reason="no-image")
@@ -396,21 +344,6 @@ def _took_a_push(workspace, container):
         f"The log of `{container.name}` shows no requests, and the engine remembers no push.",
         next="Push the image with `docker push`, then replace the container once more.",
     )
-
-
-def _push(workspace):
-    workspace.push_as(workspace.sample, workspace.ref())
-
-
-def _replace(workspace, source=None, at=STORAGE, **options):
-    """Remove the container with its anonymous volume, and run another."""
-    workspace.engine.remove_container(workspace.registry_container().id)
-    workspace.run_registry(volumes={at: source} if source else {}, **options)
-
-
-def _restart(workspace):
-    workspace.engine.restart(workspace.registry_container().id)
-    workspace.wait_for_registry()
 
 
 # Volumes

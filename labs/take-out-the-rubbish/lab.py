@@ -6,6 +6,7 @@ from labrunner import (
     STORAGE,
     Lab,
     NotYet,
+    act,
     blob_sizes,
     describe_mount,
     describe_other_mount,
@@ -15,15 +16,28 @@ from labrunner import (
     listed,
     measure_storage,
     megabytes,
+    pull,
+    push_as,
     require_registry,
+    run_registry,
     short,
     storage_mount,
     stored_bytes,
+    untag,
 )
 
-lab = Lab(title="Take out the rubbish", images=["registry:2", "busybox:stable"], sample=True)
+lab = Lab(
+    title="Take out the rubbish",
+    images=["registry:2", "busybox:stable"],
+    sample=True,
+    values={
+        "volume": lambda ws: ws.unused("registry-data"),
+        "old_image": lambda ws: ws.unused("old-image"),
+    },
+)
 
 OLD, NEW = "1.0", "2.0"
+OLD_NAME, NEW_NAME = "{registry}/{image}:1.0", "{registry}/{image}:2.0"
 BALLAST = 3 << 20  # the bytes that each image has to itself, as the Dockerfile makes them
 LITTLE = 1 << 20  # bytes; less than this is not worth a collection
 CONFIG = "/etc/docker/registry/config.yml"
@@ -49,14 +63,29 @@ COLLECT = (
 )
 
 
-@lab.value
-def volume(workspace):
-    return workspace.unused("registry-data")
+# Acts, for the solutions and mistakes
 
 
-@lab.value
-def old_image(workspace):
-    return workspace.unused("old-image")
+@act
+def start(workspace, environment, path=STORAGE):
+    workspace.run_registry(volumes={path: workspace["volume"]}, environment=environment)
+
+
+def collect(workspace, **host):
+    workspace.run_to_end("registry:2", ["garbage-collect", CONFIG], **host)
+
+
+def collect_running(workspace):
+    container = workspace.registry_container().id
+    workspace.engine.execute(container, ["registry", "garbage-collect", CONFIG])
+
+
+def stop_collect_start(workspace):
+    container = workspace.registry_container().id
+    workspace.engine.stop(container)
+    collect(workspace, volumes_from=[container])
+    workspace.engine.start(container)
+    workspace.wait_for_registry()
 
 
 @lab.setup
@@ -65,7 +94,7 @@ def _(workspace):
         workspace.build(lab.folder, workspace["old_image"], workspace=f"{workspace.id}-old")
 
 
-@lab.step(lasting=True)
+@lab.step(lasting=True, advice=START)
 def switch_deletion_on(workspace):
     """The registry on `{registry}` allows deletion, and keeps its images in a volume of yours."""
     container = require_registry(workspace, start=START)
@@ -87,32 +116,20 @@ def switch_deletion_on(workspace):
     raise NotYet(reason, found=found, next=todo)
 
 
-@switch_deletion_on.solution
-def _(workspace):
-    _start(workspace, DELETION)
+switch_deletion_on.solution(start(DELETION))
+switch_deletion_on.mistake("deletion is off", reason="deletion-off")(start({}))
+switch_deletion_on.mistake("a slip in the setting", reason="deletion-off")(
+    start({"REGISTRY_DELETE_ENABLED": "true"})
+)
+switch_deletion_on.mistake("an anonymous volume", reason="anonymous")(
+    run_registry(environment=DELETION)
+)
+switch_deletion_on.mistake("a volume at another path", reason="anonymous")(
+    start(DELETION, "/registry")
+)
 
 
-@switch_deletion_on.mistake("deletion is off", advice=START, reason="deletion-off")
-def _(workspace):
-    _start(workspace, {})
-
-
-@switch_deletion_on.mistake("a slip in the setting", advice=START, reason="deletion-off")
-def _(workspace):
-    _start(workspace, {"REGISTRY_DELETE_ENABLED": "true"})
-
-
-@switch_deletion_on.mistake("an anonymous volume", advice=START, reason="anonymous")
-def _(workspace):
-    workspace.run_registry(environment=DELETION)
-
-
-@switch_deletion_on.mistake("a volume at another path", advice=START, reason="anonymous")
-def _(workspace):
-    _start(workspace, DELETION, "/registry")
-
-
-@lab.step
+@lab.step(advice=TAG_OLD)
 def push_two_images(workspace):
     """`{registry}` has two images: `{image}:1.0` is your `{old_image}`, `{image}:2.0` is your
     `{image}`."""
@@ -136,31 +153,19 @@ def push_two_images(workspace):
     return f"`1.0` and `2.0` are two images, {megabytes(held)} on the disk: {held:,} bytes."
 
 
-@push_two_images.solution
-def _(workspace):
-    workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
-    workspace.push_as(workspace.image, workspace.ref(tag=NEW))
+push_two_images.solution(push_as(OLD_NAME, "{old_image}"), push_as(NEW_NAME, "{image}"))
+push_two_images.mistake("one image under both tags", reason="one-image")(
+    push_as(OLD_NAME, "{image}"), push_as(NEW_NAME, "{image}")
+)
+push_two_images.mistake("the wrong way round", advice=TAG_NEW, reason="wrong-new")(
+    push_as(OLD_NAME, "{image}"), push_as(NEW_NAME, "{old_image}")
+)
+push_two_images.mistake("another image as 1.0", reason="wrong-old")(
+    push_as(OLD_NAME, "busybox:stable"), push_as(NEW_NAME, "{image}")
+)
 
 
-@push_two_images.mistake("one image under both tags", advice=TAG_OLD, reason="one-image")
-def _(workspace):
-    workspace.push_as(workspace.image, workspace.ref(tag=OLD))
-    workspace.push_as(workspace.image, workspace.ref(tag=NEW))
-
-
-@push_two_images.mistake("the wrong way round", advice=TAG_NEW, reason="wrong-new")
-def _(workspace):
-    workspace.push_as(workspace.image, workspace.ref(tag=OLD))
-    workspace.push_as(workspace["old_image"], workspace.ref(tag=NEW))
-
-
-@push_two_images.mistake("another image as 1.0", advice=TAG_OLD, reason="wrong-old")
-def _(workspace):
-    workspace.push_as("busybox:stable", workspace.ref(tag=OLD))
-    workspace.push_as(workspace.image, workspace.ref(tag=NEW))
-
-
-@lab.step
+@lab.step(advice=CURL)
 def delete_by_digest(workspace):
     """The registry no longer has the image `{image}:1.0`; it still has `2.0`."""
     old, new = _images(workspace)
@@ -206,30 +211,22 @@ def _(workspace):
     _delete_old(workspace)
 
 
-@delete_by_digest.mistake("deleted by tag", advice=CURL, reason="by-tag")
-def _(workspace):
-    workspace.api.delete(workspace.image, OLD)
+delete_by_digest.mistake("deleted by tag", reason="by-tag")(lambda ws: ws.api.delete(ws.image, OLD))
+delete_by_digest.mistake("deleted by the image's id", reason="image-id")(
+    lambda ws: ws.api.delete(ws.image, _images(ws)[0].config_digest)
+)
 
 
-@delete_by_digest.mistake("deleted by the image's id", advice=CURL, reason="image-id")
-def _(workspace):
-    workspace.api.delete(workspace.image, _images(workspace)[0].config_digest)
-
-
-@delete_by_digest.mistake("a digest asked without Accept", advice=CURL, reason="another-digest")
+@delete_by_digest.mistake("a digest asked without Accept", reason="another-digest")
 def _(workspace):
     answer = workspace.api.request("HEAD", f"{workspace.image}/manifests/{OLD}", accept="*/*")
     workspace.api.delete(workspace.image, answer.headers["Docker-Content-Digest"])
 
 
-@delete_by_digest.mistake("removed on the engine only", advice=CURL, reason="not-deleted")
-def _(workspace):
-    workspace.engine.remove_image(workspace.ref(tag=OLD))
-
-
-@delete_by_digest.mistake("deleted the wrong one", advice=PUSH_NEW, reason="deleted-new")
-def _(workspace):
-    workspace.api.delete(workspace.image, _images(workspace)[1].digest)
+delete_by_digest.mistake("removed on the engine only", reason="not-deleted")(untag(OLD_NAME))
+delete_by_digest.mistake("deleted the wrong one", advice=PUSH_NEW, reason="deleted-new")(
+    lambda ws: ws.api.delete(ws.image, _images(ws)[1].digest)
+)
 
 
 @delete_by_digest.mistake("deleted both", advice=PUSH_NEW, reason="deleted-both")
@@ -238,12 +235,12 @@ def _(workspace):
         workspace.api.delete(workspace.image, image.digest)
 
 
-@delete_by_digest.mistake("moved the tag instead", advice=PUSH_OLD, reason="tag-moved")
-def _(workspace):
-    workspace.push_as(workspace.image, workspace.ref(tag=OLD))
+delete_by_digest.mistake("moved the tag instead", advice=PUSH_OLD, reason="tag-moved")(
+    push_as(OLD_NAME, "{image}")
+)
 
 
-@lab.step
+@lab.step(advice=COLLECT_FROM)
 def collect_the_garbage(workspace, answer):
     """The bytes of `1.0` are gone from the disk. Your answer says how many kilobytes came back."""
     container = require_registry(workspace, start=START)
@@ -281,45 +278,26 @@ def _(workspace):
         workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
         _delete_old(workspace)
     before = stored_bytes(workspace)
-    _stop_collect_start(workspace)
+    stop_collect_start(workspace)
     return str(max(before - stored_bytes(workspace), BALLAST))  # where it was collected before this
 
 
-@collect_the_garbage.near_miss("deleted, but not collected", advice=COLLECT_FROM, reason="garbage")
-def _(workspace):
-    return "16"
-
-
-@collect_the_garbage.mistake("collected in another volume", advice=COLLECT_FROM, reason="garbage")
-def _(workspace):
-    _collect(workspace)
-    return "3088"
-
-
-@collect_the_garbage.mistake("collected in the running registry", advice=AGAIN, reason="remembers")
-def _(workspace):
-    _collect_running(workspace)
-    return "3088"
-
-
-@collect_the_garbage.mistake("pushed again after that", advice=AGAIN, reason="pushed-again")
-def _(workspace):
-    _collect_running(workspace)
-    workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
-    return "3088"
-
-
-@collect_the_garbage.mistake("not started again", advice="docker start {name}", reason="exited")
-def _(workspace):
-    workspace.engine.stop(workspace.registry_container().id)
-    _collect(workspace, volumes_from=[workspace.name])
-    return "3088"
-
-
-@collect_the_garbage.mistake("what is left for an answer", advice="subtract", reason="what-is-left")
-def _(workspace):
-    _stop_collect_start(workspace)
-    return str(stored_bytes(workspace))
+collect_the_garbage.near_miss("deleted, but not collected", reason="garbage")("16")
+collect_the_garbage.mistake("collected in another volume", reason="garbage")(collect, "3088")
+collect_the_garbage.mistake("collected in the running registry", advice=AGAIN, reason="remembers")(
+    collect_running, "3088"
+)
+collect_the_garbage.mistake("pushed again after that", advice=AGAIN, reason="pushed-again")(
+    collect_running, push_as(OLD_NAME, "{old_image}"), "3088"
+)
+collect_the_garbage.mistake("not started again", advice="docker start {name}", reason="exited")(
+    lambda ws: ws.engine.stop(ws.registry_container().id),
+    lambda ws: collect(ws, volumes_from=[ws.name]),
+    "3088",
+)
+collect_the_garbage.mistake("what is left for an answer", advice="subtract", reason="what-is-left")(
+    stop_collect_start, lambda ws: str(stored_bytes(ws))
+)
 
 
 @lab.step
@@ -354,9 +332,9 @@ def _(workspace):
     workspace.pull(workspace.ref(tag=NEW))
 
 
-@pull_what_stays.mistake("pulled what was still there", advice="image rm", reason="not-pulled")
-def _(workspace):
-    workspace.pull(workspace.ref(tag=NEW))
+pull_what_stays.mistake("pulled what was still there", advice="image rm", reason="not-pulled")(
+    pull(NEW_NAME)
+)
 
 
 @pull_what_stays.mistake("its layer was deleted", advice=PUSH_NEW, reason="blob-lost")
@@ -365,30 +343,9 @@ def _(workspace):
     workspace.api.request("DELETE", f"{workspace.image}/blobs/{layer}")
 
 
-def _start(workspace, environment, path=STORAGE):
-    workspace.run_registry(volumes={path: workspace["volume"]}, environment=environment)
-
-
 def _delete_old(workspace):
     if old := workspace.api.manifest(workspace.image, OLD):
         workspace.api.delete(workspace.image, old.digest)
-
-
-def _collect(workspace, **host):
-    workspace.run_to_end("registry:2", ["garbage-collect", CONFIG], **host)
-
-
-def _collect_running(workspace):
-    container = workspace.registry_container().id
-    workspace.engine.execute(container, ["registry", "garbage-collect", CONFIG])
-
-
-def _stop_collect_start(workspace):
-    container = workspace.registry_container().id
-    workspace.engine.stop(container)
-    _collect(workspace, volumes_from=[container])
-    workspace.engine.start(container)
-    workspace.wait_for_registry()
 
 
 # What the registry has

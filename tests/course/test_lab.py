@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from labrunner import CannotCheck, Lab, NotYet
+from labrunner.course.lab import error_location
 from labrunner.verdicts import Verdict
 
 
@@ -44,11 +45,39 @@ def test_solutions_mistakes_and_values_are_kept_with_what_they_belong_to(lab):
     def network(workspace):
         return "net"
 
-    assert step.solve is solution
-    assert [(m.name, m.advice, m.make) for m in step.mistakes] == [
-        ("a slip", "docker push", mistake)
+    assert step.solve.parts == (solution,)
+    assert [(m.name, m.advice, m.make.parts) for m in step.mistakes] == [
+        ("a slip", "docker push", (mistake,))
     ]
     assert lab.values == {"network": network}
+
+
+def test_acts_are_done_in_their_order_and_a_text_at_the_end_is_the_answer(lab):
+    step, done = lab.step(advice="docker pull")(lambda workspace, answer: "x"), []
+    step.solution(lambda workspace: done.append(1), lambda workspace: "said")
+    step.mistake("a slip", advice="docker push")(lambda workspace: done.append(2), "{registry}")
+    step.near_miss("almost")("no")
+    step.mistake("not a word")(lambda workspace: 5)
+    slip, almost, number = step.mistakes
+    assert step.solve(WORKSPACE) == "said" and slip.make(WORKSPACE) == "localhost:5001"
+    assert almost.make(WORKSPACE) == "no" and number.make(WORKSPACE) is None
+    assert done == [1, 2]
+    assert [m.advice for m in step.mistakes] == ["docker push", "docker pull", "docker pull"]
+    assert [m.only_an_answer for m in step.mistakes] == [False, True, False]
+
+
+def test_acts_that_go_wrong_are_placed_where_they_are_declared(lab):
+    step = lab.step(lambda workspace: "x")
+    step.mistake("a slip")(int)  # no text, and no frame of this file
+    mistake = step.mistakes[0]
+    with pytest.raises(TypeError) as failure:
+        mistake.make(WORKSPACE)
+    assert mistake.line == step.line + 1
+    assert error_location(failure.value, mistake.make) == (
+        f"`test_lab.py`, line {failure.tb.tb_lineno}"
+    )
+    quiet = TypeError()
+    assert error_location(quiet, mistake.make) == f"`test_lab.py`, line {mistake.line}"
 
 
 def test_not_yet_is_failed_with_its_three_sentences(lab):

@@ -97,7 +97,7 @@ SECOND = LAB.replace("def make_a_volume", "def other").replace("make_a_volume.",
         (
             LAB.replace(', advice="docker volume create", reason="missing")', ")"),
             25,
-            "The file stops with TypeError",
+            "The mistake “a slip in its name” has no advice to look for.",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Progress as a file: saved from the page *What you did*, and imported there."""
+"""Progress as a file: exported from the page *What you did*, and imported there."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def init_app(app: Flask) -> None:
 
 
 def _make_room() -> None:
-    if request.endpoint == "progress.bring" and session.get("in"):
+    if request.endpoint == "progress.import_progress" and session.get("in"):
         request.max_content_length = LIMIT + AROUND
 
 
 @bp.get("/progress.jsonl")
-def save() -> ResponseReturnValue:
-    """Send all progress as a file, which `bring` accepts."""
+def export_progress() -> ResponseReturnValue:
+    """Send all progress as a file, which `import_progress` accepts."""
     return export.pack(get_services().progress.load()), {
         "Content-Type": "application/jsonl",
         "Content-Disposition": 'attachment; filename="registry-lab-progress.jsonl"',
@@ -40,7 +40,7 @@ def save() -> ResponseReturnValue:
 
 
 @bp.post("/progress")
-def bring() -> ResponseReturnValue:
+def import_progress() -> ResponseReturnValue:
     """Import a file of progress, whole or not at all; with `replace` also over newer progress."""
     fields(several="replace")
     sent = request.files.getlist("file")

@@ -1,0 +1,72 @@
+"""Acts of solutions and mistakes: each is declared as what is done, with the names that it has on
+the page, and is done when it is called with a workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from labrunner.course.lab import Action
+from labrunner.workspaces.workspace import Workspace
+
+
+def act(function: Callable[..., Any]) -> Callable[..., Action]:
+    """Decorate a function of a workspace and more. Called with the rest, it returns an act; in the
+    texts that it is called with, the workspace's `{values}` are filled in."""
+
+    @wraps(function)
+    def declare(*arguments: Any, **options: Any) -> Action:
+        def do(workspace: Workspace) -> Any:
+            def fill(given: Any) -> Any:
+                return workspace.fill(given) if isinstance(given, str) else given
+
+            named = {name: fill(each) for name, each in options.items()}
+            return function(workspace, *map(fill, arguments), **named)
+
+        return do
+
+    return declare
+
+
+@act
+def tag_as(workspace: Workspace, name: str, image: str = "") -> None:
+    """Give an image a name. image: the sample image, unless it is given."""
+    workspace.tag(image or workspace.sample, name)
+
+
+@act
+def push_as(workspace: Workspace, name: str, image: str = "") -> None:
+    """Give an image a name, and push it under that. image: as in `tag_as`."""
+    workspace.push_as(image or workspace.sample, name)
+
+
+@act
+def pull(workspace: Workspace, name: str) -> None:
+    workspace.pull(name)
+
+
+@act
+def untag(workspace: Workspace, name: str) -> None:
+    """Take a name from an image, and remove the image with its last one."""
+    workspace.engine.remove_image(name)
+
+
+@act
+def run(workspace: Workspace, image: str) -> None:
+    """Run an image to its end, as `docker run --rm` does."""
+    workspace.run_to_end(image)
+
+
+@act
+def fail_to_run_registry(workspace: Workspace, **options: Any) -> None:
+    """Run a registry whose settings end it, and wait for its end."""
+    options = {"name": workspace.name, "ports": {5000: workspace.port}, **options}
+    workspace.remove_own(workspace.name, workspace.port)
+    workspace.engine.wait(workspace.run("registry:2", **options))
+
+
+@act
+def run_registry(workspace: Workspace, **options: Any) -> None:
+    """Run the registry anew; see `Workspace.run_registry`."""
+    workspace.run_registry(**options)
