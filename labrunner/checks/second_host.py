@@ -60,11 +60,16 @@ class SecondHost:
         code, output = self.engine.execute(self.container.id, command)
         return code, output.strip()
 
+    def query(self, *command: str) -> tuple[int, str]:
+        """As `execute`, for a command that changes nothing: its output is complete."""
+        code, output = self.engine.query(self.container.id, command)
+        return code, output.strip()
+
     def look_up(self, domain: str) -> tuple[str | None, str]:
         """Return the IP address of a name there, empty where it has none; None where no engine
         answers. The second text is what was printed."""
         script = f'docker version || exit {NO_ENGINE}; ping -c 1 -W 1 "$0"'
-        code, output = self.execute("sh", "-c", script, domain)
+        code, output = self.query("sh", "-c", script, domain)
         if code == NO_ENGINE:
             return None, output
         address = re.search(r"^PING .*?\(([\d.]+)\)", output, re.MULTILINE)
@@ -83,13 +88,13 @@ class SecondHost:
         """Return what happened there, as far as its engine remembers it."""
         now = f"{self.engine.now():.9f}"  # the clock is one; `0s` ends at a whole second
         words = ["docker", "events", "--since", "0", "--until", now, "--format", "{{json .}}"]
-        lines = self.execute(*words)[1].splitlines()
+        lines = self.query(*words)[1].splitlines()
         return [Event.from_api(json.loads(line)) for line in lines if line.startswith("{")]
 
     def is_insecure(self, registry: str, address: str) -> bool:
         """Return whether its engine makes an exception for a registry, by name or by address."""
         words = ["docker", "info", "--format", "{{json .RegistryConfig}}"]
-        config = json.loads(self.execute(*words)[1])
+        config = json.loads(self.query(*words)[1])
         if named := (config.get("IndexConfigs") or {}).get(registry):
             return not named["Secure"]
         ranges = map(ipaddress.ip_network, config.get("InsecureRegistryCIDRs") or ())
@@ -127,14 +132,13 @@ class SecondHost:
         """Return a reason and a sentence: why it does not trust the registry by this name or
         address; None where it does."""
         folder, name = f"{CERTS}/{place}:5000/", self.name
-        paths = self.execute("find", CERTS, "!", "-type", "d")[1].splitlines()
-        paths = [path for path in paths if path.startswith(CERTS)]
-        right = [path for path in paths if path.startswith(folder) and path.endswith(".crt")]
+        files = self.engine.read_files(self.container.id, CERTS)
+        right = [path for path in files if path.startswith(folder) and path.endswith(".crt")]
         found = "no-ca", f"`{name}` has no CA in `{folder}`."
-        if paths and not right:
-            return "other-folder", f"{found[1]} It has `{paths[0]}`, where it is not looked for."
+        if files and not right:
+            return "other-folder", f"{found[1]} It has `{min(files)}`, where it is not looked for."
         for path in right:
-            data = self.read(path)
+            data = files[path]
             if not is_certificate(data):
                 found = "no-certificate", f"`{path}` on `{name}` is no certificate."
                 continue

@@ -60,7 +60,7 @@ def stored_bytes(workspace: Workspace) -> int:
     if storage and storage.kind == "volume":
         size = workspace.engine.volume_size(storage.source)
     elif storage and container:
-        code, printed = workspace.engine.execute(container.id, ["du", "-sk", storage.target])
+        code, printed = workspace.engine.query(container.id, ["du", "-sk", storage.target])
         size = int(printed.split()[0]) * 1024 if code == 0 else None
     if size is None:
         raise CannotCheck(

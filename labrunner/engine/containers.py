@@ -6,15 +6,18 @@ import contextlib
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from docker.errors import APIError, NotFound
 
-from .connection import Connection, translate_errors
+from .connection import Connection, EngineRefused, translate_errors
 from .models import Container, ContainerSummary
 
 LOCAL = "127.0.0.1"  # what the product starts is for this machine only
-LARGEST = 1 << 20  # bytes of a file that is read out of a container
+LARGEST = 1 << 20  # bytes of an archive of files that are read out of a container
+QUERIES = 3  # times that a command is run whose output was lost
+END = "end-of-output"
 
 
 class Containers(Connection):
@@ -138,19 +141,46 @@ class Containers(Connection):
         return int(code), output.decode(errors="replace")
 
     @translate_errors
+    def query(self, container: str, command: Sequence[str]) -> tuple[int, str]:
+        """Run a command that changes nothing; as `execute`, in a container with a shell.
+
+        An engine may lose what a command prints (github.com/moby/moby/issues/27289). The command
+        is then run again. Raises `EngineRefused` when that does not help.
+        """
+        script = f'"$@"; code=$?; printf {END}; exit $code'
+        for _ in range(QUERIES):
+            code, output = self.execute(container, ["sh", "-c", script, "sh", *command])
+            if END in output:
+                return code, output.replace(END, "")
+        raise EngineRefused(f"The output of `{command[0]}` was lost.", next="Check again.")
+
     def read_file(self, container: str, path: str) -> bytes | None:
-        """Return a file of a container, or None if there is none of at most `LARGEST` bytes."""
+        """Return a file of a container, or None if there is none or it is too large."""
+        return self.read_files(container, path).get(path)
+
+    @translate_errors
+    def read_files(self, container: str, path: str) -> dict[str, bytes]:
+        """Return a file of a container, or all files below a folder, by path. A link is empty.
+
+        Empty where there is none, or where they take more than `LARGEST` bytes together.
+        """
+        archive, files, parent = io.BytesIO(), {}, PurePosixPath(path).parent
         try:
-            stream, status = self._client.get_archive(container, path)
-            with contextlib.closing(stream):
-                if status["size"] > LARGEST:
-                    return None
-                archive = io.BytesIO(b"".join(stream))
+            stream, _ = self._client.get_archive(container, path)
         except NotFound:
-            return None
+            return {}
+        with contextlib.closing(stream):
+            for chunk in stream:
+                if archive.tell() + len(chunk) > LARGEST:
+                    return {}
+                archive.write(chunk)
+        archive.seek(0)
         with tarfile.open(fileobj=archive) as tar:
-            file = tar.extractfile(tar.getmembers()[0])
-            return file.read() if file else None
+            for member in tar:
+                if not member.isdir():
+                    file = tar.extractfile(member) if member.isfile() else None
+                    files[str(parent / member.name)] = file.read() if file else b""
+        return files
 
     @translate_errors
     def write_file(self, container: str, path: str, data: bytes) -> None:

@@ -147,6 +147,18 @@ def test_a_command_in_a_container_tells_its_exit_code_and_words(engine, docker):
         engine.execute(container, ["true"])
 
 
+def test_a_query_whose_output_the_engine_loses_is_run_again(engine, docker, monkeypatch):
+    container = docker("run", "-d", "busybox:stable", "sleep", "60")
+    execute, lost = engine.execute, [True, True, False]
+    monkeypatch.setattr(
+        engine, "execute", lambda *words: (0, "") if lost.pop(0) else execute(*words)
+    )
+    assert engine.query(container, ["sh", "-c", "echo one two; exit 3"]) == (3, "one two\n")
+    lost += [True] * 3
+    with pytest.raises(EngineRefused, match="output of `echo` was lost"):
+        engine.query(container, ["echo", "one"])
+
+
 def test_files_of_a_container_are_written_and_read_also_when_it_is_stopped(engine, docker):
     container = docker("create", "busybox:stable", "true")
     engine.write_file(container, "/etc/a/b.txt", b"one")
@@ -154,6 +166,8 @@ def test_files_of_a_container_are_written_and_read_also_when_it_is_stopped(engin
     engine.write_file(container, "/big", b"x" * (1 << 20) + b"x")
     for path in ("/none", "/etc/a", "/big"):
         assert engine.read_file(container, path) is None
+    assert engine.read_files(container, "/etc/a") == {"/etc/a/b.txt": b"one"}
+    assert engine.read_files(container, "/none") == {}
 
 
 def test_the_size_of_a_volume_is_told_in_bytes(engine, docker, unique):
