@@ -6,52 +6,15 @@ import pty
 import signal
 import socket
 import subprocess
-import sys
 import time
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import pytest
 
 from labrunner.engine.engine import Engine
+from tests.fixtures.commands import Commands
 
-ROOT = Path(__file__).parents[2]
 NO_ENGINE = "unix:///nonexistent/docker.sock"
-
-
-class Flask:
-    """`flask` on a course and with an instance folder of its own."""
-
-    def __init__(self, instance, root=ROOT):
-        self.app = f"app:create_app(root={str(root)!r}, instance={str(instance)!r})"
-
-    def start(self, *words, **environment):
-        return subprocess.Popen(
-            [sys.executable, "-m", "flask", "--app", self.app, *words],
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def __call__(self, *words, **environment):
-        """Exit code, standard output and standard error."""
-        with self.start(*words, **environment) as process:
-            out, err = process.communicate(timeout=120)
-        assert "Traceback" not in out + err, err
-        return process.returncode, out, err
-
-    def json(self, *words):
-        """Exit code and the one object on standard output."""
-        code, out, _ = self(*words, "--json")
-        return code, json.loads(out)
-
-
-@pytest.fixture
-def flask(instance):
-    return Flask(instance)
 
 
 @pytest.fixture
@@ -80,21 +43,21 @@ def _(workspace):
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    return Flask(instance, root)
+    return Commands(instance, root)
 
 
-def test_a_lab_is_started_checked_watched_and_finished_in_a_terminal(flask):
-    code, values = flask.json("start-lab", "run-a-registry")
+def test_a_lab_is_started_checked_watched_and_finished_in_a_terminal(commands):
+    code, values = commands.json("start-lab", "run-a-registry")
     assert code == 0
     assert set(values) == {"workspace", "lab", "registry", "port", "name"}
     assert values["registry"] == f"localhost:{values['port']}"
-    assert flask.json("start-lab", "run-a-registry") == (0, values)  # again: the same one
+    assert commands.json("start-lab", "run-a-registry") == (0, values)  # again: the same one
 
-    code, out, _ = flask("check-lab", "run-a-registry", "start-a-registry")
+    code, out, _ = commands("check-lab", "run-a-registry", "start-a-registry")
     assert code == 1
     assert f"docker run -d -p {values['port']}:5000 --name {values['name']} registry:2" in out
 
-    watch = flask.start("check-lab", "run-a-registry", "start-a-registry", "--watch")
+    watch = commands.start("check-lab", "run-a-registry", "start-a-registry", "--watch")
     assert "failed" in watch.stdout.readline()
     port = f"{values['port']}:5000"
     run = ["docker", "run", "-d", "-p", port, "--name", values["name"], "registry:2"]
@@ -104,19 +67,19 @@ def test_a_lab_is_started_checked_watched_and_finished_in_a_terminal(flask):
     assert "passed" in out
 
     step = ("check-lab", "run-a-registry", "ask-the-catalog")
-    assert flask(*step, "--answer", "{}")[0] == 1
-    code, lab = flask.json(*step, "--answer", '{"repositories": []}')
+    assert commands(*step, "--answer", "{}")[0] == 1
+    code, lab = commands.json(*step, "--answer", '{"repositories": []}')
     assert (code, lab["lab"], lab["status"]) == (0, "run-a-registry", "passed")
     assert set(lab["steps"][0]) == {"step", "status", "seconds", "expected", "found", "next"}
-    assert "2 of 4" in flask("labs")[1]
+    assert "2 of 4" in commands("labs")[1]
 
-    code, out, err = flask("finish-lab", "run-a-registry")
+    code, out, err = commands("finish-lab", "run-a-registry")
     assert (code, "--yes" in err) == (2, True)
     assert f"container  `{values['name']}`" in out
     assert Engine().container(values["name"])
-    assert flask("finish-lab", "run-a-registry", "--yes")[0] == 0
+    assert commands("finish-lab", "run-a-registry", "--yes")[0] == 0
     assert Engine().container(values["name"]) is None
-    code, _, err = flask("check-lab", "run-a-registry")
+    code, _, err = commands("check-lab", "run-a-registry")
     assert (code, "script/lab start-lab run-a-registry" in err) == (2, True)
 
 
@@ -135,8 +98,8 @@ def test_a_lab_is_started_checked_watched_and_finished_in_a_terminal(flask):
         (["kit", "load", "/nonexistent.tar"], "/nonexistent.tar"),
     ],
 )
-def test_a_bad_call_exits_2_with_a_sentence_that_says_what_to_do(flask, words, says):
-    code, out, err = flask(*words)
+def test_a_bad_call_exits_2_with_a_sentence_that_says_what_to_do(commands, words, says):
+    code, out, err = commands(*words)
     assert (code, out) == (2, "")
     assert says in err
 
@@ -151,33 +114,33 @@ def test_a_bad_call_exits_2_with_a_sentence_that_says_what_to_do(flask, words, s
         ["kit", "get"],
     ],
 )
-def test_without_an_engine_a_command_exits_3_and_says_what_to_do(flask, words):
-    code, out, err = flask(*words, DOCKER_HOST=NO_ENGINE)
+def test_without_an_engine_a_command_exits_3_and_says_what_to_do(commands, words):
+    code, out, err = commands(*words, DOCKER_HOST=NO_ENGINE)
     assert (code, out) == (3, "")
     assert NO_ENGINE in err
     assert "script/bootstrap" in err
 
 
-def test_doctor_names_what_is_wrong_and_exits_3(flask):
-    code, out, _ = flask("doctor", DOCKER_HOST=NO_ENGINE)
+def test_doctor_names_what_is_wrong_and_exits_3(commands):
+    code, out, _ = commands("doctor", DOCKER_HOST=NO_ENGINE)
     assert code == 3
     assert "problem" in out
     assert NO_ENGINE in out
 
 
-def test_doctor_is_content_and_says_what_holds_a_port(flask):
+def test_doctor_is_content_and_says_what_holds_a_port(commands):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
-        code, out, _ = flask("doctor", LABRUNNER_PORT=str(holder.getsockname()[1]))
+        code, out, _ = commands("doctor", LABRUNNER_PORT=str(holder.getsockname()[1]))
     assert code == 0
     assert "Docker Engine" in out and "`registry:2` is here, made from" in out
     assert "is taken by a program of this machine" in out
     assert "script/server --port N" in out
 
 
-def test_explain_prints_the_parts_or_the_error_as_one_object(flask):
-    assert flask.json("explain", "nginx") == (
+def test_explain_prints_the_parts_or_the_error_as_one_object(commands):
+    assert commands.json("explain", "nginx") == (
         0,
         {
             "registry": "docker.io",
@@ -188,16 +151,18 @@ def test_explain_prints_the_parts_or_the_error_as_one_object(flask):
             "familiar": "nginx",
         },
     )
-    code, row = flask.json("explain", "a b")
+    code, row = commands.json("explain", "a b")
     assert (code, list(row)) == (2, ["error"])
-    code, out, _ = flask("explain", "my-image:5000")
+    code, out, _ = commands("explain", "my-image:5000")
     assert code == 0
     assert "is a tag, not a port" in out
 
 
 @pytest.mark.parametrize("words", [["labs"], ["explain", "nginx"], ["decode", "manifest unknown"]])
-def test_a_quick_command_imports_no_page_no_lab_and_no_library_that_it_does_not_use(flask, words):
-    with flask.start(*words, PYTHONPROFILEIMPORTTIME="1") as process:
+def test_a_quick_command_imports_no_page_no_lab_and_no_library_that_it_does_not_use(
+    commands, words
+):
+    with commands.start(*words, PYTHONPROFILEIMPORTTIME="1") as process:
         _, err = process.communicate(timeout=120)
     imported = {line.rpartition("|")[2].strip() for line in err.splitlines()}
     assert "labrunner.cli.console" in imported
@@ -236,9 +201,9 @@ def test_what_is_kept_is_listed_and_goes_with_the_next_run(broken):
     assert Engine().volume(name) is None
 
 
-def test_ctrl_c_cleans_up_and_exits_130(flask):
+def test_ctrl_c_cleans_up_and_exits_130(commands):
     engine = Engine()
-    with flask.start("run-lab", "--prove") as process:
+    with commands.start("run-lab", "--prove") as process:
         end = time.monotonic() + 30
         while not [each for each in engine.containers() if each.name.startswith("registry-")]:
             assert time.monotonic() < end
@@ -250,11 +215,10 @@ def test_ctrl_c_cleans_up_and_exits_130(flask):
     assert "Left behind" not in out
 
 
-def test_finish_lab_asks_on_a_terminal_and_no_means_no(flask):
-    name = flask.json("start-lab", "push-and-pull")[1]["name"]
+def test_finish_lab_asks_on_a_terminal_and_no_means_no(commands):
+    name = commands.json("start-lab", "push-and-pull")[1]["name"]
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "flask", "--app", flask.app, "finish-lab", "push-and-pull"]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, text=True)
+    process = commands.start("finish-lab", "push-and-pull", stdin=theirs)
     os.write(ours, b"n\n")
     out, _ = process.communicate(timeout=30)
     os.close(ours)
@@ -262,4 +226,4 @@ def test_finish_lab_asks_on_a_terminal_and_no_means_no(flask):
     assert process.returncode == 0
     assert "Nothing was removed, and the lab stays open." in out
     assert Engine().container(name).running
-    assert flask("finish-lab", "push-and-pull", "--yes")[0] == 0
+    assert commands("finish-lab", "push-and-pull", "--yes")[0] == 0

@@ -13,7 +13,8 @@ from labrunner.registry.errors import RegistryDown, RegistryRefused
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table
 from labrunner.web.diagrams.layout import LAYOUTS
-from tests.fixtures.engine import eventually, request_of, response, serving
+from labrunner.workspaces.manager import Workspaces
+from tests.fixtures.engine import close_all, eventually, request_of, response, serving
 from tests.labs.test_across_the_network import certify
 
 BALLAST = 3 << 20  # bytes that each image of the lab has to itself
@@ -21,22 +22,40 @@ scanner = scan.Scanner()
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
-@pytest.fixture
-def rubbish(workspaces, real_course):
+def open_rubbish(workspaces):
     """The lab whose registry allows deletion; the tags 1.0 and 2.0 name two images there."""
-    workspace = workspaces.open(real_course.labs["take-out-the-rubbish"], "headless")
+    workspace = workspaces.open(workspaces.labs["take-out-the-rubbish"], "headless")
     for step in workspace.lab.steps[:2]:
         step.solve(workspace)
     return workspace
+
+
+@pytest.fixture
+def rubbish(workspaces):
+    return open_rubbish(workspaces)
+
+
+@pytest.fixture(scope="module")
+def shared_rubbish(tmp_path_factory, engine, real_course):
+    workspaces = Workspaces(tmp_path_factory.mktemp("workspaces"), engine, real_course.labs)
+    yield open_rubbish(workspaces)
+    close_all(workspaces)
+
+
+@pytest.fixture
+def unchanged(shared_rubbish):
+    """The same, for tests that change nothing in the registry; nobody has looked at it yet."""
+    (shared_rubbish.folder / "shelf.json").unlink(missing_ok=True)
+    return shared_rubbish
 
 
 def states(contents):
     return sorted(entry.state for entry in contents.manifests)
 
 
-def test_a_layer_that_two_images_share_is_there_once(rubbish):
-    contents = scanner.scan(rubbish)
-    assert contents.repositories == (rubbish.image,)
+def test_a_layer_that_two_images_share_is_there_once(unchanged):
+    contents = scanner.scan(unchanged)
+    assert contents.repositories == (unchanged.image,)
     assert sorted(tag.name for tag in contents.tags) == ["1.0", "2.0"]
     assert states(contents) == ["named", "named"]
     [shared] = [digest for digest in contents.blobs if len(contents.manifests_with(digest)) == 2]
@@ -178,22 +197,16 @@ def test_an_index_has_its_images_and_their_platforms(rubbish):
 
 
 def test_two_hundred_repositories_are_looked_at_in_bounded_work(rubbish):
-    contents = scanner.scan(rubbish)
-    entry = contents.find(rubbish.image, "2.0")
-    body = rubbish.api.raw_manifest(rubbish.image, "2.0").body
-    with requests.Session() as session:
-        at = f"http://{rubbish.registry}/v2"
-        for number in range(200):
-            name = f"many/repository-{number:03}"
-            for blob in entry.blobs:
-                query = {"mount": blob.digest, "from": rubbish.image}
-                made = session.post(f"{at}/{name}/blobs/uploads/", params=query, timeout=5)
-                assert made.status_code == 201
-            headers = {"Content-Type": json.loads(body)["mediaType"]}
-            for tag in ("one", "two", "three"):
-                where = f"{at}/{name}/manifests/{tag}"
-                put = session.put(where, data=body, headers=headers, timeout=5)
-                assert put.status_code == 201
+    scanner.scan(rubbish)
+    name = f"{rubbish.registry}/{rubbish.image}:3.0"
+    rubbish.tag(rubbish.sample, name)
+    rubbish.push(name)
+    copies = f"""
+        cd /var/lib/registry/docker/registry/v2/repositories && mkdir many
+        for number in $(seq 100 299); do cp -a {rubbish.image} many/repository-$number; done
+    """
+    container = rubbish.engine.container(rubbish.name)
+    assert rubbish.engine.execute(container.id, ["sh", "-ec", copies]) == (0, "")
     own = len([each for each in rubbish.requests() if not each.agent])
     contents = scanner.scan(rubbish)
     asked = len([each for each in rubbish.requests() if not each.agent]) - own
@@ -202,18 +215,18 @@ def test_two_hundred_repositories_are_looked_at_in_bounded_work(rubbish):
     assert len(contents.tags) <= scan.MAX_TAGS
     assert len(contents.repositories) + contents.unread_repositories == 201
     seen = [tag for tag in contents.tags if tag.repository in contents.repositories]
-    assert len(seen) + contents.unread_tags == 2 + 3 * (len(contents.repositories) - 1)
+    assert len(seen) + contents.unread_tags == 3 * len(contents.repositories)
     assert states(contents) == ["named"] * len(contents.manifests)
 
 
-def test_what_is_not_looked_at_any_more_is_not_taken_for_untagged(rubbish, monkeypatch):
-    scanner.scan(rubbish)
+def test_what_is_not_looked_at_any_more_is_not_taken_for_untagged(unchanged, monkeypatch):
+    scanner.scan(unchanged)
     monkeypatch.setattr(scan, "MAX_TAGS", 1)
-    contents = scanner.scan(rubbish)
+    contents = scanner.scan(unchanged)
     assert (len(contents.tags), contents.unread_tags) == (1, 1)
     assert states(contents) == ["named"]
     monkeypatch.undo()
-    assert states(scanner.scan(rubbish)) == ["named", "named"]
+    assert states(scanner.scan(unchanged)) == ["named", "named"]
 
 
 def test_a_registry_with_a_password_is_read_with_the_login_of_the_lab(workspaces, real_course):
@@ -324,14 +337,17 @@ def test_a_tag_without_a_manifest_is_a_tag_all_the_same(anywhere):
     assert contents.manifests == ()
 
 
-def test_a_memory_that_cannot_be_read_is_none(rubbish):
-    path = rubbish.folder / "shelf.json"
+def test_a_memory_that_cannot_be_read_is_none(unchanged):
+    path = unchanged.folder / "shelf.json"
     for text in ("", "{", "[1]", '[{"blobs": 1}]', "null"):
         path.write_text(text)
-        assert states(scanner.scan(rubbish)) == ["named", "named"]
+        assert states(scanner.scan(unchanged)) == ["named", "named"]
     path.unlink()
     path.mkdir()  # so that it cannot be written either
-    assert states(scanner.scan(rubbish)) == ["named", "named"]
+    try:
+        assert states(scanner.scan(unchanged)) == ["named", "named"]
+    finally:
+        path.rmdir()
 
 
 def test_a_registry_behind_tls_is_read_whoever_signed_its_certificate(workspaces, real_course):

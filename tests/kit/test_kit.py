@@ -63,6 +63,20 @@ def engine():
     gc.collect()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def apt_cache(tmp_path_factory):
+    """Let apt read its lists once for all builds, also where it is told to keep no cache."""
+    folder = tmp_path_factory.mktemp("apt")
+    settings = subprocess.run(["apt-config", "dump"], check=True, capture_output=True, text=True)
+    own = {"Etc::Parts": "/dev/null", "Etc::Main": "/dev/null"}  # those are in the settings
+    own |= {f"Cache::{name}": folder / f"{name}.bin" for name in ("pkgcache", "srcpkgcache")}
+    lines = (f'Dir::{name} "{value}";\n' for name, value in own.items())
+    (folder / "apt.conf").write_text(settings.stdout + "".join(lines))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("APT_CONFIG", str(folder / "apt.conf"))
+        yield folder
+
+
 @pytest.fixture
 def busybox(engine):
     """A kit of one small image, not built yet."""
@@ -466,10 +480,12 @@ def test_without_lists_and_network_the_build_says_what_apt_said(
 
 
 def test_apt_lists_that_are_missing_are_fetched_into_a_folder_of_ours(
-    engine, busybox, monkeypatch, tmp_path
+    engine, busybox, apt_cache, monkeypatch, tmp_path
 ):
+    own = f'Dir::State::Lists "{tmp_path}/none";\nDir::Cache::pkgcache "{apt_cache}/own.bin";\n'
+    own += 'Acquire::Languages "none";\n'
     config = tmp_path / "apt.conf"
-    config.write_text(f'Dir::State::Lists "{tmp_path}/none";\n')
+    config.write_text((apt_cache / "apt.conf").read_text() + own)
     monkeypatch.setenv("APT_CONFIG", str(config))
     assert busybox.build(BUSYBOX)
     assert list(tmp_path.iterdir()) == [config]

@@ -16,7 +16,7 @@ from labrunner.session import export, report
 from labrunner.session.export import LIMIT, BadFile
 from labrunner.session.report import PAUSE, count_seconds
 from labrunner.verdicts import Verdict
-from tests.cli.test_commands import Flask
+from tests.fixtures.commands import Commands
 from tests.fixtures.engine import LAB
 from tests.fixtures.web import JSON
 
@@ -300,7 +300,7 @@ def test_a_file_is_never_larger_than_what_is_taken_in(progress, step, monkeypatc
 
 @pytest.fixture
 def terminal(instance, waters, tmp_path):
-    return Flask(instance, tmp_path / "course")
+    return Commands(instance, tmp_path / "course")
 
 
 def test_the_command_reports_on_the_course_or_one_lab(terminal, progress, step):
