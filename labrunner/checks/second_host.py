@@ -283,7 +283,8 @@ def engine_powers(workspace: Workspace) -> str:
     """Return the options of `docker run` that give a container what an engine in it needs, as far
     as this engine can."""
     try:
-        workspace.run_to_end("busybox:stable", ["true"], privileged=True)
+        probe = workspace.run("busybox:stable", command=["true"], network="none", privileged=True)
     except CannotCheck:
         return WORDS
+    workspace.engine.remove_container(probe)
     return "--privileged"

@@ -7,15 +7,13 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 from flask.cli import with_appcontext
-from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from labrunner.course.lab import Lab
 from labrunner.errors import ExitStatus
-from labrunner.headless.results import LabResult, Run, StepResult
+from labrunner.headless.results import Run, StepResult
 from labrunner.headless.runner import Runner
 from labrunner.headless.track import Settings
 from labrunner.session.services import get_services
@@ -94,7 +92,9 @@ def run_lab(
     )
     run = headless.run(lessons)
     if junit:
-        _junit(run).write(str(junit), pretty=True)
+        from labrunner.headless.junit import write_report  # not always needed, and long to import
+
+        write_report(run, junit)
     if as_json:
         click.echo(json.dumps(run.as_dict()))
     else:
@@ -128,24 +128,3 @@ def _summary(run: Run, keep: bool) -> None:
         show("The next `script/lab run-lab` removes what was kept.")
     if run.interrupted:
         show("Interrupted; what the run had made is listed above or removed.")
-
-
-def _junit(run: Run) -> JUnitXml:
-    report = JUnitXml("flask run-lab")
-    for lab in run.labs:
-        suite = TestSuite(lab.lab)
-        for step in lab.steps or [StepResult("start", lab.status, found=lab.reason)]:
-            suite.add_testcase(_case(lab, step))
-        report.add_testsuite(suite)
-    return report
-
-
-def _case(lab: LabResult, step: StepResult) -> TestCase:
-    case = TestCase(step.step, classname=lab.lab, time=round(step.seconds, 3))
-    kinds: dict[str, Any] = {"failed": Failure, "unknown": Error, "skipped": Skipped}
-    if kind := kinds.get(step.status):
-        entry = kind(step.found or step.status)
-        rows = (("Expected", step.expected), ("Found", step.found), ("Next", step.next))
-        entry.text = "\n".join(f"{label}: {sentence}" for label, sentence in rows if sentence)
-        case.result = [entry]
-    return case

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import inspect
 import json
+import math
 import os
 import time
 from collections import deque
@@ -24,7 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from labrunner.verdicts import CannotCheck
 
-from .models import EngineInfo
+from .models import EngineInfo, read_seconds
 
 OLDEST_API = "1.41"  # Engine 20.10
 NEWEST_API = "1.44"  # the newest whose fields are read here; 1.52 dropped some (Engine 29)
@@ -99,7 +100,7 @@ class Connection:
         self.executed: deque[str] = deque(maxlen=1000)
         self._clients: dict[tuple[int, float], docker.APIClient] = {}
         self._version = ""
-        self._clock: tuple[float, float] | None = None  # `time.monotonic` and the engine's time
+        self._clock = -math.inf, 0.0  # `time.monotonic` and the engine's time
 
     @property
     def address(self) -> str:
@@ -128,17 +129,25 @@ class Connection:
         """Return what the engine says about itself."""
         return EngineInfo.from_api(self._client.version(), self._client.info())
 
-    def now(self) -> float:
-        """Return the time on the engine's clock, in seconds since 1970.
-
-        `info` is costly for the engine, so it is asked once a minute; this process counts on.
-        The result is never earlier than the engine's own time, and later by less than `info` took.
-        """
+    @translate_errors
+    def ask_time(self) -> float:
+        """Return the time that the engine's clock shows, in seconds since 1970. It is costly for
+        the engine to tell."""
         began = time.monotonic()
-        if not self._clock or began - self._clock[0] > CLOCK_TRUSTED:
-            self._clock = began, self.info().time
-        then, engine_time = self._clock
-        return engine_time + time.monotonic() - then
+        told = read_seconds(self._client.info()["SystemTime"])
+        self._clock = began, told
+        return told
+
+    def now(self) -> float:
+        """Return about the same: the engine is asked once a minute, and this process counts on.
+
+        The result is never earlier than the engine's own time, and later by less than it takes to
+        ask for it.
+        """
+        if time.monotonic() - self._clock[0] > CLOCK_TRUSTED:
+            self.ask_time()
+        asked, told = self._clock
+        return told + time.monotonic() - asked
 
     def _client_for(self, timeout: float) -> docker.APIClient:
         """Return a client for the newest API that the engine and this module both know.

@@ -33,14 +33,14 @@ class Events(Connection):
         It yields None as soon as no event can be missed any more, and then every `HEARTBEAT`
         seconds, so that the caller can stop.
         """
-        since = self.info().time
+        since = self.ask_time()
         while True:
-            until = max(since, self.info().time) + HEARTBEAT
+            until = max(since, self.ask_time()) + HEARTBEAT
             with self._open_stream(since, until, filters) as response:
                 yield None
                 for line in response.iter_lines():
                     yield Event.from_api(json.loads(line))
-            if self.info().time < until - 0.5:  # a stopped engine ends the stream without an error
+            if self.ask_time() < until - 0.5:  # a stopped engine ends the stream without an error
                 raise self._engine_down(ConnectionError())
             since = until
 

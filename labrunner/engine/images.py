@@ -47,8 +47,9 @@ class Images(Connection):
         reference: str,
         arguments: Mapping[str, str],
         labels: Mapping[str, str],
-    ) -> None:
-        """Build the `Dockerfile` among these files, which are given by their paths.
+    ) -> Iterator[ProgressLine]:
+        """Build the `Dockerfile` among these files, which are given by their paths, and yield the
+        progress.
 
         The labels come first and not, as with the engine's own option, last: so what a build that
         stops half way leaves behind has them as well.
@@ -62,8 +63,7 @@ class Images(Connection):
         }
         body = _archive({**context, "Dockerfile": source.encode()})
         headers = {"Content-Type": "application/x-tar"}
-        for _ in self._post("/build", params, headers=headers, data=body):
-            pass
+        yield from self._post("/build", params, headers=headers, data=body)
 
     @translate_errors
     def push(self, reference: str, login: tuple[str, str] | None = None) -> Iterator[ProgressLine]:

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 NEVER = "0001-01-01T00:00:00Z"
 
 
-def _seconds(text: str) -> float:
+def read_seconds(text: str) -> float:
     """Return the engine's RFC 3339 time in seconds since 1970; 0 for the year 1, its "never".
 
     Python 3.10 cannot read its nine decimals.
@@ -51,7 +51,7 @@ class EngineInfo:
             system=info.get("OperatingSystem", "?"),
             machine=info.get("Architecture", "?"),
             image_store="containerd" if containerd else info.get("Driver", "?"),
-            time=_seconds(info["SystemTime"]),
+            time=read_seconds(info["SystemTime"]),
             root=info.get("DockerRootDir", "?"),
         )
 
@@ -156,9 +156,9 @@ class Container:
             state=state["Status"],
             exit_code=state["ExitCode"],
             error=state.get("Error", ""),
-            created=_seconds(row.get("Created", NEVER)),
-            started=_seconds(state.get("StartedAt", NEVER)),
-            finished=_seconds(state["FinishedAt"]),
+            created=read_seconds(row.get("Created", NEVER)),
+            started=read_seconds(state.get("StartedAt", NEVER)),
+            finished=read_seconds(state["FinishedAt"]),
             environment=dict(each.partition("=")[::2] for each in row["Config"].get("Env") or ()),
             ports=tuple(
                 Port(int(port.split("/")[0]), _host_port(binding), binding.get("HostIp") or "")

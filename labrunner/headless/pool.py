@@ -9,28 +9,15 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any, Generic, TypeVar
 
 from .interruptions import SIGNALS
-from .track import Part
+from .track import End, Part
 
 Task = TypeVar("Task")
-
-
-@dataclass
-class End:
-    """How a track ended. reason: why it could not be begun. engine_down: what was found, and what
-    to do. fault: the traceback of an error of the runner itself."""
-
-    seconds: float = 0
-    leftovers: list[str] = field(default_factory=list)
-    reason: str | None = None
-    interrupted: bool = False
-    engine_down: tuple[str, str] | None = None
-    fault: str | None = None
 
 
 Work = Callable[[Task, Callable[[Part], None], End], None]

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from labrunner.course.lab import Lab, Mistake, Step
 
-from .pool import End
 from .results import LabResult, StepResult, worst
-from .track import Part, Track
+from .track import End, Part, Track
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,9 @@ from labrunner.workspaces.actions import CannotRun, get_images, require_machine
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.workspace import Say
 
-from .pool import End, Pool
 from .proof import Plan, Tally, plan_tracks
 from .results import Run, StepResult
-from .track import Part, Settings, Track
+from .track import End, Part, Settings, Track
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,8 @@ class Runner:
         try:
             tasks = [task for lesson in lessons for task in self._prepare(lesson, run)]
             if self.jobs > 1 and len(tasks) > 1:
+                from .pool import Pool  # not needed for one lab, and long to import
+
                 tasks.sort(key=lambda task: task.length, reverse=True)
                 pool: Pool[Task] = Pool(self.jobs, self._follow, _report, ended)
                 run.interrupted |= pool.run(tasks)

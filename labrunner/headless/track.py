@@ -7,7 +7,7 @@ mistake of a step, recovers from it by the step's solution, as a learner does, a
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from labrunner.course.lab import Action, Lab, Mistake, Step
@@ -73,6 +73,19 @@ class Part:
     again: str | None = None
     verdict: Verdict | None = None
     proof: Proof | None = None
+
+
+@dataclass
+class End:
+    """How a track ended. reason: why it could not be begun. engine_down: what was found, and what
+    to do. fault: the traceback of an error of the runner itself."""
+
+    seconds: float = 0
+    leftovers: list[str] = field(default_factory=list)
+    reason: str | None = None
+    interrupted: bool = False
+    engine_down: tuple[str, str] | None = None
+    fault: str | None = None
 
 
 class Track:

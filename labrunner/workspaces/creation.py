@@ -10,7 +10,8 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -77,14 +78,27 @@ class Creation:
         is replaced by the workspace's id, and `{name}` by each value of that name; the Dockerfile
         has them as build arguments, in capitals.
         """
+        with self.building(folder, name, **values) as made:
+            pass
+        return str(made["id"])
+
+    @contextmanager
+    def building(
+        self, folder: Path, name: str, **values: str
+    ) -> Iterator[Mapping[str, str | None]]:
+        """Do the same while the block runs; the `id` is there at its end."""
         values = {"workspace": self.id, **values}
         arguments = {key.upper(): value for key, value in values.items()}
         with self._owned("image") as (labels, made):
             context = self._context(folder, values)
-            self.engine.build(context, f"{name}:latest", arguments, labels)
-            image = self.engine.image(f"{name}:latest")
-            made["id"] = image.id if image else None
-        return str(made["id"])
+            progress = self.engine.build(context, f"{name}:latest", arguments, labels)
+            next(progress, None)  # the engine has begun
+            try:
+                yield made
+            finally:
+                deque(progress, maxlen=0)  # it goes on to its end
+                image = self.engine.image(f"{name}:latest")
+                made["id"] = image.id if image else None
 
     def _context(self, folder: Path, values: dict[str, str]) -> dict[str, bytes]:
         found = {}

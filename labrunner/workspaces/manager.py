@@ -79,7 +79,7 @@ class Workspaces:
         on_progress: shows the bytes of what is pulled and pushed for it. port: this one and no
         other; raises `CannotCheck` where it is taken.
         """
-        now, before = self.engine.info().time, resources.snapshot(self.engine)
+        now, before = self.engine.ask_time(), resources.snapshot(self.engine)
         record = Record(secrets.token_hex(4), lab.name, kind, "opening", now, before)
         workspace = Workspace(self.folder / record.id, record, lab, self.engine, explain)
         workspace.on_progress = on_progress

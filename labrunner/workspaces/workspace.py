@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from labrunner.course.lab import Lab
+from labrunner.engine.connection import EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, Event, Image
 from labrunner.registry import access_log
@@ -224,20 +225,35 @@ class Workspace(Creation):
             except (RegistryDown, NotARegistry):
                 if time.monotonic() > end:
                     self.api.ping()
-                time.sleep(0.05)
+                time.sleep(0.02)
 
     # Opening
 
     def prepare(self, say: Say) -> None:
         """Bring what the lab gives, where it is missing: registry, sample image, and its own."""
-        if self.lab.registry:
-            self._provide_registry(say)
+        new = self.lab.sample and not self.sample
+        with self._building_sample(say) if new else nullcontext():
+            if self.lab.registry:
+                self._provide_registry(say)
         if self.lab.sample and not self._has_sample():
-            say(f"Building the image {self.image}.")
-            self.record.sample = self.build(self.lab.folder, self.image)
-            self.save()
+            with self._building_sample(say):
+                pass
         for give in self.lab.setups:
             give(self)
+
+    @contextmanager
+    def _building_sample(self, say: Say) -> Iterator[None]:
+        """Build the sample image while the block runs. Where the engine refuses something there,
+        it goes again, for its name may be chosen anew."""
+        say(f"Building the image {self.image}.")
+        try:
+            with self.building(self.lab.folder, self.image) as made:
+                yield
+        except EngineRefused:
+            self.engine.remove_image(f"{self.image}:latest")
+            raise
+        self.record.sample = str(made["id"])
+        self.save()
 
     def _provide_registry(self, say: Say) -> None:
         try:

@@ -14,7 +14,7 @@ import pytest
 
 from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.engine.engine import Engine
-from labrunner.engine.models import Container, _seconds
+from labrunner.engine.models import Container, read_seconds
 from tests.fixtures.engine import request_of, serving
 
 VERSION = {"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}
@@ -421,7 +421,7 @@ def test_without_docker_host_the_context_decides(monkeypatch, tmp_path):
     ],
 )
 def test_moments_are_read_with_nine_decimals_and_any_zone(written, seconds):
-    assert _seconds(written) == pytest.approx(seconds, abs=1e-6)
+    assert read_seconds(written) == pytest.approx(seconds, abs=1e-6)
 
 
 def test_a_container_of_an_engine_that_says_less_can_be_read():

@@ -164,9 +164,9 @@ def test_a_registry_of_another_port_inside_is_right(opened, docker, unique):
     assert eventually(lambda: judge(opened, "start-a-registry").passed)
 
 
-@pytest.mark.parametrize(
-    ("answer", "passed", "words"),
-    [
+def test_the_answer_to_the_catalog_is_read_as_json(opened):
+    opened.run_registry()
+    for answer, passed, words in (
         ('{"repositories":[]}', True, "is as you say"),
         (' {"repositories": []}\n\n', True, "is as you say"),
         ("{}", False, "`{}` is what `/v2/` answers"),
@@ -175,13 +175,10 @@ def test_a_registry_of_another_port_inside_is_right(opened, docker, unique):
         ('{"repositories": ["a/b"]}', False, "Your answer names 1."),
         ("404 page not found", False, "not JSON"),
         ("", False, "no answer yet"),
-    ],
-)
-def test_the_answer_to_the_catalog_is_read_as_json(opened, answer, passed, words):
-    opened.run_registry()
-    verdict = judge(opened, "ask-the-catalog", answer)
-    assert verdict.passed == passed and words in verdict.found
-    assert passed or verdict.next
+    ):
+        verdict = judge(opened, "ask-the-catalog", answer)
+        assert (verdict.passed, words in verdict.found) == (passed, True), answer
+        assert passed or verdict.next
 
 
 def test_the_registry_of_somebody_else_is_not_taken_for_the_labs(opened, workspaces, docker):
@@ -207,6 +204,16 @@ def test_without_a_registry_the_later_steps_say_so(opened):
 @pytest.fixture
 def pushing(workspaces):
     return workspaces.open(COURSE.labs["push-and-pull"], "headless")
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory, engine):
+    """The same, shared by tests that leave it as it was."""
+    made = Workspaces(tmp_path_factory.mktemp("workspaces"), engine, COURSE.labs)
+    try:
+        yield made.open(COURSE.labs["push-and-pull"], "headless")
+    finally:
+        close_all(made)
 
 
 def short(digest):
@@ -274,9 +281,9 @@ def test_not_pushed(pushing):
     }
 
 
-def test_neither_tagged_nor_pushed(pushing):
-    verdict = judge(pushing, "push-the-image")
-    image, registry = pushing.image, pushing.registry
+def test_neither_tagged_nor_pushed(untouched):
+    verdict = judge(untouched, "push-the-image")
+    image, registry = untouched.image, untouched.registry
     assert "Your engine has no image of that name, and the registry has no repo" in verdict.found
     assert f"`docker image tag {image} {registry}/{image}`, then `docker push" in verdict.next
 
@@ -329,39 +336,38 @@ def test_the_registry_is_down(pushing, docker):
         assert verdict.next.startswith(start)
 
 
-def test_the_engine_is_down(pushing, monkeypatch, tmp_path):
+def test_the_engine_is_down(untouched, monkeypatch, tmp_path):
     gone = f"unix://{tmp_path}/none.sock"
     with monkeypatch.context() as patch:
         patch.setenv("DOCKER_HOST", gone)
-        patch.setattr(pushing, "engine", Engine(timeout=1))
-        for step in pushing.lab.steps:
+        patch.setattr(untouched, "engine", Engine(timeout=1))
+        for step in untouched.lab.steps:
             if step.id != "push-the-image":  # which asks the registry first
-                verdict = step.judge(pushing)
+                verdict = step.judge(untouched)
                 assert verdict.status == "unknown"
                 assert verdict.found == f"No engine answers at `{gone}`."
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
+def test_a_slip_in_the_name_is_named(untouched, docker, engine):
+    for name, words in (
         ("{image}:{port}", "there `{port}` is a tag, not a port"),
         ("team/{image}:latest", "names no registry, and so means Docker Hub"),
         ("localhost:1/{image}:latest", "is for the registry `localhost:1`"),
         ("{registry}/{image}x:latest", "its repository is `{image}x`"),
         ("{registry}/{image}:v1", "its tag is `v1`, not `latest`"),
-    ],
-)
-def test_a_slip_in_the_name_is_named(pushing, docker, engine, name, words):
-    wrong = pushing.fill(name)
-    docker("tag", pushing.image, wrong)
-    verdict = judge(pushing, "tag-the-image")
-    assert verdict.status == "failed"
-    assert f"Your image has the name `{wrong}`" in verdict.found
-    assert pushing.fill(words) in verdict.found
-    assert f"`docker image tag {pushing.image} {pushing.registry}/{pushing.image}`" in verdict.next
-    engine.remove_image(wrong)
+    ):
+        wrong, right = untouched.fill(name), untouched.fill("{image} {registry}/{image}")
+        docker("tag", untouched.image, wrong)
+        try:
+            verdict = judge(untouched, "tag-the-image")
+        finally:
+            engine.remove_image(wrong)
+        assert verdict.status == "failed"
+        assert f"Your image has the name `{wrong}`" in verdict.found
+        assert untouched.fill(words) in verdict.found
+        assert f"`docker image tag {right}`" in verdict.next
 
 
-def test_no_name_but_its_own(pushing):
-    verdict = judge(pushing, "tag-the-image")
-    assert verdict.found == f"Your image has no name but `{pushing.image}:latest`."
+def test_no_name_but_its_own(untouched):
+    verdict = judge(untouched, "tag-the-image")
+    assert verdict.found == f"Your image has no name but `{untouched.image}:latest`."

@@ -161,11 +161,13 @@ def judge(workspace):
     return LAB.find("tag-your-image").judge(workspace)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-def test_the_name_is_right_by_either_host(opened, docker, host):
-    assert judge(opened).found == "Your image does not have that name."
-    docker("image", "tag", opened.image, f"{host}:{opened.port}/team/{opened.image}:1.0")
-    assert judge(opened).passed
+def test_the_name_is_right_by_either_host(opened, docker, engine):
+    for host in ("localhost", "127.0.0.1"):
+        name = f"{host}:{opened.port}/team/{opened.image}:1.0"
+        assert judge(opened).found == "Your image does not have that name."
+        docker("image", "tag", opened.image, name)
+        assert judge(opened).passed
+        engine.remove_image(name)
 
 
 def test_the_name_that_the_step_before_gave_is_no_slip(opened, docker):
@@ -173,25 +175,22 @@ def test_the_name_that_the_step_before_gave_is_no_slip(opened, docker):
     assert judge(opened).found == "Your image does not have that name."
 
 
-@pytest.mark.parametrize(
-    ("name", "words"),
-    [
+def test_a_slip_in_the_name_is_named(opened, docker, engine):
+    for name, words in (
         ("team/{image}:1.0", "names no registry, and so means Docker Hub"),
         ("{image}/{image}:1.0", "names no registry, and so means Docker Hub"),
         ("localhost:1/team/{image}:1.0", "is for the registry `localhost:1`"),
         ("{image}:{port}", "there `{port}` is a tag, not a port"),
         ("{registry}/{image}:1.0", "its repository is `{image}`"),
         ("{registry}/team/{image}:1.0.0", "its tag is `1.0.0`, not `1.0`"),
-    ],
-)
-def test_a_slip_in_the_name_is_named(opened, docker, engine, name, words):
-    wrong = opened.fill(name)
-    docker("image", "tag", opened.image, wrong)
-    verdict = judge(opened)
-    assert f"Your image has the name `{wrong}`" in verdict.found
-    assert opened.fill(words) in verdict.found
-    assert opened.fill("`docker image tag {image} {registry}/team/{image}:1.0`") in verdict.next
-    engine.remove_image(wrong)
+    ):
+        wrong = opened.fill(name)
+        docker("image", "tag", opened.image, wrong)
+        verdict = judge(opened)
+        engine.remove_image(wrong)
+        assert f"Your image has the name `{wrong}`" in verdict.found
+        assert opened.fill(words) in verdict.found
+        assert opened.fill("`docker image tag {image} {registry}/team/{image}:1.0`") in verdict.next
 
 
 def test_an_image_that_was_removed_is_built_again_at_the_next_start(opened, engine):

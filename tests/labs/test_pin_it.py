@@ -4,6 +4,9 @@ import subprocess
 
 import pytest
 
+from labrunner.workspaces.manager import Workspaces
+from tests.fixtures.engine import close_all
+
 ACCEPT = "Accept: application/vnd.docker.distribution.manifest.v2+json"
 
 
@@ -24,6 +27,19 @@ def moved(pushed):
     """A workspace whose first two steps are done."""
     do(pushed, "move-the-tag")
     return pushed
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory, engine, real_course):
+    """The same, for tests that leave it as it was."""
+    made = Workspaces(tmp_path_factory.mktemp("workspaces"), engine, real_course.labs)
+    try:
+        workspace = made.open(real_course.labs["pin-it"], "headless")
+        do(workspace, "push-it")
+        do(workspace, "move-the-tag")
+        yield workspace
+    finally:
+        close_all(made)
 
 
 def do(workspace, step):
@@ -109,11 +125,11 @@ def test_a_pull_by_tag_alone_is_seen_in_the_log_as_none_by_digest(moved, monkeyp
     assert judge(moved, "pull-by-digest").found.startswith("Nobody has pulled")
 
 
-def test_a_look_with_curl_is_no_pull(moved, docker):
-    url = f"http://{moved.registry}/v2/{moved['app']}/manifests/{first(moved)}"
+def test_a_look_with_curl_is_no_pull(shared, docker):
+    url = f"http://{shared.registry}/v2/{shared['app']}/manifests/{first(shared)}"
     subprocess.run(["curl", "-sf", "-H", ACCEPT, url], check=True, capture_output=True)
-    docker("manifest", "inspect", "--insecure", f"{place(moved)}@{first(moved)}")
-    assert judge(moved, "pull-by-digest").found.startswith("Nobody has pulled")
+    docker("manifest", "inspect", "--insecure", f"{place(shared)}@{first(shared)}")
+    assert judge(shared, "pull-by-digest").found.startswith("Nobody has pulled")
 
 
 def test_a_pull_from_before_the_tag_moved_does_not_count(pushed):
@@ -122,10 +138,10 @@ def test_a_pull_from_before_the_tag_moved_does_not_count(pushed):
     assert judge(pushed, "pull-by-digest").found.startswith("Nobody has pulled")
 
 
-def test_the_next_step_names_the_first_digest_where_the_engine_knows_it(moved):
-    if not moved.engine.images(reference=f"{moved.registry}/{moved['app']}@{first(moved)}"):
+def test_the_next_step_names_the_first_digest_where_the_engine_knows_it(shared):
+    if not shared.engine.images(reference=f"{shared.registry}/{shared['app']}@{first(shared)}"):
         pytest.skip("this engine lets go of an image's digest when its tag moves")
-    assert judge(moved, "pull-by-digest").next == f"`docker pull {place(moved)}@{first(moved)}`."
+    assert judge(shared, "pull-by-digest").next == f"`docker pull {place(shared)}@{first(shared)}`."
 
 
 def test_a_digest_that_no_manifest_has_is_named(moved, docker):
@@ -136,28 +152,28 @@ def test_a_digest_that_no_manifest_has_is_named(moved, docker):
         assert "has no manifest" in judge(moved, step, f"sha256:{'1' * 64}").found
 
 
-def test_the_second_digest_is_not_the_first(moved):
-    verdict = judge(moved, "move-the-tag", manifest(moved).digest)
+def test_the_second_digest_is_not_the_first(shared):
+    verdict = judge(shared, "move-the-tag", manifest(shared).digest)
     assert verdict.found.endswith("That is the second one already, not the first.")
     assert verdict.next.startswith("`docker image ls --digests ")
 
 
-def test_an_image_id_is_named(moved):
+def test_an_image_id_is_named(shared):
     for step in ("move-the-tag", "roll-back"):
-        verdict = judge(moved, step, manifest(moved, first(moved)).config_digest)
+        verdict = judge(shared, step, manifest(shared, first(shared)).config_digest)
         assert "is the digest of a config, which is an image's id" in verdict.found
         assert "--digests" in verdict.next
 
 
-def test_a_layers_digest_is_named(pushed):
-    verdict = judge(pushed, "push-it", manifest(pushed).layers[0].digest)
+def test_a_layers_digest_is_named(shared):
+    verdict = judge(shared, "push-it", manifest(shared).layers[0].digest)
     assert verdict.found.endswith("is one of its layers.")
 
 
-def test_what_is_no_digest_is_named(pushed):
+def test_what_is_no_digest_is_named(shared):
     for step in ("push-it", "move-the-tag", "roll-back"):
-        assert "Your answer has no digest" in judge(pushed, step, "1.0").found
-        assert "2 digests" in judge(pushed, step, f"{'1' * 64} {'2' * 64}").found
+        assert "Your answer has no digest" in judge(shared, step, "1.0").found
+        assert "2 digests" in judge(shared, step, f"{'1' * 64} {'2' * 64}").found
 
 
 def test_the_second_build_under_a_new_tag_is_not_a_moved_tag(pushed, docker, build, unique):
@@ -175,14 +191,13 @@ def test_a_tag_of_its_own_for_the_first_image_does_no_harm(pushed):
     do(pushed, "move-the-tag")
 
 
-@pytest.mark.parametrize("name", ["{app}:1.0", "{app}:latest", "{registry}/team/{app}:1.0"])
-def test_an_image_under_another_name_is_found(opened, docker, build, unique, name, engine):
-    name = opened.fill(name)
-    build(name, unique)
-    verdict = judge(opened, "push-it", "x")
-    assert verdict.found == f"Your engine has `{name}`, but no `{place(opened)}:1.0`."
-    assert verdict.next.startswith(f"`docker image tag {name} {place(opened)}:1.0`")
-    engine.remove_image(name)
+def test_an_image_under_another_name_is_found(opened, docker, build, unique, engine):
+    for name in map(opened.fill, ("{app}:1.0", "{app}:latest", "{registry}/team/{app}:1.0")):
+        build(name, unique)
+        verdict = judge(opened, "push-it", "x")
+        engine.remove_image(name)
+        assert verdict.found == f"Your engine has `{name}`, but no `{place(opened)}:1.0`."
+        assert verdict.next.startswith(f"`docker image tag {name} {place(opened)}:1.0`")
 
 
 def test_without_any_image_the_verdict_says_how_to_build_one(opened):

@@ -191,27 +191,24 @@ def test_any_place_that_outlives_the_container_is_right(
     docker("run", "--rm", "-v", f"{folder}:/f", "busybox:stable", "rm", "-rf", "/f/docker")
 
 
-@pytest.mark.parametrize(
-    ("options", "where"),
-    [
+def test_a_place_that_goes_with_the_container_is_named(opened, serve, docker, unique):
+    docker("volume", "create", unique)
+    for options, where in (
         ((), "the anonymous volume `{name:.12}…`"),
         (("-v", STORE), "the anonymous volume `{name:.12}…`"),
         (("-v", "{unique}:/registry"), "; the volume `{unique}` is mounted at `/registry`, where"),
         (("-v", "{unique}:/var/lib"), "; the volume `{unique}` is mounted at `/var/lib`, where"),
         (("--tmpfs", STORE), "the container itself or in memory"),
-    ],
-)
-def test_a_place_that_goes_with_the_container_is_named(
-    opened, serve, docker, unique, options, where
-):
-    docker("volume", "create", unique)
-    container = serve(*[word.format(unique=unique) for word in options])
-    mounts = docker("inspect", "--format", "{{range .Mounts}}{{.Name}} {{end}}", container).split()
-    verdict = judge(opened, "name-a-volume")
-    assert verdict.status == "failed"
-    name = next((each for each in mounts if len(each) == 64), "")
-    assert where.format(name=name, unique=unique) in verdict.found
-    assert f"-v {opened['volume']}:{STORE} --name {opened.name} registry:2`" in verdict.next
+    ):
+        container = serve(*[word.format(unique=unique) for word in options])
+        listed = "{{range .Mounts}}{{.Name}} {{end}}"
+        mounts = docker("inspect", "--format", listed, container).split()
+        verdict = judge(opened, "name-a-volume")
+        docker("rm", "-f", "-v", container)
+        assert verdict.status == "failed"
+        name = next((each for each in mounts if len(each) == 64), "")
+        assert where.format(name=name, unique=unique) in verdict.found
+        assert f"-v {opened['volume']}:{STORE} --name {opened.name} registry:2`" in verdict.next
 
 
 def test_the_same_container_is_named_after_each_kind_of_restart(opened, serve, push, docker):

@@ -147,6 +147,8 @@ def test_a_port_that_the_engine_refuses_is_passed_over(
         assert workspace.port == preferred + 1
         assert workspace.name in ("registry", "registry-2")
         assert engine.container(workspace.name).running
+        built = engine.images(label=f"{WORKSPACE}={workspace.id}")
+        assert [each.tags for each in built] == [(f"{workspace.image}:latest",)]
         with pytest.raises(EngineRefused, match="address already in use") as caught:
             workspaces.open(push_and_pull, "headless", port=preferred)
         assert caught.value.next == "Free that port, or give another."
