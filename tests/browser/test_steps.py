@@ -185,9 +185,8 @@ def test_what_is_skipped_and_done_for_the_learner_is_accessible_and_fits(site, o
             page.emulate_media(color_scheme=colours)
             page.reload()
             assert violations(page) == [], (path, size)
-            if path != "/lessons/tiny":
-                width = page.evaluate("document.documentElement.scrollWidth")
-                assert width <= size["viewport"]["width"], (path, size)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= size["viewport"]["width"], (path, size)
 
 
 def test_nothing_of_a_script_in_an_answer_runs_in_the_report(site, open_page):
