@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from labrunner.course import loader
 from tests.browser.test_pages import WIDE
-from tests.browser.test_terminal import PROMPT, open_terminal, type_line, wait_for
+from tests.browser.test_terminal import END, PROMPT, open_terminal, type_line, wait_for
 from tests.fixtures.engine import ROOT
 from tests.fixtures.web import load
 from tests.terminal.test_terminal import bash  # noqa: F401 - a fixture
@@ -43,7 +43,7 @@ def expect_started(page):
 def number_the_prompts(page):
     """From now on each prompt has a line of its own and says how many commands were run."""
     type_line(page, r"PS1='\n\#>'")
-    wait_for(page, r"^2>\Z")
+    wait_for(page, f"^2>{END}")
     return 2
 
 
@@ -69,17 +69,6 @@ def expect_all_passed(page):
     assert page.evaluate("pressed") == 0
 
 
-def type_all_steps(page):
-    """Type the commands of the page, each when the one before has ended."""
-    prompt = number_the_prompts(page)
-    for step in STEPS:
-        for command in commands_of(page, step):
-            type_line(page, command)
-            prompt += 1
-            wait_for(page, rf"^{prompt}>\Z")
-        expect_passed(page, step)
-
-
 def tab_to(page, name):
     """Press Tab until what has this name has the focus."""
     for _ in range(MOST_TABS):
@@ -88,15 +77,6 @@ def tab_to(page, name):
         if focused == name:
             return
     raise AssertionError(f"Tab does not reach {name!r}")
-
-
-def test_each_step_typed_in_the_terminal_passes_by_itself(site, open_page):
-    page = open_page(site, ADDRESS, **STILL, **WIDE)
-    page.get_by_role("button", name="Start lab").click()
-    expect_started(page)
-    open_terminal(page)
-    type_all_steps(page)
-    expect_all_passed(page)
 
 
 def test_each_step_run_from_its_text_passes_by_itself(site, open_page):
@@ -109,12 +89,12 @@ def test_each_step_run_from_its_text_passes_by_itself(site, open_page):
         for block in blocks_of(page, step).all():
             block.get_by_role("button", name="Run in terminal").click()
             prompt += len(block.locator("pre").text_content().splitlines())
-            wait_for(page, rf"^{prompt}>\Z")
+            wait_for(page, f"^{prompt}>{END}")
         expect_passed(page, step)
     expect_all_passed(page)
 
 
-def test_the_lesson_is_done_from_the_course_page_to_its_end_by_keyboard_alone(site, open_page):
+def test_the_lesson_is_typed_from_the_course_page_to_its_end_by_keyboard_alone(site, open_page):
     page = open_page(site, **STILL, **WIDE)
     tab_to(page, f"Lesson {LESSON.number}: {LESSON.title}")
     page.keyboard.press("Enter")
@@ -127,7 +107,13 @@ def test_the_lesson_is_done_from_the_course_page_to_its_end_by_keyboard_alone(si
     page.keyboard.press("Enter")
     expect(page.get_by_label("Terminal input")).to_be_focused()
     wait_for(page, PROMPT)
-    type_all_steps(page)
+    prompt = number_the_prompts(page)
+    for step in STEPS:
+        for command in commands_of(page, step):
+            type_line(page, command)
+            prompt += 1
+            wait_for(page, f"^{prompt}>{END}")
+        expect_passed(page, step)
     expect_all_passed(page)
     page.keyboard.press("F6")
     expect(page.get_by_role("button", name="Close terminal")).to_be_focused()

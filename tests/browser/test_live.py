@@ -8,13 +8,15 @@ import re
 import signal
 import subprocess
 from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from labrunner.web.limits import MAX_CONNECTIONS
 from tests.fixtures.engine import ROOT, eventually
+from tests.fixtures.started_lab import start_tiny
+from tests.fixtures.web import wait_until
 from tests.session.test_watcher import Stream, Wire
 
 LIVE = "Each step is checked as you work."
@@ -32,26 +34,41 @@ HIDE = """(hidden) => {
     Object.defineProperty(document, "hidden", {configurable: true, get: () => hidden});
     document.dispatchEvent(new Event("visibilitychange"));
 }"""
-COUNT = """
+COUNT = """() => {
     window.streams = [];
+    window.heard = 0;
     const Plain = window.EventSource;
     window.EventSource = class extends Plain {
-        constructor(url) { super(url); window.streams.push(this); }
+        constructor(url) {
+            super(url);
+            window.streams.push(this);
+            this.addEventListener("steps", () => window.heard++);
+        }
     };
-"""
+}"""
+SILENCE = 10_000  # milliseconds; so long a page waits for a stream that is silent or was refused
 
 
-@pytest.fixture(autouse=True)
-def patience():
-    """What has to come is waited for, however busy the machine is."""
-    expect.set_options(timeout=60_000)
-    yield
-    expect.set_options(timeout=5_000)  # as it is by itself
+@pytest.fixture
+def site(started_site):
+    return started_site
 
 
-def start(page):
-    page.get_by_role("button", name="Start lab").click()
-    expect(page.locator("#live")).to_have_text(LIVE)
+def watch(page):
+    """Count what the page's stream brings from now on, by `heard`, with its beginning as the first.
+    A page that is shown again has another stream."""
+    page.evaluate(COUNT)
+    page.evaluate(HIDE, True)
+    page.evaluate(HIDE, False)
+    assert wait_until(page, "() => heard === 1")
+
+
+@pytest.fixture
+def other_page(site):
+    """Another page of the lab, which has the verdicts when they have come."""
+    stream = Stream(site, site.visitor().cookies)
+    yield stream
+    stream.close()
 
 
 def state(page, step):
@@ -84,14 +101,16 @@ def terminal(tmp_path, engine):
 
 @pytest.fixture
 def own_page(chromium):
-    """Opens a page whose console may complain."""
+    """Opens a page whose console may complain, and whose clock can be put forward."""
     with ExitStack() as opened:
 
         def start(site, path):
             context = chromium.new_context(reduced_motion="reduce")
             opened.callback(context.close)
             page = context.new_page()
+            page.clock.install()
             page.goto(f"{site.url}{path}?token={site.token}")
+            expect(page.locator("#live")).to_have_text(LIVE)
             return page
 
         yield start
@@ -110,7 +129,8 @@ def volume(docker):
 
 def test_a_push_in_a_terminal_turns_the_step_without_a_click(serve, open_page, terminal):
     page = open_page(serve(ROOT), "/lessons/push-and-pull", reduced_motion="reduce")
-    start(page)
+    page.get_by_role("button", name="Start lab").click()
+    expect(page.locator("#live")).to_have_text(LIVE)
     page.evaluate(RECORD)
     page.get_by_role("button", name="Check all").focus()
     for step in ("tag-the-image", "push-the-image"):
@@ -128,7 +148,7 @@ def test_a_push_in_a_terminal_turns_the_step_without_a_click(serve, open_page, t
 
 def test_a_step_that_breaks_later_says_so(site, open_page, volume):
     page = open_page(site, "/lessons/tiny")
-    start(page)
+    expect(page.locator("#live")).to_have_text(LIVE)
     page.evaluate(RECORD)
     volume("create", page)
     expect(state(page, "make-a-volume")).to_have_text("passed")
@@ -143,18 +163,19 @@ def test_a_step_that_breaks_later_says_so(site, open_page, volume):
 
 def test_the_button_tells_the_other_parts_as_well(site, open_page):
     page = open_page(site, "/lessons/tiny")
-    start(page)
+    expect(page.locator("#live")).to_have_text(LIVE)
+    watch(page)
     page.evaluate(RECORD)
     page.get_by_role("button", name="Check my work").first.click()
     expect(state(page, "make-a-volume")).to_have_text("not there yet")
-    page.wait_for_timeout(1500)  # the stream brings the same again
+    assert wait_until(page, "() => heard >= 2")  # the stream brings the same again
     assert page.evaluate("told") == ["make-a-volume"]
     assert page.evaluate("said") == ["Make a volume: not there yet."]
 
 
 def test_a_verdict_with_the_focus_in_it_waits_until_the_focus_leaves(site, open_page, volume):
     page = open_page(site, "/lessons/tiny")
-    start(page)
+    expect(page.locator("#live")).to_have_text(LIVE)
     page.get_by_role("button", name="Check my work").first.click()
     verdict = page.locator("#verdict-make-a-volume")
     expect(verdict).to_contain_text("Not there yet.")
@@ -170,53 +191,41 @@ def test_a_verdict_with_the_focus_in_it_waits_until_the_focus_leaves(site, open_
     expect(verdict).to_contain_text("Passed at")
 
 
-def test_a_hidden_page_has_no_stream_and_catches_up_when_it_is_shown(site, open_page, volume):
+def test_a_hidden_page_has_no_stream_and_catches_up_when_it_is_shown(
+    site, open_page, volume, other_page
+):
     page = open_page(site, "/lessons/tiny")
-    start(page)
-    page.add_init_script(COUNT)
-    page.reload()
-    expect(page.locator("#live")).to_have_text(LIVE)
+    watch(page)
     page.evaluate(HIDE, True)
     assert page.evaluate("streams.map(each => each.readyState)") == [2]
     volume("create", page)
-    page.wait_for_timeout(1000)
+    assert eventually(lambda: other_page.passed)
     expect(state(page, "make-a-volume")).to_have_text("not done yet")
     page.evaluate(HIDE, False)
     expect(state(page, "make-a-volume")).to_have_text("passed")
     assert page.evaluate("streams.map(each => each.readyState)") == [2, 1]
 
 
-def test_a_page_without_a_place_has_its_button(site, own_page, volume):
+def test_a_page_without_a_place_has_its_button(site, own_page, volume, other_page):
+    """That the server then answers so is tested with as many pages in `test_watcher.py`."""
     page = own_page(site, "/lessons/tiny")
-    start(page)
-    page.evaluate(HIDE, True)
-    places = MAX_CONNECTIONS
-    cookies, streams = site.visitor().cookies, []
-
-    def all_taken():  # once the server has found out that the page has left its own
-        streams.append(Stream(site, cookies))
-        return sum(each.answer.status_code == 200 for each in streams) == places
-
-    try:
-        assert eventually(all_taken)
-        with page.expect_response(lambda answer: answer.status == 503, timeout=60_000):
-            page.reload()
-        expect(page.locator("#live")).to_have_text(BY_BUTTON)
-        volume("create", page)
-        page.wait_for_timeout(1500)
-        expect(state(page, "make-a-volume")).to_have_text("not done yet")
-        page.get_by_role("button", name="Check my work").first.click()
-        expect(state(page, "make-a-volume")).to_have_text("passed")
-    finally:
-        for stream in streams:
-            stream.close()
+    page.route("**/live?*", lambda route: route.fulfill(status=503))
+    page.reload()
+    expect(page.locator("#live")).to_have_text(BY_BUTTON)
+    volume("create", page)
+    assert eventually(lambda: other_page.passed)
+    expect(state(page, "make-a-volume")).to_have_text("not done yet")
+    page.get_by_role("button", name="Check my work").first.click()
+    expect(state(page, "make-a-volume")).to_have_text("passed")
+    page.unroute("**/live?*")
+    page.clock.fast_forward(SILENCE)
     expect(page.locator("#live")).to_have_text(LIVE)
 
 
-def test_an_open_page_recovers_when_the_server_comes_back(serve, own_page, volume):
+def test_an_open_page_recovers_when_the_server_comes_back(serve, own_page, volume, engine):
     first = serve()
+    start_tiny(first, engine)
     page = own_page(first, "/lessons/tiny")
-    start(page)
     page.evaluate("window.here = true")
     first.stop()
     expect(page.locator("#live")).to_have_text(AWAY)
@@ -230,12 +239,12 @@ def test_an_open_page_recovers_when_the_server_comes_back(serve, own_page, volum
 
 def test_a_page_whose_server_slept_says_so_and_catches_up(site, own_page, volume):
     page = own_page(site, "/lessons/tiny")
-    start(page)
     pid = site.process.pid
     [worker] = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     os.kill(int(worker), signal.SIGSTOP)
     try:
         volume("create", page)
+        page.clock.fast_forward(SILENCE)
         expect(page.locator("#live")).to_have_text(AWAY)
         expect(state(page, "make-a-volume")).to_have_text("not done yet")
     finally:
@@ -249,8 +258,9 @@ def test_while_the_engine_is_away_the_page_says_so_and_keeps_its_verdicts(
 ):
     wire = Wire(engine, tmp_path / "engine.sock")
     wire.connect()
-    page = own_page(serve(DOCKER_HOST=f"unix://{wire.path}"), "/lessons/tiny")
-    start(page)
+    site = serve(DOCKER_HOST=f"unix://{wire.path}")
+    start_tiny(site, engine)
+    page = own_page(site, "/lessons/tiny")
     volume("create", page)
     expect(state(page, "make-a-volume")).to_have_text("passed")
     page.evaluate(RECORD)
@@ -268,7 +278,6 @@ def test_a_browser_without_event_streams_has_the_button(site, open_page, volume)
     page = open_page(site, "/")
     page.add_init_script("delete window.EventSource;")
     page.goto(f"{site.url}/lessons/tiny")
-    page.get_by_role("button", name="Start lab").click()
     expect(page.locator("#live")).to_have_text(BY_BUTTON)
     volume("create", page)
     page.get_by_role("button", name="Check my work").first.click()
@@ -276,21 +285,20 @@ def test_a_browser_without_event_streams_has_the_button(site, open_page, volume)
     expect(page.locator("#live")).to_have_text(BY_BUTTON)
 
 
-@pytest.mark.parametrize("terminal", ["on", "off"])
-@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "no-javascript"])
-def test_the_page_says_where_and_how_a_step_is_done(serve, open_page, terminal, javascript):
-    site = serve(LABRUNNER_TERMINAL=terminal)
-    page = open_page(site, "/lessons/tiny", java_script_enabled=javascript)
-    page.get_by_role("button", name="Start lab").click()
-    expect(page.locator("#live")).to_have_text(LIVE if javascript else BY_BUTTON)
-    here = ", or in the one on this page" if terminal == "on" and javascript else ""
-    said = page.locator("#lab p").first
-    expect(said).to_be_visible()
-    assert said.inner_text() == f"The lab is started. Do each step in a terminal of your own{here}."
+def test_the_page_says_where_and_how_a_step_is_done(site, serve, open_page, engine):
+    switched_off = serve(LABRUNNER_TERMINAL="off")
+    start_tiny(switched_off, engine)
+    for server, javascript in product((site, switched_off), (True, False)):
+        page = open_page(server, "/lessons/tiny", java_script_enabled=javascript)
+        expect(page.locator("#live")).to_have_text(LIVE if javascript else BY_BUTTON)
+        here = ", or in the one on this page" if server is site and javascript else ""
+        said = page.locator("#lab p").first
+        expect(said).to_be_visible()
+        wanted = f"The lab is started. Do each step in a terminal of your own{here}."
+        assert said.inner_text() == wanted
 
 
 def test_a_lab_that_is_finished_elsewhere_is_said(site, own_page):
     page = own_page(site, "/lessons/tiny")
-    start(page)
     assert site.visitor().submit("/lessons/tiny/finish").ok
     expect(page.locator("#live")).to_have_text("This lab was finished. Load the page again.")

@@ -1,7 +1,6 @@
 """The registry's picture on the lesson page, in Chromium, with a real registry."""
 
 import json
-import math
 import re
 import time
 
@@ -11,7 +10,7 @@ from playwright.sync_api import expect
 
 from labrunner.registry.client import Registry
 from labrunner.verdicts import CannotCheck
-from tests.browser.test_pages import DARK, NARROW, WIDE, start, violations
+from tests.browser.test_pages import NARROW, WIDE, violations
 from tests.fixtures.engine import eventually, request_of, serving
 from tests.fixtures.web import free_port
 from tests.inspector.test_scan import answering
@@ -23,8 +22,18 @@ CHECKED = "document.dispatchEvent(new CustomEvent('lab:checked', {detail: {step:
 CHANGED = "document.dispatchEvent(new Event('visibilitychange'))"
 HIDE = "Object.defineProperty(document, 'hidden', {configurable: true, value: true})"
 HIDDEN = f"{HIDE}; {CHANGED}"
-COUNT = "looked = 0; own = fetch; fetch = (...how) => (looked++, own(...how))"
+LIVE = "document.dispatchEvent(new CustomEvent('lab:live'))"
+ALWAYS_THE_SAME = """() => {
+    window.looked = 0;
+    const text = async () => '<p id="summary">As before.</p>';
+    window.fetch = async () => (looked++, { ok: true, text });
+}"""
 SHOWN = f"delete document.hidden; {CHANGED}"
+
+
+@pytest.fixture
+def site(started_site):
+    return started_site
 
 
 @pytest.fixture
@@ -111,16 +120,18 @@ def new(page):
     return sorted({key.split()[-1] for key in page.evaluate("marks")})
 
 
-def test_the_picture_follows_what_happens_in_the_registry(site, open_page, registry):
+def test_the_picture_follows_by_itself_what_is_pushed_and_deleted_in_a_terminal(
+    site, open_page, registry
+):
+    """No press of a button, and nothing loaded again: the engine's events tell of a push, the
+    registry's log of a deletion by curl, which no engine sees."""
     page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
-    start(page)
     expect(picture(page)).to_contain_text("there is no container for it", timeout=PATIENCE)
+    page.evaluate("window.same = true")
     registry.run(site)
-    page.evaluate(CHECKED)
     expect(picture(page)).to_contain_text("is empty", timeout=PATIENCE)
 
     registry.push("team/box:1.0")
-    page.evaluate(CHECKED)
     expect(drawn(page, "tag")).to_have_count(1, timeout=PATIENCE)
     assert names(page, "repository") == ["team/box"]
     expect(drawn(page, "blob")).to_have_count(2, timeout=PATIENCE)
@@ -130,7 +141,6 @@ def test_the_picture_follows_what_happens_in_the_registry(site, open_page, regis
 
     page.evaluate(MARKS)
     registry.push("team/box:2.0")
-    page.evaluate(CHECKED)
     expect(drawn(page, "tag")).to_have_count(2, timeout=PATIENCE)
     assert new(page) == ["2.0"]
     expect(drawn(page, "manifest")).to_have_count(1, timeout=PATIENCE)
@@ -139,36 +149,16 @@ def test_the_picture_follows_what_happens_in_the_registry(site, open_page, regis
     )
     expect(page.locator("#picture .drawn:visible .new")).to_have_count(0, timeout=PATIENCE)
 
-    entry = Registry(registry.address).manifest("team/box", "1.0")
-    Registry(registry.address).delete("team/box", entry.digest)
-    page.evaluate(CHECKED)
-    expect(drawn(page, "manifest.deleted")).to_have_count(1, timeout=PATIENCE)
-    expect(drawn(page, "tag.gone")).to_have_count(2, timeout=PATIENCE)
-    expect(picture(page)).to_contain_text("that only deleted manifests name", timeout=PATIENCE)
-    assert violations(page) == []
-
-
-def test_it_follows_by_itself_what_is_pushed_and_deleted_in_a_terminal(
-    site, open_page, registry, docker
-):
-    """No press of a button, and nothing loaded again: the engine's events tell of a push, the
-    registry's log of a deletion by curl, which no engine sees."""
-    page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
-    start(page)
-    expect(picture(page)).to_contain_text("there is no container for it", timeout=PATIENCE)
-    page.evaluate("window.same = true")
-    registry.run(site)
-    registry.push("box:1.0")
-    expect(drawn(page, "tag")).to_have_count(1, timeout=PATIENCE)
-    registry.push("box:2.0")
-    expect(drawn(page, "tag")).to_have_count(2, timeout=PATIENCE)
-    digest = Registry(registry.address).manifest("box", "1.0").digest
-    where = f"http://{registry.address}/v2/box/manifests/{digest}"
+    digest = Registry(registry.address).manifest("team/box", "1.0").digest
+    where = f"http://{registry.address}/v2/team/box/manifests/{digest}"
     deleted = requests.delete(where, headers={"User-Agent": "curl/8"}, timeout=5)
     assert deleted.status_code == 202
     expect(drawn(page, "manifest.deleted")).to_have_count(1, timeout=PATIENCE)
-    expect(picture(page)).to_contain_text("A deletion of box@sha256:", timeout=PATIENCE)
+    expect(drawn(page, "tag.gone")).to_have_count(2, timeout=PATIENCE)
+    expect(picture(page)).to_contain_text("that only deleted manifests name", timeout=PATIENCE)
+    expect(picture(page)).to_contain_text("A deletion of team/box@sha256:", timeout=PATIENCE)
     assert page.evaluate("window.same") is True
+    assert violations(page) == []
 
 
 WORDS = """() => {
@@ -194,7 +184,6 @@ WORDS = """() => {
 
 def test_its_words_can_be_read_and_lie_over_nothing_at_any_width(site, open_page, registry):
     page = open_page(site, "/lessons/tiny", viewport={"width": 1500, "height": 900}, **STILL)
-    start(page)
     registry.run(site)
     registry.push("team/a-repository:a-long-tag-of-it", "registry:2")
     registry.push("box:1.0")
@@ -220,7 +209,6 @@ def test_its_words_can_be_read_and_lie_over_nothing_at_any_width(site, open_page
 
 def test_after_a_registry_was_down_only_what_is_new_is_marked(site, open_page, registry, docker):
     page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
-    start(page)
     container = registry.run(site)
     registry.push("box:1.0")
     page.evaluate(CHECKED)
@@ -239,7 +227,6 @@ def test_after_a_registry_was_down_only_what_is_new_is_marked(site, open_page, r
 
 def test_what_is_open_stays_open_and_the_focus_stays(site, open_page, registry):
     page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
-    start(page)
     registry.run(site)
     registry.push("box:1.0")
     page.get_by_role("link", name="Look into it now").click()
@@ -259,82 +246,54 @@ def test_what_is_open_stays_open_and_the_focus_stays(site, open_page, registry):
 
 
 @pytest.fixture
-def looks(site):
-    """Counts the drawings that a page asks for from now on."""
+def page(site, open_page):
+    """A narrow page, on which the pane is closed, with a clock that stands still. `looked` counts
+    how often it looks at a registry that is always the same."""
+    page = open_page(site, "/lessons/tiny", **NARROW, **STILL)
+    page.clock.install()
+    page.reload()
+    page.clock.pause_at(time.time() + 3600)
+    page.evaluate(ALWAYS_THE_SAME)
+    return page
 
-    def of(page):
-        asked = []
 
-        def note(request):
-            if request.url == f"{site.url}/lessons/tiny/registry":
-                asked.append(request)
-
-        page.on("request", note)
-
-        def count(least=0):
-            end = time.monotonic() + PATIENCE / 1000
-            while len(asked) < least and time.monotonic() < end:
-                page.wait_for_timeout(50)
-            return len(asked)
-
-        return count
-
-    return of
+def pass_seconds(page, seconds, event):
+    """Let the page's clock go on; ten times a second it is told this."""
+    page.evaluate(f"happens = setInterval(() => {event}, 100)")
+    page.clock.run_for(1000 * seconds)
+    page.evaluate("clearInterval(happens)")
+    return page.evaluate("looked")
 
 
 def see_the_registry(page):
     page.locator("#pane-fold").click()
     page.locator("#registry").scroll_into_view_if_needed()
+    assert eventually(lambda: page.clock.run_for(10) or page.evaluate("looked === 1"))
 
 
-def test_it_looks_at_most_once_a_second_and_only_while_it_is_seen(site, open_page, looks):
-    page = open_page(site, "/lessons/tiny", **NARROW, **STILL)
-    start(page)
-    count = looks(page)
-    page.evaluate(CHECKED)
-    page.wait_for_timeout(1200)
-    assert count() == 0  # on a narrow screen the pane is closed
-    began = time.monotonic()
+def test_it_looks_at_most_once_a_second_and_only_while_it_is_seen(page):
+    assert pass_seconds(page, 2, CHECKED) == 0
     see_the_registry(page)
-    for _ in range(20):
-        page.evaluate(CHECKED)
-        page.wait_for_timeout(100)
-    assert 2 <= count(least=2) <= time.monotonic() - began + 2
+    assert pass_seconds(page, 5, CHECKED) in (5, 6)
 
 
-def test_it_looks_less_and_less_often_while_nothing_changes_there(site, open_page, looks):
-    page = open_page(site, "/lessons/tiny", **NARROW, **STILL)
-    start(page)
-    same = '<p id="summary">Others may start a registry meanwhile; here is always the same.</p>'
-    page.route("**/lessons/tiny/registry", lambda route: route.fulfill(body=same))
-    count = looks(page)
-    began = time.monotonic()
+def test_it_looks_less_and_less_often_while_nothing_changes_there(page):
     see_the_registry(page)
-    while time.monotonic() - began < 7:
-        page.evaluate("document.dispatchEvent(new CustomEvent('lab:live'))")
-        page.wait_for_timeout(100)
-    assert 2 <= count(least=2) <= math.log2(time.monotonic() - began + 1) + 2
-    before = count()
-    page.evaluate(CHECKED)
-    assert count(least=before + 1) > before
+    assert 3 <= pass_seconds(page, 10, LIVE) <= 4
+    before = page.evaluate("looked")
+    assert pass_seconds(page, 1, CHECKED) > before
 
 
-def test_a_hidden_page_does_not_look_until_it_is_shown_again(site, open_page):
-    page = open_page(site, "/lessons/tiny", **NARROW, **STILL)
-    start(page)
+def test_a_hidden_page_does_not_look_until_it_is_shown_again(page):
     see_the_registry(page)
-    expect(picture(page)).to_contain_text("there is no container", timeout=PATIENCE)
-    page.evaluate(f"{COUNT}; {CHECKED}; {HIDDEN}")  # hidden while a drawing waits for its turn
-    page.evaluate(CHECKED)
-    page.wait_for_timeout(2500)
-    assert page.evaluate("looked") == 0
+    page.evaluate(f"{CHECKED}; {HIDDEN}")  # hidden while a drawing waits for its turn
+    assert pass_seconds(page, 3, CHECKED) == 1
     page.evaluate(SHOWN)
-    page.wait_for_function("looked > 0", timeout=PATIENCE)
+    assert pass_seconds(page, 1, "null") == 2
 
 
 def test_it_works_without_javascript(site, open_page, registry):
     page = open_page(site, "/lessons/tiny", java_script_enabled=False)
-    start(page)
     registry.run(site)
     registry.push("box:1.0")
     page.get_by_role("link", name="Look into it now").click()
@@ -347,12 +306,8 @@ def test_it_works_without_javascript(site, open_page, registry):
     expect(page.get_by_role("heading", level=1)).to_have_text("A tiny lesson")
 
 
-@pytest.mark.parametrize(
-    ("size", "colours"), [(WIDE, {}), (NARROW, DARK)], ids=["wide-light", "narrow-dark"]
-)
-def test_hostile_names_are_text_and_no_wider_than_the_picture(site, open_page, size, colours):
-    page = open_page(site, "/lessons/tiny", **size, **colours, **STILL)
-    start(page)
+def test_hostile_names_are_text_and_no_wider_than_the_picture(site, open_page):
+    page = open_page(site, **STILL)
     long = EVIL + "w" * 500
     bodies = {
         "_catalog": {"repositories": [long]},
@@ -364,18 +319,21 @@ def test_hostile_names_are_text_and_no_wider_than_the_picture(site, open_page, s
     }
     with answering(bodies) as address:
         place(site, registry=address)
-        page.goto(f"{site.url}/lessons/tiny/registry")
-        expect(drawn(page, "tag")).to_have_count(2, timeout=PATIENCE)
-    assert page.locator("img").count() == 0
-    assert EVIL[:9] in page.locator(".drawn:visible svg.tag .name").first.text_content()
-    page.get_by_text("The same as a table").click()
-    width = page.viewport_size["width"]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    frame = page.locator(".drawn:visible").bounding_box()
-    for box in page.locator(".drawn:visible svg").all():
-        inside = box.bounding_box()
-        assert inside["x"] + inside["width"] <= frame["x"] + frame["width"] + 1
-    assert violations(page) == []
+        for size, colours in ((WIDE, "light"), (NARROW, "dark")):
+            page.set_viewport_size(size["viewport"])
+            page.emulate_media(color_scheme=colours)
+            page.goto(f"{site.url}/lessons/tiny/registry")
+            expect(drawn(page, "tag")).to_have_count(2, timeout=PATIENCE)
+            assert page.locator("img").count() == 0
+            assert EVIL[:9] in page.locator(".drawn:visible svg.tag .name").first.text_content()
+            page.get_by_text("The same as a table").click()
+            width = page.viewport_size["width"]
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            frame = page.locator(".drawn:visible").bounding_box()
+            for box in page.locator(".drawn:visible svg").all():
+                inside = box.bounding_box()
+                assert inside["x"] + inside["width"] <= frame["x"] + frame["width"] + 1
+            assert violations(page) == []
 
 
 LOCKED = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -392,7 +350,6 @@ BROKEN = "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 )
 def test_what_keeps_the_picture_from_being_drawn_is_said(site, answer, values, words):
     visitor = site.visitor()
-    visitor.start()
 
     def refuse(connection):
         request_of(connection)
@@ -405,9 +362,9 @@ def test_what_keeps_the_picture_from_being_drawn_is_said(site, answer, values, w
     assert words in page.text and 'class="drawn' not in page.text
 
 
-def test_a_lab_that_is_not_started_has_no_picture(site, open_page):
-    page = open_page(site, "/lessons/tiny")
+def test_a_lab_that_is_not_started_has_no_picture(module_site, open_page):
+    page = open_page(module_site, "/lessons/tiny")
     expect(page.locator("#registry")).to_contain_text("Once the lab is started")
-    answer = page.request.get(f"{site.url}/lessons/tiny/registry")
+    answer = page.request.get(f"{module_site.url}/lessons/tiny/registry")
     assert answer.status == 409
-    assert page.request.get(f"{site.url}/lessons/reading/registry").status == 404
+    assert page.request.get(f"{module_site.url}/lessons/reading/registry").status == 404

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_pages import DARK, NARROW, WIDE, start, violations
+from tests.fixtures.engine import ROOT
 
 STILL = {"reduced_motion": "reduce"}
 PATIENCE = 60_000  # milliseconds, for what waits for the engine
@@ -19,6 +20,11 @@ MARKED = """() => window.here && [...document.querySelectorAll(
     "h2, form, button, input, .highlight, nav")].every(part => part.marked)"""
 
 
+@pytest.fixture
+def site(started_site):
+    return started_site
+
+
 def step(page, id):
     return page.locator(f"section[aria-labelledby={id}]")
 
@@ -29,7 +35,6 @@ def focused(page):
 
 def test_a_step_is_skipped_in_place_and_the_focus_stays(site, open_page):
     page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
-    start(page)
     page.evaluate(MARK)
     step(page, "make-a-volume").get_by_role("button", name="Skip").focus()
     page.keyboard.press("Enter")
@@ -44,7 +49,6 @@ def test_a_step_is_skipped_in_place_and_the_focus_stays(site, open_page):
 
 def test_a_step_is_done_for_the_learner_in_place(site, open_page, engine):
     page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
-    start(page)
     page.evaluate(MARK)
     name = page.locator(".commands code").first.inner_text().split()[-1]
     section = step(page, "make-a-volume")
@@ -66,7 +70,6 @@ def test_a_step_is_done_for_the_learner_in_place(site, open_page, engine):
 
 def test_a_passed_step_has_a_tick_and_offers_no_other_way(site, open_page, docker):
     page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
-    start(page)
     name = page.locator(".commands code").first.inner_text().split()[-1]
     docker("volume", "create", name)
     section = step(page, "make-a-volume")
@@ -97,15 +100,15 @@ def test_a_solution_that_fails_is_told_in_place(serve, tiny, open_page):
 @pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "no-javascript"])
 def test_by_keyboard_a_lab_is_solved_gone_back_in_and_reset(site, open_page, javascript):
     page = open_page(site, "/lessons/tiny", java_script_enabled=javascript, **STILL)
-    start(page)
 
     def press(role, name, within=page):
         """Go there with the keyboard alone, and press it."""
-        wanted = within.get_by_role(role, name=name).first
-        wanted.wait_for()
+        within.get_by_role(role, name=name).first.wait_for()
+        focus = within.locator(":focus")
         for _ in range(80):
             page.keyboard.press("Tab")
-            if wanted.evaluate("each => each === document.activeElement"):
+            if focused(page) == name and focus.count():
+                expect(focus).to_have_role(role)
                 page.keyboard.press("Enter")
                 return
         raise AssertionError(f"No way to {name} by keyboard")
@@ -125,7 +128,6 @@ def test_by_keyboard_a_lab_is_solved_gone_back_in_and_reset(site, open_page, jav
 
 def test_the_report_can_be_read_printed_and_taken_along(site, open_page, tmp_path):
     page = open_page(site, "/lessons/tiny", **STILL)
-    start(page)
     page.get_by_label("Your answer").fill("no")
     page.keyboard.press("Enter")
     expect(page.locator("#state-say-it")).to_have_text("not there yet")
@@ -154,10 +156,11 @@ def test_the_report_can_be_read_printed_and_taken_along(site, open_page, tmp_pat
     expect(page.get_by_text("Your progress was imported. Labs: 1, steps: 2.")).to_be_visible()
 
 
-def test_a_bad_file_is_refused_with_its_line(site, chromium):
-    context = chromium.new_context()  # its console rightly complains of the 400
+def test_a_bad_file_is_refused_with_its_line(module_site, chromium):
+    context = chromium.new_context(**NARROW, **DARK)  # its console rightly complains of the 400
     page = context.new_page()
-    page.goto(f"{site.url}/report?token={site.token}")
+    page.goto(f"{module_site.url}/report?token={module_site.token}")
+    assert violations(page) == []
     bad = {"name": "x.jsonl", "mimeType": "text/plain", "buffer": b"<b>no</b>"}
     page.get_by_label("A file of saved progress").set_input_files(bad)
     page.get_by_role("button", name="Import it").click()
@@ -166,39 +169,28 @@ def test_a_bad_file_is_refused_with_its_line(site, chromium):
     context.close()
 
 
-@pytest.mark.parametrize(
-    ("size", "colours"), [(WIDE, {}), (NARROW, DARK)], ids=["wide-light", "narrow-dark"]
-)
-def test_every_page_of_it_is_accessible_and_fits(site, open_page, size, colours):
-    page = open_page(site, "/report", **size, **colours, **STILL)
-    assert violations(page) == []
-    page.goto(f"{site.url}/lessons/tiny")
-    start(page)
+def test_what_is_skipped_and_done_for_the_learner_is_accessible_and_fits(site, open_page):
+    page = open_page(site, "/lessons/tiny", **STILL)
+    step(page, "make-a-volume").get_by_role("button", name="Do it for me").click()
+    expect(page.locator("#verdict-make-a-volume")).to_contain_text("commands:", timeout=PATIENCE)
     page.get_by_label("Your answer").fill("no")
     page.keyboard.press("Enter")
     page.get_by_text("You said no").wait_for()
-    step(page, "make-a-volume").get_by_role("button", name="Do it for me").click()
-    expect(page.locator("#verdict-make-a-volume")).to_contain_text("commands:", timeout=PATIENCE)
-    assert violations(page) == []
     step(page, "say-it").get_by_role("button", name="Skip").click()
     page.get_by_text("You can still do it.").wait_for()
-    assert violations(page) == []
-    for path in (
-        "/",
-        "/report",
-        "/lessons/tiny/report",
-        "/lessons/tiny/reset",
-        "/lessons/tiny/steps/say-it/back",
-    ):
+    for path in ("/lessons/tiny", "/", "/report", "/lessons/tiny/report"):
         page.goto(site.url + path)
-        assert violations(page) == [], path
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= size["viewport"]["width"], path
+        for size, colours in ((WIDE, "light"), (NARROW, "dark")):
+            page.set_viewport_size(size["viewport"])
+            page.emulate_media(color_scheme=colours)
+            page.reload()
+            assert violations(page) == [], (path, size)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= size["viewport"]["width"], (path, size)
 
 
 def test_nothing_of_a_script_in_an_answer_runs_in_the_report(site, open_page):
     page = open_page(site, "/lessons/tiny", **STILL)
-    start(page)
     page.get_by_label("Your answer").fill("<img src=x onerror=alert(1)>")
     page.keyboard.press("Enter")
     page.locator("#verdict-say-it").get_by_text("<img").wait_for()
@@ -209,8 +201,6 @@ def test_nothing_of_a_script_in_an_answer_runs_in_the_report(site, open_page):
 
 def test_a_real_step_is_done_for_the_learner_with_the_commands_of_its_page(serve, open_page):
     """In the real course: the registry that was started answers."""
-    from tests.fixtures.engine import ROOT
-
     site = serve(ROOT)
     page = open_page(site, "/lessons/your-own-registry", **WIDE, **STILL)
     start(page)

@@ -3,27 +3,32 @@ so that xterm.js works under the strict policy."""
 
 import re
 import shutil
-import time
 from collections import Counter
 
 import pytest
 from playwright.sync_api import expect
 
 from labrunner.terminal.supervisor import members
+from labrunner.web.shells import UNSEEN
 from tests.browser.test_pages import DARK, NARROW, WIDE, violations
 from tests.fixtures.engine import eventually
-from tests.fixtures.web import load, weights
-from tests.terminal.test_terminal import bash, serving, start_lab  # noqa: F401 - a fixture
+from tests.fixtures.web import load, opening_pages, wait_until, weights
+from tests.terminal.test_terminal import bash, ended, serving, start_lab  # noqa: F401 - a fixture
 
 PATIENCE = 60_000  # milliseconds
+GONE = 10_000  # milliseconds after which a page gives its server up
 LESSON = "/lessons/tiny"
+MUCH = 2 * UNSEEN  # bytes of an endless output: it had to wait for the page
 MOST = 250_000  # bytes of a lesson page with its terminal open, compressed
-PROMPT = r"[$#]\Z"
+END = "(?![^])"  # of the screen
+PROMPT = f"[$#]{END}"
 NOTE_NAMES = """button => {
     window.names = [];
     new MutationObserver(() => names.push(button.textContent)).observe(button, {childList: true});
 }"""
 ROWS = "[...document.querySelectorAll('.xterm-rows > div')].map(row => row.textContent)"
+SHOWN = rf"{ROWS}.map(row => row.replaceAll('\xa0', ' ').trimEnd()).join('\n').trimEnd()"
+FIND = f"pattern => ({SHOWN}).match(new RegExp(pattern, 'm'))"
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +39,40 @@ def site(tmp_path_factory):
     site.stop()
 
 
+@pytest.fixture(scope="module")
+def tab(site, chromium):
+    """A page with its terminal open, one for all tests that leave it so."""
+    with opening_pages(chromium) as open_page:
+        yield open_page(site, LESSON, permissions=["clipboard-read", "clipboard-write"], **WIDE)
+
+
+@pytest.fixture
+def page(tab):
+    """The open terminal on a wide light page, at its prompt on an empty screen."""
+    tab.set_viewport_size(WIDE["viewport"])
+    tab.get_by_label("Light").check()
+    if tab.locator(".xterm").count() == 0:
+        open_terminal(tab)
+    tab.get_by_label("Terminal input").focus()
+    type_line(tab, "clear; echo be''gin")
+    wait_for(tab, f"^begin\n.*{PROMPT}")
+    return tab
+
+
 def shown(page):
     """The lines on the terminal's screen."""
-    return "\n".join(row.replace("\xa0", " ").rstrip() for row in page.evaluate(ROWS)).rstrip()
+    return page.evaluate(SHOWN)
 
 
-def wait_for(page, pattern, seconds=60):
-    """The match on the terminal's screen, as soon as there is one."""
-    end = time.monotonic() + seconds
-    while not (found := re.search(pattern, shown(page), re.M)):
-        assert time.monotonic() < end, shown(page)
-        page.wait_for_timeout(50)
+def wait_for(page, pattern):
+    """The match of JavaScript's expression on the terminal's screen, as soon as there is one."""
+    found = wait_until(page, FIND, pattern)
+    assert found, shown(page)
     return found
+
+
+def close_terminal(page):
+    page.get_by_role("button", name="Close terminal").click()
 
 
 def open_terminal(page):
@@ -71,8 +98,8 @@ def run_button(page):
 
 
 def session(page):
-    type_line(page, "echo number-$$-")
-    return int(wait_for(page, r"number-(\d+)-")[1])
+    type_line(page, "clear; echo number-$$-")
+    return int(wait_for(page, r"^number-(\d+)-")[1])
 
 
 def test_a_block_of_the_page_is_run_as_one(site, open_page):
@@ -97,9 +124,7 @@ FULL_SCREEN = r"printf '\e[?1049h\e[?2004h'; echo be''gun; cat"  # as an editor 
 @pytest.mark.parametrize(
     "program", ["echo be''gun; cat", FULL_SCREEN, "echo be''gun; read -s word"]
 )
-def test_nothing_is_typed_where_no_prompt_waits(site, open_page, program):
-    page = open_page(site, LESSON)
-    open_terminal(page)
+def test_nothing_is_typed_where_no_prompt_waits(page, program):
     type_line(page, program)
     wait_for(page, "^begun")
     run_block(page, "echo not-$((40+2))")
@@ -110,19 +135,10 @@ def test_nothing_is_typed_where_no_prompt_waits(site, open_page, program):
     page.get_by_label("Terminal input").focus()
     page.keyboard.press("Control+c")
     type_line(page, r"printf '\e[?1049l'; clear; echo fr''ee")
-    wait_for(page, r"^free\n.*[$#]\Z")
+    wait_for(page, rf"^free\n.*{PROMPT}")
     run_block(page, "echo typed-$((40+2))")
     wait_for(page, "^typed-42")
     expect(said).to_be_hidden()
-
-
-def test_commands_are_run_in_a_shell_that_tells_nothing_of_its_prompt(tmp_path, open_page):
-    site = serving(tmp_path, SHELL="/bin/sh")
-    page = open_page(site, LESSON)
-    run_block(page, "echo typed-$((40+2))")
-    wait_for(page, "^typed-42")
-    page.close()
-    site.stop()
 
 
 OLD_BROWSER = """() => {
@@ -136,13 +152,9 @@ OLD_BROWSER = """() => {
 }"""
 
 
-def test_a_browser_that_wants_whole_addresses_gets_a_terminal(site, open_page):
-    page = open_page(site, LESSON)
-    page.evaluate(OLD_BROWSER)
-    open_terminal(page)
-
-
-def test_commands_that_could_not_be_run_do_not_hinder_the_next(site, open_page):
+def test_a_browser_that_wants_whole_addresses_gets_a_terminal_also_after_one_that_failed(
+    site, open_page
+):
     page = open_page(site, LESSON)
     page.evaluate(OLD_BROWSER)
     page.evaluate("window.broken = true")
@@ -166,7 +178,7 @@ def test_a_lab_that_is_started_anew_has_a_new_shell(tmp_path, open_page):
     assert session(page) != number
     type_line(page, "clear; pwd")
     wait_for(page, "5e6f7a8b/work$")
-    assert eventually(lambda: not members(number), 60)
+    assert eventually(lambda: ended(number))
     page.close()
     site.stop()
 
@@ -183,14 +195,12 @@ def test_nothing_of_it_is_loaded_until_it_is_opened(site, open_page):
     assert sum(sizes.values()) < MOST
 
 
-def test_the_shell_is_told_the_size_of_the_screen(site, open_page):
-    page = open_page(site, LESSON, **WIDE)
-    open_terminal(page)
+def test_the_shell_is_told_the_size_of_the_screen(page):
     known = []
 
     def told():
         type_line(page, "clear; echo size-$(stty size)-")
-        rows, columns = wait_for(page, r"^size-(\d+) (\d+)-$").groups()
+        rows, columns = wait_for(page, r"^size-(\d+) (\d+)-$")[1:]
         return columns not in known and int(rows) == len(page.evaluate(ROWS)) and columns
 
     for width in (1600, 390):
@@ -201,55 +211,41 @@ def test_the_shell_is_told_the_size_of_the_screen(site, open_page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_lines_that_have_gone_by_are_shown_again_by_keyboard(site, open_page):
-    page = open_page(site, LESSON)
-    open_terminal(page)
+def test_lines_that_have_gone_by_are_shown_again_by_keyboard(page):
     type_line(page, "clear; seq -f line-%.0f 300")
     wait_for(page, "^line-300")
     assert not re.search("^line-1$", shown(page), re.M)
-    for _ in range(40):
+    for _ in range(300 // (len(page.evaluate(ROWS)) - 1) + 1):
         page.keyboard.press("Shift+PageUp")
     wait_for(page, "^line-1$")
 
 
-def test_a_page_that_is_loaded_again_finds_its_shell(site, open_page):
-    page = open_page(site, LESSON)
-    open_terminal(page)
+def test_a_page_that_is_loaded_again_finds_its_shell(page):
     number = session(page)
     load(page, page.url)
-    wait_for(page, f"number-{number}-")
+    wait_for(page, f"^number-{number}-")
     assert page.evaluate("document.activeElement === document.body")
     page.keyboard.press("t")
     assert page.evaluate("document.activeElement.tagName") == "TEXTAREA"
-    page.keyboard.press("Control+l")
     assert session(page) == number
 
 
-def test_each_tab_has_a_shell_of_its_own(site, open_page):
-    first = open_page(site, LESSON)
-    open_terminal(first)
-    second = first.context.new_page()
-    load(second, first.url)
+def test_each_tab_has_a_shell_of_its_own_which_ends_with_all_its_children_when_it_is_closed(page):
+    second = page.context.new_page()
+    load(second, page.url)
     open_terminal(second)
-    assert session(first) != session(second)
+    number = session(second)
+    assert session(page) != number
+    type_line(second, "sleep 1000 & nohup sleep 1000 &")
+    assert eventually(lambda: len(members(number)) == 3)
+    second.close()
+    assert eventually(lambda: ended(number))
 
 
-def test_a_closed_page_ends_its_shell_with_all_its_children(site, open_page):
-    page = open_page(site, LESSON)
-    open_terminal(page)
+def test_a_closed_terminal_ends_its_shell_at_once(page):
     number = session(page)
-    type_line(page, "sleep 1000 & nohup sleep 1000 &")
-    assert eventually(lambda: len(members(number)) == 3, 60)
-    page.close()
-    assert eventually(lambda: not members(number), 60)
-
-
-def test_a_closed_terminal_ends_its_shell_at_once(site, open_page):
-    page = open_page(site, LESSON)
-    open_terminal(page)
-    number = session(page)
-    page.get_by_role("button", name="Close terminal").click()
-    assert eventually(lambda: not members(number), 60)
+    close_terminal(page)
+    assert eventually(lambda: ended(number))
     expect(page.get_by_role("button", name="Open terminal")).to_be_focused()
     assert page.locator(".xterm").count() == 0
     assert page.evaluate("document.adoptedStyleSheets.length") == 0
@@ -257,9 +253,7 @@ def test_a_closed_terminal_ends_its_shell_at_once(site, open_page):
     assert session(page) != number
 
 
-def test_a_shell_that_ends_says_so_and_offers_a_new_one(site, open_page):
-    page = open_page(site, LESSON)
-    open_terminal(page)
+def test_a_shell_that_ends_says_so_and_offers_a_new_one(page):
     number = session(page)
     type_line(page, "exit 3")
     said = "The shell has ended, with exit code 3."
@@ -273,8 +267,8 @@ def test_a_shell_that_ends_says_so_and_offers_a_new_one(site, open_page):
     assert session(page) != number
 
 
-def test_the_keyboard_gets_in_and_out(site, open_page):
-    page = open_page(site, LESSON)
+def test_the_keyboard_gets_in_and_out(page):
+    close_terminal(page)
     page.get_by_role("button", name="Open terminal").focus()
     page.keyboard.press("Enter")
     field = page.get_by_label("Terminal input")
@@ -289,15 +283,8 @@ def test_the_keyboard_gets_in_and_out(site, open_page):
     expect(page.get_by_label("Screen reader mode")).to_be_focused()
 
 
-def test_an_opened_terminal_is_all_in_sight_on_a_narrow_page(site, open_page):
-    page = open_page(site, LESSON, **NARROW)
-    page.get_by_role("button", name="Open pane").click()
-    open_terminal(page)
-    expect(page.locator("#terminal-screen")).to_be_in_viewport(ratio=0.99)
-
-
-def test_the_screen_reader_mode_is_remembered(site, open_page):
-    page = open_page(site, LESSON)
+def test_the_screen_reader_mode_is_remembered(page):
+    close_terminal(page)
     page.get_by_label("Screen reader mode").check()
     open_terminal(page)
     type_line(page, "echo for-$((40+2))-ears")
@@ -325,9 +312,7 @@ CONTRAST = """() => {
 }"""
 
 
-def test_all_colours_can_be_read_in_light_and_dark(site, open_page):
-    page = open_page(site, LESSON)
-    open_terminal(page)
+def test_all_colours_can_be_read_in_light_and_dark(page):
     type_line(page, "for n in 3{0..7} 9{0..7}; do printf \"\\e[${n}m%s\\e[0m\\n\" col''oured; done")
     wait_for(page, r"(coloured\s+){16}")
     for choice in ("Light", "Dark"):
@@ -336,9 +321,7 @@ def test_all_colours_can_be_read_in_light_and_dark(site, open_page):
         assert len(page.evaluate(CONTRAST)) == 16
 
 
-def test_styles_that_xterm_writes_as_attributes_are_in_force(site, open_page):
-    page = open_page(site, LESSON)
-    open_terminal(page)
+def test_styles_that_xterm_writes_as_attributes_are_in_force(page):
     type_line(page, "printf '\\e[38;2;120;40;10m%s\\e[0m\\n' tr''ue")
     wait_for(page, "^true")
     colour = "getComputedStyle([...document.querySelectorAll('.xterm-rows span')]"
@@ -348,53 +331,52 @@ def test_styles_that_xterm_writes_as_attributes_are_in_force(site, open_page):
     expect(page.locator(".xterm-selection div")).not_to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    ("size", "colours"), [(WIDE, {}), (NARROW, DARK)], ids=["wide-light", "narrow-dark"]
-)
-def test_the_open_terminal_is_accessible(site, open_page, size, colours):
-    page = open_page(site, LESSON, **size, **colours)
-    if size == NARROW:
-        run_block(page, "true")
-        expect(page.locator("#announce")).to_have_text(
-            "The commands run in the terminal.", timeout=PATIENCE
-        )
-        page.locator("#terminal-screen").scroll_into_view_if_needed()  # else it is not drawn
-    else:
-        open_terminal(page)
-    wait_for(page, PROMPT)
-    assert violations(page) == []
+def accessible_in_reader_mode(page):
+    """Out of it, it is looked at in `test_accessibility.py`."""
     page.get_by_label("Screen reader mode").check()
     assert violations(page) == []
+    page.get_by_label("Screen reader mode").uncheck()
 
 
-def test_bytes_that_are_no_text_are_no_complaint_of_the_page(site, open_page):
-    page = open_page(site, LESSON)
+def test_the_open_terminal_is_accessible_on_a_wide_light_page(page):
+    accessible_in_reader_mode(page)
+
+
+def test_the_open_terminal_is_all_in_sight_and_accessible_on_a_narrow_dark_page(site, open_page):
+    page = open_page(site, LESSON, **NARROW, **DARK)
+    run_block(page, "true")
+    expect(page.locator("#announce")).to_have_text("The commands run in the terminal.")
+    close_terminal(page)
     open_terminal(page)
+    expect(page.locator("#terminal-screen")).to_be_in_viewport(ratio=0.99)
+    accessible_in_reader_mode(page)
+
+
+def test_bytes_that_are_no_text_are_no_complaint_of_the_page(page):
     type_line(page, r"printf '\1\x7f\xff\xfe\x80\xc3'; clear; printf '%s\n' 'aä€😀'")
     wait_for(page, "^aä€😀$")
 
 
-def test_an_endless_output_leaves_the_page_alive(site, open_page):
-    page = open_page(site, LESSON)
+def test_an_endless_output_leaves_the_page_alive(page):
     come = Counter()
 
     def count(socket):
         socket.on("framereceived", lambda frame: come.update(bytes=len(frame)))
 
     page.on("websocket", count)
-    open_terminal(page)
+    load(page, page.url)  # its websocket is another one then
+    page.get_by_label("Terminal input").focus()
+    wait_for(page, PROMPT)
     type_line(page, "yes")
     wait_for(page, "(y\n){5}")
-    while come["bytes"] < 1_000_000:
+    while come["bytes"] < MUCH:
         page.wait_for_timeout(50)
     page.keyboard.press("Control+c")
     type_line(page, "echo af''ter")
     wait_for(page, "^after")
 
 
-def test_more_than_can_be_pasted_is_refused_on_the_page(site, open_page):
-    page = open_page(site, LESSON, permissions=["clipboard-read", "clipboard-write"])
-    open_terminal(page)
+def test_more_than_can_be_pasted_is_refused_on_the_page(page):
     page.evaluate("navigator.clipboard.writeText('x'.repeat(70_000))")
     page.keyboard.press("Control+v")
     page.keyboard.press("Control+Shift+v")
@@ -410,13 +392,24 @@ def test_without_javascript_there_is_one_line(site, open_page):
     )
 
 
+def test_commands_are_run_in_a_shell_that_tells_nothing_of_its_prompt(tmp_path, open_page):
+    site = serving(tmp_path, SHELL="/bin/sh")
+    page = open_page(site, LESSON)
+    run_block(page, "echo typed-$((40+2))")
+    wait_for(page, "^typed-42")
+    page.close()
+    site.stop()
+
+
 def test_a_server_that_is_gone_is_told(tmp_path, chromium):
     site = serving(tmp_path)
     context = chromium.new_context()  # its console rightly complains
     page = context.new_page()
+    page.clock.install()
     load(page, f"{site.url}{LESSON}?token={site.token}")
     open_terminal(page)
     site.stop()
+    page.clock.fast_forward(GONE)
     said = page.locator("#terminal-said")
     expect(said).to_contain_text("The connection to the shell was lost", timeout=PATIENCE)
     page.get_by_role("button", name="Open a new shell").click()
