@@ -12,7 +12,7 @@ from tests.fixtures.engine import ROOT, eventually
 from tests.fixtures.web import weights
 
 STILL = {"reduced_motion": "reduce"}
-MIDDLE = {"viewport": {"width": 900, "height": 900}}
+MIDDLE = {"width": 900, "height": 900}
 GROUND = "getComputedStyle(document.body).backgroundColor"
 LIGHT_GROUND, DARK_GROUND = "rgb(255, 255, 255)", "rgb(20, 24, 29)"
 PICTURE = "/lessons/push-and-pull"
@@ -22,13 +22,13 @@ MOST = 60_000  # bytes of a lesson page without a terminal, compressed, headers 
 # Colours
 
 
-def test_the_system_chooses_the_colours_until_somebody_does(site, open_page):
-    page = open_page(site, "/", **DARK)
+def test_the_system_chooses_the_colours_until_somebody_does(shared_site, open_page):
+    page = open_page(shared_site, "/", **DARK)
     assert page.evaluate(GROUND) == DARK_GROUND
     expect(page.get_by_label("System")).to_be_checked()
     page.get_by_label("Light").check()
     assert page.evaluate(GROUND) == LIGHT_GROUND
-    page.goto(f"{site.url}/lessons/tiny")
+    page.goto(f"{shared_site.url}/lessons/tiny")
     assert page.evaluate(GROUND) == LIGHT_GROUND
     expect(page.get_by_label("Light")).to_be_checked()
     page.get_by_label("System").check()
@@ -38,8 +38,8 @@ def test_the_system_chooses_the_colours_until_somebody_does(site, open_page):
     assert page.evaluate(GROUND) == LIGHT_GROUND
 
 
-def test_no_frame_is_painted_in_the_other_colours(site, open_page):
-    page = open_page(site, "/lessons/tiny")
+def test_no_frame_is_painted_in_the_other_colours(shared_site, open_page):
+    page = open_page(shared_site, "/lessons/tiny")
     page.get_by_label("Dark").check()
     page.add_init_script("""
         window.painted = new Set();
@@ -55,10 +55,11 @@ def test_no_frame_is_painted_in_the_other_colours(site, open_page):
 
 
 def test_the_pictures_of_a_lesson_follow_the_colours_chosen_by_hand(serve, open_page):
-    site = serve(ROOT)
+    page = open_page(serve(ROOT), PICTURE, **WIDE)
     shots = {}
     for system in ("light", "dark"):
-        page = open_page(site, PICTURE, color_scheme=system, **WIDE)
+        page.emulate_media(color_scheme=system)
+        page.reload()
         for choice in ("System", "Light", "Dark"):
             page.get_by_label(choice).check()
             shots[system, choice] = page.locator("main img").first.screenshot()
@@ -96,11 +97,11 @@ def test_a_line_of_text_has_about_65_characters(serve, open_page):
 
 
 @pytest.fixture
-def lab_page(site, open_page):
+def lab_page(shared_site, open_page):
     """Opens the page of a lab that is started, so that there is something in the pane."""
 
     def open(**options):
-        page = open_page(site, "/lessons/tiny", **STILL, **options)
+        page = open_page(shared_site, "/lessons/tiny", **STILL, **options)
         if page.get_by_role("button", name="Start lab", exact=True).count():
             start(page)
         expect(page.locator("#pane")).to_be_attached()
@@ -110,19 +111,21 @@ def lab_page(site, open_page):
 
 
 def test_the_pane_is_beside_the_text_below_it_or_folded_by_the_width(lab_page):
-    wide = lab_page(**WIDE)
-    assert box(wide, "#pane")["x"] > box(wide, "main")["x"] + 500
-    assert wide.locator("#work").is_visible() and wide.locator("#grip").is_visible()
-    middle = lab_page(**MIDDLE)
-    assert box(middle, "#pane")["y"] >= box(middle, "main")["y"] + box(middle, "main")["height"]
-    assert middle.locator("#work").is_visible() and not middle.locator("#grip").is_visible()
-    narrow = lab_page(**NARROW)
-    assert box(narrow, "#pane")["y"] > box(narrow, "#lab-foot")["y"]
-    assert not narrow.locator("#work").is_visible()
+    page = lab_page(**WIDE)
+    assert box(page, "#pane")["x"] > box(page, "main")["x"] + 500
+    assert page.locator("#work").is_visible() and page.locator("#grip").is_visible()
+    page.set_viewport_size(MIDDLE)
+    page.reload()
+    assert box(page, "#pane")["y"] >= box(page, "main")["y"] + box(page, "main")["height"]
+    assert page.locator("#work").is_visible() and not page.locator("#grip").is_visible()
+    page.set_viewport_size(NARROW["viewport"])
+    page.reload()
+    assert box(page, "#pane")["y"] > box(page, "#lab-foot")["y"]
+    assert not page.locator("#work").is_visible()
     stuck = "[...document.querySelectorAll('body *')].map(e => getComputedStyle(e).position)"
-    assert "sticky" not in narrow.evaluate(stuck) and "fixed" not in narrow.evaluate(stuck)
-    narrow.get_by_role("button", name="Open pane").click()
-    assert narrow.locator("#work").is_visible()
+    assert "sticky" not in page.evaluate(stuck) and "fixed" not in page.evaluate(stuck)
+    page.get_by_role("button", name="Open pane").click()
+    assert page.locator("#work").is_visible()
 
 
 def test_the_pane_is_closed_and_moved_below_and_stays_so(lab_page):
@@ -206,14 +209,14 @@ def test_before_the_start_the_key_for_checking_leads_to_where_it_is_started(site
     assert page.evaluate(FOCUS) == "lab"
 
 
-def test_the_outline_is_unfolded_by_its_key(site, open_page):
-    page = open_page(site, "/lessons/tiny", **STILL, **NARROW)
+def test_the_outline_is_unfolded_by_its_key(shared_site, open_page):
+    page = open_page(shared_site, "/lessons/tiny", **STILL, **NARROW)
     page.keyboard.press("o")
     expect(page.locator(".outline").get_by_role("link", name="Only to read")).to_be_visible()
 
 
-def test_the_keys_are_listed_and_escape_closes_the_list(site, open_page):
-    page = open_page(site, "/lessons/tiny", **STILL)
+def test_the_keys_are_listed_and_escape_closes_the_list(shared_site, open_page):
+    page = open_page(shared_site, "/lessons/tiny", **STILL)
     opener = page.get_by_role("button", name="Keys")
     opener.focus()
     page.keyboard.press("?")
@@ -240,8 +243,8 @@ def test_keys_are_letters_where_somebody_writes_and_with_others_held(lab_page):
     assert page.evaluate(FOCUS) == "Check all"
 
 
-def test_keys_can_be_switched_off_and_stay_off(site, open_page):
-    page = open_page(site, "/lessons/tiny", **STILL)
+def test_keys_can_be_switched_off_and_stay_off(shared_site, open_page):
+    page = open_page(shared_site, "/lessons/tiny", **STILL)
     page.keyboard.press("?")
     page.get_by_label("Use these keys").uncheck()
     page.keyboard.press("Escape")
@@ -310,8 +313,8 @@ def test_a_lesson_page_without_its_terminal_is_light(serve, open_page):
     assert found.total() < MOST, found
 
 
-def test_each_style_sheet_is_in_the_one_that_is_served_and_short(site):
-    style = site.visitor().get("/static/style.css").text
+def test_each_style_sheet_is_in_the_one_that_is_served_and_short(shared_site):
+    style = shared_site.visitor().get("/static/style.css").text
     for path in (ROOT / "static/css").glob("*.css"):
         sheet = path.read_text()
         assert sheet in style, path.name

@@ -194,13 +194,13 @@ def test_commands_can_be_copied(site, open_page):
 
 
 def test_the_outline_is_beside_the_text_or_folded_above_it(site, open_page):
-    wide = open_page(site, "/lessons/tiny", **WIDE)
-    link = wide.locator(".outline").get_by_role("link", name="Only to read")
+    page = open_page(site, "/lessons/tiny", **WIDE)
+    link = page.locator(".outline").get_by_role("link", name="Only to read")
     assert link.is_visible()
-    narrow = open_page(site, "/lessons/tiny", **NARROW)
-    link = narrow.locator(".outline").get_by_role("link", name="Only to read")
+    page.set_viewport_size(NARROW["viewport"])
+    page.reload()
     assert not link.is_visible()
-    narrow.get_by_text("Lessons", exact=True).click()
+    page.get_by_text("Lessons", exact=True).click()
     assert link.is_visible()
 
 

@@ -362,9 +362,9 @@ def test_what_keeps_the_picture_from_being_drawn_is_said(site, answer, values, w
     assert words in page.text and 'class="drawn' not in page.text
 
 
-def test_a_lab_that_is_not_started_has_no_picture(module_site, open_page):
-    page = open_page(module_site, "/lessons/tiny")
+def test_a_lab_that_is_not_started_has_no_picture(shared_site, open_page):
+    page = open_page(shared_site, "/lessons/tiny")
     expect(page.locator("#registry")).to_contain_text("Once the lab is started")
-    answer = page.request.get(f"{module_site.url}/lessons/tiny/registry")
+    answer = page.request.get(f"{shared_site.url}/lessons/tiny/registry")
     assert answer.status == 409
-    assert page.request.get(f"{module_site.url}/lessons/reading/registry").status == 404
+    assert page.request.get(f"{shared_site.url}/lessons/reading/registry").status == 404

@@ -156,10 +156,10 @@ def test_the_report_can_be_read_printed_and_taken_along(site, open_page, tmp_pat
     expect(page.get_by_text("Your progress was imported. Labs: 1, steps: 2.")).to_be_visible()
 
 
-def test_a_bad_file_is_refused_with_its_line(module_site, chromium):
+def test_a_bad_file_is_refused_with_its_line(shared_site, chromium):
     context = chromium.new_context(**NARROW, **DARK)  # its console rightly complains of the 400
     page = context.new_page()
-    page.goto(f"{module_site.url}/report?token={module_site.token}")
+    page.goto(f"{shared_site.url}/report?token={shared_site.token}")
     assert violations(page) == []
     bad = {"name": "x.jsonl", "mimeType": "text/plain", "buffer": b"<b>no</b>"}
     page.get_by_label("A file of saved progress").set_input_files(bad)

@@ -12,7 +12,7 @@ from labrunner.terminal.supervisor import members
 from labrunner.web.shells import UNSEEN
 from tests.browser.test_pages import DARK, NARROW, WIDE, violations
 from tests.fixtures.engine import eventually
-from tests.fixtures.web import load, opening_pages, wait_until, weights
+from tests.fixtures.web import load, opened_pages, wait_until, weights
 from tests.terminal.test_terminal import bash, ended, serving, start_lab  # noqa: F401 - a fixture
 
 PATIENCE = 60_000  # milliseconds
@@ -42,7 +42,7 @@ def site(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tab(site, chromium):
     """A page with its terminal open, one for all tests that leave it so."""
-    with opening_pages(chromium) as open_page:
+    with opened_pages(chromium) as open_page:
         yield open_page(site, LESSON, permissions=["clipboard-read", "clipboard-write"], **WIDE)
 
 

@@ -11,7 +11,6 @@ import sys
 import pytest
 
 from labrunner.decoder.messages import known_messages
-from tests.browser.test_pages import DARK, NARROW, WIDE, violations
 from tests.cli.test_commands import ROOT, Flask
 from tests.fixtures.web import HTMX, JSON
 from tests.web.test_web import text
@@ -148,18 +147,6 @@ def test_the_decoder_works_with_javascript_off(site, open_page):
     assert page.get_by_label("What your terminal says").input_value() == EVIL
     assert page.locator("#decoded .finding").count() == 1
     assert page.locator("img").count() == 0
-
-
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("colours", [{}, DARK], ids=["light", "dark"])
-def test_the_page_is_accessible_and_does_not_scroll_sideways(site, open_page, size, colours):
-    page = open_page(site, "/decode", **size, **colours)
-    page.get_by_label("What your terminal says").fill(PASTED)
-    page.get_by_role("button", name="Explain it").click()
-    page.locator("#decoded .finding").wait_for()
-    assert violations(page) == []
-    width = size["viewport"]["width"]
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 # As a command
