@@ -182,7 +182,9 @@ class ShellConnection:
                         break
                     data = session.shell.read(BEAT)
                 if data is None:
-                    self._websocket.send(json.dumps({"ended": session.shell.wait()}))
+                    code = session.shell.wait()
+                    if not self._closing.is_set():  # else the server ended it
+                        self._websocket.send(json.dumps({"ended": code}))
                     break
                 self._send(data)
         if session.is_taken_over(self):

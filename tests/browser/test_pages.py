@@ -5,6 +5,7 @@ import subprocess
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.fixtures.engine import eventually
+from tests.fixtures.web import wait_until
 
 EVIL = "<img src=x onerror=alert(1)>"
 DARK = {"color_scheme": "dark"}
@@ -83,7 +84,7 @@ def test_only_the_verdict_changes_and_the_focus_stays(site, open_page):
 
     page.get_by_role("button", name="Check all").click()
     page.locator("#verdict-make-a-volume").get_by_text("but no longer so").wait_for()
-    page.wait_for_function("announced.at(-1) === '0 of 2 steps are done.'")
+    assert wait_until(page, "() => announced.at(-1) === '0 of 2 steps are done.'")
     assert page.evaluate("document.activeElement.textContent") == "Check all"
 
 

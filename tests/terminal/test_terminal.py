@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -256,6 +257,20 @@ def test_a_shell_goes_with_the_folder_of_its_lab_unless_a_page_has_it(tmp_path):
     assert shells.find(second.id) and not second.ended
     closing.set()
     assert eventually(lambda: second.ended, 60)
+
+
+def test_a_shell_that_ends_with_the_server_does_not_say_that_it_has_ended(tmp_path):
+    """The page says then that the connection was lost, and why."""
+    closing, sent = threading.Event(), []
+    shells = Shells(ConnectionLimit(1), closing)
+    session = shells.find(shells.open(tmp_path, {}).id)
+    websocket = SimpleNamespace(send=sent.append)
+    connection = ShellConnection(websocket, session, closing)
+    session.attach(connection)
+    closing.set()
+    assert eventually(lambda: session.shell.ended, 60)
+    connection._print()
+    assert '{"ready": true}' in sent and "ended" not in "".join(map(str, sent))
 
 
 def _begun(shells, folder):
