@@ -8,10 +8,8 @@ import re
 import subprocess
 import sys
 
-import pytest
-
 from labrunner.decoder.messages import known_messages
-from tests.cli.test_commands import ROOT, Flask
+from tests.fixtures.engine import ROOT
 from tests.fixtures.web import HTMX, JSON
 from tests.web.test_web import text
 
@@ -152,18 +150,12 @@ def test_the_decoder_works_with_javascript_off(site, open_page):
 # As a command
 
 
-@pytest.fixture
-def flask(instance):
-    return Flask(instance)
-
-
-def run(flask, *words, given=None, stdin=None):
+def run(commands, *words, given=None):
     """Exit code, standard output and standard error, with `given` on standard input."""
     done = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", flask.app, "decode", *words],
+        [sys.executable, "-m", "flask", *commands.words, "decode", *words],
         cwd=ROOT,
         input=given,
-        stdin=stdin,
         capture_output=True,
         timeout=60,
     )
@@ -172,37 +164,37 @@ def run(flask, *words, given=None, stdin=None):
     return done.returncode, out, err
 
 
-def test_the_command_explains_its_arguments_and_exits_0(flask):
-    code, out, err = run(flask, "ERROR:", "--x", "manifest", "unknown")
+def test_the_command_explains_its_arguments_and_exits_0(commands):
+    code, out, err = commands("decode", "ERROR:", "--x", "manifest", "unknown")
     assert (code, err) == (0, "")
     assert out.startswith("The registry has no such image\n")
     for label in ("Found", "Means", "Why", "Next", "Read on"):
         assert f"  {label}" in out
 
 
-def test_the_command_reads_what_is_piped_to_it(flask):
+def test_the_command_reads_what_is_piped_to_it(commands):
     given = b"\xff\xfe" + b"x\n" * 200_000 + PASTED.encode()
-    code, out, _ = run(flask, "--json", given=given)
+    code, out, _ = run(commands, "--json", given=given)
     (finding,) = json.loads(out)["findings"]
     assert (code, finding["id"]) == (0, "no-basic-auth")
     assert "`docker login localhost:5000`" in finding["next"]
 
 
-def test_the_command_exits_1_for_what_it_does_not_know_and_2_for_nothing(flask):
-    code, out, err = run(flask, "all", "is", "well")
+def test_the_command_exits_1_for_what_it_does_not_know_and_2_for_nothing(commands):
+    code, out, err = commands("decode", "all", "is", "well")
     assert (code, out) == (1, "")
     assert "journalctl -u docker" in err
-    assert run(flask, "--json", "all is well")[:2] == (1, '{"findings": []}\n')
-    code, out, err = run(flask, given=b" \n")
+    assert commands("decode", "--json", "all is well")[:2] == (1, '{"findings": []}\n')
+    code, out, err = run(commands, given=b" \n")
     assert (code, out) == (2, "")
     assert "script/lab decode 'manifest unknown'" in err
-    code, out, err = run(flask, "--json", given=b"")
+    code, out, err = run(commands, "--json", given=b"")
     assert (code, list(json.loads(out))) == (2, ["error"])
 
 
-def test_the_command_says_what_it_waits_for_on_a_terminal(flask):
+def test_the_command_says_what_it_waits_for_on_a_terminal(commands):
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "flask", "--app", flask.app, "decode"]
+    command = [sys.executable, "-m", "flask", *commands.words, "decode"]
     with subprocess.Popen(
         command, cwd=ROOT, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

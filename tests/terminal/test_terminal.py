@@ -264,8 +264,8 @@ def test_a_shell_that_ends_with_the_server_does_not_say_that_it_has_ended(tmp_pa
     closing, sent = threading.Event(), []
     shells = Shells(ConnectionLimit(1), closing)
     session = shells.find(shells.open(tmp_path, {}).id)
-    websocket = SimpleNamespace(send=sent.append)
-    connection = ShellConnection(websocket, session, closing)
+    assert session
+    connection = ShellConnection(SimpleNamespace(send=sent.append), session, closing)
     session.attach(connection)
     closing.set()
     assert eventually(lambda: session.shell.ended, 60)
