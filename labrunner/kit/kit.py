@@ -17,12 +17,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Image
 from labrunner.engine.transfer_progress import ProgressCallback, follow, silent
+from labrunner.file_lock import FileLock
 from labrunner.registry.references import parse
 
 from . import archive

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from filelock import Timeout
-
 from labrunner.course.lab import Lab, Step
+from labrunner.file_lock import LockTaken
 from labrunner.progress.records import LabProgress, StepProgress
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.progress.store import Progress
@@ -92,12 +91,12 @@ class LabState:
         lock = self.workspaces.turn(self.lab.name)
         try:
             lock.acquire(timeout=0)
-        except Timeout:
+        except LockTaken:
             self.reload()
             self.require_workspace()
             try:
                 lock.acquire(timeout=PATIENCE)
-            except Timeout:
+            except LockTaken:
                 raise Busy from None
         try:
             self.reload()
@@ -120,7 +119,7 @@ class LabState:
             with change.acquire(timeout=0), self.workspaces.turn(self.lab.name):
                 self.reload()
                 yield
-        except Timeout:
+        except LockTaken:
             raise Busy from None
 
     def _load(self) -> _Loaded:

@@ -13,13 +13,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from labrunner.course.lab import Lab
 from labrunner.engine.connection import EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import ContainerSummary
 from labrunner.engine.transfer_progress import ProgressCallback, silent
+from labrunner.file_lock import FileLock, LockTaken
 from labrunner.registry.client import Registry
 from labrunner.verdicts import CannotCheck
 
@@ -63,7 +62,7 @@ class Workspaces:
     def turn(self, lab: str) -> FileLock:
         """Return the lock to check a step of a learner's lab or to change the lab, which all
         processes share: one waits for the other."""
-        return FileLock(self.folder / f"{lab}.turn", poll_interval=0.002)
+        return FileLock(self.folder / f"{lab}.turn")
 
     def open(
         self,
@@ -115,7 +114,7 @@ class Workspaces:
         for workspace in self._read():
             if not _left_behind(workspace, kept):
                 continue
-            with suppress(Timeout), workspace.lock.acquire(timeout=0):  # else it is at work
+            with suppress(LockTaken, FileNotFoundError), workspace.lock.acquire(timeout=0):
                 for again in self._read(workspace.id):  # it may have opened or closed meanwhile
                     if _left_behind(again, kept):
                         left += self.close(again, resources.find_resources(again))

@@ -14,12 +14,11 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from labrunner.course.lab import Lab
 from labrunner.engine.connection import EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, Event, Image
+from labrunner.file_lock import FileLock
 from labrunner.registry import access_log
 from labrunner.registry.access_log import Request
 from labrunner.registry.client import LOOPBACK, Registry

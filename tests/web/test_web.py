@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from app import create_app
+from labrunner.file_lock import FileLock
 from labrunner.session.services import get_services
 from labrunner.workspaces.labels import WORKSPACE
 from tests.fixtures.engine import ROOT, close_all, eventually
@@ -270,8 +271,6 @@ def test_two_starts_at_once_are_one(site, engine):
 
 
 def test_a_start_in_another_process_is_told_and_not_doubled(site):
-    from filelock import FileLock
-
     visitor = site.visitor()
     with FileLock(site.instance / "workspaces" / "tiny.lock"):
         visitor.submit("/lessons/tiny/start")
