@@ -183,6 +183,8 @@ class Lab:
     registry: starting the lab makes sure that the learner has a registry; a lab without it leaves
               that to the learner.
     sample:   starting the lab builds the Dockerfile in the lab's folder as `{image}`.
+    ballast:  so many random bytes, which no other image has, are beside that Dockerfile in the file
+              `ballast`.
     values:   functions of the workspace by name, as `value` decorates one.
     requires: functions of the engine that return why the lab cannot run on this machine, or None.
               Such a lab is skipped with that reason, never failed.
@@ -192,6 +194,7 @@ class Lab:
     images: Sequence[str] = ()
     registry: bool = False
     sample: bool = False
+    ballast: int = 0
     requires: Sequence[Callable[[Any], str | None]] = ()
     values: dict[str, Callable[[Any], str]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)

@@ -71,26 +71,29 @@ class Creation:
             made["id"] = self.engine.create_container(image, name=name, labels=labels, **options)
         return str(made["id"])
 
-    def build(self, folder: Path, name: str, **values: str) -> str:
+    def build(self, folder: Path, name: str, *, ballast: int = 0, **values: str) -> str:
         """Build an image that no other workspace can have, as `name:latest`; return its id.
 
         Its context is the folder without the lab's own file. In all text files there, `{workspace}`
         is replaced by the workspace's id, and `{name}` by each value of that name; the Dockerfile
-        has them as build arguments, in capitals.
+        has them as build arguments, in capitals. ballast: so many random bytes, which no other
+        image has, are there in the file `ballast`.
         """
-        with self.building(folder, name, **values) as made:
+        with self.building(folder, name, ballast=ballast, **values) as made:
             pass
         return str(made["id"])
 
     @contextmanager
     def building(
-        self, folder: Path, name: str, **values: str
+        self, folder: Path, name: str, *, ballast: int = 0, **values: str
     ) -> Iterator[Mapping[str, str | None]]:
         """Do the same while the block runs; the `id` is there at its end."""
         values = {"workspace": self.id, **values}
         arguments = {key.upper(): value for key, value in values.items()}
         with self._owned("image") as (labels, made):
             context = self._context(folder, values)
+            if ballast:
+                context["ballast"] = secrets.token_bytes(ballast)
             progress = self.engine.build(context, f"{name}:latest", arguments, labels)
             next(progress, None)  # the engine has begun
             try:

@@ -246,7 +246,7 @@ class Workspace(Creation):
         it goes again, for its name may be chosen anew."""
         say(f"Building the image {self.image}.")
         try:
-            with self.building(self.lab.folder, self.image) as made:
+            with self.building(self.lab.folder, self.image, ballast=self.lab.ballast) as made:
                 yield
         except EngineRefused:
             self.engine.remove_image(f"{self.image}:latest")

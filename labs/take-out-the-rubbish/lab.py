@@ -26,10 +26,13 @@ from labrunner import (
     untag,
 )
 
+BALLAST = 3 << 20  # the bytes that each image has to itself
+
 lab = Lab(
     title="Take out the rubbish",
     images=["registry:2", "busybox:stable"],
     sample=True,
+    ballast=BALLAST,
     values={
         "volume": lambda ws: ws.unused("registry-data"),
         "old_image": lambda ws: ws.unused("old-image"),
@@ -38,7 +41,6 @@ lab = Lab(
 
 OLD, NEW = "1.0", "2.0"
 OLD_NAME, NEW_NAME = "{registry}/{image}:1.0", "{registry}/{image}:2.0"
-BALLAST = 3 << 20  # the bytes that each image has to itself, as the Dockerfile makes them
 LITTLE = 1 << 20  # bytes; less than this is not worth a collection
 CONFIG = "/etc/docker/registry/config.yml"
 NO_DIGEST = "sha256:" + 64 * "0"  # of no manifest
@@ -91,7 +93,8 @@ def stop_collect_start(workspace):
 @lab.setup
 def _(workspace):
     if not workspace.engine.image(f"{workspace['old_image']}:latest"):
-        workspace.build(lab.folder, workspace["old_image"], workspace=f"{workspace.id}-old")
+        own = {"workspace": f"{workspace.id}-old"}
+        workspace.build(lab.folder, workspace["old_image"], ballast=BALLAST, **own)
 
 
 @lab.step(lasting=True, advice=START)

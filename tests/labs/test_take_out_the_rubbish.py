@@ -154,7 +154,9 @@ def test_a_manifest_without_a_tag_keeps_its_bytes_until_untagged_ones_are_collec
     third = f"{opened.registry}/{opened.image}:1.0"
     opened.tag(opened["old_image"], third)
     opened.push(third)
-    opened.build(LAB.folder, opened["old_image"], workspace=f"{opened.id}-again")
+    opened.build(
+        LAB.folder, opened["old_image"], ballast=LAB.ballast, workspace=f"{opened.id}-again"
+    )
     for step in ("push-two-images", "delete-by-digest", "collect-the-garbage"):
         act(opened, step)
     verdict = judge(opened, "collect-the-garbage", FREED)
