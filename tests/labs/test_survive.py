@@ -6,13 +6,20 @@ import pytest
 
 from labrunner.engine.engine import Engine
 from labrunner.workspaces import resources
+from tests.fixtures.engine import reopen
 
 STORE = "/var/lib/registry"
 
 
+@pytest.fixture(scope="module")
+def shared(shared_workspaces):
+    return shared_workspaces.open(shared_workspaces.labs["survive"], "headless")
+
+
 @pytest.fixture
-def opened(workspaces, real_course):
-    return workspaces.open(real_course.labs["survive"], "headless")
+def opened(shared):
+    """A workspace that has just been opened."""
+    return reopen(shared, "image")
 
 
 @pytest.fixture
