@@ -12,7 +12,7 @@ from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import ROOT, close_all, eventually, nothing, services_of, traces
+from tests.fixtures.engine import ROOT, close_all, eventually, nothing, traces
 
 COURSE = loader.load_course(ROOT)
 
@@ -65,41 +65,55 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize("name", [path.parent.name for path in sorted(ROOT.glob("labs/*/lab.py"))])
-def test_no_step_passes_before_it_is_done_and_any_answer_gets_a_verdict(instance, engine, name):
+def test_no_step_passes_before_it_is_done_and_any_answer_gets_a_verdict(
+    services, engine, monkeypatch, name
+):
     """What comes by itself never passes a step early. To what is typed, a check says what to do
     next, and never breaks on it."""
-    lab = COURSE.labs[name]
-    workspaces = Workspaces(instance / "workspaces", engine, COURSE.labs)
-    services = services_of(COURSE, instance, workspaces)
-    try:
-        services.session(lab).start(lambda line: None)
-        for number, step in enumerate(lab.steps):
-            recheck(services, lab)
-            found = services.progress.load_lab(name).steps
-            assert [each.id for each in lab.steps[number:] if each.id in found] == []
-            workspace = services.session(lab).require_workspace()
-            for answer in ANSWERS if step.takes_answer else ():
-                verdict = step.judge(workspace, answer)
-                assert (verdict.status, bool(verdict.next)) == ("failed", True), (answer, verdict)
-            assert step.solve
-            solution = step.solve(workspace)
-            if step.takes_answer:
-                services.session(lab).check(step, solution or "")
-            else:
-                assert eventually(partial(passed, services, lab, step))
-        assert all(each.done for each in services.progress.load_lab(name).steps.values())
-    finally:
-        close_all(workspaces)
+    lab = services.course.labs[name]
+    services.session(lab).start(lambda line: None)
+    assert recheck(services, lab) == {}
+    for number, step in enumerate(lab.steps, 1):
+        workspace = services.session(lab).require_workspace()
+        if step.takes_answer:
+            with monkeypatch.context() as unchanged:
+                unchanged.setattr(Engine, "query", remembering(Engine.query))
+                unchanged.setattr(Engine, "volume_size", remembering(Engine.volume_size))
+                for answer in ANSWERS:
+                    verdict = step.judge(workspace, answer)
+                    failed = verdict.status == "failed" and verdict.next
+                    assert failed, (answer, verdict)
+        assert step.solve
+        solution = step.solve(workspace)
+        if step.takes_answer:
+            services.session(lab).check(step, solution or "")
+        assert eventually(partial(passed, services, lab, step))
+        found = services.progress.load_lab(name).steps
+        assert [each.id for each in lab.steps[number:] if each.id in found] == []
+    assert all(each.done for each in services.progress.load_lab(name).steps.values())
+
+
+def remembering(ask):
+    """A method of the engine that asks it the same only once."""
+    told = {}
+
+    def answer(engine, *words):
+        if str(words) not in told:
+            told[str(words)] = ask(engine, *words)
+        return told[str(words)]
+
+    return answer
 
 
 def recheck(services, lab):
+    """Check all steps as after an event; what is known of them."""
     for _ in services.session(lab).recheck_changed():
         pass
+    return services.progress.load_lab(lab.name).steps
 
 
 def passed(services, lab, step):
-    recheck(services, lab)
-    found = services.progress.load_lab(lab.name).steps.get(step.id)
+    found = recheck(services, lab).get(step.id)
     return found and found.done
 
 
