@@ -1,6 +1,7 @@
 """The labs of the course, done in other ways than the solution's. That they prove their checks, and
 that their pages do them, is tested by `labs/` itself, with the plugin of the product."""
 
+import secrets
 from functools import partial
 
 import pytest
@@ -12,7 +13,7 @@ from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import ROOT, close_all, eventually, nothing, traces
+from tests.fixtures.engine import ROOT, eventually, nothing, traces
 
 COURSE = loader.load_course(ROOT)
 
@@ -215,19 +216,28 @@ def test_without_a_registry_the_later_steps_say_so(opened):
 # Push and pull, in other ways
 
 
+@pytest.fixture(scope="module")
+def opened_once(shared_workspaces):
+    return shared_workspaces.open(COURSE.labs["push-and-pull"], "headless")
+
+
 @pytest.fixture
-def pushing(workspaces):
-    return workspaces.open(COURSE.labs["push-and-pull"], "headless")
+def pushing(opened_once):
+    """A workspace as after its opening: its image, its layer and its name are new."""
+    found = [item for item in resources.find_resources(opened_once) if item.kind == "image"]
+    assert resources.remove(opened_once, found) == []
+    word = secrets.token_hex(4)
+    name = opened_once.unused(f"my-image-{word}")
+    built = opened_once.build(opened_once.lab.folder, name, workspace=word)
+    opened_once.record.values["image"], opened_once.record.sample = name, built
+    opened_once.prepare(lambda line: None)
+    return opened_once
 
 
 @pytest.fixture(scope="module")
-def untouched(tmp_path_factory, engine):
+def untouched(shared_workspaces):
     """The same, shared by tests that leave it as it was."""
-    made = Workspaces(tmp_path_factory.mktemp("workspaces"), engine, COURSE.labs)
-    try:
-        yield made.open(COURSE.labs["push-and-pull"], "headless")
-    finally:
-        close_all(made)
+    return shared_workspaces.open(COURSE.labs["push-and-pull"], "headless")
 
 
 def short(digest):
