@@ -13,8 +13,7 @@ from labrunner.registry.errors import RegistryDown, RegistryRefused
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table
 from labrunner.web.diagrams.layout import LAYOUTS
-from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import close_all, eventually, request_of, response, serving
+from tests.fixtures.engine import eventually, reopen, request_of, response, serving
 from tests.labs.test_across_the_network import certify
 
 BALLAST = 3 << 20  # bytes that each image of the lab has to itself
@@ -22,24 +21,28 @@ scanner = scan.Scanner()
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
-def open_rubbish(workspaces):
-    """The lab whose registry allows deletion; the tags 1.0 and 2.0 name two images there."""
-    workspace = workspaces.open(workspaces.labs["take-out-the-rubbish"], "headless")
+def push_two(workspace):
+    """Start a registry that allows deletion; the tags 1.0 and 2.0 name two images there."""
     for step in workspace.lab.steps[:2]:
         step.solve(workspace)
     return workspace
 
 
+@pytest.fixture(scope="module")
+def opened_once(shared_workspaces):
+    return shared_workspaces.open(shared_workspaces.labs["take-out-the-rubbish"], "headless")
+
+
 @pytest.fixture
-def rubbish(workspaces):
-    return open_rubbish(workspaces)
+def rubbish(opened_once):
+    (opened_once.folder / "shelf.json").unlink(missing_ok=True)
+    return push_two(reopen(opened_once, "image", "old_image"))
 
 
 @pytest.fixture(scope="module")
-def shared_rubbish(tmp_path_factory, engine, real_course):
-    workspaces = Workspaces(tmp_path_factory.mktemp("workspaces"), engine, real_course.labs)
-    yield open_rubbish(workspaces)
-    close_all(workspaces)
+def shared_rubbish(shared_workspaces):
+    lab = shared_workspaces.labs["take-out-the-rubbish"]
+    return push_two(shared_workspaces.open(lab, "headless"))
 
 
 @pytest.fixture

@@ -7,11 +7,9 @@ import pytest
 from labrunner import SecondHost
 from labrunner.course import loader
 from labrunner.workspaces import resources
-from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import ROOT, close_all, eventually
+from tests.fixtures.engine import ROOT, eventually
 
-COURSE = loader.load_course(ROOT)
-LAB = COURSE.labs["across-the-network"]
+LAB = loader.load_course(ROOT).labs["across-the-network"]
 NAME = "registry.lab:5000"
 ERROR = "http: server gave HTTP response to HTTPS client"
 
@@ -36,23 +34,30 @@ def on_host(workspace, *words):
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory, engine):
+def opened(shared_workspaces):
     """A workspace with a registry and a second host; each test makes the rest that it needs."""
-    made = Workspaces(tmp_path_factory.mktemp("workspaces"), engine, COURSE.labs)
-    try:
-        workspace = made.open(LAB, "headless")
-        act(workspace, "start-a-second-host")
-        yield workspace
-    finally:
-        close_all(made)
+    workspace = shared_workspaces.open(LAB, "headless")
+    act(workspace, "start-a-second-host")
+    return workspace
+
+
+@pytest.fixture
+def plain(opened):
+    """The same, with a registry without TLS, whatever another test has made of it."""
+    if opened.api.certificate():
+        opened.run_registry(
+            network=opened["network"],
+            aliases=["registry.lab"],
+            volumes={"/var/lib/registry": opened["volume"]},
+        )
+    return opened
 
 
 @pytest.fixture
 def trusted(opened):
     """The same, with TLS and the CA on the second host."""
-    act(opened, "serve-tls")
-    on_host(opened, "rm", "-rf", "/etc/docker/certs.d", "/etc/docker/daemon.json")
-    act(opened, "trust-the-ca")
+    if not judge(opened, "trust-the-ca").passed:
+        act(opened, "serve-tls", "trust-the-ca")
     return opened
 
 
@@ -62,11 +67,14 @@ def openssl(folder, *words):
 
 
 def certify(folder, names, days="30"):
-    """A CA and a certificate for these names, as a learner makes them."""
+    """A certificate for these names by a CA, which is made where it is missing, as a learner makes
+    them."""
     (folder / "san.ext").write_text(f"subjectAltName={names}")
     new = ("-newkey", "rsa:2048", "-nodes")
-    openssl(folder, "req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=CA")
-    openssl(folder, "req", *new, "-keyout", "registry.key", "-out", "csr", "-subj", "/CN=x")
+    if not (folder / "csr").exists():
+        ca = ("-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=CA")
+        openssl(folder, "req", "-x509", *new, *ca)
+        openssl(folder, "req", *new, "-keyout", "registry.key", "-out", "csr", "-subj", "/CN=x")
     signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "san.ext")
     openssl(folder, "x509", "-req", "-in", "csr", *signed, "-days", days, "-out", "registry.crt")
 
@@ -135,21 +143,16 @@ def test_another_error_is_told_from_the_one_that_was_meant(opened, answer, words
     assert f"`docker exec {opened['host']} docker pull {NAME}/{opened.image}`" in verdict.next
 
 
-def test_the_error_counts_in_the_words_of_a_newer_engine_once_it_was_met(opened):
+def test_the_error_counts_in_the_words_of_a_newer_engine_once_it_was_met(plain):
     words = f'failed to do request: Head "https://{NAME}/v2/my-image/manifests/latest": {ERROR}'
-    opened.engine.remove_container(opened.name)
-    act_plain(opened)
-    on_host(opened, "docker", "pull", f"{NAME}/{opened.image}")
-    assert judge(opened, "meet-the-error", words).passed
+    on_host(plain, "docker", "pull", f"{NAME}/{plain.image}")
+    assert judge(plain, "meet-the-error", words).passed
 
 
-def act_plain(workspace):
-    """The registry without TLS, whatever another test has made of it."""
-    workspace.run_registry(
-        network=workspace["network"],
-        aliases=["registry.lab"],
-        volumes={"/var/lib/registry": workspace["volume"]},
-    )
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A folder for certificates of one CA."""
+    return tmp_path_factory.mktemp("certificates")
 
 
 @pytest.mark.parametrize(
@@ -161,13 +164,12 @@ def act_plain(workspace):
         ("DNS:registry.lab,IP:{address}", "0", "It is valid until"),
     ],
 )
-def test_each_fault_of_a_certificate_is_named(opened, tmp_path, names, days, words):
-    certify(tmp_path, opened.fill(names), days)
-    opened.engine.remove_container(opened.name)
+def test_each_fault_of_a_certificate_is_named(opened, certificates, names, days, words):
+    certify(certificates, opened.fill(names), days)
     opened.run_registry(
         network=opened["network"],
         aliases=["registry.lab"],
-        volumes={"/certs:ro": str(tmp_path), "/var/lib/registry": opened["volume"]},
+        volumes={"/certs:ro": str(certificates), "/var/lib/registry": opened["volume"]},
         environment=dict(each.split("=") for each in TLS[1::2]),
     )
     # With no day, it ends in the second in which it was made.
@@ -177,25 +179,22 @@ def test_each_fault_of_a_certificate_is_named(opened, tmp_path, names, days, wor
     assert opened.fill("subjectAltName=DNS:registry.lab,IP:{address} > san.ext") in verdict.next
 
 
-@pytest.mark.parametrize(
-    ("path", "words"),
-    [
-        (f"{NAME}/ca.pem", "where it is not looked for"),
-        (f"{NAME}/ca.cert", "where it is not looked for"),
-        ("registry.lab/ca.crt", "where it is not looked for"),
-        (f"{NAME}/ca.crt", "is no certificate"),
-    ],
-)
-def test_a_ca_that_the_engine_cannot_use_is_named(trusted, path, words):
-    data = b"no certificate"
-    if "not looked for" in words:
-        data = trusted.engine.read_file(trusted["host"], f"/etc/docker/certs.d/{NAME}/ca.crt")
-    on_host(trusted, "rm", "-r", "/etc/docker/certs.d")
-    put(trusted, f"/etc/docker/certs.d/{path}", data)
-    verdict = judge(trusted, "trust-the-ca")
-    assert verdict.status == "failed"
-    assert f"/etc/docker/certs.d/{path}" in verdict.found and words in verdict.found
-    assert f"{trusted['host']}:/etc/docker/certs.d/{NAME}/ca.crt" in verdict.next
+def test_a_ca_that_the_engine_cannot_use_is_named(trusted):
+    right = f"/etc/docker/certs.d/{NAME}/ca.crt"
+    ca = trusted.engine.read_file(trusted["host"], right)
+    for path, data, words in (
+        (f"{NAME}/ca.pem", ca, "where it is not looked for"),
+        (f"{NAME}/ca.cert", ca, "where it is not looked for"),
+        ("registry.lab/ca.crt", ca, "where it is not looked for"),
+        (f"{NAME}/ca.crt", b"no certificate", "is no certificate"),
+    ):
+        on_host(trusted, "rm", "-r", "/etc/docker/certs.d")
+        put(trusted, f"/etc/docker/certs.d/{path}", data)
+        verdict = judge(trusted, "trust-the-ca")
+        assert verdict.status == "failed"
+        assert f"/etc/docker/certs.d/{path}" in verdict.found and words in verdict.found
+        assert f"{trusted['host']}:{right}" in verdict.next
+    put(trusted, right, ca)
 
 
 def test_an_exception_for_a_range_of_addresses_is_one_and_is_taken_back(trusted):
@@ -231,8 +230,9 @@ def test_a_second_host_that_ended_is_explained(opened, docker):
 
 def test_the_volume_of_the_second_host_goes_with_it(workspaces, engine):
     lab = workspaces.open(LAB, "headless")
-    act(lab, "start-a-second-host")
-    volumes = engine.container(lab["host"]).volumes
-    assert len(volumes) == 1 and engine.volume(volumes[0])
+    host = lab.create("docker:dind", name=lab["host"])
+    lab.create("registry:2", name=lab.name, volumes={"/var/lib/registry": lab["volume"]})
+    volumes = engine.container(host).volumes
+    assert len(volumes) == 1 and engine.volume(volumes[0]) and engine.volume(lab["volume"])
     assert workspaces.close(lab, resources.find_resources(lab)) == []
     assert engine.volume(volumes[0]) is None and engine.volume(lab["volume"]) is None

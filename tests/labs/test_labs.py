@@ -1,6 +1,7 @@
 """The labs of the course, done in other ways than the solution's. That they prove their checks, and
 that their pages do them, is tested by `labs/` itself, with the plugin of the product."""
 
+import secrets
 from functools import partial
 
 import pytest
@@ -12,7 +13,7 @@ from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import ROOT, close_all, eventually, nothing, services_of, traces
+from tests.fixtures.engine import ROOT, eventually, nothing, traces
 
 COURSE = loader.load_course(ROOT)
 
@@ -65,41 +66,55 @@ ANSWERS = [
 
 
 @pytest.mark.parametrize("name", [path.parent.name for path in sorted(ROOT.glob("labs/*/lab.py"))])
-def test_no_step_passes_before_it_is_done_and_any_answer_gets_a_verdict(instance, engine, name):
+def test_no_step_passes_before_it_is_done_and_any_answer_gets_a_verdict(
+    services, engine, monkeypatch, name
+):
     """What comes by itself never passes a step early. To what is typed, a check says what to do
     next, and never breaks on it."""
-    lab = COURSE.labs[name]
-    workspaces = Workspaces(instance / "workspaces", engine, COURSE.labs)
-    services = services_of(COURSE, instance, workspaces)
-    try:
-        services.session(lab).start(lambda line: None)
-        for number, step in enumerate(lab.steps):
-            recheck(services, lab)
-            found = services.progress.load_lab(name).steps
-            assert [each.id for each in lab.steps[number:] if each.id in found] == []
-            workspace = services.session(lab).require_workspace()
-            for answer in ANSWERS if step.takes_answer else ():
-                verdict = step.judge(workspace, answer)
-                assert (verdict.status, bool(verdict.next)) == ("failed", True), (answer, verdict)
-            assert step.solve
-            solution = step.solve(workspace)
-            if step.takes_answer:
-                services.session(lab).check(step, solution or "")
-            else:
-                assert eventually(partial(passed, services, lab, step))
-        assert all(each.done for each in services.progress.load_lab(name).steps.values())
-    finally:
-        close_all(workspaces)
+    lab = services.course.labs[name]
+    services.session(lab).start(lambda line: None)
+    assert recheck(services, lab) == {}
+    for number, step in enumerate(lab.steps, 1):
+        workspace = services.session(lab).require_workspace()
+        if step.takes_answer:
+            with monkeypatch.context() as unchanged:
+                unchanged.setattr(Engine, "query", remembering(Engine.query))
+                unchanged.setattr(Engine, "volume_size", remembering(Engine.volume_size))
+                for answer in ANSWERS:
+                    verdict = step.judge(workspace, answer)
+                    failed = verdict.status == "failed" and verdict.next
+                    assert failed, (answer, verdict)
+        assert step.solve
+        solution = step.solve(workspace)
+        if step.takes_answer:
+            services.session(lab).check(step, solution or "")
+        assert eventually(partial(passed, services, lab, step))
+        found = services.progress.load_lab(name).steps
+        assert [each.id for each in lab.steps[number:] if each.id in found] == []
+    assert all(each.done for each in services.progress.load_lab(name).steps.values())
+
+
+def remembering(ask):
+    """A method of the engine that asks it the same only once."""
+    told = {}
+
+    def answer(engine, *words):
+        if str(words) not in told:
+            told[str(words)] = ask(engine, *words)
+        return told[str(words)]
+
+    return answer
 
 
 def recheck(services, lab):
+    """Check all steps as after an event; what is known of them."""
     for _ in services.session(lab).recheck_changed():
         pass
+    return services.progress.load_lab(lab.name).steps
 
 
 def passed(services, lab, step):
-    recheck(services, lab)
-    found = services.progress.load_lab(lab.name).steps.get(step.id)
+    found = recheck(services, lab).get(step.id)
     return found and found.done
 
 
@@ -201,19 +216,28 @@ def test_without_a_registry_the_later_steps_say_so(opened):
 # Push and pull, in other ways
 
 
+@pytest.fixture(scope="module")
+def opened_once(shared_workspaces):
+    return shared_workspaces.open(COURSE.labs["push-and-pull"], "headless")
+
+
 @pytest.fixture
-def pushing(workspaces):
-    return workspaces.open(COURSE.labs["push-and-pull"], "headless")
+def pushing(opened_once):
+    """A workspace as after its opening: its image, its layer and its name are new."""
+    found = [item for item in resources.find_resources(opened_once) if item.kind == "image"]
+    assert resources.remove(opened_once, found) == []
+    word = secrets.token_hex(4)
+    name = opened_once.unused(f"my-image-{word}")
+    built = opened_once.build(opened_once.lab.folder, name, workspace=word)
+    opened_once.record.values["image"], opened_once.record.sample = name, built
+    opened_once.prepare(lambda line: None)
+    return opened_once
 
 
 @pytest.fixture(scope="module")
-def untouched(tmp_path_factory, engine):
+def untouched(shared_workspaces):
     """The same, shared by tests that leave it as it was."""
-    made = Workspaces(tmp_path_factory.mktemp("workspaces"), engine, COURSE.labs)
-    try:
-        yield made.open(COURSE.labs["push-and-pull"], "headless")
-    finally:
-        close_all(made)
+    return shared_workspaces.open(COURSE.labs["push-and-pull"], "headless")
 
 
 def short(digest):

@@ -12,7 +12,7 @@ from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import ROOT, close_all, eventually, nothing, traces
+from tests.fixtures.engine import ROOT, eventually, nothing, reopen, traces
 
 COURSE = loader.load_course(ROOT)
 LESSON = COURSE.lesson_of("lock-the-door")
@@ -43,20 +43,24 @@ def httpd():
     Kit(engine, COURSE.images).get("httpd:2")
 
 
+@pytest.fixture(scope="module")
+def opened_once(shared_workspaces, httpd):
+    return shared_workspaces.open(LAB, "headless")
+
+
 @pytest.fixture
-def opened(workspaces, httpd, config):
-    return workspaces.open(LAB, "headless")
+def opened(opened_once, config):
+    """A workspace that has just been opened."""
+    return reopen(opened_once, "image")
 
 
 @pytest.fixture(scope="module")
-def shared(engine, httpd, tmp_path_factory):
+def shared(shared_workspaces, engine, httpd):
     """A locked registry that has refused a push: for tests that leave it as it is."""
-    workspaces = Workspaces(tmp_path_factory.mktemp("workspaces"), engine, COURSE.labs)
-    workspace = workspaces.open(LAB, "headless")
+    workspace = shared_workspaces.open(LAB, "headless")
     do(workspace, "ask-for-a-password", "be-refused")
     engine.remove_image(f"{workspace.registry}/{APP}:latest")
-    yield workspace
-    close_all(workspaces)
+    return workspace
 
 
 @pytest.fixture

@@ -19,21 +19,24 @@ import pytest
 
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
-from tests.fixtures.engine import eventually
+from tests.fixtures.engine import eventually, reopen
 
 STORE = "/var/lib/registry"
 
 
-@pytest.fixture
-def opened(workspaces, real_course, engine):
+@pytest.fixture(scope="module")
+def opened(shared_workspaces, real_course, engine):
     """Opens a lab by name, with the images that it needs."""
+    there = {}
 
     def start(name):
         lab = real_course.labs[name]
+        if name in there:
+            return reopen(there[name], *(["image"] if lab.sample else []))
         kit = Kit(engine, real_course.images)
         for image in lab.images:
             kit.get(image)
-        return workspaces.open(lab, "headless")
+        return there.setdefault(name, shared_workspaces.open(lab, "headless"))
 
     return start
 

@@ -1,18 +1,24 @@
 """Lab 6, done in other ways than the solution's, and what it says to near misses."""
 
+import secrets
 import subprocess
 
 import pytest
 
-from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import close_all
-
 ACCEPT = "Accept: application/vnd.docker.distribution.manifest.v2+json"
 
 
+@pytest.fixture(scope="module")
+def opened_once(shared_workspaces):
+    return shared_workspaces.open(shared_workspaces.labs["pin-it"], "headless")
+
+
 @pytest.fixture
-def opened(workspaces, real_course):
-    return workspaces.open(real_course.labs["pin-it"], "headless")
+def opened(opened_once):
+    """A workspace as after its opening: its repository has a name that no test before has used."""
+    opened_once.record.values["app"] = opened_once.unused(f"my-app-{secrets.token_hex(2)}")
+    opened_once.prepare(lambda line: None)
+    return opened_once
 
 
 @pytest.fixture
@@ -30,16 +36,12 @@ def moved(pushed):
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory, engine, real_course):
+def shared(shared_workspaces):
     """The same, for tests that leave it as it was."""
-    made = Workspaces(tmp_path_factory.mktemp("workspaces"), engine, real_course.labs)
-    try:
-        workspace = made.open(real_course.labs["pin-it"], "headless")
-        do(workspace, "push-it")
-        do(workspace, "move-the-tag")
-        yield workspace
-    finally:
-        close_all(made)
+    workspace = shared_workspaces.open(shared_workspaces.labs["pin-it"], "headless")
+    do(workspace, "push-it")
+    do(workspace, "move-the-tag")
+    return workspace
 
 
 def do(workspace, step):
@@ -69,7 +71,7 @@ def build(docker, tmp_path):
     """Builds an image with the learner's command line."""
 
     def run(name, content):
-        (tmp_path / "Dockerfile").write_text(f"FROM busybox:stable\nRUN echo {content} > /own\n")
+        (tmp_path / "Dockerfile").write_text(f"FROM busybox:stable\nLABEL own={content}\n")
         docker("build", "-q", "-t", name, str(tmp_path))
 
     return run

@@ -8,8 +8,6 @@ import subprocess
 import pytest
 
 from labrunner.workspaces import resources
-from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import close_all
 
 STEPS = (
     "find-the-repository",
@@ -22,16 +20,21 @@ STEPS = (
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory, engine, real_course):
+def opened(shared_workspaces):
     """One for all tests that only answer."""
-    made = Workspaces(tmp_path_factory.mktemp("workspaces"), engine, real_course.labs)
-    yield made.open(real_course.labs["read-the-api"], "headless")
-    close_all(made)
+    return shared_workspaces.open(shared_workspaces.labs["read-the-api"], "headless")
+
+
+@pytest.fixture(scope="module")
+def opened_twice(shared_workspaces):
+    return shared_workspaces.open(shared_workspaces.labs["read-the-api"], "headless")
 
 
 @pytest.fixture
-def another(workspaces, real_course):
-    return workspaces.open(real_course.labs["read-the-api"], "headless")
+def another(opened_twice):
+    """Another one, with all that the lab gives, whatever a test has taken away."""
+    opened_twice.prepare(lambda line: None)
+    return opened_twice
 
 
 def judge(workspace, step, answer):

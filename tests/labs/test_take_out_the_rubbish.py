@@ -5,7 +5,7 @@ import re
 import pytest
 
 from labrunner.course import loader
-from tests.fixtures.engine import ROOT, eventually
+from tests.fixtures.engine import ROOT, eventually, reopen
 
 LAB = loader.load_course(ROOT).labs["take-out-the-rubbish"]
 STEPS = {step.id: step for step in LAB.steps}
@@ -14,9 +14,25 @@ DELETION = ("-e", "REGISTRY_STORAGE_DELETE_ENABLED=true")
 FREED = "3136"
 
 
+@pytest.fixture(scope="module")
+def shared(shared_workspaces):
+    return shared_workspaces.open(LAB, "headless")
+
+
 @pytest.fixture
-def opened(workspaces):
-    return workspaces.open(LAB, "headless")
+def opened(shared):
+    """A workspace that has just been opened."""
+    return reopen(shared, "image", "old_image")
+
+
+@pytest.fixture
+def switched_on(shared):
+    """A workspace whose first step is done, however far another test has gone in it."""
+    shared.prepare(lambda line: None)
+    shared.tag(shared.sample, f"{shared.image}:latest")
+    if not judge(shared, "switch-deletion-on").passed:
+        act(shared, "switch-deletion-on")
+    return shared
 
 
 def judge(workspace, step, answer=""):
@@ -31,8 +47,8 @@ def act(workspace, step):
 
 
 def until(workspace, last):
-    """Do the steps up to this one."""
-    for step in STEPS:
+    """Do the steps after the first one up to this one."""
+    for step in list(STEPS)[1:]:
         act(workspace, step)
         if step == last:
             return
@@ -90,34 +106,34 @@ def test_the_whole_way_with_a_folder_another_name_and_a_new_container(
     docker("exec", unique, "rm", "-rf", "/var/lib/registry/docker")
 
 
-def test_the_verdicts_tell_the_bytes_that_the_engine_counts(opened):
-    until(opened, "push-two-images")
-    before = size(opened)
-    assert f"{before:,} bytes" in judge(opened, "push-two-images").found
-    act(opened, "delete-by-digest")
-    deleted = size(opened)
-    assert f"{deleted:,} bytes" in judge(opened, "delete-by-digest").found
+def test_the_verdicts_tell_the_bytes_that_the_engine_counts(switched_on):
+    until(switched_on, "push-two-images")
+    before = size(switched_on)
+    assert f"{before:,} bytes" in judge(switched_on, "push-two-images").found
+    act(switched_on, "delete-by-digest")
+    deleted = size(switched_on)
+    assert f"{deleted:,} bytes" in judge(switched_on, "delete-by-digest").found
     assert before - deleted < 1000
-    freed = act(opened, "collect-the-garbage")
-    after = size(opened)
+    freed = act(switched_on, "collect-the-garbage")
+    after = size(switched_on)
     assert before - after > 3 << 20
-    assert judge(opened, "collect-the-garbage", freed).found == (
+    assert judge(switched_on, "collect-the-garbage", freed).found == (
         f"Before: {deleted / 1e6:.1f} MB. After: {after / 1e6:.1f} MB, or {after:,} bytes. "
         f"{(deleted - after) / 1e6:.1f} MB came back."
     )
 
 
-def test_the_answer_may_be_in_kilobytes_bytes_or_megabytes_and_near_misses_are_named(opened):
-    until(opened, "collect-the-garbage")
+def test_the_answer_may_be_in_kilobytes_bytes_or_megabytes_and_near_misses_are_named(switched_on):
+    until(switched_on, "collect-the-garbage")
     for answer in (FREED, "3,136", "3136\n", "3150156", "3.2 MB", "3.0"):
-        assert judge(opened, "collect-the-garbage", answer).passed, answer
+        assert judge(switched_on, "collect-the-garbage", answer).passed, answer
     for answer, words in {
         "4344": "Your answer is 4344. That is what is left.",
         "7480\t/var/lib/registry": "Your answer is 7480. That was there before.",
         "16": "Your answer is 16.",
         "some": "Your answer has no number.",
     }.items():
-        verdict = judge(opened, "collect-the-garbage", answer)
+        verdict = judge(switched_on, "collect-the-garbage", answer)
         assert verdict.status == "failed" and verdict.found.endswith(words), verdict
         assert "subtract" in verdict.next
 
@@ -133,54 +149,52 @@ def test_the_answer_may_be_in_kilobytes_bytes_or_megabytes_and_near_misses_are_n
         ("pull-what-stays", "its layer was deleted"),
     ],
 )
-def test_who_does_what_the_verdict_says_gets_there(opened, docker, step, mistake):
-    until(opened, list(STEPS)[list(STEPS).index(step) - 1])
+def test_who_does_what_the_verdict_says_gets_there(switched_on, docker, step, mistake):
+    until(switched_on, list(STEPS)[list(STEPS).index(step) - 1])
     [wrong] = [each for each in STEPS[step].mistakes if each.name == mistake]
-    wrong.make(opened)
+    wrong.make(switched_on)
     for _ in range(4):
-        verdict = judge(opened, step, FREED)
+        verdict = judge(switched_on, step, FREED)
         if verdict.passed:
             break
         parts = re.split(r"Then delete it by its digest|Then delete it by the digest", verdict.next)
-        follow(opened, docker, parts[0])
+        follow(switched_on, docker, parts[0])
         if len(parts) > 1:
-            opened.api.delete(opened.image, digest(opened, "1.0"))
-            follow(opened, docker, parts[1])
+            switched_on.api.delete(switched_on.image, digest(switched_on, "1.0"))
+            follow(switched_on, docker, parts[1])
     assert verdict.passed, verdict
 
 
-def test_a_manifest_without_a_tag_keeps_its_bytes_until_untagged_ones_are_collected(opened, docker):
-    until(opened, "switch-deletion-on")
-    third = f"{opened.registry}/{opened.image}:1.0"
-    opened.tag(opened["old_image"], third)
-    opened.push(third)
-    opened.build(
-        LAB.folder, opened["old_image"], ballast=LAB.ballast, workspace=f"{opened.id}-again"
-    )
+def test_a_manifest_without_a_tag_keeps_its_bytes_until_untagged_ones_are_collected(
+    switched_on, docker
+):
+    until(switched_on, "push-two-images")
+    own = {"workspace": f"{switched_on.id}-again"}
+    switched_on.build(LAB.folder, switched_on["old_image"], ballast=LAB.ballast, **own)
     for step in ("push-two-images", "delete-by-digest", "collect-the-garbage"):
-        act(opened, step)
-    verdict = judge(opened, "collect-the-garbage", FREED)
+        act(switched_on, step)
+    verdict = judge(switched_on, "collect-the-garbage", FREED)
     assert verdict.status == "failed" and "belong to no tag" in verdict.found
     assert "`--delete-untagged` after `garbage-collect`" in verdict.next
-    docker("stop", opened.name)
+    docker("stop", switched_on.name)
     words = ("registry:2", "garbage-collect", "--delete-untagged", CONFIG)
-    docker("run", "--rm", "--volumes-from", opened.name, *words)
-    docker("start", opened.name)
-    opened.wait_for_registry()
-    assert judge(opened, "collect-the-garbage", FREED).passed
+    docker("run", "--rm", "--volumes-from", switched_on.name, *words)
+    docker("start", switched_on.name)
+    switched_on.wait_for_registry()
+    assert judge(switched_on, "collect-the-garbage", FREED).passed
 
 
-def test_another_client_that_fetches_the_layer_has_pulled(opened):
-    until(opened, "collect-the-garbage")
-    verdict = judge(opened, "pull-what-stays")
+def test_another_client_that_fetches_the_layer_has_pulled(switched_on):
+    until(switched_on, "collect-the-garbage")
+    verdict = judge(switched_on, "pull-what-stays")
     assert verdict.status == "failed" and "nobody has pulled the layer" in verdict.found
-    layer = opened.api.manifest(opened.image, "2.0").layers[-1].digest
-    assert len(opened.api.request("GET", f"{opened.image}/blobs/{layer}").body) > 3 << 20
-    assert judge(opened, "pull-what-stays").passed
+    layer = switched_on.api.manifest(switched_on.image, "2.0").layers[-1].digest
+    assert len(switched_on.api.request("GET", f"{switched_on.image}/blobs/{layer}").body) > 3 << 20
+    assert judge(switched_on, "pull-what-stays").passed
 
 
 def test_what_was_never_pushed_is_not_taken_for_deleted(opened):
-    until(opened, "switch-deletion-on")
+    act(opened, "switch-deletion-on")
     opened.tag(opened.image, f"{opened.registry}/{opened.image}:2.0")
     opened.push(f"{opened.registry}/{opened.image}:2.0")
     verdict = judge(opened, "delete-by-digest")
