@@ -164,7 +164,14 @@ class RegistryContents:
 
     def tags_of(self, entry: ManifestEntry) -> list[str]:
         """Return the tags of a manifest."""
-        return [tag.name for tag in self.tags if (tag.repository, tag.digest) == entry.key]
+        return self._tags_by_manifest.get(entry.key, [])
+
+    @cached_property
+    def _tags_by_manifest(self) -> dict[tuple[str, str], list[str]]:
+        tags: dict[tuple[str, str], list[str]] = {}
+        for tag in self.tags:
+            tags.setdefault((tag.repository, tag.digest), []).append(tag.name)
+        return tags
 
     def manifests_with(self, digest: str) -> list[ManifestEntry]:
         """Return the manifests that name a blob."""

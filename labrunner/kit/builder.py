@@ -12,6 +12,9 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tempfile
+import threading
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +46,70 @@ class RootFilesystem:
     made_from: str
 
 
-def build_root(recipe: Recipe, folder: Path) -> RootFilesystem:
+class Apt:
+    """Downloads packages. What apt reads of its lists is kept in a folder that goes with this
+    object, at the latest with the process, as some machines keep nothing of it or have no lists.
+    """
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="registry-lab-apt-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._lock = threading.Lock()
+        self._options = {
+            "Acquire::Retries": "0",
+            "Acquire::http::Timeout": "15",
+            "Dir::Cache::pkgcache": f"{self._folder}/pkgcache.bin",
+            "Dir::Cache::srcpkgcache": f"{self._folder}/srcpkgcache.bin",
+        }
+        if os.getuid() == 0:
+            self._options["APT::Sandbox::User"] = "root"
+
+    def download(self, wanted: Sequence[str], folder: Path) -> list[str]:
+        """Download the packages, of alternatives the first that apt knows. Return their names."""
+        with self._lock:
+            try:
+                return self._download(wanted, folder)
+            except ImageUnavailable:  # the lists are missing or old
+                stale = self._fetch_lists()
+            try:
+                return self._download(wanted, folder)
+            except ImageUnavailable as error:
+                raise stale or error from None
+
+    def _download(self, wanted: Sequence[str], folder: Path) -> list[str]:
+        names = []
+        for alternatives in wanted:
+            *newer, last = alternatives.split(" | ")
+            names.append(next(filter(self._knows, newer), last))
+        self._run("apt-get", "download", *dict.fromkeys(names), folder=folder)
+        return names
+
+    def _knows(self, name: str) -> bool:
+        try:
+            return bool(self._run("apt-cache", "show", name))
+        except ImageUnavailable:
+            return False
+
+    def _fetch_lists(self) -> ImageUnavailable | None:
+        """Fetch lists of our own, which needs no root, and use them from now on.
+
+        Return what went wrong, perhaps with one source of many: packages may come all the same.
+        """
+        lists = self._folder / "lists"
+        (lists / "partial").mkdir(parents=True, exist_ok=True)
+        self._options |= {"Dir::State::Lists": str(lists), "Acquire::Languages": "none"}
+        try:
+            self._run("apt-get", "-o", "APT::Update::Error-Mode=any", "update")
+        except ImageUnavailable as error:
+            return error
+        return None
+
+    def _run(self, program: str, *words: str, folder: Path | None = None) -> str:
+        options = [word for each in self._options.items() for word in ("-o", "=".join(each))]
+        return _run([program, *options, *words], folder)
+
+
+def build_root(recipe: Recipe, folder: Path, apt: Apt) -> RootFilesystem:
     """Build a recipe's root file system in an empty folder. The same packages give the same bytes.
 
     Raises `ImageUnavailable` if this machine has no apt, or apt does not have the packages.
@@ -56,11 +122,11 @@ def build_root(recipe: Recipe, folder: Path) -> RootFilesystem:
     packages, root = folder / "packages", folder / "root"
     packages.mkdir()
     wanted = recipe.packages + (("busybox-static",) if recipe.busybox else ())
-    names = _unpack(wanted, packages)
+    names = _unpack(wanted, packages, apt)
     for target, source in recipe.programs.items():
         program = _find(packages, source)
         _copy(program, root, target)
-        for place, library in _libraries(program, packages).items():
+        for place, library in _libraries(program, packages, apt).items():
             _copy(library, root, place)
     for pattern in recipe.plugins:
         for plugins in _find_folders(packages, pattern):
@@ -87,49 +153,15 @@ def build_root(recipe: Recipe, folder: Path) -> RootFilesystem:
     )
 
 
-def _unpack(wanted: Sequence[str], folder: Path) -> list[str]:
+def _unpack(wanted: Sequence[str], folder: Path, apt: Apt) -> list[str]:
     """Download packages into a folder and unpack them there. Return their names."""
-    apt = ["-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=15"]
-    apt += ["-o", "APT::Sandbox::User=root"] if os.getuid() == 0 else []
-    try:
-        names = _download(wanted, apt, folder)
-    except ImageUnavailable:
-        # The machine's lists are missing or old. Lists of our own need no root.
-        lists = folder / "lists"
-        (lists / "partial").mkdir(parents=True, exist_ok=True)
-        apt += ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={folder}/cache"]
-        stale = None
-        try:
-            _run(["apt-get", *apt, "-o", "APT::Update::Error-Mode=any", "update"], folder)
-        except ImageUnavailable as error:
-            stale = error  # perhaps of one source of many: the packages may come all the same
-        try:
-            names = _download(wanted, apt, folder)
-        except ImageUnavailable as error:
-            raise stale or error from None
+    names = apt.download(wanted, folder)
     for package in folder.glob("*.deb"):
         _run(["dpkg-deb", "-x", package, folder])
     return names
 
 
-def _download(wanted: Sequence[str], apt: list[str], folder: Path) -> list[str]:
-    """Download the packages, of alternatives the first that apt knows. Return their names."""
-
-    def is_known(name: str) -> bool:
-        try:
-            return bool(_run(["apt-cache", *apt, "show", name]))
-        except ImageUnavailable:
-            return False
-
-    names = []
-    for alternatives in wanted:
-        *newer, last = alternatives.split(" | ")
-        names.append(next(filter(is_known, newer), last))
-    _run(["apt-get", *apt, "download", *dict.fromkeys(names)], folder)
-    return names
-
-
-def _libraries(program: Path, packages: Path) -> dict[str, Path]:
+def _libraries(program: Path, packages: Path, apt: Apt) -> dict[str, Path]:
     """Return the shared libraries of a program: for each path in the image, the file here.
 
     Libraries that this machine does not have come from packages that the downloaded ones depend on.
@@ -152,7 +184,7 @@ def _libraries(program: Path, packages: Path) -> dict[str, Path]:
                 f"`{program.name}` needs `{missing[0]}`, which no package of its own brings.",
                 next=FROM_A_COLLEAGUE,
             )
-        _unpack(sorted(needed), packages)
+        _unpack(sorted(needed), packages, apt)
     found = [Path(path) for path in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", listed, re.MULTILINE)]
     return {str(path).removeprefix(str(packages)): path for path in found}
 

@@ -25,7 +25,7 @@ from labrunner.file_lock import FileLock
 from labrunner.registry.references import parse
 
 from . import archive
-from .builder import FROM_A_COLLEAGUE, MADE_FROM, VERSION, build_root
+from .builder import FROM_A_COLLEAGUE, MADE_FROM, VERSION, Apt, build_root
 from .errors import ImageUnavailable, KitUsageError, SourceUnavailable
 from .recipes import RECIPES, Recipe
 
@@ -90,6 +90,10 @@ class Kit:
     @cached_property
     def references(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(self._references))
+
+    @cached_property
+    def _apt(self) -> Apt:
+        return Apt()
 
     def status(self) -> list[KitImage]:
         """Return the images of the kit: whether they are here, and what they were made from."""
@@ -156,7 +160,7 @@ class Kit:
         try:
             with tempfile.TemporaryDirectory(prefix="registry-lab-") as folder:
                 notify(f"Building `{reference}` of this system's packages.")
-                root = build_root(recipe, Path(folder))
+                root = build_root(recipe, Path(folder), self._apt)
                 with _lock():
                     if self.engine.image(reference):  # another run was faster
                         return False

@@ -17,7 +17,8 @@ from playwright.sync_api import expect
 from tests.fixtures.engine import ROOT, eventually
 from tests.fixtures.started_lab import start_tiny
 from tests.fixtures.web import wait_until
-from tests.session.test_watcher import Stream, Wire
+from tests.fixtures.wire import Wire
+from tests.session.test_live_stream import Stream
 
 LIVE = "Each step is checked as you work."
 BY_BUTTON = "Each step is checked when you press Check my work."
@@ -66,7 +67,7 @@ def watch(page):
 @pytest.fixture
 def other_page(site):
     """Another page of the lab, which has the verdicts when they have come."""
-    stream = Stream(site, site.visitor().cookies)
+    stream = Stream(site.visitor())
     yield stream
     stream.close()
 
@@ -207,7 +208,7 @@ def test_a_hidden_page_has_no_stream_and_catches_up_when_it_is_shown(
 
 
 def test_a_page_without_a_place_has_its_button(site, own_page, volume, other_page):
-    """That the server then answers so is tested with as many pages in `test_watcher.py`."""
+    """That the server then answers so is tested with as many pages in `test_live_stream.py`."""
     page = own_page(site, "/lessons/tiny")
     page.route("**/live?*", lambda route: route.fulfill(status=503))
     page.reload()

@@ -11,6 +11,7 @@ import socketserver
 import subprocess
 import sys
 import tarfile
+import tempfile
 import textwrap
 import threading
 import time
@@ -28,7 +29,7 @@ from labrunner.cli.kit import kit_commands
 from labrunner.engine.engine import Engine
 from labrunner.kit import builder
 from labrunner.kit import kit as kit_module
-from labrunner.kit.builder import MADE_FROM, build_root
+from labrunner.kit.builder import MADE_FROM, Apt, build_root
 from labrunner.kit.errors import ImageUnavailable, KitUsageError, SourceUnavailable
 from labrunner.kit.kit import Kit
 from labrunner.kit.recipes import RECIPES, Recipe
@@ -64,17 +65,18 @@ def engine():
 
 
 @pytest.fixture(scope="module", autouse=True)
-def apt_cache(tmp_path_factory):
-    """Let apt read its lists once for all builds, also where it is told to keep no cache."""
-    folder = tmp_path_factory.mktemp("apt")
-    settings = subprocess.run(["apt-config", "dump"], check=True, capture_output=True, text=True)
-    own = {"Etc::Parts": "/dev/null", "Etc::Main": "/dev/null"}  # those are in the settings
-    own |= {f"Cache::{name}": folder / f"{name}.bin" for name in ("pkgcache", "srcpkgcache")}
-    lines = (f'Dir::{name} "{value}";\n' for name, value in own.items())
-    (folder / "apt.conf").write_text(settings.stdout + "".join(lines))
+def apt():
+    """One for all kits, so that it reads its lists once."""
+    shared = Apt()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("APT_CONFIG", str(folder / "apt.conf"))
-        yield folder
+        patch.setattr(kit_module, "Apt", lambda: shared)
+        yield shared
+
+
+@pytest.fixture
+def new_apt(monkeypatch):
+    """One of its own for each kit, as everywhere but here."""
+    monkeypatch.setattr(kit_module, "Apt", Apt)
 
 
 @pytest.fixture
@@ -241,17 +243,18 @@ def powers_of_an_engine(engine):
         }
 
 
-def test_of_alternatives_the_package_is_taken_that_this_release_has(tmp_path):
+def test_of_alternatives_the_package_is_taken_that_this_release_has(apt, tmp_path):
     packages, programs = ("no-such-package | busybox-static",), {"/box": "/usr/bin/busybox"}
-    made = build_root(Recipe(packages=packages, programs=programs), tmp_path)
+    made = build_root(Recipe(packages=packages, programs=programs), tmp_path, apt)
     assert made.made_from.startswith("busybox-static ")
     with tarfile.open(made.archive) as tar:  # which is static, so that no libraries come along
         assert tar.getmember("./box").size > 1_000_000 and "./lib" not in tar.getnames()
 
 
-def test_plugins_that_a_package_no_longer_has_are_named(tmp_path):
+def test_plugins_that_a_package_no_longer_has_are_named(apt, tmp_path):
+    recipe = Recipe(packages=("busybox-static",), plugins=("usr/lib/none",))
     with pytest.raises(ImageUnavailable, match="no longer has `/usr/lib/none`"):
-        build_root(Recipe(packages=("busybox-static",), plugins=("usr/lib/none",)), tmp_path)
+        build_root(recipe, tmp_path, apt)
 
 
 def test_a_built_image_names_its_packages_and_status_shows_them(engine, registry):
@@ -263,30 +266,31 @@ def test_a_built_image_names_its_packages_and_status_shows_them(engine, registry
 
 
 @pytest.mark.parametrize("bin", ["bin", "usr/bin"])
-def test_a_program_is_found_where_this_release_has_it(tmp_path, monkeypatch, bin):
+def test_a_program_is_found_where_this_release_has_it(apt, tmp_path, monkeypatch, bin):
     """Debian moved busybox from the one to the other; apt here has one release only."""
     unpack = builder._unpack
 
-    def moved(names, folder):
-        unpacked = unpack(names, folder)
+    def moved(names, folder, apt):
+        unpacked = unpack(names, folder, apt)
         [program] = folder.rglob("bin/busybox")
         (folder / bin).mkdir(parents=True, exist_ok=True)
         program.rename(folder / bin / "busybox")
         return unpacked
 
     monkeypatch.setattr(builder, "_unpack", moved)
-    with tarfile.open(build_root(RECIPES["busybox:stable"], tmp_path).archive) as tar:
+    with tarfile.open(build_root(RECIPES["busybox:stable"], tmp_path, apt).archive) as tar:
         assert tar.getmember("./bin/busybox").size > 1_000_000
         assert tar.getmember("./bin/sh").linkname == "busybox"
 
 
-def test_the_same_packages_give_the_same_bytes(tmp_path):
+def test_the_same_packages_give_the_same_bytes(apt, tmp_path):
     made = []
     for name, umask in (("one", 0o022), ("two", 0o077)):
         (tmp_path / name).mkdir()
         before = os.umask(umask)
         try:
-            made.append(build_root(RECIPES["registry:2"], tmp_path / name).archive.read_bytes())
+            root = build_root(RECIPES["registry:2"], tmp_path / name, apt)
+            made.append(root.archive.read_bytes())
         finally:
             os.umask(before)
     assert made[0] == made[1]
@@ -466,7 +470,7 @@ def test_a_system_without_apt_is_told_what_to_do(engine, busybox, monkeypatch, t
 
 
 def test_without_lists_and_network_the_build_says_what_apt_said(
-    engine, busybox, monkeypatch, tmp_path
+    engine, busybox, new_apt, monkeypatch, tmp_path
 ):
     config = tmp_path / "apt.conf"
     config.write_text(
@@ -479,16 +483,29 @@ def test_without_lists_and_network_the_build_says_what_apt_said(
     assert engine.image(BUSYBOX) is None
 
 
-def test_apt_lists_that_are_missing_are_fetched_into_a_folder_of_ours(
-    engine, busybox, apt_cache, monkeypatch, tmp_path
+def test_apt_lists_that_are_missing_are_fetched_once_into_a_folder_of_ours(
+    engine, busybox, new_apt, monkeypatch, tmp_path
 ):
-    own = f'Dir::State::Lists "{tmp_path}/none";\nDir::Cache::pkgcache "{apt_cache}/own.bin";\n'
-    own += 'Acquire::Languages "none";\n'
+    """Where apt is told to keep no cache either, as in container images."""
     config = tmp_path / "apt.conf"
-    config.write_text((apt_cache / "apt.conf").read_text() + own)
+    config.write_text(f'Dir::State::Lists "{tmp_path}/none";\nDir::Cache::pkgcache "";\n')
     monkeypatch.setenv("APT_CONFIG", str(config))
-    assert busybox.build(BUSYBOX)
-    assert list(tmp_path.iterdir()) == [config]
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    run, commands = builder._run, []
+
+    def note(command, *more, **options):
+        commands.append(command)
+        return run(command, *more, **options)
+
+    monkeypatch.setattr(builder, "_run", note)
+    for _ in range(2):
+        assert busybox.build(BUSYBOX)
+        forget(engine, BUSYBOX)
+    assert sum("update" in command for command in commands) == 1
+    [kept] = tmp_path.glob("*/pkgcache.bin")
+    del busybox._apt
+    assert not kept.parent.exists()
+    assert [each for each in tmp_path.iterdir() if each.is_dir()] == []
 
 
 def test_ctrl_c_exits_130_and_leaves_nothing_half_done(engine, busybox, tmp_path):

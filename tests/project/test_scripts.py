@@ -97,13 +97,10 @@ def imageless(bare: Path) -> Path:
     return bare
 
 
-def test_a_missing_image_alone_is_exit_code_4(imageless: Path) -> None:
-    assert run("bootstrap", root=imageless).returncode == 4
-
-
 def test_without_an_image_the_course_is_served_all_the_same(
     imageless: Path, free_port: int
 ) -> None:
+    """That is exit code 4 of `bootstrap`, and the only one after which `server` goes on."""
     words = [str(imageless / "script/server"), "--port", str(free_port)]
     server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
@@ -200,9 +197,22 @@ def _process_called(name: str, folder: Path) -> tuple[subprocess.Popen[bytes], P
     return process, file
 
 
-def test_the_server_prints_an_address_that_lets_you_in_and_ends_quickly(free_port: int) -> None:
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The course in another folder, with this one's environment and an instance of its own."""
+    others = shutil.ignore_patterns(".*", "__pycache__", "bench", "docs", "instance", "tests")
+    course = shutil.copytree(ROOT, tmp_path / "course", ignore=others)
+    for name in (".venv", ".flaskenv"):
+        (course / name).symlink_to(ROOT / name)
+    return course
+
+
+def test_the_server_prints_an_address_that_lets_you_in_and_ends_quickly(
+    copied: Path, free_port: int
+) -> None:
+    """And its option switches the terminal in the page off."""
     server = subprocess.Popen(
-        [ROOT / "script/server", "--port", str(free_port)],
+        [copied / "script/server", "--no-terminal", "--port", str(free_port)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -214,6 +224,10 @@ def test_the_server_prints_an_address_that_lets_you_in_and_ends_quickly(free_por
         assert requests.get(f"http://127.0.0.1:{free_port}/health", timeout=10).status_code == 200
         assert requests.get(f"http://127.0.0.1:{free_port}/", timeout=10).status_code == 401
         assert requests.get(address, timeout=10).status_code == 200
+        lesson = address.replace("/?", "/lessons/push-and-pull?")
+        said = requests.get(lesson, timeout=60).text
+        assert "The terminal in the page is switched off." in said
+        assert (copied / "instance/workspaces").is_dir()
     finally:
         started = time.monotonic()
         server.send_signal(signal.SIGTERM)
@@ -256,17 +270,12 @@ def test_a_bad_call_exits_2_with_a_sentence(
     assert sentence in result.stderr
 
 
-@pytest.mark.parametrize(
-    ("name", "code"), [("localhost:5000/my-image:1.0", 0), ("My Image", 2)], ids=["valid", "not"]
-)
-def test_lab_passes_the_exit_code_through(name: str, code: int) -> None:
-    assert run("lab", "explain", name).returncode == code
-
-
-def test_lab_prints_nothing_of_its_own() -> None:
-    result = run("lab", "explain", "busybox", "--json")
-    assert result.stdout.startswith("{")
-    assert result.stdout.rstrip().endswith("}")
+def test_lab_prints_nothing_of_its_own_and_passes_the_exit_code_through() -> None:
+    valid = run("lab", "explain", "localhost:5000/my-image:1.0", "--json")
+    assert valid.returncode == 0
+    assert valid.stdout.startswith("{")
+    assert valid.stdout.rstrip().endswith("}")
+    assert run("lab", "explain", "My Image").returncode == 2
 
 
 def test_every_requirement_is_pinned() -> None:

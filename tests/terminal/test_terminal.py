@@ -39,7 +39,7 @@ from labrunner.web.shells import GRACE, UNSEEN, ShellConnection, Shells
 from labrunner.workspaces.record import Record
 from labrunner.workspaces.workspace import Workspace
 from tests.fixtures.engine import ROOT, eventually
-from tests.fixtures.web import JSON, Site, Visitor, address_of, free_port, write_tiny
+from tests.fixtures.web import JSON, Site, Visitor, free_port, write_tiny
 
 BEGIN = "/lessons/tiny/terminal"
 HERE = "http://127.0.0.1:8000"
@@ -697,26 +697,3 @@ def test_it_can_be_switched_off(tiny, instance, monkeypatch):
     assert "<kbd>j</kbd>" in page and "<kbd>t</kbd>" not in page and "<kbd>F6</kbd>" not in page
     assert begin_with(client).status_code == 404
     assert children(os.getpid()) <= before
-
-
-def test_the_scripts_option_switches_it_off(tmp_path):
-    course, port = tmp_path / "course", free_port()
-    others = shutil.ignore_patterns(".*", "__pycache__", "bench", "docs", "instance", "tests")
-    shutil.copytree(ROOT, course, ignore=others)
-    for name in (".venv", ".flaskenv"):
-        (course / name).symlink_to(ROOT / name)
-    server = subprocess.Popen(
-        [course / "script/server", "--no-terminal", "--port", str(port)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        token = address_of(server).partition("?")[2]
-        lesson = requests.get(f"http://127.0.0.1:{port}/lessons/push-and-pull?{token}", timeout=60)
-        assert "The terminal in the page is switched off." in lesson.text
-        assert (course / "instance/workspaces").is_dir()
-    finally:
-        server.terminate()
-        server.communicate(timeout=60)

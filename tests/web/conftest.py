@@ -21,3 +21,9 @@ def templates(app_with_templates):
     """A request in which the macros of templates can be called, without a server."""
     with app_with_templates.test_request_context():
         yield
+
+
+@pytest.fixture
+def visitor(started_site):
+    """Somebody who has started the lab."""
+    return started_site.visitor()

@@ -62,9 +62,7 @@ def kill(site):
     site.process.wait()
 
 
-def test_a_step_is_skipped_and_can_still_be_done(site, docker):
-    visitor = site.visitor()
-    visitor.start()
+def test_a_step_is_skipped_and_can_still_be_done(started_site, visitor, docker):
     answer = visitor.submit(f"{STEP}/skip", allow_redirects=False)
     assert answer.status_code == 303
     assert answer.headers["Location"] == "/lessons/tiny#make-a-volume"
@@ -77,7 +75,7 @@ def test_a_step_is_skipped_and_can_still_be_done(site, docker):
     visitor.submit(f"{SAY}/skip")
     assert re.search(
         r"Skipped at \d\d:\d\d\. You can still do it\. ",
-        text(visitor.get(page.url[len(site.url) :])),
+        text(visitor.get(page.url[len(started_site.url) :])),
     )
     docker("volume", "create", word(visitor))
     visitor.submit(f"{STEP}/check")
@@ -89,9 +87,7 @@ def test_a_step_is_skipped_and_can_still_be_done(site, docker):
     }
 
 
-def test_a_step_is_done_for_the_learner_and_shown_with_its_commands(site, engine):
-    visitor = site.visitor()
-    visitor.start()
+def test_a_step_is_done_for_the_learner_and_shown_with_its_commands(started_site, visitor, engine):
     name = word(visitor)
     answer = visitor.submit(f"{STEP}/solve", allow_redirects=False)
     assert (answer.status_code, answer.headers["Location"]) == (303, f"{STEP}/solve")
@@ -108,7 +104,7 @@ def test_a_step_is_done_for_the_learner_and_shown_with_its_commands(site, engine
     assert f'href="{STEP}/back"' in page.text
     assert "0 of 2 done, 1 for you" in text(page)
     visitor.submit(f"{STEP}/check")
-    assert progress(site)["make-a-volume"].state == "solved"
+    assert progress(started_site)["make-a-volume"].state == "solved"
 
     visitor.submit(f"{SAY}/solve")
     assert settled(visitor, SAY)["status"] == "solved"
@@ -142,9 +138,7 @@ def test_a_page_waits_for_a_solution_beside_the_request(serve, tiny):
     assert "Make a volume: done for you." in text(fragment)
 
 
-def test_a_solution_that_fails_says_what_to_do(site, docker):
-    visitor = site.visitor()
-    visitor.start()
+def test_a_solution_that_fails_says_what_to_do(visitor, docker):
     docker("volume", "create", word(visitor))  # in the way
     visitor.submit(f"{STEP}/solve")
     assert settled(visitor, STEP)["status"] == "unknown"
@@ -154,9 +148,7 @@ def test_a_solution_that_fails_says_what_to_do(site, docker):
     assert "0 of 2 done" in said and "for you at" not in said
 
 
-def test_a_lab_is_reset_after_the_learner_has_seen_what_goes(site, engine, docker):
-    visitor = site.visitor()
-    visitor.start()
+def test_a_lab_is_reset_after_the_learner_has_seen_what_goes(started_site, visitor, engine, docker):
     name = word(visitor)
     port = re.search(r"Your registry is localhost:(\d+)", text(visitor.get("/lessons/tiny")))[1]
     goes = docker("create", "-p", f"{port}:5000", "busybox:stable")
@@ -178,16 +170,16 @@ def test_a_lab_is_reset_after_the_learner_has_seen_what_goes(site, engine, docke
     assert engine.container(goes) is None and engine.volume(name) is None
     assert engine.container(stays)
     assert word(visitor) != name
-    assert progress(site) == {}
+    assert progress(started_site) == {}
     assert "solved" in [
-        event.kind for event in Progress(site.instance / "progress.db").load().events
+        event.kind for event in Progress(started_site.instance / "progress.db").load().events
     ]
     assert "0 of 2 done" in text(visitor.get("/lessons/tiny"))
 
 
-def test_one_goes_back_to_a_step_with_those_before_it_done_for_one(site, engine, docker):
-    visitor = site.visitor()
-    visitor.start()
+def test_one_goes_back_to_a_step_with_those_before_it_done_for_one(
+    started_site, visitor, engine, docker
+):
     name = word(visitor)
     docker("volume", "create", name)
     visitor.submit(f"{STEP}/check")
@@ -199,13 +191,13 @@ def test_one_goes_back_to_a_step_with_those_before_it_done_for_one(site, engine,
     visitor.submit(f"{SAY}/back", {"item": items(visitor, f"{SAY}/back")})
     assert eventually(lambda: started(visitor))
     assert word(visitor) != name and engine.volume(word(visitor))
-    assert {id: step.state for id, step in progress(site).items()} == {"make-a-volume": "solved"}
+    assert {id: step.state for id, step in progress(started_site).items()} == {
+        "make-a-volume": "solved"
+    }
     assert "0 of 2 done, 1 for you" in text(visitor.get("/lessons/tiny"))
 
 
-def test_what_cannot_be_removed_keeps_the_lab_as_it_is(site, docker, unique):
-    visitor = site.visitor()
-    visitor.start()
+def test_what_cannot_be_removed_keeps_the_lab_as_it_is(visitor, docker, unique):
     port = re.search(r"Your registry is localhost:(\d+)", text(visitor.get("/lessons/tiny")))[1]
     docker("create", "-p", f"{port}:5000", "-v", f"{unique}:/x", "--name", unique, "registry:2")
     visitor.submit("/lessons/tiny/check")
@@ -318,10 +310,8 @@ def test_what_was_done_for_the_learner_when_the_server_was_killed_is_never_their
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a full disk is at hand on Linux alone")
-def test_a_full_disk_is_told_and_the_step_is_done_once_there_is_room(site, engine):
-    visitor = site.visitor()
-    visitor.start()
-    [record] = site.instance.glob("workspaces/*/record.json")
+def test_a_full_disk_is_told_and_the_step_is_done_once_there_is_room(started_site, visitor, engine):
+    [record] = started_site.instance.glob("workspaces/*/record.json")
     full = record.with_name("record.json.new")
     full.symlink_to("/dev/full")
     visitor.submit(f"{STEP}/solve")

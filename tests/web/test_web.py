@@ -107,10 +107,8 @@ def test_a_lab_is_started_checked_and_finished_without_javascript(site, engine):
 
 
 def test_finishing_lists_what_goes_with_the_reason_and_removes_only_what_is_ticked(
-    site, engine, docker
+    visitor, engine, docker
 ):
-    visitor = site.visitor()
-    visitor.start()
     port = port_of(visitor)
     made = [docker("create", "-p", f"{port}:5000", "registry:2") for _ in range(2)]
     names = [engine.container(each).name for each in made]
@@ -123,23 +121,21 @@ def test_finishing_lists_what_goes_with_the_reason_and_removes_only_what_is_tick
     assert engine.container(made[1])
 
 
-def test_what_cannot_be_removed_is_listed_and_the_lab_stays_open(site, docker, unique):
-    visitor = site.visitor()
-    visitor.start()
+def test_what_cannot_be_removed_is_listed_and_the_lab_stays_open(
+    started_site, visitor, docker, unique
+):
     port = port_of(visitor)
     docker("create", "-p", f"{port}:5000", "-v", f"{unique}:/x", "--name", unique, "registry:2")
     visitor.submit("/lessons/tiny/check")
     answer = visitor.submit("/lessons/tiny/finish", {"item": [unique]})  # a volume in use
     assert answer.status_code == 409
     assert f"The volume {unique}:" in text(answer) and "volume is in use" in text(answer)
-    assert len(open_workspaces(site)) == 1
+    assert len(open_workspaces(started_site)) == 1
     docker("rm", "-v", unique)
     docker("volume", "rm", unique)
 
 
-def test_the_same_addresses_speak_json(site):
-    visitor = site.visitor()
-    visitor.start()
+def test_the_same_addresses_speak_json(visitor):
     answer = visitor.submit(CHECK_VOLUME, headers=JSON)
     assert answer.headers["Content-Type"] == "application/json"
     step = answer.json()
@@ -165,9 +161,7 @@ def test_the_same_addresses_speak_json(site):
     assert visitor.submit("/lessons/tiny/finish", headers=JSON).json() == {"left": []}, items
 
 
-def test_htmx_gets_what_changes_and_nothing_else(site):
-    visitor = site.visitor()
-    visitor.start()
+def test_htmx_gets_what_changes_and_nothing_else(visitor):
     answer = visitor.submit(CHECK_VOLUME, headers=HTMX)
     ids = re.findall(r'id="([^"]+)" hx-swap-oob', answer.text)
     assert ids == [
@@ -209,9 +203,7 @@ def test_a_request_reads_each_record_once_and_opens_sqlite_twice(tiny, instance,
         close_all(services.workspaces)
 
 
-def test_an_answer_is_shown_as_written_and_never_as_markup(site):
-    visitor = site.visitor()
-    visitor.start()
+def test_an_answer_is_shown_as_written_and_never_as_markup(visitor):
     evil = "`<img src=x onerror=alert(1)>` <script>alert(2)</script> {{ registry }} \u202e%s"
     for headers in ({}, HTMX):
         answer = visitor.submit(CHECK_WORD, {"answer": evil}, headers=headers)
@@ -219,16 +211,14 @@ def test_an_answer_is_shown_as_written_and_never_as_markup(site):
         assert evil.replace("`", "") in text(answer)
 
 
-def test_any_answer_gets_a_verdict_or_a_refusal(site):
-    visitor = site.visitor()
-    visitor.start()
+def test_any_answer_gets_a_verdict_or_a_refusal(visitor):
     for answer in ("", " ", "--help", "\0\x1b[31m", "\u202e", "é" * 5_000, "a\r\nb", "%%{x}{0}"):
         got = visitor.submit(CHECK_WORD, {"answer": answer}, headers=JSON)
         assert got.status_code == 200 and got.json()["status"] == "failed", answer[:10]
 
 
-def test_nothing_can_be_checked_or_finished_before_the_start(site):
-    visitor = site.visitor()
+def test_nothing_can_be_checked_or_finished_before_the_start(shared_site):
+    visitor = shared_site.visitor()
     for path, fields in (
         (CHECK_VOLUME, {}),
         (CHECK_WORD, {"answer": "x"}),
@@ -306,11 +296,9 @@ def test_json_of_the_start_says_how_the_lab_stands_now(site):
 # Faults
 
 
-def test_a_verdict_that_cannot_be_kept_is_shown_where_there_is_no_javascript(site):
-    visitor = site.visitor()
-    visitor.start()
+def test_a_verdict_that_cannot_be_kept_is_shown_where_there_is_no_javascript(started_site, visitor):
     csrf = visitor.csrf
-    with closing(sqlite3.connect(site.instance / "progress.db")) as other:
+    with closing(sqlite3.connect(started_site.instance / "progress.db")) as other:
         other.execute("begin immediate")  # it can be read meanwhile, as on a full disk
         said = text(visitor.post(CHECK_VOLUME, data={"csrf_token": csrf}))
     assert "Not there yet." in said and "There is <i>none</i>." in said
@@ -399,8 +387,8 @@ def test_a_damaged_progress_file_is_told_and_checks_still_work(site):
 AS_BROWSERS_DO = {"Accept-Encoding": "gzip, deflate, br, zstd"}
 
 
-def test_a_page_is_small(site):
-    visitor = site.visitor()
+def test_a_page_is_small(shared_site):
+    visitor = shared_site.visitor()
     visitor.get("/lessons/tiny")
     answer = visitor.get("/lessons/tiny", headers=AS_BROWSERS_DO)
     assert answer.headers["Content-Encoding"] in ("br", "zstd")

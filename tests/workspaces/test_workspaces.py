@@ -36,6 +36,18 @@ def push_and_pull(real_course):
 
 
 @pytest.fixture
+def registry_lab(push_and_pull):
+    """A lab that is given a registry and nothing else."""
+    return replace(push_and_pull, sample=False)
+
+
+@pytest.fixture
+def sample_lab(push_and_pull):
+    """A lab that is given an image and nothing else."""
+    return replace(push_and_pull, registry=False)
+
+
+@pytest.fixture
 def workspace(workspaces, lab):
     return workspaces.open(lab, "headless")
 
@@ -174,14 +186,14 @@ def test_a_container_with_the_name_is_left_alone_running_or_not(
 
 
 def test_the_learners_image_of_the_samples_name_keeps_its_tag(
-    workspaces, push_and_pull, preferred, engine
+    workspaces, sample_lab, preferred, engine
 ):
     there = engine.image("my-image:latest")
     if not there:
         engine.tag("busybox:stable", "my-image:latest")
     before = engine.image("my-image:latest")
     try:
-        workspace = workspaces.open(push_and_pull, "learner")
+        workspace = workspaces.open(sample_lab, "learner")
         assert workspace.image.startswith("my-image-") and workspace.sample != before.id
         workspace.tag(workspace.sample, f"{workspace.registry}/{workspace.image}:latest")
         assert close(workspaces, workspace) == []
@@ -539,13 +551,13 @@ def test_an_image_pulled_by_digest_under_two_hosts_goes(workspaces, push_and_pul
 
 
 def test_a_registry_of_an_open_lab_is_adopted_by_the_next(
-    workspaces, lab, push_and_pull, preferred, docker, engine, unique
+    workspaces, lab, registry_lab, preferred, docker, engine, unique
 ):
     first = workspaces.open(lab, "learner")
     container = docker("run", "-d", "-p", f"{first.port}:5000", "--name", unique, "registry:2")
     first.wait_for_registry()
 
-    second = workspaces.open(push_and_pull, "learner")
+    second = workspaces.open(registry_lab, "learner")
 
     assert (second.port, second.name) == (first.port, unique)
     assert second.record.note == f"It is the container `{unique}`, which is running already."
@@ -556,43 +568,43 @@ def test_a_registry_of_an_open_lab_is_adopted_by_the_next(
 
 
 def test_a_registry_seen_by_a_lab_that_is_finished_is_adopted(
-    workspaces, lab, push_and_pull, preferred, docker, unique
+    workspaces, lab, registry_lab, preferred, docker, unique
 ):
     first = workspaces.open(lab, "learner")
     container = docker("run", "-d", "-p", f"{first.port}:5000", "--name", unique, "registry:2")
     first.wait_for_registry()
     workspaces.remember_registry(first)
     assert workspaces.close(first, []) == []
-    assert workspaces.preview(push_and_pull)["registry"] == first.registry
+    assert workspaces.preview(registry_lab)["registry"] == first.registry
 
-    second = workspaces.open(push_and_pull, "learner")
+    second = workspaces.open(registry_lab, "learner")
     assert (second.port, second.name) == (first.port, unique)
     assert close(workspaces, second) == []
 
     docker("stop", "-t", "0", container)
-    third = workspaces.open(push_and_pull, "learner")
+    third = workspaces.open(registry_lab, "learner")
     assert third.name != unique
 
 
 def test_a_foreign_registry_is_not_adopted(
-    workspaces, lab, push_and_pull, preferred, docker, engine, unique
+    workspaces, lab, registry_lab, preferred, docker, engine, unique
 ):
     foreign = docker("run", "-d", "-p", f"{preferred}:5000", "--name", unique, "registry:2")
     first = workspaces.open(lab, "learner")
     workspaces.remember_registry(first)
-    second = workspaces.open(push_and_pull, "learner")
+    second = workspaces.open(registry_lab, "learner")
     assert preferred not in (first.port, second.port) and second.name != unique
     assert close(workspaces, second) == []
     assert engine.container(foreign).running
 
 
 def test_what_is_no_registry_is_not_adopted(
-    workspaces, lab, push_and_pull, preferred, docker, unique
+    workspaces, lab, registry_lab, preferred, docker, unique
 ):
     first = workspaces.open(lab, "learner")
     serve = ("busybox:stable", "httpd", "-f", "-p", "80")
     docker("run", "-d", "-p", f"{first.port}:80", "--name", unique, *serve)
-    second = workspaces.open(push_and_pull, "learner")
+    second = workspaces.open(registry_lab, "learner")
     assert second.port != first.port and second.name != unique
 
 
@@ -809,7 +821,7 @@ def test_a_setup_that_fails_leaves_nothing(workspaces, real_course, engine):
 
 
 def test_a_registry_that_wants_a_password_or_tls_is_not_adopted(
-    workspaces, lab, push_and_pull, preferred, docker, unique, tmp_path
+    workspaces, lab, registry_lab, preferred, docker, unique, tmp_path
 ):
     workspace = workspaces.open(lab, "learner")
     settings = {"REGISTRY_AUTH": "htpasswd", "REGISTRY_AUTH_HTPASSWD_REALM": "x"}
@@ -817,7 +829,7 @@ def test_a_registry_that_wants_a_password_or_tls_is_not_adopted(
     workspace.run_registry(environment=settings)
     workspaces.remember_registry(workspace)
     assert workspace.api.ping().status == 401
-    assert workspaces.preview(push_and_pull)["port"] != str(workspace.port)
+    assert workspaces.preview(registry_lab)["port"] != str(workspace.port)
 
 
 def test_an_image_that_lost_its_name_to_a_newer_one_belongs(workspaces, naming, docker, tmp_path):
@@ -837,8 +849,8 @@ def test_an_image_that_lost_its_name_to_a_newer_one_belongs(workspaces, naming, 
     assert not images(docker) & set(ids)
 
 
-def test_the_labs_image_belongs_under_any_name(workspaces, push_and_pull, docker, unique):
-    workspace = workspaces.open(push_and_pull, "headless")
+def test_the_labs_image_belongs_under_any_name(workspaces, sample_lab, docker, unique):
+    workspace = workspaces.open(sample_lab, "headless")
     docker("tag", workspace.image, f"team/{unique}:1")
     docker("tag", "busybox:stable", f"{unique}:1")
     try:

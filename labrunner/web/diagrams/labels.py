@@ -7,8 +7,9 @@ from rich.filesize import decimal
 
 def printable(name: str, limit: int = 100) -> str:
     """Return a name with no invisible character in it, cut to so many characters."""
-    seen = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in name)
-    return seen if len(seen) <= limit else f"{seen[: limit - 1]}…"
+    if not name.isprintable():
+        name = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in name)
+    return name if len(name) <= limit else f"{name[: limit - 1]}…"
 
 
 def short_digest(digest: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from rich.filesize import decimal
 
@@ -63,10 +64,11 @@ def _parts(contents: RegistryContents, entry: ManifestEntry) -> list[str]:
     parts = []
     for blob in entry.blobs[:MAX_PARTS]:
         entries = contents.manifests_with(blob.digest)
-        others = [short_digest(other.digest) for other in entries if other.key != entry.key]
-        if len(others) > MAX_OTHERS:
-            others[MAX_OTHERS:] = [f"{len(others) - MAX_OTHERS} more"]
-        shared = f", also of {', '.join(others)}" if others else ""
+        others = (short_digest(other.digest) for other in entries if other.key != entry.key)
+        named = list(islice(others, MAX_OTHERS))
+        if more := len(entries) - 1 - len(named):
+            named.append(f"{more} more")
+        shared = f", also of {', '.join(named)}" if named else ""
         parts.append(f"{blob.kind} {short_digest(blob.digest)}, {decimal(blob.size)}{shared}")
     more = len(entry.blobs) - len(parts) + entry.unread
     return [*parts, f"{more} more layers"] if more else parts

@@ -1,0 +1,38 @@
+"""The events of an engine, followed as they happen."""
+
+import pytest
+
+from labrunner.engine import events as events_module
+from labrunner.engine.connection import EngineDown
+from labrunner.engine.engine import Engine
+from tests.fixtures.engine import request_of, response, serving
+
+
+def test_events_come_as_they_happen_with_a_pulse(engine, docker, unique, monkeypatch):
+    monkeypatch.setattr(events_module, "HEARTBEAT", 1)
+    events = engine.follow(type="volume", event=["create"])
+    assert next(events) is None
+    docker("volume", "create", unique)
+    assert unique in [event.id for event in iter(lambda: next(events), None)]
+    events.close()
+
+
+@pytest.mark.parametrize("ending", ["", "0\r\n\r\n"], ids=["cut", "in good order"])
+def test_an_engine_that_ends_its_events_is_down(tmp_path, monkeypatch, ending):
+    moment = '{"SystemTime": "2026-01-01T00:00:00Z"}'
+    version = '{"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}'
+
+    def answer(connection):
+        path = request_of(connection).split(" ")[1]
+        if "/events" in path:
+            head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            connection.sendall(f"{head}{ending}".encode())
+        else:
+            connection.sendall(response(version if "/version" in path else moment))
+
+    with serving(answer, unix=tmp_path / "engine.sock") as path:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        events = Engine(timeout=2).follow()
+        assert next(events) is None
+        with pytest.raises(EngineDown):
+            next(events)
