@@ -1,4 +1,4 @@
-"""axe-core finds nothing on any page, wide in light colours and narrow in dark ones. What it looks
+"""axe-core finds nothing on any page, narrow in dark colours and wide in light ones. What it looks
 at is kept as pictures in the folder that LABRUNNER_SHOTS names, if it names one."""
 
 import os
@@ -15,21 +15,26 @@ from tests.fixtures.web import Site, free_port, load, opened_pages
 
 COURSE = loader.load_course(ROOT)
 LESSONS = [pytest.param(each, id=each.slug) for each in COURSE.lessons]
-WITH_VERDICTS = ["push-and-pull", "inside-a-registry"]  # without answers, and with
-SIZES = {"wide": {"width": 1280, "height": 900}, "narrow": {"width": 390, "height": 844}}
+SIZES = {"narrow": {"width": 390, "height": 844}, "wide": {"width": 1280, "height": 900}}
 # No style depends on size and colours together, so each size is looked at in one of the two.
-COLOURS = {"wide": "light", "narrow": "dark"}
+COLOURS = {"narrow": "dark", "wide": "light"}
 PATIENCE = 120_000  # milliseconds, for what waits for the engine
 SCREEN = ".xterm-rows"
+# A page that was loaded narrow has its pane folded. Other pages must not find it chosen so.
+OPEN_PANE = """() => {
+    if (document.documentElement.dataset.pane === "folded")
+        document.getElementById("pane-fold")?.click();
+    localStorage.removeItem("pane");
+}"""
 PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
 @pytest.fixture
 def look_at():
-    """Has axe look at a page in each size, once in light and once in dark colours, and takes its
+    """Has axe look at a page in each size, once in dark and once in light colours, and takes its
     picture.
 
-    address: load it in each size anew, as what is folded depends on it.
+    address: load it narrow, where its pane is folded; wide it is open.
     """
     folder = os.environ.get("LABRUNNER_SHOTS")
 
@@ -38,7 +43,9 @@ def look_at():
         for size, viewport in SIZES.items():
             page.set_viewport_size(viewport)
             page.emulate_media(color_scheme=COLOURS[size])
-            if address:
+            if size == "wide":
+                page.evaluate(OPEN_PANE)
+            elif address:
                 load(page, address)
             page.evaluate("for (const each of document.querySelectorAll('details')) each.open = 1")
             if page.locator(SCREEN).count():  # xterm.js draws what can be seen, a frame later
@@ -61,7 +68,7 @@ def visit(chromium):
     contexts = []
 
     def open(address):
-        contexts.append(chromium.new_context())
+        contexts.append(chromium.new_context(viewport=SIZES["narrow"]))
         page = contexts[-1].new_page()
         page.goto(address)
         return page
@@ -100,15 +107,12 @@ def test_a_lesson_before_its_start(course, lesson, course_page, look_at):
     look_at(course_page, name, f"{course.url}/lessons/{lesson.slug}")
 
 
-@pytest.mark.parametrize("lesson", [each for each in LESSONS if each.id in WITH_VERDICTS])
-def test_a_lesson_with_one_step_passed_and_the_others_failed(
-    course, lesson, services, open_page, look_at
-):
-    page = open_page(course, f"/lessons/{lesson.slug}", reduced_motion="reduce")
+def look_at_verdicts(lesson, course, services, open_page, look_at):
+    """Start its lab, pass one step, fail the others and look at the lesson; return its page."""
     workspace = services.session(lesson.lab).start(lambda line: None)
     first = lesson.lab.steps[0]
     answer = first.solve(workspace) or ""
-    page.reload()
+    page = open_page(course, f"/lessons/{lesson.slug}", reduced_motion="reduce")
     section = page.locator(f"section[aria-labelledby={first.id}]")
     if first.takes_answer:
         section.get_by_label("Your answer").fill(answer)
@@ -118,23 +122,30 @@ def test_a_lesson_with_one_step_passed_and_the_others_failed(
     last = page.locator(f"#verdict-{lesson.lab.steps[-1].id}")
     expect(last).to_contain_text("Not there yet.", timeout=PATIENCE)
     look_at(page, f"lesson-{lesson.slug}", f"{course.url}/lessons/{lesson.slug}")
-    assert (
-        services.session(lesson.lab).finish(
-            {item.id for item in services.session(lesson.lab).resources()}
-        )
-        == []
-    )
+    return page
 
 
-def test_a_lesson_with_its_terminal_open_and_its_registry_filled(
+def finish(lesson, services):
+    session = services.session(lesson.lab)
+    assert session.finish({item.id for item in session.resources()}) == []
+
+
+def test_a_lesson_with_answers_with_one_step_passed_and_the_others_failed(
+    course, services, open_page, look_at
+):
+    lesson = COURSE.lesson("inside-a-registry")
+    look_at_verdicts(lesson, course, services, open_page, look_at)
+    finish(lesson, services)
+
+
+def test_a_lesson_without_answers_likewise_then_with_its_terminal_open_and_its_registry_filled(
     course, services, open_page, look_at
 ):
     lesson = COURSE.lesson("push-and-pull")
-    workspace = services.session(lesson.lab).start(lambda line: None)
-    for step in lesson.lab.steps[:2]:
-        assert step.solve
-        step.solve(workspace)
-    page = open_page(course, f"/lessons/{lesson.slug}", reduced_motion="reduce")
+    page = look_at_verdicts(lesson, course, services, open_page, look_at)
+    second = lesson.lab.steps[1]
+    assert second.solve
+    second.solve(services.session(lesson.lab).workspace)
     page.get_by_role("button", name="Open terminal").click()
     expect(page.get_by_label("Terminal input")).to_be_focused(timeout=PATIENCE)
     expect(page.locator(SCREEN)).to_contain_text(re.compile("[$#]"), timeout=PATIENCE)
@@ -144,12 +155,7 @@ def test_a_lesson_with_its_terminal_open_and_its_registry_filled(
     expect(shown.first).to_contain_text("latest", timeout=PATIENCE)
     look_at(page, "terminal-and-registry")
     expect(page.locator(SCREEN)).to_be_visible()
-    assert (
-        services.session(lesson.lab).finish(
-            {item.id for item in services.session(lesson.lab).resources()}
-        )
-        == []
-    )
+    finish(lesson, services)
 
 
 def test_the_course_and_the_tools(course, course_page, look_at):
@@ -171,8 +177,8 @@ def test_the_course_and_the_tools(course, course_page, look_at):
     look_at(page, "decode")
 
 
-def test_the_list_of_keys(site, open_page, look_at):
-    page = open_page(site, "/lessons/tiny", reduced_motion="reduce")
+def test_the_list_of_keys(shared_site, open_page, look_at):
+    page = open_page(shared_site, "/lessons/tiny", reduced_motion="reduce")
     page.get_by_role("button", name="Keys").click()
     look_at(page, "keys")
 
@@ -212,9 +218,8 @@ def test_a_step_that_is_being_done(tiny, serve, open_page, look_at):
     expect(page.locator("#state-make-a-volume")).to_have_text("done for you", timeout=PATIENCE)
 
 
-def test_what_belongs_to_a_lab(site, open_page, look_at):
-    page = open_page(site, "/lessons/tiny", reduced_motion="reduce")
-    start(page)
+def test_what_belongs_to_a_lab(started_site, open_page, look_at):
+    page = open_page(started_site, "/lessons/tiny", reduced_motion="reduce")
     page.get_by_role("button", name="Check all").click()
     page.get_by_text("Not there yet.").first.wait_for()
     for name, path in {
@@ -225,8 +230,8 @@ def test_what_belongs_to_a_lab(site, open_page, look_at):
         "report-of-a-lab": "/lessons/tiny/report",
         "report": "/report",
     }.items():
-        assert page.request.get(site.url + path).ok, path
-        look_at(page, name, site.url + path)
+        assert page.request.get(started_site.url + path).ok, path
+        look_at(page, name, started_site.url + path)
 
 
 def test_what_went_wrong(serve, tiny, visit, look_at):
@@ -234,11 +239,11 @@ def test_what_went_wrong(serve, tiny, visit, look_at):
     (tiny / "labs/tiny/full").write_text("")
     site = serve()
     page = visit(f"{site.url}/lessons/tiny")
-    look_at(page, "login", f"{site.url}/lessons/tiny")
+    look_at(page, "login")
     page.goto(f"{site.url}/?token=wrong")
     look_at(page, "login-refused")
     page.goto(f"{site.url}/?token={site.token}")
-    look_at(page, "course-with-problems", site.url)
+    look_at(page, "course-with-problems")
     for name, path in {
         "not-found": "/no",
         "not-started": "/lessons/tiny/finish",
@@ -254,4 +259,4 @@ def test_what_went_wrong(serve, tiny, visit, look_at):
 def test_a_lesson_without_an_engine(serve, visit, look_at):
     site = serve(DOCKER_HOST="unix:///nonexistent/docker.sock")
     page = visit(f"{site.url}/lessons/tiny?token={site.token}")
-    look_at(page, "no-engine", f"{site.url}/lessons/tiny")
+    look_at(page, "no-engine")

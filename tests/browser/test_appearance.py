@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.test_pages import DARK, NARROW, WIDE, start
 from tests.fixtures.engine import ROOT, eventually
-from tests.fixtures.web import weights
+from tests.fixtures.web import Site, free_port, weights
 
 STILL = {"reduced_motion": "reduce"}
 MIDDLE = {"width": 900, "height": 900}
@@ -17,6 +17,14 @@ GROUND = "getComputedStyle(document.body).backgroundColor"
 LIGHT_GROUND, DARK_GROUND = "rgb(255, 255, 255)", "rgb(20, 24, 29)"
 PICTURE = "/lessons/push-and-pull"
 MOST = 60_000  # bytes of a lesson page without a terminal, compressed, headers and all
+
+
+@pytest.fixture(scope="module")
+def course_site(tmp_path_factory):
+    """A server of the real course for all tests that only read its pages."""
+    site = Site(ROOT, tmp_path_factory.mktemp("course") / "instance", free_port())
+    yield site
+    site.stop()
 
 
 # Colours
@@ -54,8 +62,8 @@ def test_no_frame_is_painted_in_the_other_colours(shared_site, open_page):
     assert page.evaluate("[...painted]") == [DARK_GROUND]
 
 
-def test_the_pictures_of_a_lesson_follow_the_colours_chosen_by_hand(serve, open_page):
-    page = open_page(serve(ROOT), PICTURE, **WIDE)
+def test_the_pictures_of_a_lesson_follow_the_colours_chosen_by_hand(course_site, open_page):
+    page = open_page(course_site, PICTURE, **WIDE)
     shots = {}
     for system in ("light", "dark"):
         page.emulate_media(color_scheme=system)
@@ -84,8 +92,8 @@ def box(page, selector):
     return found
 
 
-def test_a_line_of_text_has_about_65_characters(serve, open_page):
-    page = open_page(serve(ROOT), PICTURE, **WIDE)
+def test_a_line_of_text_has_about_65_characters(course_site, open_page):
+    page = open_page(course_site, PICTURE, **WIDE)
     lines = page.evaluate("""() => [...document.querySelectorAll("main > p")].map(p => {
         const range = document.createRange();
         range.selectNodeContents(p);
@@ -203,8 +211,8 @@ def test_steps_are_gone_through_and_checked_by_keys(lab_page):
     assert "A tiny lesson" in page.evaluate(FOCUS)
 
 
-def test_before_the_start_the_key_for_checking_leads_to_where_it_is_started(site, open_page):
-    page = open_page(site, "/lessons/tiny", **STILL)
+def test_before_the_start_the_key_for_checking_leads_to_where_it_is_started(course_site, open_page):
+    page = open_page(course_site, PICTURE, **STILL)
     page.keyboard.press("c")
     assert page.evaluate(FOCUS) == "lab"
 
@@ -274,8 +282,10 @@ def test_nothing_moves_for_those_who_want_it_still(lab_page):
     assert page.evaluate(moving) == []
 
 
-def test_a_lesson_is_printed_with_its_commands_and_the_addresses_of_its_links(serve, open_page):
-    page = open_page(serve(ROOT), PICTURE, **DARK)
+def test_a_lesson_is_printed_with_its_commands_and_the_addresses_of_its_links(
+    course_site, open_page
+):
+    page = open_page(course_site, PICTURE, **DARK)
     page.emulate_media(media="print")
     for part in (".outline", "form", ".pane", ".top", ".copy"):
         for each in page.locator(part).all():

@@ -1,6 +1,6 @@
 """The learner's hour: lesson 4 in Chromium, in the page's own terminal, from the first to the last
 step, without a press of "Check my work". By outer shell and button, and with JavaScript off, it is
-done in `test_lessons_in_browser.py`."""
+done in `test_lessons.py`."""
 
 import pytest
 from playwright.sync_api import expect

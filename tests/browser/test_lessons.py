@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+from itertools import zip_longest
 
 import pytest
 from playwright.sync_api import expect
@@ -13,25 +14,27 @@ from labrunner.course import loader
 from labrunner.kit.kit import Kit
 from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.engine import ROOT, close_all, nothing, services_of, traces
-from tests.fixtures.web import Site, free_port
+from tests.fixtures.web import Site, free_port, load, opened_pages
 
 COURSE = loader.load_course(ROOT)
 LESSONS = [pytest.param(each, id=each.slug) for each in COURSE.lessons if each.lab]
 
 # All mistakes and near misses are proved by the runner, in test_labs.py. A page shows a kind of
 # verdict in the same way whichever lab it comes from, so here stands one of each kind.
-MISTAKES = [
-    ("run-a-registry", "start-a-registry"),  # of a state that lasts
-    ("push-and-pull", "remove-your-copies"),  # of a moment
+WRONG_WAYS = [
+    ("run-a-registry", "start-a-registry"),  # a mistake in a state that lasts
+    ("push-and-pull", "remove-your-copies"),  # in one of a moment
     ("pin-it", "push-it"),  # with an answer
-    ("lock-the-door", "ask-for-a-password"),  # with a reason that the registry's log gives
+    # With a reason that the registry's log gives, and then near misses.
+    ("lock-the-door", "ask-for-a-password", "be-refused"),
+    ("name-that-image", "complete-a-short-name"),  # near misses
 ]
-NEAR_MISSES = [("name-that-image", "complete-a-short-name"), ("lock-the-door", "be-refused")]
-# The blocks of all pages are run by the items of `labs/`, and here those of a lab without answers,
-# of one that is all answers, and of one with a login and a password of its own.
-FOLLOWED = ["push-and-pull", "read-the-api", "lock-the-door"]
+# The blocks of all pages are run by the items of `labs/`, and here those of a lab that is all
+# answers, of one with a login and a password of its own, and of those without answers beside
+# another registry. Beside one, the others are done without pages, in test_labs.py.
+FOLLOWED = ["read-the-api", "lock-the-door"]
+BESIDE_ANOTHER = ["run-a-registry", "push-and-pull"]
 WITHOUT_JAVASCRIPT = ["name-that-image", "push-and-pull"]  # with answers, and without
-BESIDE_ANOTHER = ["run-a-registry", "push-and-pull"]  # the others, without pages, in test_labs.py
 PATIENCE = 20_000  # milliseconds, for what waits for the engine
 STILL = {"reduced_motion": "reduce"}  # else each click waits for the page to have glided there
 
@@ -53,6 +56,13 @@ def site(services):
     site = Site(ROOT, services.progress.path.parent, free_port())
     yield site
     site.stop()
+
+
+@pytest.fixture(scope="module")
+def page(site, chromium):
+    """A page for all tests that go straight to a lesson."""
+    with opened_pages(chromium) as open_page:
+        yield open_page(site, permissions=["clipboard-read", "clipboard-write"], **STILL)
 
 
 @pytest.fixture(autouse=True)
@@ -111,9 +121,10 @@ def open_lesson(open_page, site, lesson, **options):
     return page
 
 
-def start(page):
+def start(page, services, lesson):
     page.get_by_role("button", name="Start lab").click()
     expect(page.get_by_text("The lab is started.")).to_be_visible(timeout=PATIENCE)
+    return services.session(lesson.lab).workspace
 
 
 def check(page, step, answer):
@@ -149,19 +160,10 @@ def of_labs(names):
     return [each for each in LESSONS if each.values[0].lab.name in names]
 
 
-def of_steps(places):
-    """The lesson and step of each, given by the names of lab and step."""
-    return [
-        pytest.param(lesson, lesson.lab.find(step), id=f"{lab}/{step}")
-        for lab, step in places
-        for lesson in [COURSE.lesson_of(lab)]
-    ]
-
-
 @pytest.mark.parametrize("lesson", of_labs(WITHOUT_JAVASCRIPT))
 def test_a_lesson_is_done_without_javascript(lesson, site, open_page, terminal, services, engine):
     page = open_lesson(open_page, site, lesson, java_script_enabled=False)
-    do_lesson(page, lesson, site, terminal, services, engine)
+    do_lesson(page, lesson, site, terminal, start(page, services, lesson), engine)
 
 
 @pytest.mark.parametrize("lesson", of_labs(FOLLOWED))
@@ -169,12 +171,11 @@ def test_a_lesson_is_done_with_the_commands_of_its_page(
     lesson, site, open_page, terminal, services, engine
 ):
     page = open_lesson(open_page, site, lesson)
-    do_lesson(page, lesson, site, terminal, services, engine)
+    do_lesson(page, lesson, site, terminal, start(page, services, lesson), engine)
 
 
-def do_lesson(page, lesson, site, terminal, services, engine):
-    start(page)
-    workspace = services.session(lesson.lab).workspace
+def do_lesson(page, lesson, site, terminal, workspace, engine):
+    """Do what is left of a lesson that is started, and finish it."""
     follow(page, lesson, terminal)
     finish(page)
     page.goto(site.url)
@@ -182,14 +183,6 @@ def do_lesson(page, lesson, site, terminal, services, engine):
     expect(row.locator(".word")).to_have_text("done")
     assert engine.container(workspace.name) is None
     assert traces(engine, {workspace.id}) == nothing()
-
-
-def do_until(step, services, lesson):
-    """A workspace of the lesson's lab in which the steps before this one are done."""
-    workspace = services.session(lesson.lab).start(lambda line: None)
-    for earlier in lesson.lab.steps[: lesson.lab.steps.index(step)]:
-        earlier.solve(workspace)
-    return workspace
 
 
 def expect_advice(page, step, advice):
@@ -202,34 +195,27 @@ def expect_advice(page, step, advice):
     expect(page.locator(f"#state-{step.id}")).to_have_text("not there yet")
 
 
-def end(services, lesson, workspace, engine):
-    items = {item.id for item in services.session(lesson.lab).resources()}
-    assert services.session(lesson.lab).finish(items) == []
+@pytest.mark.parametrize("wrong", WRONG_WAYS, ids="/".join)
+def test_a_mistake_or_near_misses_get_their_advice_on_the_page(wrong, site, page, services, engine):
+    lesson = COURSE.lesson_of(wrong[0])
+    session = services.session(lesson.lab)
+    workspace = session.start(lambda line: None)
+    for number, step in enumerate(lesson.lab.steps):
+        if step.id in wrong:
+            changing = [each for each in step.mistakes if not each.only_an_answer]
+            mistakes = changing[:1] or step.mistakes
+            answers = [each.make(workspace) or "" for each in mistakes]
+            load(page, f"{site.url}/lessons/{lesson.slug}")
+            for mistake, answer in zip(mistakes, answers, strict=True):
+                check(page, step, answer)
+                expect_advice(page, step, workspace.fill(mistake.advice))
+            done = int(page.locator("#tally").inner_text().split()[0])
+            assert done <= number  # those before it, found done by themselves
+        if step.id == wrong[-1]:
+            break
+        step.solve(workspace)
+    assert session.finish({item.id for item in session.resources()}) == []
     assert traces(engine, {workspace.id}) == nothing()
-
-
-@pytest.mark.parametrize(("lesson", "step"), of_steps(MISTAKES))
-def test_a_mistake_gets_its_advice_on_the_page(lesson, step, site, open_page, services, engine):
-    mistake = next(each for each in step.mistakes if not each.only_an_answer)
-    workspace = do_until(step, services, lesson)
-    answer = mistake.make(workspace) or ""
-    page = open_page(site, f"/lessons/{lesson.slug}", **STILL)
-    check(page, step, answer)
-    expect_advice(page, step, workspace.fill(mistake.advice))
-    done = int(page.locator("#tally").inner_text().split()[0])
-    assert done <= lesson.lab.steps.index(step)  # those before it, found done by themselves
-    end(services, lesson, workspace, engine)
-
-
-@pytest.mark.parametrize(("lesson", "step"), of_steps(NEAR_MISSES))
-def test_near_misses_get_their_advice_on_the_page(lesson, step, site, open_page, services, engine):
-    workspace = do_until(step, services, lesson)
-    page = open_page(site, f"/lessons/{lesson.slug}", **STILL)
-    for mistake in step.mistakes:
-        if mistake.only_an_answer:
-            check(page, step, mistake.make(workspace))
-            expect_advice(page, step, workspace.fill(mistake.advice))
-    end(services, lesson, workspace, engine)
 
 
 @pytest.mark.parametrize("lesson", of_labs(BESIDE_ANOTHER))
@@ -243,13 +229,12 @@ def test_a_registry_of_the_learners_own_is_left_alone(
     look = ("inspect", "--format", facts, *[each.id for each in theirs])
     seen = docker(*look)
     page = open_lesson(open_page, site, lesson)
-    start(page)
+    workspace = start(page, services, lesson)
     if any(name in ("registry", "port") for name, _ in lesson.values):
         by = names[0] if names else "another program"
         said = rf"Your registry is localhost:50(?!00)\d\d\. 5000 is taken by {by}"
         expect(page.locator("#main > .notice").first).to_have_text(re.compile(said))
-    follow(page, lesson, terminal)
-    finish(page)
+    do_lesson(page, lesson, site, terminal, workspace, engine)
     assert docker(*look) == seen
 
 
@@ -266,22 +251,18 @@ COPY_ALL = """async () => {
 }"""
 
 
-def test_each_block_of_commands_is_copied_as_it_stands(site, open_page):
-    allowed = ["clipboard-read", "clipboard-write"]
-    page = open_page(site, f"/lessons/{COURSE.lessons[0].slug}", permissions=allowed, **STILL)
+def test_each_block_is_copied_as_it_stands_and_each_lesson_leads_on_to_the_next(site, page):
+    load(page, f"{site.url}/lessons/{COURSE.lessons[0].slug}")
     button = page.locator(".commands").first.get_by_role("button")
     button.click()
     expect(button).to_have_text("Copied")
-    for lesson in COURSE.lessons:
-        page.goto(f"{site.url}/lessons/{lesson.slug}")
+    for lesson, following in zip_longest(COURSE.lessons, COURSE.lessons[1:]):
         blocks = page.evaluate(COPY_ALL)
         assert len(blocks) >= len(lesson.steps)
         assert all(code and copied == code for code, copied in blocks)
-
-
-def test_from_each_lesson_one_goes_on_to_the_next(site, open_page):
-    page = open_page(site, f"/lessons/{COURSE.lessons[0].slug}", **STILL)
-    for lesson in COURSE.lessons[1:]:
-        page.locator(".following").get_by_role("link", name=lesson.title, exact=True).click()
-        expect(page.get_by_role("heading", level=1)).to_have_text(lesson.title)
+        if following:
+            link = page.locator(".following").get_by_role("link", name=following.title, exact=True)
+            link.click()
+            expect(page.get_by_role("heading", level=1)).to_have_text(following.title)
+            page.wait_for_load_state()
     expect(page.locator(".following")).to_have_count(0)

@@ -2,10 +2,11 @@
 
 import subprocess
 
-from axe_playwright_python.sync_playwright import Axe
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 
 from tests.fixtures.engine import eventually
-from tests.fixtures.web import wait_until
+from tests.fixtures.web import load, opened_pages, wait_until
 
 EVIL = "<img src=x onerror=alert(1)>"
 DARK = {"color_scheme": "dark"}
@@ -13,9 +14,14 @@ NARROW = {"viewport": {"width": 390, "height": 844}}
 WIDE = {"viewport": {"width": 1280, "height": 900}}
 
 
+VIOLATIONS = """axe.run({resultTypes: ["violations"], selectors: false}).then(found =>
+    found.violations.map(each => `${each.id}: ${each.nodes[0].html}`))"""
+
+
 def violations(page) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [f"{each['id']}: {each['nodes'][0]['html']}" for each in found]
+    if not page.evaluate("Boolean(window.axe)"):
+        page.evaluate(AXE_SCRIPT)
+    return page.evaluate(VIOLATIONS)
 
 
 def start(page) -> None:
@@ -45,9 +51,8 @@ def test_a_start_that_fails_is_told_on_the_page(site, open_page):
     start(page)
 
 
-def test_only_the_verdict_changes_and_the_focus_stays(site, open_page):
-    page = open_page(site, "/lessons/tiny", reduced_motion="reduce")
-    start(page)
+def test_only_the_verdict_changes_and_the_focus_stays(started_site, open_page):
+    page = open_page(started_site, "/lessons/tiny", reduced_motion="reduce")
     page.evaluate("""() => {
         window.here = true;
         for (const part of document.querySelectorAll("h2, form, button, input, .highlight, nav"))
@@ -88,9 +93,8 @@ def test_only_the_verdict_changes_and_the_focus_stays(site, open_page):
     assert page.evaluate("document.activeElement.textContent") == "Check all"
 
 
-def test_a_script_in_an_answer_is_text_in_the_browser(site, open_page):
-    page = open_page(site, "/lessons/tiny")
-    start(page)
+def test_a_script_in_an_answer_is_text_in_the_browser(started_site, open_page):
+    page = open_page(started_site, "/lessons/tiny")
     page.get_by_label("Your answer").fill(EVIL)
     page.keyboard.press("Enter")
     page.locator("#verdict-say-it").get_by_text(EVIL).wait_for()
@@ -101,7 +105,7 @@ def test_a_script_in_an_answer_is_text_in_the_browser(site, open_page):
     assert page.locator("img").count() == 0
 
 
-def test_scripts_and_styles_that_are_lost_on_the_way_are_asked_for_again(site, chromium):
+def test_scripts_and_styles_that_are_lost_on_the_way_are_asked_for_again(shared_site, chromium):
     context = chromium.new_context()
     page = context.new_page()
     lost: set[str] = set()
@@ -115,7 +119,7 @@ def test_scripts_and_styles_that_are_lost_on_the_way_are_asked_for_again(site, c
             route.abort()
 
     page.route("**/static/**", lose)
-    page.goto(f"{site.url}/lessons/tiny?token={site.token}")
+    page.goto(f"{shared_site.url}/lessons/tiny?token={shared_site.token}")
     there = "Boolean(window.htmx && document.styleSheets.length)"
     assert eventually(lambda: page.evaluate(there), 60)
 
@@ -184,18 +188,29 @@ def test_the_whole_way_works_with_javascript_off(site, open_page):
     page.get_by_role("button", name="Start lab").wait_for()
 
 
-def test_commands_can_be_copied(site, open_page):
-    page = open_page(
-        site, "/lessons/tiny", permissions=["clipboard-read", "clipboard-write"], **WIDE
-    )
+@pytest.fixture(scope="module")
+def tab(shared_site, chromium):
+    """A page for all tests that only read."""
+    with opened_pages(chromium) as open_page:
+        yield open_page(shared_site, permissions=["clipboard-read", "clipboard-write"])
+
+
+@pytest.fixture
+def page(shared_site, tab):
+    """The lesson, wide."""
+    tab.set_viewport_size(WIDE["viewport"])
+    load(tab, f"{shared_site.url}/lessons/tiny")
+    return tab
+
+
+def test_commands_can_be_copied(page):
     page.get_by_role("button", name="Copy").first.click()
     page.get_by_role("button", name="Copied").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == "docker volume create <word>"
 
 
-def test_the_outline_is_beside_the_text_or_folded_above_it(site, open_page):
-    page = open_page(site, "/lessons/tiny", **WIDE)
+def test_the_outline_is_beside_the_text_or_folded_above_it(page):
     link = page.locator(".outline").get_by_role("link", name="Only to read")
     assert link.is_visible()
     page.set_viewport_size(NARROW["viewport"])
@@ -205,19 +220,18 @@ def test_the_outline_is_beside_the_text_or_folded_above_it(site, open_page):
     assert link.is_visible()
 
 
-def test_no_page_scrolls_sideways_on_a_narrow_screen(site, open_page):
-    page = open_page(site, "/lessons/tiny", **NARROW)
-    for path in ("/", "/lessons/tiny", "/lessons/reading", "/no"):
-        if path != "/no":
-            page.goto(site.url + path)
+def test_no_page_scrolls_sideways_on_a_narrow_screen(shared_site, page):
+    page.set_viewport_size(NARROW["viewport"])
+    for path in ("/", "/lessons/tiny", "/lessons/reading"):
+        load(page, shared_site.url + path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_the_page_that_asks_for_the_token_lets_in(site, chromium):
+def test_the_page_that_asks_for_the_token_lets_in(shared_site, chromium):
     context = chromium.new_context()  # whose console names the refusal
     page = context.new_page()
-    page.goto(f"{site.url}/lessons/tiny")
-    page.get_by_label("Token").fill(site.token)
+    page.goto(f"{shared_site.url}/lessons/tiny")
+    page.get_by_label("Token").fill(shared_site.token)
     page.keyboard.press("Enter")
     page.get_by_role("link", name="A tiny lesson").wait_for()
     context.close()

@@ -8,6 +8,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from labrunner.decoder.messages import known_messages
 from tests.fixtures.engine import ROOT
 from tests.fixtures.web import HTMX, JSON
@@ -18,6 +20,11 @@ The push refers to repository [localhost:5000/apps/x]
 no basic auth credentials
 """
 EVIL = "<img src=x onerror=alert(1)> no basic auth credentials {{ registry }} \u202e"
+
+
+@pytest.fixture(scope="module")
+def site(shared_site):
+    return shared_site
 
 
 def submit(visitor, pasted, **options):

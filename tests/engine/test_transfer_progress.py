@@ -98,7 +98,9 @@ def pulling(large, tiny, serve):
 
 
 def test_a_start_shows_the_bytes_of_the_image_that_it_pulls(pulling, open_page):
+    """In the page as it moves, without JavaScript, and as JSON."""
     page = open_page(pulling, "/lessons/tiny")
+    visitor = pulling.visitor()
     page.evaluate("""() => {
         window.announced = []; window.bars = [];
         new MutationObserver(() => announced.push(announce.textContent))
@@ -111,6 +113,10 @@ def test_a_start_shows_the_bytes_of_the_image_that_it_pulls(pulling, open_page):
             sessionStorage.setItem("seen", JSON.stringify({announced, bars})));
     }""")
     page.get_by_role("button", name="Start lab").click()
+    shown = eventually(lambda: "MB of 12.0 MB" in visitor.get("/lessons/tiny/start").text, 60)
+    told = visitor.get("/lessons/tiny/start", headers=JSON).json()
+    assert shown and 0 < told["done"] <= told["total"]
+    assert "<progress max=" in visitor.get("/lessons/tiny/start").text
     page.get_by_text("The lab is started.").wait_for(timeout=60_000)
     seen = page.evaluate("JSON.parse(sessionStorage.getItem('seen'))")
     moved = [bar for bar in seen["bars"] if bar[1] > 1]
@@ -118,13 +124,3 @@ def test_a_start_shows_the_bytes_of_the_image_that_it_pulls(pulling, open_page):
     assert all(value <= total and total >= SIZE for value, total, _ in moved)
     assert all(" MB of 12.0 MB" in said or " kB of 12.0 MB" in said for _, _, said in moved)
     assert sum("Pulling" in said for said in seen["announced"]) == 1
-
-
-def test_a_start_shows_its_bytes_without_javascript_and_as_json(pulling):
-    visitor = pulling.visitor()
-    visitor.submit("/lessons/tiny/start")
-    shown = eventually(lambda: "MB of 12.0 MB" in visitor.get("/lessons/tiny/start").text, 60)
-    told = visitor.get("/lessons/tiny/start", headers=JSON).json()
-    assert shown and 0 < told["done"] <= told["total"]
-    assert "<progress max=" in visitor.get("/lessons/tiny/start").text
-    visitor.start()

@@ -7,7 +7,7 @@ from flask import get_template_attribute
 
 from labrunner.web.diagrams import reference
 from tests.browser.test_pages import EVIL, NARROW, WIDE, violations
-from tests.fixtures.web import HTMX, JSON
+from tests.fixtures.web import HTMX, JSON, Site, free_port, write_tiny
 from tests.web.test_web import text
 
 DIGEST = f"sha256:{'3f1c' * 16}"
@@ -27,6 +27,16 @@ nginx
 
 
 pytestmark = pytest.mark.usefixtures("templates")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """A server of the tiny course and of a lesson on names for all tests that only read."""
+    root = write_tiny(tmp_path_factory.mktemp("names") / "tiny")
+    (root / "lessons/03-names.md").write_text(LESSON)
+    site = Site(root, root.parent / "instance", free_port())
+    yield site
+    site.stop()
 
 
 def render(macro: str, name: str, *rest: str) -> str:
@@ -178,14 +188,8 @@ def test_a_block_in_a_lesson_is_drawn_with_the_learners_registry(serve, tiny):
 # In a browser
 
 
-@pytest.fixture
-def lesson_site(serve, tiny):
-    (tiny / "lessons/03-names.md").write_text(LESSON)
-    return serve()
-
-
-def test_the_picture_follows_the_typing_and_nothing_else_changes(lesson_site, open_page):
-    page = open_page(lesson_site, "/lessons/names")
+def test_the_picture_follows_the_typing_and_nothing_else_changes(site, open_page):
+    page = open_page(site, "/lessons/names")
     page.evaluate("""() => {
         for (const part of document.querySelectorAll("form, input, #reference-1"))
             part.marked = true;
@@ -204,22 +208,20 @@ def test_the_picture_follows_the_typing_and_nothing_else_changes(lesson_site, op
     field.fill("a b")
     page.locator("#reference-2").get_by_text("Docker does not take this").wait_for()
     field.press("Enter")
-    assert page.url == f"{lesson_site.url}/lessons/names"
+    assert page.url == f"{site.url}/lessons/names"
 
 
-def test_in_a_lesson_the_form_leads_to_the_page_with_javascript_off(lesson_site, open_page):
-    page = open_page(lesson_site, "/lessons/names", java_script_enabled=False)
+def test_in_a_lesson_the_form_leads_to_the_page_with_javascript_off(site, open_page):
+    page = open_page(site, "/lessons/names", java_script_enabled=False)
     page.get_by_label("Take a name apart").last.fill("redis:7")
     page.keyboard.press("Enter")
-    page.wait_for_url(f"{lesson_site.url}/names?name=redis%3A7")
+    page.wait_for_url(f"{site.url}/names?name=redis%3A7")
     assert page.get_by_label("Take a name apart").input_value() == "redis:7"
     assert "library/redis" in page.locator(".parts").inner_text()
 
 
-def test_a_lesson_with_several_names_is_accessible_and_does_not_scroll_sideways(
-    lesson_site, open_page
-):
-    page = open_page(lesson_site, "/lessons/names")
+def test_a_lesson_with_several_names_is_accessible_and_does_not_scroll_sideways(site, open_page):
+    page = open_page(site, "/lessons/names")
     for size, colours in ((WIDE, "light"), (NARROW, "dark")):
         page.set_viewport_size(size["viewport"])
         page.emulate_media(color_scheme=colours)
