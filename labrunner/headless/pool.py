@@ -15,7 +15,7 @@ from multiprocessing.context import ForkProcess
 from typing import Any, Generic, TypeVar
 
 from .interruptions import SIGNALS
-from .track import End, Part
+from .results import End, Part
 
 Task = TypeVar("Task")
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from labrunner.course.lab import Lab, Mistake, Step
 
-from .results import LabResult, StepResult, worst
-from .track import End, Part, Track
+from .results import End, LabResult, Part, StepResult, worst
+from .track import Track
 
 
 @dataclass(frozen=True)

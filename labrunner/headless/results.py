@@ -14,6 +14,56 @@ Status = Literal["passed", "failed", "unknown", "skipped"]
 
 
 @dataclass
+class Proof:
+    """What came out of one mistake. weakness: the first thing that is wrong with the check, or with
+    the solution after it. recovered: the status of the step after the solution, in the end."""
+
+    mistake: str
+    status: str = "unknown"
+    found: str | None = None
+    next: str | None = None
+    recovered: str | None = None
+    weakness: Verdict | None = None
+
+    def as_dict(self) -> dict[str, str | None]:
+        return {
+            "mistake": self.mistake,
+            "status": self.status,
+            "found": self.found,
+            "next": self.next,
+            "recovered": self.recovered,
+        }
+
+
+@dataclass
+class Part:
+    """What one track found out about a step: how it was done, with its verdict, or what came out of
+    one of its mistakes. step, mistake: their places."""
+
+    step: int
+    mistake: int | None = None
+    seconds: float = 0
+    before: str | None = None
+    after: str | None = None
+    again: str | None = None
+    verdict: Verdict | None = None
+    proof: Proof | None = None
+
+
+@dataclass
+class End:
+    """How a track ended. reason: why it could not be begun. engine_down: what was found, and what
+    to do. fault: the traceback of an error of the runner itself."""
+
+    seconds: float = 0
+    leftovers: list[str] = field(default_factory=list)
+    reason: str | None = None
+    interrupted: bool = False
+    engine_down: tuple[str, str] | None = None
+    fault: str | None = None
+
+
+@dataclass
 class StepResult:
     """One step of a run.
 

@@ -23,8 +23,8 @@ from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.workspace import Say
 
 from .proof import Plan, Tally, plan_tracks
-from .results import Run, StepResult
-from .track import End, Part, Settings, Track
+from .results import End, Part, Run, StepResult
+from .track import Settings, Track
 
 
 @dataclass(frozen=True)

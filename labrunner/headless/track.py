@@ -7,7 +7,7 @@ mistake of a step, recovers from it by the step's solution, as a learner does, a
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 
 from labrunner.course.lab import Action, Lab, Mistake, Step
@@ -22,6 +22,7 @@ from labrunner.workspaces.workspace import Workspace
 
 from .interruptions import TimedOut, deadline, first_interruption_held
 from .lesson_shell import LessonShell
+from .results import Part, Proof
 
 
 @dataclass(frozen=True)
@@ -36,56 +37,6 @@ class Settings:
     keep: bool = False
     port: int | None = None
     seconds: float = 120
-
-
-@dataclass
-class Proof:
-    """What came out of one mistake. weakness: the first thing that is wrong with the check, or with
-    the solution after it. recovered: the status of the step after the solution, in the end."""
-
-    mistake: str
-    status: str = "unknown"
-    found: str | None = None
-    next: str | None = None
-    recovered: str | None = None
-    weakness: Verdict | None = None
-
-    def as_dict(self) -> dict[str, str | None]:
-        return {
-            "mistake": self.mistake,
-            "status": self.status,
-            "found": self.found,
-            "next": self.next,
-            "recovered": self.recovered,
-        }
-
-
-@dataclass
-class Part:
-    """What one track found out about a step: how it was done, with its verdict, or what came out of
-    one of its mistakes. step, mistake: their places."""
-
-    step: int
-    mistake: int | None = None
-    seconds: float = 0
-    before: str | None = None
-    after: str | None = None
-    again: str | None = None
-    verdict: Verdict | None = None
-    proof: Proof | None = None
-
-
-@dataclass
-class End:
-    """How a track ended. reason: why it could not be begun. engine_down: what was found, and what
-    to do. fault: the traceback of an error of the runner itself."""
-
-    seconds: float = 0
-    leftovers: list[str] = field(default_factory=list)
-    reason: str | None = None
-    interrupted: bool = False
-    engine_down: tuple[str, str] | None = None
-    fault: str | None = None
 
 
 class Track:
