@@ -38,7 +38,7 @@ class Commands(AppGroup):
             return super().get_command(ctx, cmd_name)
         name = cmd_name.replace("-", "_")
         command = getattr(import_module(f"{__name__}.{name}"), name)
-        gc.freeze()  # what was imported stays: looking for garbage in it, also at the end, is vain
+        gc.freeze()  # modules stay: the collector need not look through them, now or at exit
         assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
         return command
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import posixpath
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -11,13 +12,16 @@ from typing import Any
 
 from docker.errors import APIError, NotFound
 
-from .connection import Connection, EngineRefused, translate_errors
+from labrunner.verdicts import CannotCheck
+
+from .connection import Connection, translate_errors
 from .models import Container, ContainerSummary
 
 LOCAL = "127.0.0.1"  # what the product starts is for this machine only
 LARGEST = 1 << 20  # bytes of an archive of files that are read out of a container
 QUERIES = 3  # times that a command is run whose output was lost
 END = "end-of-output"
+NOT_RUN = (126, 127)  # exit codes of a command that the container lacks, a shell for instance
 
 
 class Containers(Connection):
@@ -140,36 +144,40 @@ class Containers(Connection):
         code = self._client.exec_inspect(process)["ExitCode"]
         return int(code), output.decode(errors="replace")
 
-    @translate_errors
     def query(self, container: str, command: Sequence[str]) -> tuple[int, str]:
-        """Run a command that changes nothing; as `execute`, in a container with a shell.
+        """Run a command that changes nothing, as `execute`, and make sure that its output is whole.
 
         An engine may lose what a command prints (github.com/moby/moby/issues/27289). The command
-        is then run again. Raises `EngineRefused` when that does not help.
+        is then run again. Raises `CannotCheck` when that does not help.
         """
         script = f'"$@"; code=$?; printf {END}; exit $code'
         for _ in range(QUERIES):
             code, output = self.execute(container, ["sh", "-c", script, "sh", *command])
-            if END in output:
+            if END in output or code in NOT_RUN:
                 return code, output.replace(END, "")
-        raise EngineRefused(f"The output of `{command[0]}` was lost.", next="Check again.")
+        found = f"The engine lost the output of `{command[0]}`."
+        raise CannotCheck(found, next="Check again.")
 
     def read_file(self, container: str, path: str) -> bytes | None:
         """Return a file of a container, or None if there is none or it is too large."""
-        return self.read_files(container, path).get(path)
+        return self.read_files(container, path).get(posixpath.normpath(path))
 
     @translate_errors
     def read_files(self, container: str, path: str) -> dict[str, bytes]:
-        """Return a file of a container, or all files below a folder, by path. A link is empty.
+        """Return a file of a container, or all files below a folder, by path. Links are followed;
+        one that leads to no file is empty.
 
         Empty where there is none, or where they take more than `LARGEST` bytes together.
         """
-        archive, files, parent = io.BytesIO(), {}, PurePosixPath(path).parent
+        archive, files, place = io.BytesIO(), {}, PurePosixPath(posixpath.normpath(path))
         try:
-            stream, _ = self._client.get_archive(container, path)
+            stream, status = self._client.get_archive(container, path)
         except NotFound:
             return {}
         with contextlib.closing(stream):
+            if target := status.get("linkTarget"):
+                found = self.read_files(container, target)
+                return {f"{place}{each.removeprefix(target)}": found[each] for each in found}
             for chunk in stream:
                 if archive.tell() + len(chunk) > LARGEST:
                     return {}
@@ -177,9 +185,11 @@ class Containers(Connection):
         archive.seek(0)
         with tarfile.open(fileobj=archive) as tar:
             for member in tar:
-                if not member.isdir():
-                    file = tar.extractfile(member) if member.isfile() else None
-                    files[str(parent / member.name)] = file.read() if file else b""
+                name = str(place.parent / member.name)
+                if file := member.isfile() and tar.extractfile(member):
+                    files[name] = file.read()
+                elif member.issym():
+                    files[name] = self.read_file(container, name) or b""
         return files
 
     @translate_errors

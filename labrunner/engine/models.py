@@ -38,7 +38,6 @@ class EngineInfo:
     system: str
     machine: str
     image_store: str
-    time: float
     root: str
 
     @classmethod
@@ -51,7 +50,6 @@ class EngineInfo:
             system=info.get("OperatingSystem", "?"),
             machine=info.get("Architecture", "?"),
             image_store="containerd" if containerd else info.get("Driver", "?"),
-            time=read_seconds(info["SystemTime"]),
             root=info.get("DockerRootDir", "?"),
         )
 

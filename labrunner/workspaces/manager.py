@@ -10,7 +10,6 @@ import random
 import secrets
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from labrunner.course.lab import Lab
@@ -114,7 +113,11 @@ class Workspaces:
         for workspace in self._read():
             if not _left_behind(workspace, kept):
                 continue
-            with suppress(LockTaken, FileNotFoundError), workspace.lock.acquire(timeout=0):
+            try:
+                workspace.lock.acquire(timeout=0)
+            except (LockTaken, FileNotFoundError):  # it is at work, or has just been closed
+                continue
+            with workspace.lock:
                 for again in self._read(workspace.id):  # it may have opened or closed meanwhile
                     if _left_behind(again, kept):
                         left += self.close(again, resources.find_resources(again))

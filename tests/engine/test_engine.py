@@ -15,6 +15,7 @@ import pytest
 from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, read_seconds
+from labrunner.verdicts import CannotCheck
 from tests.fixtures.engine import request_of, serving
 
 VERSION = {"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}
@@ -65,7 +66,7 @@ def test_what_is_not_there_is_none(engine, unique):
 def test_about_tells_version_store_and_clock(engine):
     about = engine.info()
     assert about.version and about.api and about.image_store != "?"
-    assert abs(about.time - time.time()) < 60
+    assert abs(engine.ask_time() - time.time()) < 60
 
 
 def test_a_container_is_listed_with_its_published_ports_and_inspected_with_the_wanted(
@@ -83,10 +84,10 @@ def test_a_container_is_listed_with_its_published_ports_and_inspected_with_the_w
     ]
     assert found.running and found.restart_policy == "no" and found.exit_code == 0
     assert [mount.target for mount in found.mounts] == ["/var/lib/registry"]
-    assert found.created < found.started < engine.info().time
+    assert found.created < found.started < engine.ask_time()
     engine.stop(container)
     stopped = engine.container(container)
-    assert stopped.state == "exited" and abs(stopped.finished - engine.info().time) < 10
+    assert stopped.state == "exited" and abs(stopped.finished - engine.ask_time()) < 10
     assert engine.containers(name=unique)[0].ports == ()
 
 
@@ -155,8 +156,16 @@ def test_a_query_whose_output_the_engine_loses_is_run_again(engine, docker, monk
     )
     assert engine.query(container, ["sh", "-c", "echo one two; exit 3"]) == (3, "one two\n")
     lost += [True] * 3
-    with pytest.raises(EngineRefused, match="output of `echo` was lost"):
+    with pytest.raises(CannotCheck, match="engine lost the output of `echo`") as error:
         engine.query(container, ["echo", "one"])
+    assert error.value.next == "Check again."
+
+
+def test_a_query_tells_the_exit_code_where_a_container_has_no_shell(engine, docker):
+    container = docker("run", "-d", "busybox:stable", "sleep", "60")
+    assert engine.execute(container, ["rm", "/bin/sh"])[0] == 0
+    code, output = engine.query(container, ["echo", "one"])
+    assert code in (126, 127) and "executable file not found" in output
 
 
 def test_files_of_a_container_are_written_and_read_also_when_it_is_stopped(engine, docker):
@@ -168,6 +177,22 @@ def test_files_of_a_container_are_written_and_read_also_when_it_is_stopped(engin
         assert engine.read_file(container, path) is None
     assert engine.read_files(container, "/etc/a") == {"/etc/a/b.txt": b"one"}
     assert engine.read_files(container, "/none") == {}
+
+
+def test_a_file_of_a_container_is_read_however_its_path_is_written_and_through_links(
+    engine, docker
+):
+    made = "mkdir -p /d/e; echo one > /d/e/f; ln -s e/f /d/link; ln -s /d /folder; ln -s no /d/none"
+    container = docker("run", "-d", "busybox:stable", "sh", "-c", made)
+    engine.wait(container)
+    for path in ("/d/e/f", "/d//e/./f", "/d/e/../e/f", "/d/link", "/folder/e/f", "/folder/link"):
+        assert engine.read_file(container, path) == b"one\n", path
+    assert engine.read_file(container, "/d/none") is None
+    assert engine.read_files(container, "/folder") == {
+        "/folder/e/f": b"one\n",
+        "/folder/link": b"one\n",
+        "/folder/none": b"",
+    }
 
 
 def test_the_size_of_a_volume_is_told_in_bytes(engine, docker, unique):
@@ -194,9 +219,9 @@ def test_a_container_is_sent_the_signal_that_is_named(engine, docker):
 
 
 def test_events_between_two_moments_are_found_by_filter(engine, docker, unique):
-    began = engine.info().time
+    began = engine.ask_time()
     docker("volume", "create", unique)
-    events = engine.events(began, engine.info().time, type="volume", event="create")
+    events = engine.events(began, engine.ask_time(), type="volume", event="create")
     assert unique in [event.id for event in events]
     assert engine.events(began - 20, began - 10, type="volume", volume=unique) == []
 

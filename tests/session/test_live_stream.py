@@ -113,8 +113,9 @@ def test_fifty_pages_are_told_at_once_and_nobody_waits(started_site, visitor, vo
     streams = [Stream(visitor) for _ in range(PLACES)]
     try:
         assert [stream.answer.status_code for stream in streams] == [200] * PLACES
-        found = lambda: all("event: found" in each.text for each in streams)  # noqa: E731
-        assert eventually(found, PATIENCE)
+        assert eventually(
+            lambda: all("event: found" in stream.text for stream in streams), PATIENCE
+        )
         docker("volume", "create", volume)
         assert visitor.get("/lessons/tiny").ok
         assert eventually(lambda: all(stream.passed for stream in streams), PATIENCE)
