@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import secrets
 import shutil
 import subprocess
 import tarfile
@@ -52,8 +53,9 @@ class Apt:
     """
 
     def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="registry-lab-apt-"))
-        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self._folder = Path(tempfile.gettempdir(), f"registry-lab-apt-{secrets.token_hex(8)}")
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)  # also on Ctrl-C
+        self._folder.mkdir(mode=0o700)
         self._lock = threading.Lock()
         self._options = {
             "Acquire::Retries": "0",

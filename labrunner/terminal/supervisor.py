@@ -31,10 +31,13 @@ def main(terminal: int, command: list[str]) -> int:
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    started, starting = os.pipe()  # closes when the program starts: before, it has no session
     program = os.fork()
     if program == 0:
         _become(terminal, command)
     os.close(terminal)
+    os.close(starting)
+    os.read(started, 1)
     status = None
     try:
         while status is None and 0 not in select.select([0, woken], [], [])[0]:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -165,6 +166,22 @@ def test_a_closed_shell_takes_its_whole_session_along(begin):
     shell.wait()
     assert members(number) == []
     assert shell.ended and eventually(lambda: shell.read(0.1) is None)
+
+
+def test_a_shell_that_is_closed_before_it_has_a_session_is_ended_too():
+    script = (
+        "import sys, time; from labrunner.terminal import supervisor; become = supervisor._become\n"
+        "supervisor._become = lambda *words: (time.sleep(0.5), become(*words))\n"
+        "supervisor.main(int(sys.argv[1]), ['sleep', '1000'])"
+    )
+    ours, other_end = os.openpty()
+    words = [sys.executable, "-c", script, str(other_end)]
+    subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, pass_fds=[other_end], timeout=60)
+    os.close(other_end)
+    assert select.select([ours], [], [], 5)[0], "Its terminal is still open."
+    with pytest.raises(OSError, match="Input/output error"):
+        os.read(ours, 1)
+    os.close(ours)
 
 
 def test_a_shell_that_ends_takes_its_jobs_along_and_has_its_exit_code(begin):
