@@ -51,7 +51,7 @@ from .lookup import find_lesson
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="So many labs, or mistakes of labs, side by side.  [default: the number of cores]",
+    help="So many labs, or mistakes of labs, side by side.  [default: one more than cores]",
 )
 @with_appcontext
 @handle_errors
@@ -86,7 +86,7 @@ def run_lab(
         services.workspaces,
         services.kit,
         Settings(shell, prove, keep, port, seconds),
-        1 if port else jobs or os.cpu_count() or 1,  # one port is for one lab at a time
+        1 if port else jobs or (os.cpu_count() or 1) + 1,  # one port is for one lab at a time
         say=notify,
         ended=(lambda lab, step: None) if as_json else _show,
     )

@@ -33,7 +33,8 @@ REBUILD = "Start the lab again: it builds the image again."
 @lab.step(advice=TAG)
 def tag_the_image(workspace):
     """Your image has the name `{registry}/{image}:latest` as well."""
-    name, image = find_name(workspace), workspace.find_image()
+    name = find_name(workspace)
+    image = workspace.engine.image(name) if name else None
     if image and image.id == workspace.sample:
         return f"`{name}` is your image, {short(image.id)}."
     if image:
@@ -151,7 +152,8 @@ remove_your_copies.mistake(
 def pull_it_back(workspace):
     """Your engine has `{registry}/{image}` again, pulled from the registry."""
     manifest = workspace.api.manifest(workspace.image, "latest")
-    name, image = find_name(workspace), workspace.find_image()
+    name = find_name(workspace)
+    image = workspace.engine.image(name) if name else None
     if not image:
         raise NotYet("no-image", found="Your engine has no image of that name.", next=f"{PULL}.")
     if not manifest or image.id not in manifest.image_ids:
