@@ -107,7 +107,7 @@ class Tally:
     def _tell(self) -> None:
         awaited = {step for parts in self._awaited for step, _ in parts}
         while self._told < len(self._parts) and self._told not in awaited:
-            if self._parts[self._told]:
+            if self._parts[self._told] and not self.result.reason:
                 self._ended(self.lab, self.result.steps[self._told])
             self._told += 1
 
