@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from docker.auth import encode_header, get_config_header, resolve_repository_name
+from docker.errors import APIError
 from docker.utils import parse_repository_tag
 
 from . import connection
@@ -18,12 +19,25 @@ from .connection import Connection, EngineRefused, translate_errors
 from .models import Image, ProgressLine
 
 FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)  # in a Dockerfile
+LISTINGS = 5  # times that the images are listed while some of them go
 
 
 class Images(Connection):
     @translate_errors
     def images(self, **filters: Any) -> list[Image]:
-        return [Image.from_api(row) for row in self._client.images(all=False, filters=filters)]
+        """Return the images that match the filters of `docker image ls --filter`.
+
+        With the containerd store, an image that goes meanwhile makes the engine refuse the whole
+        list (500, "content digest …: not found"). It is asked again then.
+        """
+        for tries_left in reversed(range(LISTINGS)):
+            try:
+                rows = self._client.images(all=False, filters=filters)
+                break
+            except APIError as error:
+                if not tries_left or "not found" not in str(error):
+                    raise
+        return [Image.from_api(row) for row in rows]
 
     @translate_errors
     def image(self, image: str) -> Image | None:

@@ -16,7 +16,7 @@ from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, read_seconds
 from labrunner.verdicts import CannotCheck
-from tests.fixtures.engine import request_of, serving
+from tests.fixtures.engine import request_of, response, serving
 
 VERSION = {"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}
 
@@ -54,6 +54,23 @@ def chunks(*lines, end=True):
 
 
 # Questions
+
+
+def test_images_are_listed_although_one_goes_meanwhile(tmp_path, monkeypatch):
+    """The containerd store refuses the whole list then."""
+    refusal = '{"message": "rpc error: code = NotFound desc = content digest sha256:1: not found"}'
+    answers = [response(refusal, "500 Internal Server Error")] * 2 + [response("[]")]
+
+    def serve(connection):
+        head = request_of(connection).split("\r\n")[0]
+        connection.sendall(response(json.dumps(VERSION)) if "/version" in head else answers.pop(0))
+
+    with serving(serve, unix=tmp_path / "engine.sock") as path:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+        assert Engine().images() == []
+        answers += [response(refusal.replace("not found", "lost"), "500 Internal Server Error")]
+        with pytest.raises(EngineRefused, match="lost"):
+            Engine().images()
 
 
 def test_what_is_not_there_is_none(engine, unique):
