@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         tag_as,
         untag,
     )
-    from .checks.answers import digest_in, last_line, last_word, tags_in
+    from .checks.answers import digest_in, digests_in, last_line, last_word, tags_in
     from .checks.certificates import certificate_fault, issue_certificate
     from .checks.history import REMEMBERED, client_requests, was_started
     from .checks.images import find_name, misnamed
@@ -85,6 +85,7 @@ _MODULES = {
     "digest_in": "checks.answers",
     "engine_powers": "checks.second_host",
     "fail_to_run_registry": "checks.acts",
+    "digests_in": "checks.answers",
     "find_name": "checks.images",
     "find_phantom_blob": "checks.storage",
     "find_tag": "checks.registry",
@@ -147,6 +148,7 @@ __all__ = [
     "fail_to_run_registry",
     "find_name",
     "find_phantom_blob",
+    "digests_in",
     "find_tag",
     "has_blob",
     "is_anonymous",
