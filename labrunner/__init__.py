@@ -36,18 +36,17 @@ if TYPE_CHECKING:
     )
     from .checks.storage import (
         ANONYMOUS,
-        STORAGE,
         blob_sizes,
         describe_mount,
         describe_other_mount,
         find_phantom_blob,
         is_anonymous,
-        measure_storage,
-        storage_mount,
         stored_bytes,
+        untagged_bytes,
         volumes_met,
     )
     from .course.lab import Lab
+    from .registry.configuration import STORAGE
     from .registry.errors import (
         NotARegistry,
         OtherScheme,
@@ -58,6 +57,7 @@ if TYPE_CHECKING:
     from .registry.references import parse
     from .text import listed, megabytes, short
     from .verdicts import CannotCheck, NotYet
+    from .workspaces.registry_storage import configuration, storage_mount
     from .workspaces.troubleshooting import RUN
     from .workspaces.workspace import Workspace
 
@@ -72,7 +72,7 @@ _MODULES = {
     "RUN": "workspaces.troubleshooting",
     "RegistryDown": "registry.errors",
     "RegistryRefused": "registry.errors",
-    "STORAGE": "checks.storage",
+    "STORAGE": "registry.configuration",
     "SecondHost": "checks.second_host",
     "Untrusted": "registry.errors",
     "Workspace": "workspaces.workspace",
@@ -80,12 +80,13 @@ _MODULES = {
     "blob_sizes": "checks.storage",
     "certificate_fault": "checks.certificates",
     "client_requests": "checks.history",
+    "configuration": "workspaces.registry_storage",
     "describe_mount": "checks.storage",
     "describe_other_mount": "checks.storage",
     "digest_in": "checks.answers",
+    "digests_in": "checks.answers",
     "engine_powers": "checks.second_host",
     "fail_to_run_registry": "checks.acts",
-    "digests_in": "checks.answers",
     "find_name": "checks.images",
     "find_phantom_blob": "checks.storage",
     "find_tag": "checks.registry",
@@ -95,7 +96,6 @@ _MODULES = {
     "last_line": "checks.answers",
     "last_word": "checks.answers",
     "listed": "text",
-    "measure_storage": "checks.storage",
     "megabytes": "text",
     "misnamed": "checks.images",
     "missing_parts": "checks.names",
@@ -112,11 +112,12 @@ _MODULES = {
     "same_image": "checks.names",
     "short": "text",
     "start_second_host": "checks.second_host",
-    "storage_mount": "checks.storage",
+    "storage_mount": "workspaces.registry_storage",
     "stored_bytes": "checks.storage",
     "tag_as": "checks.acts",
     "tags_in": "checks.answers",
     "untag": "checks.acts",
+    "untagged_bytes": "checks.storage",
     "unused_subnet": "checks.second_host",
     "volumes_met": "checks.storage",
     "was_started": "checks.history",
@@ -141,14 +142,15 @@ __all__ = [
     "blob_sizes",
     "certificate_fault",
     "client_requests",
+    "configuration",
     "describe_mount",
     "describe_other_mount",
     "digest_in",
+    "digests_in",
     "engine_powers",
     "fail_to_run_registry",
     "find_name",
     "find_phantom_blob",
-    "digests_in",
     "find_tag",
     "has_blob",
     "is_anonymous",
@@ -156,7 +158,6 @@ __all__ = [
     "last_line",
     "last_word",
     "listed",
-    "measure_storage",
     "megabytes",
     "misnamed",
     "missing_parts",
@@ -178,6 +179,7 @@ __all__ = [
     "tag_as",
     "tags_in",
     "untag",
+    "untagged_bytes",
     "unused_subnet",
     "volumes_met",
     "was_started",

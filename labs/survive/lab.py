@@ -58,7 +58,7 @@ def restart(workspace):
 def find_the_files(workspace, answer):
     """`{registry}` keeps your image in an anonymous volume, and you know its name."""
     container = _registry(workspace)
-    name, mount = container.name, storage_mount(container)
+    name, mount = container.name, storage_mount(workspace, container)
     if not mount or not is_anonymous(mount.source):
         raise NotYet(
             "not-anonymous",
@@ -109,7 +109,8 @@ find_the_files.mistake("the name of another volume", reason="another-volume")(
 def lose_the_image(workspace):
     """A new registry answers on `{registry}`, without your image; the old volume is left over."""
     container = _registry(workspace)
-    name, mount, todo = container.name, storage_mount(container), _replace_by(workspace, container)
+    name, todo = container.name, _replace_by(workspace, container)
+    mount = storage_mount(workspace, container)
     if not _held(workspace):
         left, gone = _left_over(workspace), _gone(workspace)
         if left:
@@ -162,14 +163,14 @@ def get_it_back(workspace):
     manifest = _held(workspace)
     if not manifest:
         reason = "no-image"
-        found = f"has no such image in {describe_mount(storage_mount(container))}"
+        found = f"has no such image in {describe_mount(storage_mount(workspace, container))}"
     elif _took_a_push(workspace, container):
         reason, found = "pushed", "has it because you pushed it to this very container"
     else:
         return f"`{container.name}` took no push, and has {short(manifest.digest)}."
     raise NotYet(
         reason,
-        found=f"`{container.name}` {found}{describe_other_mount(container)}.",
+        found=f"`{container.name}` {found}{describe_other_mount(workspace, container)}.",
         next=f"{_replace_by(workspace, container, old)}.",
     )
 
@@ -186,14 +187,14 @@ get_it_back.mistake("the volume at another path", reason="no-image")(
 def name_a_volume(workspace):
     """`{registry}` keeps its files in a volume with a name, or in a folder of yours."""
     container = _registry(workspace, workspace["volume"])
-    mount = storage_mount(container)
+    mount = storage_mount(workspace, container)
     found = f"`{container.name}` keeps its files in {describe_mount(mount)}"
     if mount and not is_anonymous(mount.source):
         return f"{found}."
     raise NotYet(
         "anonymous" if mount else "no-volume",
         expected=f"A volume with a name, or a folder, is mounted at `{STORAGE}`.",
-        found=f"{found}{describe_other_mount(container)}.",
+        found=f"{found}{describe_other_mount(workspace, container)}.",
         next=f"{_replace_by(workspace, container, workspace['volume'])}.",
     )
 
@@ -210,7 +211,7 @@ name_a_volume.mistake("in memory", reason="no-volume")(replace(tmpfs={STORAGE: "
 def replace_it_again(workspace):
     """A container that took no push has your image: the volume has kept it, with its digest."""
     container = _registry(workspace, workspace["volume"])
-    name, mount = container.name, storage_mount(container)
+    name, mount = container.name, storage_mount(workspace, container)
     kept = mount if mount and not is_anonymous(mount.source) else None
     manifest = _held(workspace) if kept else None
     if manifest and not _took_a_push(workspace, container):
