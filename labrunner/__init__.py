@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .checks.images import find_name, misnamed
     from .checks.names import missing_parts, part_of, same_image
     from .checks.passwords import password_file_fault
+    from .checks.refusals import require_no_refusal
     from .checks.registry import find_tag, has_blob, require_registry
     from .checks.second_host import (
         SecondHost,
@@ -105,6 +106,7 @@ _MODULES = {
     "pull": "checks.acts",
     "pulled_from": "checks.second_host",
     "push_as": "checks.acts",
+    "require_no_refusal": "checks.refusals",
     "require_registry": "checks.registry",
     "require_second_host": "checks.second_host",
     "run": "checks.acts",
@@ -167,6 +169,7 @@ __all__ = [
     "pull",
     "pulled_from",
     "push_as",
+    "require_no_refusal",
     "require_registry",
     "require_second_host",
     "run",

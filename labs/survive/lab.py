@@ -12,6 +12,7 @@ from labrunner import (
     describe_other_mount,
     is_anonymous,
     push_as,
+    require_no_refusal,
     require_registry,
     run_registry,
     short,
@@ -67,6 +68,7 @@ def find_the_files(workspace, answer):
             next=f"{_replace_by(workspace, container)}, then {PUSH}.",
         )
     if not _held(workspace):
+        require_no_refusal(workspace, workspace.image, again=PUSH)
         found = "`{registry}` holds no `{image}:latest` yet."
         raise NotYet("not-pushed", found=found, next=f"{PUSH}.")
     volume = ANONYMOUS.search(answer)
@@ -232,6 +234,8 @@ def replace_it_again(workspace):
         )
         found += f"was given is in the volume `{full}`."
     else:
+        start = _start(workspace, source)
+        require_no_refusal(workspace, workspace.image, again=PUSH, start=start)
         raise NotYet(
             "not-pushed",
             found=f"`{name}` has no such image in {describe_mount(mount)}.",
@@ -337,7 +341,8 @@ def _took_a_push(workspace, container):
     Where requests are not logged, the engine may remember when it pushed."""
     if requests := workspace.requests():
         manifests = f"/v2/{workspace.image}/manifests/"
-        return any(each.method == "PUT" and each.path.startswith(manifests) for each in requests)
+        puts = [each for each in requests if each.method == "PUT" and each.succeeded]
+        return any(each.path.startswith(manifests) for each in puts)
     events = workspace.events(type="image", event="push")
     if pushes := [event.time for event in events if event.id in workspace.spellings()]:
         return max(pushes) > container.created

@@ -18,6 +18,7 @@ from labrunner import (
     megabytes,
     pull,
     push_as,
+    require_no_refusal,
     require_registry,
     run_registry,
     short,
@@ -140,6 +141,7 @@ def push_two_images(workspace):
     `{image}`."""
     old, new = _images(workspace)
     if missing := [push for image, push in ((old, PUSH_OLD), (new, PUSH_NEW)) if not image]:
+        require_no_refusal(workspace, workspace.image, again=missing[0], start=START)
         tags = workspace.api.tags(workspace.image)
         found = f"The repository `{workspace.image}` has {listed(tags) if tags else 'no tags'}."
         raise NotYet("missing", found=found, next=f"{'. Then '.join(missing)}.")
