@@ -19,12 +19,13 @@ if TYPE_CHECKING:
         tag_as,
         untag,
     )
-    from .checks.answers import digest_in, last_line, last_word, tags_in
+    from .checks.answers import digest_in, digests_in, last_line, last_word, tags_in
     from .checks.certificates import certificate_fault, issue_certificate
     from .checks.history import REMEMBERED, client_requests, was_started
     from .checks.images import find_name, misnamed
     from .checks.names import missing_parts, part_of, same_image
     from .checks.passwords import password_file_fault
+    from .checks.refusals import require_no_refusal
     from .checks.registry import find_tag, has_blob, require_registry
     from .checks.second_host import (
         SecondHost,
@@ -36,18 +37,17 @@ if TYPE_CHECKING:
     )
     from .checks.storage import (
         ANONYMOUS,
-        STORAGE,
         blob_sizes,
         describe_mount,
         describe_other_mount,
         find_phantom_blob,
         is_anonymous,
-        measure_storage,
-        storage_mount,
         stored_bytes,
+        untagged_bytes,
         volumes_met,
     )
     from .course.lab import Lab
+    from .registry.configuration import STORAGE
     from .registry.errors import (
         NotARegistry,
         OtherScheme,
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from .registry.references import parse
     from .text import listed, megabytes, short
     from .verdicts import CannotCheck, NotYet
+    from .workspaces.registry_storage import configuration, storage_mount
     from .workspaces.troubleshooting import RUN
     from .workspaces.workspace import Workspace
 
@@ -72,7 +73,7 @@ _MODULES = {
     "RUN": "workspaces.troubleshooting",
     "RegistryDown": "registry.errors",
     "RegistryRefused": "registry.errors",
-    "STORAGE": "checks.storage",
+    "STORAGE": "registry.configuration",
     "SecondHost": "checks.second_host",
     "Untrusted": "registry.errors",
     "Workspace": "workspaces.workspace",
@@ -80,9 +81,11 @@ _MODULES = {
     "blob_sizes": "checks.storage",
     "certificate_fault": "checks.certificates",
     "client_requests": "checks.history",
+    "configuration": "workspaces.registry_storage",
     "describe_mount": "checks.storage",
     "describe_other_mount": "checks.storage",
     "digest_in": "checks.answers",
+    "digests_in": "checks.answers",
     "engine_powers": "checks.second_host",
     "fail_to_run_registry": "checks.acts",
     "find_name": "checks.images",
@@ -94,7 +97,6 @@ _MODULES = {
     "last_line": "checks.answers",
     "last_word": "checks.answers",
     "listed": "text",
-    "measure_storage": "checks.storage",
     "megabytes": "text",
     "misnamed": "checks.images",
     "missing_parts": "checks.names",
@@ -104,6 +106,7 @@ _MODULES = {
     "pull": "checks.acts",
     "pulled_from": "checks.second_host",
     "push_as": "checks.acts",
+    "require_no_refusal": "checks.refusals",
     "require_registry": "checks.registry",
     "require_second_host": "checks.second_host",
     "run": "checks.acts",
@@ -111,11 +114,12 @@ _MODULES = {
     "same_image": "checks.names",
     "short": "text",
     "start_second_host": "checks.second_host",
-    "storage_mount": "checks.storage",
+    "storage_mount": "workspaces.registry_storage",
     "stored_bytes": "checks.storage",
     "tag_as": "checks.acts",
     "tags_in": "checks.answers",
     "untag": "checks.acts",
+    "untagged_bytes": "checks.storage",
     "unused_subnet": "checks.second_host",
     "volumes_met": "checks.storage",
     "was_started": "checks.history",
@@ -140,9 +144,11 @@ __all__ = [
     "blob_sizes",
     "certificate_fault",
     "client_requests",
+    "configuration",
     "describe_mount",
     "describe_other_mount",
     "digest_in",
+    "digests_in",
     "engine_powers",
     "fail_to_run_registry",
     "find_name",
@@ -154,7 +160,6 @@ __all__ = [
     "last_line",
     "last_word",
     "listed",
-    "measure_storage",
     "megabytes",
     "misnamed",
     "missing_parts",
@@ -164,6 +169,7 @@ __all__ = [
     "pull",
     "pulled_from",
     "push_as",
+    "require_no_refusal",
     "require_registry",
     "require_second_host",
     "run",
@@ -176,6 +182,7 @@ __all__ = [
     "tag_as",
     "tags_in",
     "untag",
+    "untagged_bytes",
     "unused_subnet",
     "volumes_met",
     "was_started",

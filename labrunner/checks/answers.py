@@ -39,10 +39,15 @@ def tags_in(answer: str) -> set[str]:
     return {each.rpartition(":")[2] for each in words if each}
 
 
+def digests_in(answer: str) -> set[str]:
+    """Return the digests in an answer, in lower case and with `sha256:`, however they were copied:
+    as hexadecimal digits alone, or with a name, quotes or words around them."""
+    return {f"sha256:{found}" for found in DIGEST.findall(answer.lower())}
+
+
 def digest_in(answer: str, *, next: str, expected: str = "") -> str:
-    """Return the one digest in an answer, with or without `sha256:` and the words around it.
-    Raises `NotYet` where there is none, or more than one."""
-    digests = {f"sha256:{found}" for found in DIGEST.findall(answer.lower())}
+    """Return the one digest in an answer. Raises `NotYet` where there is none, or more than one."""
+    digests = digests_in(answer)
     if len(digests) == 1:
         return digests.pop()
     if digests:

@@ -85,7 +85,21 @@ def certificate_fault(certificate: str, domain: str, address: str) -> tuple[str,
         held = ", ".join(f"`{each}`" for each in [*domains, *addresses]) or "nothing"
         missing = address if domain in domains else domain
         return "other-names", f"It is for {held}, and not for `{missing}`."
-    now = datetime.now(timezone.utc)
-    if not shown.not_valid_before_utc <= now <= shown.not_valid_after_utc:
-        return "expired", f"It is valid until {shown.not_valid_after_utc:%Y-%m-%d %H:%M} UTC only."
+    return validity_fault(certificate)
+
+
+def validity_fault(certificate: str) -> tuple[str, str] | None:
+    """Return a reason and a sentence: why a certificate, as PEM text, is not valid now; None where
+    it is."""
+    from cryptography import x509
+
+    shown, now = x509.load_pem_x509_certificate(certificate.encode()), datetime.now(timezone.utc)
+    if now < shown.not_valid_before_utc:
+        return "not-yet-valid", f"It is not valid before {_minute(shown.not_valid_before_utc)}."
+    if now > shown.not_valid_after_utc:
+        return "expired", f"It is valid until {_minute(shown.not_valid_after_utc)} only."
     return None
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

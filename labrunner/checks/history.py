@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator, Sequence
 
-from labrunner.registry.access_log import Request
+from labrunner.registry.access_log import Request, parse_log
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.workspace import Workspace
 
+from .storage import is_anonymous
+
 REMEMBERED = 256  # events that an engine keeps
 ONLY_LOOK = ("curl/", "Mozilla/", "Wget/")  # how programs that neither push nor pull begin
+RECENT = 300  # lines of the registry's log that show what was done just now
+MANIFEST = re.compile(r"/v2/(?P<repository>.+)/manifests/[^/]+")
 
 
 def was_started(workspace: Workspace, references: Iterable[str]) -> bool:
@@ -20,6 +25,40 @@ def was_started(workspace: Workspace, references: Iterable[str]) -> bool:
     images = [event.attributes.get("image", "") for event in events]
     images += [each.image for each in workspace.engine.containers() if each.state != "created"]
     return any(image.removesuffix(":latest") in wanted for image in images)
+
+
+def recent_requests(workspace: Workspace) -> tuple[list[Request], bool]:
+    """Return what the last lines of the registry's log say that it was asked since the lab was
+    opened, oldest first; and whether that is all, so that it holds nothing else which is as new."""
+    container, opened = workspace.registry_container(), workspace.record.opened
+    if not container:
+        return [], False
+    log = workspace.engine.logs(container.id, since=opened, tail=RECENT)
+    requests = [each for each in parse_log(log) if each.time >= int(opened)]
+    own = all(each.kind == "volume" and is_anonymous(each.source) for each in container.mounts)
+    whole = log.count("\n") < RECENT and (own or container.created <= opened)
+    return requests, bool(requests) and whole
+
+
+def pushed_repositories(
+    workspace: Workspace, image_id: str, requests: Sequence[Request]
+) -> Iterator[str]:
+    """Yield the repositories of the learner's registry that an image with this id on the engine may
+    have been pushed to, the most likely first: by the image's digests, by the sample image's name,
+    by the engine's events, and by these requests of the registry's log."""
+    hosts = tuple(f"{name.split('/')[0]}/" for name in workspace.spellings("x"))
+    image = workspace.engine.image(image_id)
+    pushed = [name.partition("@")[0] for name in (image.digests if image else ())]
+    yield from (name.split("/", 1)[1] for name in pushed if name.startswith(hosts))
+    yield workspace.image
+    events = workspace.events(type="image", event="push")
+    for event in reversed(events):
+        if event.id.startswith(hosts):
+            yield event.id.split("/", 1)[1].rpartition(":")[0]
+    for request in reversed(requests):
+        match = MANIFEST.fullmatch(request.path)
+        if match and request.method == "PUT" and request.succeeded:
+            yield match["repository"]
 
 
 def client_requests(workspace: Workspace) -> list[Request]:

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
 from labrunner.engine.models import Container
-from labrunner.registry.errors import NotARegistry, OtherScheme, RegistryDown
+from labrunner.registry.client import Registry
+from labrunner.registry.errors import BudgetSpent, NotARegistry, OtherScheme, RegistryDown
 from labrunner.verdicts import NotYet
 from labrunner.workspaces.troubleshooting import RUN, diagnose
 from labrunner.workspaces.workspace import Workspace
+
+from .history import pushed_repositories, recent_requests
+
+SEARCH = 12  # requests of a search, however much the registry has
+
+
+@dataclass(frozen=True)
+class Search:
+    """Where a registry has an image.
+
+    place: a `repository:tag`, or None. unread: a sentence that says how much was searched, with a
+    blank before it; empty where that was the whole registry.
+    """
+
+    place: str | None
+    unread: str = ""
 
 
 def require_registry(
@@ -37,16 +58,33 @@ def require_registry(
     )
 
 
-def find_tag(workspace: Workspace, image_id: str, most: int = 50, **client: object) -> str | None:
-    """Return a `repository:tag` under which the registry has the image with this id on the engine,
-    or None. most: how many repositories are searched. client: options of `Workspace.client`."""
+def find_tag(workspace: Workspace, image_id: str, **client: object) -> Search:
+    """Look in the registry for the image with this id on the engine, which the lab has made: in the
+    repositories that it may have been pushed to; where the registry's log does not have all pushes
+    since then, in a few others. client: options of `Workspace.client`."""
     registry = workspace.client(**client)
-    for repository in registry.repositories()[:most]:
-        for tag in registry.tags(repository) or ():
-            manifest = registry.manifest(repository, tag)
-            if manifest and image_id in manifest.image_ids:
-                return f"{repository}:{tag}"
-    return None
+    registry.budget = registry.budget.part(SEARCH)
+    searched: set[str] = set()
+    requests, whole = recent_requests(workspace)
+    likely = pushed_repositories(workspace, image_id, requests)
+    try:
+        for repository in chain(likely, () if whole else _first_repositories(registry)):
+            if repository in searched:
+                continue
+            for tag in registry.tags(repository) or ():
+                manifest = registry.manifest(repository, tag)
+                if manifest and image_id in manifest.image_ids:
+                    return Search(f"{repository}:{tag}")
+            searched.add(repository)
+    except BudgetSpent:
+        unread = f" It was looked for in {len(searched)} repositories there, not in all."
+        return Search(None, unread)
+    return Search(None)
+
+
+def _first_repositories(registry: Registry) -> Iterator[str]:
+    """Yield the first names in the catalog, more than a search can read."""
+    yield from registry.repositories(most=SEARCH)
 
 
 def has_blob(workspace: Workspace, repository: str, digest: str) -> bool:

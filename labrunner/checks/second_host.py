@@ -17,7 +17,7 @@ from labrunner.text import listed
 from labrunner.verdicts import CannotCheck, NotYet
 from labrunner.workspaces.workspace import Workspace
 
-from .certificates import is_certificate
+from .certificates import is_certificate, validity_fault
 
 CERTS = "/etc/docker/certs.d"
 SETTINGS = "/etc/docker/daemon.json"
@@ -150,10 +150,16 @@ class SecondHost:
                 found = "other-ca", why
         return found
 
-    def require_trust(self, workspace: Workspace, place: str) -> None:
-        """Raise `NotYet` where it does not trust the registry by this name or address."""
+    def require_trust(self, workspace: Workspace, place: str, *, renew: str) -> None:
+        """Raise `NotYet` where it does not trust the registry by this name or address. renew: how
+        the registry gets a new certificate, as the advice has it."""
         if distrust := self.distrust(workspace, place):
             reason, found = distrust
+            shown = workspace.api.certificate()
+            if fault := validity_fault(shown) if shown else None:
+                reason, when = fault
+                found = f"The certificate of `{{registry}}` is not valid now. {when}"
+                raise NotYet(reason, found=found, next=renew)
             raise NotYet(
                 reason,
                 found=found,
@@ -161,10 +167,12 @@ class SecondHost:
                 f"`docker cp ca/ca.crt {self.name}:{CERTS}/{place}:5000/ca.crt`.",
             )
 
-    def require_pull(self, workspace: Workspace, registry: Container, place: str) -> list[Event]:
+    def require_pull(
+        self, workspace: Workspace, registry: Container, place: str, *, renew: str
+    ) -> list[Event]:
         """Return its events, where it trusts the registry by this name or address, and has pulled
-        by it since the registry was started; raise `NotYet` otherwise."""
-        self.require_trust(workspace, place)
+        by it since the registry was started; raise `NotYet` otherwise. renew: as above."""
+        self.require_trust(workspace, place, renew=renew)
         events = self.events()
         if pulled_from(events, place, since=registry.started):
             return events

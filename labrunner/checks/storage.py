@@ -10,21 +10,12 @@ from labrunner.registry.errors import RegistryDown
 from labrunner.registry.models import Manifest
 from labrunner.text import short
 from labrunner.verdicts import CannotCheck
+from labrunner.workspaces.registry_storage import storage_folder, storage_mount
 from labrunner.workspaces.workspace import Workspace
 
-STORAGE = "/var/lib/registry"  # where registry:2 keeps its files, unless its settings say otherwise
 ANONYMOUS = re.compile("[0-9a-f]{64}")  # the engine's own name for a volume that was given none
 IN_PATH = re.compile(r"sha256(?::|%3A)([0-9a-f]{64})")  # a digest in a path, or in its query
 SMALL = 1 << 20  # bytes; a larger blob is not fetched to see whether it is there
-STORAGE_SETTING = "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"
-
-
-def storage_mount(container: Container) -> Mount | None:
-    """Return what is mounted where a registry keeps its files, or None."""
-    root = container.environment.get(STORAGE_SETTING, STORAGE)
-    files = PurePosixPath(root, "docker/registry/v2")
-    around = [mount for mount in container.mounts if files.is_relative_to(mount.target)]
-    return max(around, key=lambda mount: len(mount.target), default=None)
 
 
 def is_anonymous(volume: str) -> bool:
@@ -43,10 +34,11 @@ def describe_mount(mount: Mount | None) -> str:
     return f"the volume `{mount.source}`"
 
 
-def describe_other_mount(container: Container) -> str:
+def describe_other_mount(workspace: Workspace, container: Container) -> str:
     """Return what is mounted where the registry does not look, as the end of a sentence."""
+    storage = storage_mount(workspace, container)
     for each in container.mounts:
-        if each != storage_mount(container):
+        if each != storage:
             what = describe_mount(each)
             return f"; {what} is mounted at `{each.target}`, where the registry does not look"
     return ""
@@ -56,19 +48,23 @@ def stored_bytes(workspace: Workspace) -> int:
     """Return the bytes that the learner's registry stores: of a volume as the engine counts them,
     of a folder by `du`. Raises `CannotCheck` where neither is possible."""
     container, size = workspace.registry_container(), None
-    storage = storage_mount(container) if container else None
+    storage = storage_mount(workspace, container) if container else None
     if storage and storage.kind == "volume":
         size = workspace.engine.volume_size(storage.source)
     elif storage and container:
         code, printed = workspace.engine.query(container.id, ["du", "-sk", storage.target])
         size = int(printed.split()[0]) * 1024 if code == 0 else None
     if size is None:
-        raise CannotCheck(
-            f"What the registry on `{workspace.registry}` stores cannot be measured.",
-            next="Run it in a container with a named volume, as the lesson shows.",
-            reason="not-measured",
-        )
+        raise _not_measured(workspace)
     return size
+
+
+def _not_measured(workspace: Workspace) -> CannotCheck:
+    return CannotCheck(
+        f"What the registry on `{workspace.registry}` stores cannot be measured.",
+        next="Run it in a container with a named volume, as the lesson shows.",
+        reason="not-measured",
+    )
 
 
 def blob_sizes(manifest: Manifest) -> dict[str, int]:
@@ -82,21 +78,31 @@ def blob_sizes(manifest: Manifest) -> dict[str, int]:
     return sizes
 
 
-def tagged_blob_sizes(workspace: Workspace) -> dict[str, int]:
-    """Return the same of all images in the learner's registry that have a tag."""
+def tagged_blob_sizes(workspace: Workspace, repository: str) -> dict[str, int]:
+    """Return the same of all images in a repository of the learner's registry that have a tag."""
     sizes: dict[str, int] = {}
-    for repository in workspace.api.repositories():
-        for tag in workspace.api.tags(repository) or ():
-            if manifest := workspace.api.manifest(repository, tag):
-                sizes |= blob_sizes(manifest)
+    for tag in workspace.api.tags(repository) or ():
+        if manifest := workspace.api.manifest(repository, tag):
+            sizes |= blob_sizes(manifest)
     return sizes
 
 
-def measure_storage(workspace: Workspace) -> tuple[int, int]:
-    """Return the bytes that the learner's registry stores, and how many of them belong to no tag.
-    Raises as `stored_bytes` does."""
-    stored = stored_bytes(workspace)
-    return stored, stored - sum(tagged_blob_sizes(workspace).values())
+def untagged_bytes(workspace: Workspace, repository: str) -> int:
+    """Return the bytes on the registry's disk that were pushed to a repository, and that no tag of
+    it names; what else the registry has is not looked at. Raises `CannotCheck` where the files of
+    the repository cannot be seen."""
+    container, engine = workspace.registry_container(), workspace.engine
+    if not container:
+        raise _not_measured(workspace)
+    folder = storage_folder(workspace, container)
+    links = folder / "repositories" / repository / "_layers/sha256"
+    paths = engine.read_files(container.id, f"{links}")  # a folder for each blob, with a link
+    pushed = {PurePosixPath(path).parent.name for path in paths}
+    if not pushed:
+        raise _not_measured(workspace)
+    tagged = {digest.partition(":")[2] for digest in tagged_blob_sizes(workspace, repository)}
+    blobs = [folder / "blobs/sha256" / name[:2] / name / "data" for name in pushed - tagged]
+    return sum(engine.file_size(container.id, f"{blob}") or 0 for blob in blobs)
 
 
 def find_phantom_blob(workspace: Workspace, repository: str) -> str | None:
@@ -104,7 +110,7 @@ def find_phantom_blob(workspace: Workspace, repository: str) -> str | None:
     removed from the disk while the registry ran. Tries those that the registry was asked for."""
     paths = [each.path for each in workspace.requests() if f"/{repository}/" in each.path]
     digests = {f"sha256:{digits}" for path in paths for digits in IN_PATH.findall(path)}
-    for digest in sorted(digests - tagged_blob_sizes(workspace).keys()):
+    for digest in sorted(digests - tagged_blob_sizes(workspace, repository).keys()):
         blob = f"{repository}/blobs/{digest}"
         head = workspace.api.request("HEAD", blob)
         if head.status == 200 and int(head.headers.get("Content-Length", SMALL)) < SMALL:

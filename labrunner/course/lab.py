@@ -117,8 +117,9 @@ class Step:
                 "no-answer",
             )
         try:
-            found = self.check(workspace, answer) if self.takes_answer else self.check(workspace)
-            return Verdict("passed", None, workspace.fill(found))
+            with workspace.look():
+                said = (answer,) if self.takes_answer else ()
+                return Verdict("passed", None, workspace.fill(self.check(workspace, *said)))
         except NotYet as failure:
             return failure.verdict(self.goal, workspace.fill)
         except CannotCheck as error:

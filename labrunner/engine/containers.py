@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
+import json
 import posixpath
 import tarfile
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -191,6 +194,18 @@ class Containers(Connection):
                 elif member.issym():
                     files[name] = self.read_file(container, name) or b""
         return files
+
+    @translate_errors
+    def file_size(self, container: str, path: str) -> int | None:
+        """Return the bytes of a file of a container, or None if there is none."""
+        client = self._client
+        address = client._url("/containers/{0}/archive", container)
+        response = client.head(address, params={"path": path}, timeout=self.timeout)
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        client._raise_for_status(response)
+        status = base64.b64decode(response.headers["X-Docker-Container-Path-Stat"])
+        return int(json.loads(status)["size"])
 
     @translate_errors
     def write_file(self, container: str, path: str, data: bytes) -> None:

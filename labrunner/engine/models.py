@@ -110,6 +110,7 @@ class Mount:
     kind: str
     source: str
     target: str
+    writable: bool = True
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Container:
 
     ports: those that it publishes, or will once it is running. networks: the full ids of those it
     is or was connected to. addresses: its IP address in each, by the network's name. started,
-    finished: 0 if it never was.
+    finished: 0 if it never was. command: what it runs, with the arguments.
     """
 
     id: str
@@ -139,6 +140,7 @@ class Container:
     networks: tuple[str, ...]
     addresses: dict[str, str]
     labels: Json
+    command: tuple[str, ...]
 
     @classmethod
     def from_api(cls, row: Json) -> Container:
@@ -166,7 +168,12 @@ class Container:
             restart_policy=(host.get("RestartPolicy") or {}).get("Name") or "no",
             restart_count=row.get("RestartCount", 0),
             mounts=tuple(
-                Mount(mount["Type"], mount.get("Name") or mount["Source"], mount["Destination"])
+                Mount(
+                    mount["Type"],
+                    mount.get("Name") or mount["Source"],
+                    mount["Destination"],
+                    mount.get("RW", True),
+                )
                 for mount in row.get("Mounts") or ()
                 if mount.get("Type") in ("volume", "bind")
             ),
@@ -175,6 +182,7 @@ class Container:
             ),
             addresses={name: each.get("IPAddress", "") for name, each in networks.items()},
             labels=row["Config"].get("Labels") or {},
+            command=(row.get("Path", ""), *(row.get("Args") or ())),
         )
 
     @property

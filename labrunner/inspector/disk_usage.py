@@ -10,8 +10,8 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from labrunner.engine.models import Container
 from labrunner.verdicts import CannotCheck
+from labrunner.workspaces.registry_storage import storage_mount
 from labrunner.workspaces.workspace import Workspace
 
 from .contents import RegistryContents
@@ -19,8 +19,6 @@ from .contents import RegistryContents
 VALID = 30  # seconds for which a size is kept while nothing changes in the registry
 VALID_WITH_GARBAGE = 3  # the same before garbage collection, which no log reports
 MAX_WORKSPACES = 20  # whose sizes are kept
-ROOT = "/var/lib/registry"  # where registry:2 stores its files by default
-ROOT_VARIABLE = "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY"
 
 Fingerprint = frozenset[object]
 
@@ -69,9 +67,10 @@ class DiskUsage:
     def _size(self, workspace: Workspace, contents: RegistryContents) -> int | None:
         with suppress(CannotCheck):
             container = workspace.registry_container()
-            volume = _volume(container) if container else None
-            if not volume:
+            storage = storage_mount(workspace, container) if container else None
+            if not storage or storage.kind != "volume":
                 return None
+            volume = storage.source
             last = self._measurements.get(workspace.id)
             if last and last.is_valid(volume, contents):
                 return last.size
@@ -91,11 +90,3 @@ class DiskUsage:
 def _fingerprint(contents: RegistryContents) -> Fingerprint:
     """Return what takes room on the disk, or has a name."""
     return frozenset({*contents.tags, *((*entry.key, entry.state) for entry in contents.manifests)})
-
-
-def _volume(container: Container) -> str | None:
-    """Return the volume that the registry stores its files in, if it uses one."""
-    root = container.environment.get(ROOT_VARIABLE, ROOT)
-    above = [mount for mount in container.mounts if f"{root}/".startswith(f"{mount.target}/")]
-    nearest = max(above, key=lambda mount: len(mount.target), default=None)
-    return nearest.source if nearest and nearest.kind == "volume" else None

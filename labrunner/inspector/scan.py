@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any
 from urllib.parse import quote
 
+from labrunner.registry.budget import Budget
 from labrunner.registry.client import Registry
-from labrunner.registry.errors import NotARegistry, RegistryDown
-from labrunner.registry.models import Response
-from labrunner.verdicts import CannotCheck
+from labrunner.registry.errors import BudgetSpent, NotARegistry, RegistryDown
 from labrunner.workspaces import troubleshooting
 from labrunner.workspaces.workspace import Workspace
 
@@ -25,37 +22,8 @@ from .history import UNREADABLE
 MAX_REPOSITORIES = 12
 MAX_TAGS = 30
 MAX_REQUESTS = 60
-LAST_REQUEST = 2  # seconds after which no new request is made
 TIMEOUT = 3  # seconds for all responses
-
-
-class BudgetSpent(Exception):
-    """The scan has made all requests that it may make."""
-
-
-class BoundedRegistry(Registry):
-    """A registry that takes `MAX_REQUESTS` requests, none of them after `LAST_REQUEST` seconds,
-    and has `TIMEOUT` seconds for all its responses. A request beyond that raises `BudgetSpent`,
-    except the first one."""
-
-    def __init__(self, address: str, **options: Any) -> None:
-        super().__init__(address, **options)
-        self.requests = 0
-        self.started_at = time.monotonic()
-
-    def request(self, method: str, path: str, *, accept: str = "application/json") -> Response:
-        elapsed = time.monotonic() - self.started_at
-        if self.requests == MAX_REQUESTS or elapsed > LAST_REQUEST:
-            raise BudgetSpent
-        self.timeout = TIMEOUT - elapsed
-        try:
-            response = super().request(method, path, accept=accept)
-        except RegistryDown:
-            if self.requests:
-                raise BudgetSpent from None
-            raise
-        self.requests += 1
-        return response
+ENDED = (BudgetSpent, RegistryDown)  # what ends a scan, which then has what it found until then
 
 
 class Scanner:
@@ -70,15 +38,14 @@ class Scanner:
         The repositories of the lab come first, the others by their names. Raises `CannotCheck`.
         """
         explain = partial(troubleshooting.explain, workspace)
-        registry = BoundedRegistry(workspace.registry, explain=explain, login=login, any_tls=True)
+        budget = Budget(seconds=TIMEOUT, requests=MAX_REQUESTS)
+        registry = Registry(
+            workspace.registry, budget=budget, explain=explain, login=login, any_tls=True
+        )
         path = workspace.folder / "shelf.json"
         scan = _Scan(registry, history.load(path))
         own = workspace.record.values.values()
-        try:
-            names = sorted(registry.repositories(), key=lambda name: (name not in own, name))
-        except BudgetSpent:
-            found = f"`{workspace.registry}` takes too long to list its repositories."
-            raise CannotCheck(found, next="Wait a moment.") from None
+        names = sorted(registry.repositories(), key=lambda name: (name not in own, name))
         scan.run(names)
         contents = self._disk_usage.add_to(scan.contents(len(names)), workspace)
         history.save(path, contents, scan.unchecked)
@@ -88,7 +55,7 @@ class Scanner:
 class _Scan:
     """One scan, with what it has found so far. Manifests are kept by repository and digest."""
 
-    def __init__(self, registry: BoundedRegistry, previous: Sequence[ManifestEntry]) -> None:
+    def __init__(self, registry: Registry, previous: Sequence[ManifestEntry]) -> None:
         self.registry = registry
         self.previous = {entry.key: entry for entry in previous}
         self.repositories: list[str] = []
@@ -119,14 +86,14 @@ class _Scan:
     def run(self, repositories: Sequence[str]) -> None:
         """Read the tags of these repositories, then the manifests that had a tag before."""
         incomplete = set(repositories)  # they may have tags that were not read
-        with suppress(BudgetSpent):
+        with suppress(*ENDED):
             for repository in repositories[:MAX_REPOSITORIES]:
                 if self._read_tags(repository):
                     incomplete.remove(repository)
         for check in (self._check_untagged, self._check_deleted):
             for entry in self.previous.values():
                 if entry.key not in self.manifests and entry.repository not in incomplete:
-                    with suppress(BudgetSpent):
+                    with suppress(*ENDED):
                         check(entry)
 
     def _read_tags(self, repository: str) -> bool:
@@ -157,7 +124,7 @@ class _Scan:
         self.manifests[entry.key] = replace(entry, state=state, previous_tags=previous_tags)
         for child in entry.children:
             if (repository, child.digest) not in self.manifests:
-                with suppress(BudgetSpent):
+                with suppress(*ENDED):
                     self._read_manifest(repository, child.digest, state)
         return entry
 

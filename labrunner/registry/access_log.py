@@ -34,6 +34,10 @@ class Request:
     status: int
     agent: str
 
+    @property
+    def succeeded(self) -> bool:
+        return 200 <= self.status < 300
+
 
 def parse_log(log: str) -> list[Request]:
     """Return the requests in a log, in order. All other lines are skipped."""

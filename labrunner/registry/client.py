@@ -3,7 +3,8 @@
 https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
 
 Every request has a deadline and a size limit, goes to the registry itself (never through a proxy)
-and follows no redirect. What keeps an answer from being read is raised as `CannotCheck`.
+and follows no redirect; all requests of a client share a `Budget`. What keeps an answer from being
+read is raised as `CannotCheck`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException, IncompleteRead
@@ -19,13 +21,23 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from labrunner.verdicts import CannotCheck
 
+from .budget import Budget
 from .connection import deadline, unverified_tls
-from .errors import NotARegistry, OtherScheme, RegistryDown, RegistryRefused, Untrusted
+from .errors import (
+    BudgetSpent,
+    NotARegistry,
+    OtherScheme,
+    RegistryDown,
+    RegistryRefused,
+    Untrusted,
+)
 from .models import MANIFEST_TYPES, Descriptor, Manifest, Response
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # names of this machine, so of one registry
 LARGEST = 4 << 20  # bytes; the limit that the specification suggests for a manifest
-MOST_PAGES = 50
+LONGEST_LIST = 100_000  # names, of repositories or tags
+MOST_LAYERS = 1000  # of a manifest; engines take 127
+DEEPEST_INDEX = 4  # indexes, one in the other
 HTTPS_ONLY = b"HTTP request to an HTTPS server"  # what Go's server says, in plain HTTP
 NEXT = re.compile(r'<(?P<url>[^>]+)>\s*;\s*rel="?next"?')  # in a Link header
 
@@ -33,6 +45,7 @@ NEXT = re.compile(r'<(?P<url>[^>]+)>\s*;\s*rel="?next"?')  # in a Link header
 class Registry:
     """The registry at `host:port`, over plain HTTP, or over TLS where `name` is given.
 
+    budget:  of all requests; a request beyond it raises `BudgetSpent`. A new one unless given.
     timeout: seconds for the whole of one request.
     explain: takes a `RegistryDown` or `NotARegistry` before it is raised, and returns the error to
              raise, which may say more precisely what was found and what to do.
@@ -47,6 +60,7 @@ class Registry:
         self,
         address: str,
         *,
+        budget: Budget | None = None,
         timeout: float = 5,
         explain: Callable[[CannotCheck], CannotCheck] | None = None,
         login: tuple[str, str] | None = None,
@@ -55,6 +69,7 @@ class Registry:
         any_tls: bool = False,
     ) -> None:
         self.address = address
+        self.budget = budget or Budget()
         self.timeout = timeout
         self.explain = explain or (lambda error: error)
         host, _, port = address.rpartition(":")
@@ -75,9 +90,10 @@ class Registry:
             return answer
         raise self._not_a_registry(f"gives HTTP {answer.status} for `/v2/`")
 
-    def repositories(self) -> list[str]:
-        """Return the names in the catalog. Registry 2 also lists repositories without any tag."""
-        return self._pages("_catalog?n=1000", "repositories") or []
+    def repositories(self, most: int | None = None) -> list[str]:
+        """Return the names in the catalog, or the first page with as many as `most`. Registry 2
+        also lists repositories without any tag."""
+        return self._pages(f"_catalog?n={most or 1000}", "repositories", most) or []
 
     def tags(self, repository: str) -> list[str] | None:
         """Return the tags of a repository, or None if there is no such repository."""
@@ -96,22 +112,29 @@ class Registry:
     def manifest(self, repository: str, reference: str) -> Manifest | None:
         """Return the manifest or index of a tag or digest, or None if there is none. An index
         comes with its manifests."""
+        return self._manifest(repository, reference, 0)
+
+    def _manifest(self, repository: str, reference: str, depth: int) -> Manifest | None:
+        """Return a manifest. depth: the number of indexes that it is in."""
+        if depth > DEEPEST_INDEX:
+            raise self._given_up(f"`{repository}` has an index in an index, without an end")
         answer = self.raw_manifest(repository, reference)
         if not answer:
             return None
         body = answer.json
         try:
+            rows = body.get("layers") or ()
+            if len(rows) > MOST_LAYERS:
+                raise self._given_up(f"a manifest of `{repository}` has {len(rows):,} layers")
             return Manifest(
                 digest=answer.digest,
                 media_type=body.get("mediaType") or answer.headers.get("Content-Type", ""),
                 config_digest=(body.get("config") or {}).get("digest"),
-                layers=tuple(
-                    Descriptor(row["digest"], row["size"]) for row in body.get("layers") or ()
-                ),
+                layers=tuple(Descriptor(row["digest"], row["size"]) for row in rows),
                 manifests=tuple(
                     child
                     for row in body.get("manifests") or ()
-                    if (child := self.manifest(repository, row["digest"]))
+                    if (child := self._manifest(repository, row["digest"], depth + 1))
                 ),
             )
         except (KeyError, TypeError, AttributeError):
@@ -124,10 +147,12 @@ class Registry:
     def certificate(self) -> str | None:
         """Return the certificate that the port shows, valid or not, as PEM text, or None if it
         does not speak TLS."""
+        timeout = self._take_request()
+        end = time.monotonic() + timeout
         try:
             with (
-                socket.create_connection((self._host, self._port), self.timeout) as plain,
-                deadline(plain, self.timeout),
+                socket.create_connection((self._host, self._port), timeout) as plain,
+                deadline(plain, end - time.monotonic()),
                 unverified_tls().wrap_socket(plain, server_hostname=self._name) as secure,
             ):
                 shown = secure.getpeercert(binary_form=True)
@@ -138,12 +163,14 @@ class Registry:
     def request(self, method: str, path: str, *, accept: str = "application/json") -> Response:
         """Send one request below `/v2/`, and return the answer, whatever its status.
 
-        Raises `RegistryDown`, `NotARegistry`, `OtherScheme` or `Untrusted`.
+        Raises `RegistryDown`, `NotARegistry`, `OtherScheme`, `Untrusted` or `BudgetSpent`.
         """
-        connection = HTTPConnection(self._host, self._port, timeout=self.timeout)
+        timeout = self._take_request()
+        end = time.monotonic() + timeout
+        connection = HTTPConnection(self._host, self._port, timeout=timeout)
         try:
             connection.connect()
-            with deadline(connection.sock, self.timeout):
+            with deadline(connection.sock, end - time.monotonic()):
                 if self._tls:
                     connection.sock = self._tls.wrap_socket(
                         connection.sock, server_hostname=self._name
@@ -152,9 +179,12 @@ class Registry:
                 connection.request(method, urljoin("/v2/", path), headers=headers)
                 with connection.getresponse() as response:
                     body = response.read(LARGEST + 1)
+                    self.budget.count_answer(len(body))
                     if len(body) <= LARGEST and response.length:
                         raise IncompleteRead(body, response.length)
         except TimeoutError:
+            if limit := self.budget.reached:
+                raise self._given_up(f"it takes more than {limit}") from None
             raise self._down(f"takes more than {self.timeout:g} seconds to answer") from None
         except ssl.SSLCertVerificationError as error:
             raise Untrusted(
@@ -188,10 +218,20 @@ class Registry:
             )
         return Response(response.status, response.headers, body)
 
-    def _pages(self, path: str, key: str) -> list[str] | None:
-        """Return a list that may come in pages, each naming the next one in its Link header."""
+    def _take_request(self) -> float:
+        """Take a request from the budget, and return the seconds that it may last."""
+        if limit := self.budget.reached:
+            raise self._given_up(f"it takes more than {limit}")
+        self.budget.count_request()
+        return max(0.01, min(self.timeout, self.budget.seconds_left))
+
+    def _pages(self, path: str, key: str, most: int | None = None) -> list[str] | None:
+        """Return a list that may come in pages, each naming the next one in its Link header. most:
+        names after which no further page is read."""
         found: list[str] = []
-        for _ in range(MOST_PAGES):
+        read: set[str] = set()
+        while path not in read:
+            read.add(path)
             answer = self.request("GET", path)
             if answer.status == 404:
                 return None
@@ -199,12 +239,14 @@ class Registry:
             if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
                 raise self._not_a_registry(f"sends `{key}` that are no names")
             found += names
+            if len(found) > LONGEST_LIST:
+                raise self._given_up(f"its list of `{key}` has more than {LONGEST_LIST:,} names")
             following = NEXT.search(answer.headers.get("Link", ""))
-            if not following:
+            if not following or (most and len(found) >= most):
                 return found
             parts = urlsplit(urljoin("/v2/", following["url"]))
             path = f"{parts.path}?{parts.query}"
-        return found
+        raise self._given_up(f"its list of `{key}` leads back to a page before")
 
     def _acts_as_registry(self) -> bool:
         """Tell a registry by its catalog or its error body: the header is optional."""
@@ -235,6 +277,13 @@ class Registry:
         if not isinstance(answer.json, dict):
             raise self._not_a_registry("does not answer with JSON")
         return answer.json
+
+    def _given_up(self, why: str) -> BudgetSpent:
+        return BudgetSpent(
+            f"Looking into `{self.address}` was given up: {why}.",
+            next="Check again. If it stays so, use a registry for this lab alone: it holds less.",
+            reason="given-up",
+        )
 
     def _not_a_registry(self, what: str) -> CannotCheck:
         return self.explain(

@@ -21,6 +21,10 @@ class Untrusted(CannotCheck):
     """The registry's certificate is not valid; `reason` is what OpenSSL says."""
 
 
+class BudgetSpent(CannotCheck):
+    """A look at the registry takes more than its budget, or has no end."""
+
+
 class RegistryRefused(CannotCheck):
     """The registry answered with an error; `status` is the HTTP status."""
 

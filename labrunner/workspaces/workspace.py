@@ -21,6 +21,7 @@ from labrunner.engine.models import Container, Event, Image
 from labrunner.file_lock import FileLock
 from labrunner.registry import access_log
 from labrunner.registry.access_log import Request
+from labrunner.registry.budget import Budget
 from labrunner.registry.client import LOOPBACK, Registry
 from labrunner.registry.errors import NotARegistry, OtherScheme, RegistryDown
 from labrunner.verdicts import CannotCheck
@@ -56,6 +57,7 @@ class Workspace(Creation):
         self.lock = FileLock(folder / "lock")
         self.work = folder / "work"
         self.reserved: set[str] = set()  # names of other workspaces, while this one is opened
+        self._budget: Budget | None = None
 
     def __getitem__(self, name: str) -> str:
         return self.record.values[name]
@@ -98,7 +100,16 @@ class Workspace(Creation):
 
     def client(self, **how: Any) -> Registry:
         """Return the same with a `login`, or over TLS with `name` and `ca`; see `Registry`."""
-        return Registry(self.registry, **{"explain": self.explain, **how})
+        return Registry(self.registry, **{"explain": self.explain, "budget": self._budget, **how})
+
+    @contextmanager
+    def look(self) -> Iterator[None]:
+        """Give all that the block asks of the registry one budget."""
+        self._budget = Budget()
+        try:
+            yield
+        finally:
+            self._budget = None
 
     def registry_container(self) -> Container | None:
         """Return the container that serves the workspace's port; else one that was made to, or has

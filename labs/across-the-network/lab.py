@@ -211,7 +211,8 @@ def serve_tls(workspace):
         )
     if fault := certificate_fault(certificate, DOMAIN, at):
         reason, found = fault
-        raise NotYet(reason, expected=expected, found=found, next=SIGN, at=at, served=registry.name)
+        todo = _renew(workspace, at, registry)
+        raise NotYet(reason, expected=expected, found=found, next=todo)
     return f"`{{registry}}` speaks TLS, with a certificate for `{DOMAIN}` and `{at}`."
 
 
@@ -230,8 +231,8 @@ serve_tls.mistake("the folder not mounted", advice="docker logs {name}", reason=
 @lab.step(advice=COPY_CA)
 def trust_the_ca(workspace):
     """The second host trusts your CA, and has pulled from `registry.lab:5000`."""
-    second, _, registry = _hosts(workspace)
-    second.require_pull(workspace, registry, DOMAIN)
+    second, at, registry = _hosts(workspace)
+    second.require_pull(workspace, registry, DOMAIN, renew=_renew(workspace, at, registry))
     return f"`{second.name}` has pulled from `{DOMAIN}:5000`, and knows that it is your registry."
 
 
@@ -253,7 +254,8 @@ trust_the_ca.mistake("proved over localhost", advice=PULL_THERE, reason="own-pul
 def pull_by_address(workspace):
     """The second host has also pulled by your registry's IP address, and run the image."""
     second, at, registry = _hosts(workspace)
-    events = second.require_pull(workspace, registry, at)
+    renew = _renew(workspace, at, registry)
+    events = second.require_pull(workspace, registry, at, renew=renew)
     found = f"`{second.name}` has pulled from `{at}:5000`, and knows that it is your registry."
     starts = [each for each in events if (each.kind, each.action) == ("container", "start")]
     images = [each.attributes.get("image", "") for each in starts]
@@ -325,7 +327,7 @@ go_insecure.mistake("the name without the port", advice=json.dumps(INSECURE), re
 @lab.step(lasting=True)
 def trust_again(workspace):
     """The exception is gone, and the second host trusts your CA again."""
-    second, at, _ = _hosts(workspace)
+    second, at, registry = _hosts(workspace)
     if second.is_insecure(f"{DOMAIN}:5000", at):
         raise NotYet(
             "insecure",
@@ -336,7 +338,7 @@ def trust_again(workspace):
             settings=second.settings(),
             wanted=json.dumps(SECURE),
         )
-    second.require_trust(workspace, DOMAIN)
+    second.require_trust(workspace, DOMAIN, renew=_renew(workspace, at, registry))
     return f"`{second.name}` has no exception for `{DOMAIN}:5000`, and trusts your CA."
 
 
@@ -360,3 +362,8 @@ def _hosts(workspace):
         failure.expected = start_a_second_host.goal
         raise
     return second, at, registry
+
+
+def _renew(workspace, at, registry):
+    """Return how the registry gets a new certificate, for its name and its IP address."""
+    return workspace.fill(SIGN, at=at, served=registry.name)

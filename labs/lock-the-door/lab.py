@@ -14,6 +14,7 @@ from labrunner import (
     last_line,
     misnamed,
     password_file_fault,
+    require_no_refusal,
     require_registry,
     run,
     run_registry,
@@ -193,15 +194,16 @@ def log_in_and_push(workspace):
             found=f"`{APP}:latest` is another image there, {short(manifest.digest)}.",
             next=f"{retag} The tag will move.",
         )
-    if place := find_tag(workspace, workspace.sample, login=login):
+    search = find_tag(workspace, workspace.sample, login=login)
+    if search.place:
         raise NotYet(
             "elsewhere",
-            found=f"The registry has your image, but as `{place}`.",
-            next=f"{retag} `{place}` may stay.",
+            found=f"The registry has your image, but as `{search.place}`.",
+            next=f"{retag} `{search.place}` may stay.",
         )
     copies = _copies(workspace)
     if not copies:
-        raise NotYet("not-tagged", found=_other_name(workspace), next=retag)
+        raise NotYet("not-tagged", found=_other_name(workspace) + search.unread, next=retag)
     host, push = copies[0].partition("/")[0], f"`docker push {copies[0]}`."
     if _last_was_refused(workspace):
         raise NotYet(
@@ -211,9 +213,11 @@ def log_in_and_push(workspace):
             next=f"{LOGIN}, then {push}",
             host=host,
         )
+    require_no_refusal(workspace, APP, again=push[:-1], start=RUN_LOCKED)
     raise NotYet(
         "not-pushed",
-        found=f"`{copies[0]}` is a name on your engine, but the registry has no such image.",
+        found=f"`{copies[0]}` is a name on your engine, but the registry has no such image."
+        f"{search.unread}",
         next=push,
     )
 

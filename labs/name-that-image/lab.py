@@ -5,6 +5,7 @@ import random
 from labrunner import (
     Lab,
     NotYet,
+    digests_in,
     last_line,
     misnamed,
     missing_parts,
@@ -238,14 +239,10 @@ find_the_tag.near_miss("all behind the first colon", reason="port")(
 def find_the_digest(workspace, answer):
     """You know which part of the pinned name decides what is pulled."""
     reference, said = parse(workspace["pinned_name"]), last_line(answer)
-    digest = str(reference.digest)
-    if said.removeprefix("@") == digest:
+    if digests_in(answer) == {reference.digest} and said != reference.canonical:
         return "The digest decides, whatever the tag says."
     reason, found = part_of(said, reference)
-    if f"sha256:{said}" == digest:
-        reason = "no-kind"
-        found = "The digest's kind is missing, `sha256:`. It is part of the digest."
-    elif said and said in digest:
+    if said and said in str(reference.digest):
         reason = "piece"
         found = "That is a piece of the digest. The whole one begins with `sha256:`."
     raise NotYet(reason, found=found, next=CUT_DIGEST, said=said)
@@ -253,9 +250,7 @@ def find_the_digest(workspace, answer):
 
 find_the_digest.solution(lambda ws: parse(ws["pinned_name"]).digest)
 find_the_digest.near_miss("the tag", reason="tag")(lambda ws: parse(ws["pinned_name"]).tag)
-find_the_digest.near_miss("without its kind", reason="no-kind")(
-    lambda ws: ws["pinned_name"].partition("@sha256:")[2]
-)
+find_the_digest.near_miss("the whole name", reason="whole-name")("{pinned_name}")
 
 
 @lab.step(lasting=True, advice=TAG)

@@ -13,6 +13,7 @@ from labrunner import (
     has_blob,
     pull,
     push_as,
+    require_no_refusal,
     short,
 )
 
@@ -286,6 +287,7 @@ def _require_pushed(workspace):
     tags = [tag for tag in tags if tag.rpartition(":")[0].split("/")[-1] == app]
     pushed = [_ref(workspace, tag) for tag in workspace.api.tags(app) or ()]
     if find_name(workspace, app, "1.0"):
+        require_no_refusal(workspace, app, again=PUSH)
         reason, todo = "not-pushed", f"{PUSH}."
         found = f"Your engine has `{wanted}`, but the registry has no such tag."
     elif pushed:

@@ -10,6 +10,7 @@ from labrunner import (
     misnamed,
     pull,
     push_as,
+    require_no_refusal,
     run,
     short,
     tag_as,
@@ -77,19 +78,21 @@ def push_the_image(workspace):
             found=f"There, `{workspace.image}:latest` is another image, {digest}{known}.",
             next=f"{TAG}, then {PUSH}. The tag will move.",
         )
-    if place := find_tag(workspace, workspace.sample):
+    search = find_tag(workspace, workspace.sample)
+    if search.place:
         raise NotYet(
             "elsewhere",
-            found=f"The registry has your image only as `{place}`.",
-            next=f"{TAG}, then {PUSH}. `{place}` may stay.",
+            found=f"The registry has your image only as `{search.place}`.",
+            next=f"{TAG}, then {PUSH}. `{search.place}` may stay.",
         )
     lacks = "the registry has no repository `{image}`"
-    if workspace.image in workspace.api.repositories():
+    if workspace.api.tags(workspace.image) is not None:
         lacks = "the registry's repository `{image}` has no tag `latest`"
     if name := find_name(workspace):
-        found = f"`{name}` is a name on your engine, but {lacks}."
+        require_no_refusal(workspace, workspace.image, again=f"`docker push {name}`")
+        found = f"`{name}` is a name on your engine, but {lacks}.{search.unread}"
         raise NotYet("not-pushed", found=found, next=f"`docker push {name}`.")
-    found = f"Your engine has no image of that name, and {lacks}."
+    found = f"Your engine has no image of that name, and {lacks}.{search.unread}"
     raise NotYet("not-tagged", found=found, next=f"{TAG}, then {PUSH}.")
 
 
@@ -155,6 +158,7 @@ def pull_it_back(workspace):
     name = find_name(workspace)
     image = workspace.engine.image(name) if name else None
     if not image:
+        require_no_refusal(workspace, workspace.image, again=PULL)
         raise NotYet("no-image", found="Your engine has no image of that name.", next=f"{PULL}.")
     if not manifest or image.id not in manifest.image_ids:
         raise NotYet(
@@ -234,4 +238,5 @@ def _was_pulled(workspace, manifest):
             f"{workspace.registry}/{workspace.image}`, then `docker pull {workspace.ref()}`.",
         )
     read = f"/blobs/{manifest.layers[-1].digest}"
-    return any(each.method == "GET" and read in each.path for each in workspace.requests())
+    asked = [each for each in workspace.requests() if each.method == "GET" and each.succeeded]
+    return any(read in each.path for each in asked)

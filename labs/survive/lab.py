@@ -12,6 +12,7 @@ from labrunner import (
     describe_other_mount,
     is_anonymous,
     push_as,
+    require_no_refusal,
     require_registry,
     run_registry,
     short,
@@ -58,7 +59,7 @@ def restart(workspace):
 def find_the_files(workspace, answer):
     """`{registry}` keeps your image in an anonymous volume, and you know its name."""
     container = _registry(workspace)
-    name, mount = container.name, storage_mount(container)
+    name, mount = container.name, storage_mount(workspace, container)
     if not mount or not is_anonymous(mount.source):
         raise NotYet(
             "not-anonymous",
@@ -67,6 +68,7 @@ def find_the_files(workspace, answer):
             next=f"{_replace_by(workspace, container)}, then {PUSH}.",
         )
     if not _held(workspace):
+        require_no_refusal(workspace, workspace.image, again=PUSH)
         found = "`{registry}` holds no `{image}:latest` yet."
         raise NotYet("not-pushed", found=found, next=f"{PUSH}.")
     volume = ANONYMOUS.search(answer)
@@ -109,7 +111,8 @@ find_the_files.mistake("the name of another volume", reason="another-volume")(
 def lose_the_image(workspace):
     """A new registry answers on `{registry}`, without your image; the old volume is left over."""
     container = _registry(workspace)
-    name, mount, todo = container.name, storage_mount(container), _replace_by(workspace, container)
+    name, todo = container.name, _replace_by(workspace, container)
+    mount = storage_mount(workspace, container)
     if not _held(workspace):
         left, gone = _left_over(workspace), _gone(workspace)
         if left:
@@ -162,14 +165,14 @@ def get_it_back(workspace):
     manifest = _held(workspace)
     if not manifest:
         reason = "no-image"
-        found = f"has no such image in {describe_mount(storage_mount(container))}"
+        found = f"has no such image in {describe_mount(storage_mount(workspace, container))}"
     elif _took_a_push(workspace, container):
         reason, found = "pushed", "has it because you pushed it to this very container"
     else:
         return f"`{container.name}` took no push, and has {short(manifest.digest)}."
     raise NotYet(
         reason,
-        found=f"`{container.name}` {found}{describe_other_mount(container)}.",
+        found=f"`{container.name}` {found}{describe_other_mount(workspace, container)}.",
         next=f"{_replace_by(workspace, container, old)}.",
     )
 
@@ -186,14 +189,14 @@ get_it_back.mistake("the volume at another path", reason="no-image")(
 def name_a_volume(workspace):
     """`{registry}` keeps its files in a volume with a name, or in a folder of yours."""
     container = _registry(workspace, workspace["volume"])
-    mount = storage_mount(container)
+    mount = storage_mount(workspace, container)
     found = f"`{container.name}` keeps its files in {describe_mount(mount)}"
     if mount and not is_anonymous(mount.source):
         return f"{found}."
     raise NotYet(
         "anonymous" if mount else "no-volume",
         expected=f"A volume with a name, or a folder, is mounted at `{STORAGE}`.",
-        found=f"{found}{describe_other_mount(container)}.",
+        found=f"{found}{describe_other_mount(workspace, container)}.",
         next=f"{_replace_by(workspace, container, workspace['volume'])}.",
     )
 
@@ -210,7 +213,7 @@ name_a_volume.mistake("in memory", reason="no-volume")(replace(tmpfs={STORAGE: "
 def replace_it_again(workspace):
     """A container that took no push has your image: the volume has kept it, with its digest."""
     container = _registry(workspace, workspace["volume"])
-    name, mount = container.name, storage_mount(container)
+    name, mount = container.name, storage_mount(workspace, container)
     kept = mount if mount and not is_anonymous(mount.source) else None
     manifest = _held(workspace) if kept else None
     if manifest and not _took_a_push(workspace, container):
@@ -231,6 +234,8 @@ def replace_it_again(workspace):
         )
         found += f"was given is in the volume `{full}`."
     else:
+        start = _start(workspace, source)
+        require_no_refusal(workspace, workspace.image, again=PUSH, start=start)
         raise NotYet(
             "not-pushed",
             found=f"`{name}` has no such image in {describe_mount(mount)}.",
@@ -336,7 +341,8 @@ def _took_a_push(workspace, container):
     Where requests are not logged, the engine may remember when it pushed."""
     if requests := workspace.requests():
         manifests = f"/v2/{workspace.image}/manifests/"
-        return any(each.method == "PUT" and each.path.startswith(manifests) for each in requests)
+        puts = [each for each in requests if each.method == "PUT" and each.succeeded]
+        return any(each.path.startswith(manifests) for each in puts)
     events = workspace.events(type="image", event="push")
     if pushes := [event.time for event in events if event.id in workspace.spellings()]:
         return max(pushes) > container.created

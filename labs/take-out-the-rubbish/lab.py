@@ -8,22 +8,24 @@ from labrunner import (
     NotYet,
     act,
     blob_sizes,
+    configuration,
     describe_mount,
     describe_other_mount,
     find_phantom_blob,
     has_blob,
     is_anonymous,
     listed,
-    measure_storage,
     megabytes,
     pull,
     push_as,
+    require_no_refusal,
     require_registry,
     run_registry,
     short,
     storage_mount,
     stored_bytes,
     untag,
+    untagged_bytes,
 )
 
 BALLAST = 3 << 20  # the bytes that each image has to itself
@@ -103,18 +105,19 @@ def switch_deletion_on(workspace):
     container = require_registry(workspace, start=START)
     workspace.api.repositories()
     status = workspace.api.delete(workspace.image, NO_DIGEST).status
-    storage = storage_mount(container)
+    storage = storage_mount(workspace, container)
     if status == 404 and storage and not is_anonymous(storage.source):
         return f"`{container.name}` allows deletion; its images are in `{storage.source}`."
     reason = "anonymous"
-    where = f"{describe_mount(storage)}{describe_other_mount(container)}"
+    where = f"{describe_mount(storage)}{describe_other_mount(workspace, container)}"
     found = f"Deletion is on, but the registry keeps its files in {where}."
     if status != 404:
         settings = [f"{key}={each}" for key, each in container.environment.items() if "DEL" in key]
         what = f"`{settings[0]}` does not switch" if settings else "nothing switches"
-        reason = "deletion-off"
-        found = f"Asked to delete what it does not have, it answers {status}, not 404: {what} "
-        found += "deletion on."
+        reason, why = "deletion-off", f"{what} deletion on"
+        if configuration(workspace, container).read_only:
+            reason, why = "read-only", "it is read-only, as its setting `readonly` says"
+        found = f"Asked to delete what it does not have, it answers {status}, not 404: {why}."
     todo = f"Create the container again: `docker rm -f {container.name}`, then {START}."
     raise NotYet(reason, found=found, next=todo)
 
@@ -138,6 +141,7 @@ def push_two_images(workspace):
     `{image}`."""
     old, new = _images(workspace)
     if missing := [push for image, push in ((old, PUSH_OLD), (new, PUSH_NEW)) if not image]:
+        require_no_refusal(workspace, workspace.image, again=missing[0], start=START)
         tags = workspace.api.tags(workspace.image)
         found = f"The repository `{workspace.image}` has {listed(tags) if tags else 'no tags'}."
         raise NotYet("missing", found=found, next=f"{'. Then '.join(missing)}.")
@@ -178,11 +182,12 @@ def delete_by_digest(workspace):
         if request.method == "DELETE" and f"/{workspace.image}/manifests/" in request.path
         if not request.path.endswith(NO_DIGEST)
     ]
-    by_digest = [each for each in asked if each.status == 202 and "sha256:" in each.path]
-    held, garbage = measure_storage(workspace)
-    logged = by_digest or (not asked and garbage > LITTLE)  # the log goes with its container
+    deleted = any(each.status == 202 and "sha256:" in each.path for each in asked)
+    loose = untagged_bytes(workspace, workspace.image) if new and not old else 0
+    if not asked:  # the log goes with its container
+        deleted = loose > LITTLE
     digest = old.digest if old else ""
-    if new and (digest == new.digest or not (old or logged)):
+    if new and (digest == new.digest or not (old or deleted)):
         reason = "tag-moved"
         found = "The tag `1.0` has moved or gone, but you have deleted nothing by its digest: the "
         found += "old image is still stored, without a tag."
@@ -198,9 +203,9 @@ def delete_by_digest(workspace):
         reason, todo = "deleted-both", f"{PUSH_NEW}."
         found = "The repository `{image}` has neither `1.0` nor `2.0`."
     else:
-        stored, loose = megabytes(held), megabytes(garbage)
-        disk = f"The disk holds {stored}, or {held:,} bytes: {loose} of that belong to no tag."
-        return f"`1.0` is gone, and `2.0` is there. {disk}"
+        held = stored_bytes(workspace)
+        disk = f"The disk holds {megabytes(held)}, or {held:,} bytes: {megabytes(loose)} of that "
+        return f"`1.0` is gone, and `2.0` is there. {disk}belong to no tag."
     raise NotYet(reason, found=found, next=todo, digest=digest)
 
 
@@ -247,7 +252,8 @@ delete_by_digest.mistake("moved the tag instead", advice=PUSH_OLD, reason="tag-m
 def collect_the_garbage(workspace, answer):
     """The bytes of `1.0` are gone from the disk. Your answer says how many kilobytes came back."""
     container = require_registry(workspace, start=START)
-    held = _require_clean(workspace, container)
+    _require_clean(workspace, container)
+    held = stored_bytes(workspace)
     number = re.search(r"\d+\.?\d*", answer.replace(",", ""))
     units = (1024, 1, 1_000_000)  # kilobytes as of `du`, bytes, megabytes
     sizes = [int(float(number[0]) * unit) for unit in units] if number else []
@@ -360,10 +366,9 @@ def _images(workspace):
 
 
 def _require_clean(workspace, container):
-    """Return the bytes on the registry's disk, once they are of tagged images only."""
+    """Raise `NotYet` where the registry's disk has more of this lab than tagged images."""
     old, new = _images(workspace)
     reason, todo = "", f"{COLLECT}."
-    held, garbage = measure_storage(workspace)
     if old:
         reason, todo = "not-deleted", f"{DELETE}. Then {COLLECT}."
         found = "`1.0` is in the registry: what has a tag is not garbage."
@@ -375,20 +380,17 @@ def _require_clean(workspace, container):
     elif not new:
         reason, todo = "deleted-new", f"{PUSH_NEW}."
         found = "The registry does not have `2.0`, which should stay."
-    elif garbage > LITTLE:
-        reason = "garbage"
-        stored, loose = megabytes(held), megabytes(garbage)
-        found = f"The disk holds {stored}, and {loose} of that belong to no tag."
+    elif (loose := untagged_bytes(workspace, workspace.image)) > LITTLE:
+        reason, found = "garbage", f"{megabytes(loose)} on the disk belong to no tag."
         todo += " If you have done that, a manifest without a tag names them: do it again, with "
         todo += "`--delete-untagged` after `garbage-collect`."
     elif phantom := find_phantom_blob(workspace, workspace.image):
         reason, todo = "remembers", f"{RESTART}. The next time, stop it before you collect."
         found = f"The disk is clean, but the registry still believes that it has {short(phantom)}: "
         found += "it ran while you collected, and remembers what it had."
-    if not reason:
-        return held
-    digest = old.digest if old else ""
-    raise NotYet(reason, found=found, next=todo, container=container.name, digest=digest)
+    if reason:
+        digest = old.digest if old else ""
+        raise NotYet(reason, found=found, next=todo, container=container.name, digest=digest)
 
 
 def _explain_refusal(request, old):

@@ -194,6 +194,8 @@ def test_files_of_a_container_are_written_and_read_also_when_it_is_stopped(engin
         assert engine.read_file(container, path) is None
     assert engine.read_files(container, "/etc/a") == {"/etc/a/b.txt": b"one"}
     assert engine.read_files(container, "/none") == {}
+    sizes = [engine.file_size(container, path) for path in ("/etc/a/b.txt", "/big", "/none")]
+    assert sizes == [3, (1 << 20) + 1, None]
 
 
 def test_a_file_of_a_container_is_read_however_its_path_is_written_and_through_links(

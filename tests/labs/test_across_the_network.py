@@ -179,6 +179,24 @@ def test_each_fault_of_a_certificate_is_named(opened, certificates, names, days,
     assert opened.fill("subjectAltName=DNS:registry.lab,IP:{address} > san.ext") in verdict.next
 
 
+def test_a_certificate_that_has_expired_is_renewed_and_no_ca_is_copied(opened, tmp_path):
+    certify(tmp_path, opened.fill("DNS:registry.lab,IP:{address}"), "0")
+    opened.run_registry(
+        network=opened["network"],
+        aliases=["registry.lab"],
+        volumes={"/certs:ro": str(tmp_path), "/var/lib/registry": opened["volume"]},
+        environment=dict(each.split("=") for each in TLS[1::2]),
+    )
+    ca = (tmp_path / "ca.crt").read_bytes()
+    put(opened, f"/etc/docker/certs.d/{NAME}/ca.crt", ca)
+    assert eventually(lambda: judge(opened, "trust-the-ca").reason == "expired")
+    for step in ("trust-the-ca", "pull-by-address", "trust-again"):
+        verdict = judge(opened, step)
+        assert "of `localhost:" in verdict.found and "It is valid until" in verdict.found
+        assert "`openssl x509 -req -in registry.csr" in verdict.next
+        assert "docker cp" not in verdict.next
+
+
 def test_a_ca_that_the_engine_cannot_use_is_named(trusted):
     right = f"/etc/docker/certs.d/{NAME}/ca.crt"
     ca = trusted.engine.read_file(trusted["host"], right)

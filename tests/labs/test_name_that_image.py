@@ -93,6 +93,11 @@ def test_all_services_are_asked_about_and_tags_are_left_out_now_and_then(ask):
         ("find-the-tag", ":latest"),
         ("find-the-digest", DIGEST),
         ("find-the-digest", f"@{DIGEST}"),
+        ("find-the-digest", DIGEST[7:]),
+        ("find-the-digest", DIGEST.upper()),
+        ("find-the-digest", f"`{DIGEST}`"),
+        ("find-the-digest", f"digest: {DIGEST}"),
+        ("find-the-digest", f"ghcr.io/birch1/shop@{DIGEST}"),
     ],
 )
 def test_an_answer_is_right_however_it_was_copied(ask, step, answer):
@@ -134,7 +139,8 @@ def test_an_answer_is_right_however_it_was_copied(ask, step, answer):
         ("find-the-tag", "latest", "only where no tag is written", OTHER_NAME),
         ("find-the-tag", "shop:3.1", "more than one part, or less", OTHER_NAME),
         ("find-the-digest", "1.0", "is the tag", {}),
-        ("find-the-digest", DIGEST[7:], "kind is missing", {}),
+        ("find-the-digest", DIGEST[7:-1], "a piece of the digest", {}),
+        ("find-the-digest", f"{DIGEST[7:-1]}0", "is not in the name", {}),
         ("find-the-digest", DIGEST[:19], "a piece of the digest", {}),
         ("find-the-digest", VALUES["pinned_name"], "is the whole name", {}),
     ],

@@ -3,10 +3,11 @@
 import re
 
 import pytest
+import requests
 
 from labrunner.engine.engine import Engine
 from labrunner.workspaces import resources
-from tests.fixtures.engine import reopen
+from tests.fixtures.engine import eventually, reopen
 
 STORE = "/var/lib/registry"
 
@@ -170,6 +171,13 @@ def test_the_command_that_brings_it_back_works_as_it_stands(opened, lost, serve,
 # Keep it
 
 
+CONFIG = """\
+version: 0.1
+storage: {filesystem: {rootdirectory: /data/images}}
+http: {addr: ":5000"}
+"""
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -179,6 +187,7 @@ def test_the_command_that_brings_it_back_works_as_it_stands(opened, lost, serve,
         ("-v", "{folder}:/var/lib/registry"),
         ("-v", "{folder}:/var/lib/registry/docker"),
         ("-v", "{volume}:/data", "-e", "REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY=/data/images"),
+        ("-v", "{volume}:/data", "-v", "{config}:/etc/docker/registry/config.yml:ro"),
     ],
 )
 def test_any_place_that_outlives_the_container_is_right(
@@ -186,8 +195,10 @@ def test_any_place_that_outlives_the_container_is_right(
 ):
     folder = tmp_path / "images"
     folder.mkdir()
+    config = tmp_path / "config.yml"
+    config.write_text(CONFIG)
     docker("volume", "create", unique)
-    options = [word.format(volume=unique, folder=folder) for word in options]
+    options = [word.format(volume=unique, folder=folder, config=config) for word in options]
     serve(*options)
     assert judge(opened, "name-a-volume").passed
     push()
@@ -276,6 +287,59 @@ def test_what_can_be_told_by_neither_is_unknown(opened, serve, push, docker, eng
         engine.remove_image(f"{opened.image}:x")
     verdict = judge(opened, "replace-it-again")
     assert verdict.status == "unknown" and "remembers no push" in verdict.found
+
+
+# Refused
+
+
+def push_by_hand(workspace):
+    """Push the image's manifest alone, as an engine does; the status. An engine tries again for a
+    minute where a registry's disk fails."""
+    address = f"http://{workspace.registry}/v2/{workspace.image}"
+    agent = {"User-Agent": "docker/20.10.24"}
+    manifest = workspace.api.raw_manifest(workspace.image, "latest")
+    if not manifest:
+        return requests.post(f"{address}/blobs/uploads/", headers=agent, timeout=5).status_code
+    kind = {"Content-Type": manifest.headers["Content-Type"]}
+    put = f"{address}/manifests/latest"
+    return requests.put(put, manifest.body, headers={**agent, **kind}, timeout=5).status_code
+
+
+def verdict_that(workspace, reason):
+    """The verdict for this reason, once the log has what was refused."""
+    assert eventually(lambda: judge(workspace, "replace-it-again").reason == reason)
+    return judge(workspace, "replace-it-again")
+
+
+def test_a_push_that_failed_is_none(opened, serve, push, docker):
+    keep = f"{opened['volume']}:{STORE}"
+    serve("-v", keep)
+    push()
+    docker("rm", "-f", opened.name)
+    serve("-v", f"{keep}:ro")
+    assert push_by_hand(opened) == 500
+    verdict = judge(opened, "replace-it-again")
+    assert verdict.passed, verdict
+
+
+def test_a_push_to_a_volume_that_cannot_be_written_is_explained(opened, serve):
+    serve("-v", f"{opened['volume']}:{STORE}:ro")
+    assert push_by_hand(opened) == 500
+    verdict = verdict_that(opened, "read-only-mount")
+    assert f"with HTTP 500: `{STORE}` is mounted read-only, as by `:ro`." in verdict.found
+    start = f"`docker run -d -p {opened.port}:5000 -v {opened['volume']}:{STORE} --name"
+    assert f"`docker rm -f {opened.name}`, then {start}" in verdict.next
+    assert verdict.next.endswith(f"`docker push {opened.registry}/{opened.image}`.")
+
+
+def test_a_push_to_a_full_disk_is_explained(opened, serve, docker, unique):
+    small = ("--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", "o=nr_inodes=1")
+    docker("volume", "create", *small, unique)
+    serve("-v", f"{unique}:{STORE}")
+    assert push_by_hand(opened) == 500
+    verdict = verdict_that(opened, "disk-full")
+    assert "the disk that it keeps its files on is full." in verdict.found
+    assert "`docker system df`" in verdict.next
 
 
 def test_another_image_under_the_name_is_named(opened, serve, docker):

@@ -5,11 +5,13 @@ import re
 import pytest
 
 from labrunner.course import loader
+from labrunner.registry.client import Registry
 from tests.fixtures.engine import ROOT, eventually, reopen
 
 LAB = loader.load_course(ROOT).labs["take-out-the-rubbish"]
 STEPS = {step.id: step for step in LAB.steps}
 CONFIG = "/etc/docker/registry/config.yml"
+FILES = "/var/lib/registry/docker/registry/v2"
 DELETION = ("-e", "REGISTRY_STORAGE_DELETE_ENABLED=true")
 FREED = "3136"
 
@@ -209,6 +211,47 @@ def test_a_registry_that_runs_without_deletion_is_told_apart_from_none(opened):
     off = judge(opened, "switch-deletion-on")
     assert "it answers 405, not 404: `REGISTRY_STORAGE_DELETE_ENABLED=false`" in off.found
     assert off.next.startswith(f"Create the container again: `docker rm -f {opened.name}`")
+
+
+def test_a_registry_that_is_read_only_is_told_from_one_without_deletion(opened):
+    read_only = {"REGISTRY_STORAGE_MAINTENANCE_READONLY": '{"enabled":true}'}
+    deletion = {"REGISTRY_STORAGE_DELETE_ENABLED": "true"}
+    opened.run_registry(environment={**deletion, **read_only})
+    verdict = judge(opened, "switch-deletion-on")
+    assert (verdict.status, verdict.reason) == ("failed", "read-only")
+    assert verdict.found.endswith("it is read-only, as its setting `readonly` says.")
+    assert "does not switch" not in verdict.found
+
+
+def test_a_full_registry_costs_a_check_no_more_requests(switched_on, docker, monkeypatch):
+    until(switched_on, "push-two-images")
+    asked, request = [], Registry.request
+
+    def note(registry, method, path, **how):
+        asked.append(path)
+        return request(registry, method, path, **how)
+
+    def costs(step):
+        asked.clear()
+        assert judge(switched_on, step, FREED).status == "failed"
+        return len(asked)
+
+    monkeypatch.setattr(Registry, "request", note)
+    steps = ("collect-the-garbage", "pull-what-stays")
+    act(switched_on, "delete-by-digest")
+    before = [costs(step) for step in steps]
+    copies = f"""
+        cd {FILES}/repositories && mkdir copies
+        for number in $(seq 100); do cp -a {switched_on.image} copies/number-$number; done
+    """
+    docker("exec", switched_on.name, "sh", "-ec", copies)
+    try:
+        assert [costs(step) for step in steps] == before
+        asked.clear()
+        assert judge(switched_on, "delete-by-digest").passed
+        assert len(asked) < 20
+    finally:
+        docker("exec", switched_on.name, "rm", "-r", f"{FILES}/repositories/copies")
 
 
 def test_without_a_registry_no_step_passes(opened):

@@ -1,12 +1,14 @@
 """The registry's API: against a real registry, and against servers that misbehave."""
 
 import json
+import math
 import ssl
 import subprocess
 import time
 
 import pytest
 
+from labrunner.registry.budget import Budget
 from labrunner.registry.client import Registry
 from labrunner.registry.errors import (
     NotARegistry,
@@ -33,7 +35,7 @@ def real(engine):
             for port in each.ports
             if port.address == "127.0.0.1"
         ]
-        registry = Registry(f"localhost:{port}")
+        registry = Registry(f"localhost:{port}", budget=Budget(seconds=math.inf))
         eventually(lambda: answers(registry))
         for tag in ("one", "two"):
             name = f"localhost:{port}/team/box:{tag}"

@@ -1,0 +1,86 @@
+"""Why the learner's registry refused a push or a pull."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from labrunner.engine.models import Container
+from labrunner.registry.access_log import Request
+from labrunner.verdicts import NotYet
+from labrunner.workspaces.registry_storage import configuration, storage_mount
+from labrunner.workspaces.troubleshooting import RUN
+from labrunner.workspaces.workspace import Workspace
+
+from .history import ONLY_LOOK, RECENT, recent_requests
+
+DETAIL = re.compile(r'\berr\.detail="(?P<words>(?:[^"\\\n]|\\.)*)"')  # in the log of a registry
+DISK_FULL, READ_ONLY = "no space left on device", "read-only file system"
+
+
+def require_no_refusal(
+    workspace: Workspace, repository: str, *, again: str, start: str = RUN
+) -> None:
+    """Raise `NotYet` where the last push or pull of a repository was refused, with why and what to
+    do. again: the command that was refused. start: as in `require_registry`."""
+    container = workspace.registry_container()
+    refused = last_refusal(recent_requests(workspace)[0], repository)
+    if not container or not refused:
+        return
+    reason, why, todo = _explain(workspace, container, refused, start)
+    raise NotYet(
+        reason,
+        found="The registry refused your client's last request, `{method}` of `{repository}`, with "
+        f"HTTP {refused.status}: {why}",
+        next=f"{todo}, then {again}.",
+        method=refused.method,
+        repository=repository,
+    )
+
+
+def last_refusal(requests: Iterable[Request], repository: str) -> Request | None:
+    """Return the last request of a push or pull of a repository, where it was refused; None where
+    it was not. That something is not there is no refusal, and a login may follow a 401."""
+    asked = [each for each in requests if each.agent and not each.agent.startswith(ONLY_LOOK)]
+    if asked and asked[-1].status == 401:  # it may not name a repository yet
+        return asked[-1]
+    place = f"/v2/{repository}/"
+    done = [each for each in asked if each.path.startswith(place) and each.method != "HEAD"]
+    told = [each for each in done if each.status not in (401, 404)]
+    return told[-1] if told and told[-1].status >= 400 else None
+
+
+def _explain(
+    workspace: Workspace, container: Container, refused: Request, start: str
+) -> tuple[str, str, str]:
+    """Return a reason, why a request was refused, and what to do about it."""
+    name, status = container.name, refused.status
+    create = f"Create the container again: `docker rm -f {name}`, then {start}"
+    read = f"Read `docker logs {name}`, and mend what it says"
+    if status == 401:
+        why = "it came without a login, or with a wrong one."
+        return "no-login", why, "`docker login {registry}`"
+    if status == 413:
+        why = "a layer is larger than a server in front of the registry lets pass."
+        return "too-large", why, "Raise its limit (nginx: `client_max_body_size`)"
+    if status == 405:
+        settings = configuration(workspace, container)
+        if settings.read_only:
+            why = "it is read-only, as its setting `readonly` says."
+            return "read-only", why, create
+        if settings.is_cache:
+            why = "it is a cache of another registry, which takes no push."
+            return "cache", why, create
+        return "not-allowed", "it does not allow that.", create
+    log = workspace.engine.logs(container.id, tail=RECENT).splitlines()
+    details = [DETAIL.search(line) for line in log if f"http.response.status={status} " in line]
+    detail = details[-1]["words"] if details and details[-1] else ""
+    storage = storage_mount(workspace, container)
+    if (storage and not storage.writable) or READ_ONLY in detail:
+        where = f"`{storage.target}` is mounted" if storage else "its files are stored"
+        return "read-only-mount", f"{where} read-only, as by `:ro`.", create
+    if DISK_FULL in detail:
+        todo = "Make room: `docker system df` shows what takes how much"
+        return "disk-full", "the disk that it keeps its files on is full.", todo
+    said = detail.replace("`", "'")[:200]
+    return "refused", f"its log says `{said}`." if said else "its log may say why.", read

@@ -1,0 +1,33 @@
+"""Where the registry in a container keeps its files."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from labrunner.engine.models import Container, Mount
+from labrunner.registry.configuration import Configuration
+
+from .workspace import Workspace
+
+FILE = "/etc/docker/registry/config.yml"  # where registry 2 looks, unless it is told another file
+FILE_SETTING = "REGISTRY_CONFIGURATION_PATH"
+
+
+def configuration(workspace: Workspace, container: Container) -> Configuration:
+    """Return the settings that a registry's container runs with."""
+    named = [word for word in container.command if word.endswith((".yml", ".yaml"))]
+    path = named[-1] if named else container.environment.get(FILE_SETTING, FILE)
+    data = workspace.engine.read_file(container.id, path) or b""
+    return Configuration(container.environment, data.decode(errors="replace"))
+
+
+def storage_folder(workspace: Workspace, container: Container) -> PurePosixPath:
+    """Return the folder in its container that has a registry's `blobs` and `repositories`."""
+    return PurePosixPath(configuration(workspace, container).root, "docker/registry/v2")
+
+
+def storage_mount(workspace: Workspace, container: Container) -> Mount | None:
+    """Return what is mounted where a registry keeps its files, or None."""
+    files = storage_folder(workspace, container)
+    around = [mount for mount in container.mounts if files.is_relative_to(mount.target)]
+    return max(around, key=lambda mount: len(mount.target), default=None)
