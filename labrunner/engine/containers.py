@@ -19,6 +19,8 @@ from .models import Container, ContainerSummary
 
 LOCAL = "127.0.0.1"  # what the product starts is for this machine only
 LARGEST = 1 << 20  # bytes of an archive of files that are read out of a container
+LARGEST_LOG = 8 << 20  # bytes of a log
+FRAME_HEADER = 8  # bytes before each piece of a log, the last four of which say how long it is
 QUERIES = 3  # times that a command is run whose output was lost
 END = "end-of-output"
 NOT_RUN = (126, 127)  # exit codes of a command that the container lacks, a shell for instance
@@ -38,19 +40,32 @@ class Containers(Connection):
         """Return the container with this full id or exact name, or None."""
         return self._find(Container, self._client.inspect_container, container)
 
-    @translate_errors
     def logs(
         self, container: str, *, since: float = 0, tail: int = 2000, errors: bool = True
     ) -> str:
         """Return what a container wrote to standard output and standard error.
 
-        since: only lines after this time, in seconds since 1970. tail: only the last lines.
-        errors: whether to include standard error.
+        since: only lines after this time, in seconds since 1970. tail: only the last lines, and
+        fewer where these take more than `LARGEST_LOG` bytes. errors: whether to include standard
+        error.
         """
-        text: bytes = self._client.logs(
-            container, since=int(since) or None, tail=tail, stderr=errors
-        )
+        while (text := self._read_log(container, since, tail, errors)) is None:
+            tail //= 10
         return text.decode(errors="replace")
+
+    @translate_errors
+    def _read_log(self, container: str, since: float, tail: int, errors: bool) -> bytes | None:
+        """Return the log, or None as soon as it is too large."""
+        client, log = self._client, bytearray()
+        params = {"stdout": 1, "stderr": int(errors), "since": int(since), "tail": tail}
+        url = client._url("/containers/{0}/logs", container)
+        with client._get(url, params=params, stream=True) as response:
+            client._raise_for_status(response)
+            for chunk in response.iter_content(1 << 16):
+                log += chunk
+                if len(log) > LARGEST_LOG:
+                    return None
+        return bytes(log) if client._check_is_tty(container) else _join_frames(log)
 
     @translate_errors
     def create_container(
@@ -201,3 +216,14 @@ class Containers(Connection):
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
         self._patient_client.put_archive(container, "/", archive.getvalue())
+
+
+def _join_frames(log: bytearray) -> bytes:
+    """Return a log of a container without a terminal, of which the engine sends each piece after a
+    header."""
+    pieces, start = [], FRAME_HEADER
+    while start <= len(log):
+        end = start + int.from_bytes(log[start - 4 : start], "big")
+        pieces.append(log[start:end])
+        start = end + FRAME_HEADER
+    return b"".join(pieces)

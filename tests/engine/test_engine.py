@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from labrunner.engine import containers
 from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, read_seconds
@@ -232,6 +233,17 @@ def test_the_log_of_a_container_holds_both_streams(engine, docker):
     assert engine.wait(container) == 0
     assert sorted(engine.logs(container).split()) == ["err", "out"]
     assert engine.logs(container, errors=False) == "out\n"
+
+
+def test_of_a_log_that_is_too_large_the_last_lines_are_read(engine, docker, monkeypatch):
+    container = docker("run", "-d", "busybox:stable", "seq", "10000")
+    engine.wait(container)
+    assert len(engine.logs(container).split()) == 2000
+    monkeypatch.setattr(containers, "LARGEST_LOG", 20_000)  # 13 bytes for each line
+    assert engine.logs(container).split() == [str(number) for number in range(9801, 10001)]
+    terminal = docker("run", "-d", "-t", "busybox:stable", "seq", "10000")
+    engine.wait(terminal)
+    assert engine.logs(terminal).split()[-1] == "10000"
 
 
 # Acts
