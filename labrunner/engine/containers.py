@@ -14,6 +14,7 @@ from docker.errors import APIError, NotFound
 
 from labrunner.verdicts import CannotCheck
 
+from .answers import rows, text
 from .connection import Connection, translate_errors
 from .models import Container, ContainerSummary
 
@@ -32,7 +33,7 @@ class Containers(Connection):
         """Return all containers, running or not, that match the filters of `docker ps --filter`."""
         return [
             ContainerSummary.from_api(row)
-            for row in self._client.containers(all=True, filters=filters)
+            for row in rows(self._client.containers(all=True, filters=filters))
         ]
 
     @translate_errors
@@ -49,9 +50,9 @@ class Containers(Connection):
         fewer where these take more than `LARGEST_LOG` bytes. errors: whether to include standard
         error.
         """
-        while (text := self._read_log(container, since, tail, errors)) is None:
+        while (log := self._read_log(container, since, tail, errors)) is None:
             tail //= 10
-        return text.decode(errors="replace")
+        return log.decode(errors="replace")
 
     @translate_errors
     def _read_log(self, container: str, since: float, tail: int, errors: bool) -> bytes | None:
@@ -67,7 +68,6 @@ class Containers(Connection):
                     return None
         return bytes(log) if client._check_is_tty(container) else _join_frames(log)
 
-    @translate_errors
     def create_container(
         self,
         image: str,
@@ -97,8 +97,8 @@ class Containers(Connection):
             port_bindings=published, binds=binds, **host
         )
         endpoint = self._patient_client.create_endpoint_config(aliases=list(aliases))
-        created = self._patient_client.create_container(
-            image,
+        return self._create(
+            image=image,
             name=name,
             command=list(command) if command else None,
             entrypoint=list(entrypoint) if entrypoint else None,
@@ -108,7 +108,10 @@ class Containers(Connection):
             host_config=config,
             networking_config={"EndpointsConfig": {network: endpoint}} if network else None,
         )
-        return str(created["Id"])
+
+    @translate_errors
+    def _create(self, **config: Any) -> str:
+        return text(self._patient_client.create_container(**config)["Id"])
 
     @translate_errors
     def start(self, container: str) -> None:
@@ -153,7 +156,7 @@ class Containers(Connection):
     @translate_errors
     def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
         """Run a command in a running container. Return its exit code and its output."""
-        process = self._client.exec_create(container, list(command))["Id"]
+        process = text(self._client.exec_create(container, list(command))["Id"])
         self.executed.append(process)
         output: bytes = self._client.exec_start(process)
         code = self._client.exec_inspect(process)["ExitCode"]

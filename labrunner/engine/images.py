@@ -14,6 +14,7 @@ from docker.auth import encode_header, get_config_header, resolve_repository_nam
 from docker.utils import parse_repository_tag
 
 from . import connection
+from .answers import rows
 from .connection import Connection, EngineRefused, translate_errors
 from .models import Image, ProgressLine
 
@@ -23,7 +24,9 @@ FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)  # in a Docker
 class Images(Connection):
     @translate_errors
     def images(self, **filters: Any) -> list[Image]:
-        return [Image.from_api(row) for row in self._client.images(all=False, filters=filters)]
+        return [
+            Image.from_api(row) for row in rows(self._client.images(all=False, filters=filters))
+        ]
 
     @translate_errors
     def image(self, image: str) -> Image | None:
@@ -137,7 +140,7 @@ class Images(Connection):
         """Yield what a stream reports, and raise an error that comes in it (docker-py does not)."""
         for line in lines:
             if error := line.get("errorDetail", {}).get("message") or line.get("error"):
-                raise EngineRefused(error)
+                raise EngineRefused(str(error))
             yield ProgressLine.from_api(line)
 
 

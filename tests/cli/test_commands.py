@@ -13,6 +13,7 @@ import pytest
 
 from labrunner.engine.engine import Engine
 from tests.fixtures.commands import Commands
+from tests.fixtures.engine import VERSION, response
 
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 
@@ -119,6 +120,17 @@ def test_without_an_engine_a_command_exits_3_and_says_what_to_do(commands, words
     assert (code, out) == (3, "")
     assert NO_ENGINE in err
     assert "script/bootstrap" in err
+
+
+@pytest.mark.parametrize(
+    "words", [["run-lab"], ["start-lab", "push-and-pull"], ["kit", "status"], ["doctor"]]
+)
+def test_an_engine_that_answers_in_another_form_is_said_and_exits_3(commands, fake, words):
+    for version in ({}, VERSION):
+        with fake(response("null"), version):
+            code, out, err = commands(*words)
+        assert code == 3
+        assert "does not answer as a Docker Engine does" in out + err
 
 
 def test_doctor_names_what_is_wrong_and_exits_3(commands):

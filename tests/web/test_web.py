@@ -17,7 +17,7 @@ from app import create_app
 from labrunner.file_lock import FileLock
 from labrunner.session.services import get_services
 from labrunner.workspaces.labels import WORKSPACE
-from tests.fixtures.engine import ROOT, close_all, eventually
+from tests.fixtures.engine import ROOT, close_all, eventually, response
 from tests.fixtures.web import HTMX, JSON, LESSON
 
 CHECK_VOLUME = "/lessons/tiny/steps/make-a-volume/check"
@@ -339,6 +339,24 @@ def test_an_engine_that_hangs_does_not_hold_up_a_page(serve, tmp_path):
         visitor = serve(DOCKER_HOST=f"unix://{path}").visitor()
         for page in ("/", "/lessons/tiny"):
             assert "does not answer within 1 second" in text(visitor.get(page))
+
+
+@pytest.mark.parametrize(
+    "body", ["null", "{}", "[{}]", '"text"', "[" * 100_000], ids=lambda body: body[:10]
+)
+def test_an_engine_that_answers_in_another_form_breaks_no_page(tiny, instance, fake, body):
+    values = {"slug": "tiny", "step_id": "say-it", "filename": "css/page.css", "id": "x"}
+    with fake(response(body)):
+        app = create_app(tiny, instance, 8000, "x")
+        browser = app.test_client()
+        browser.get("/?token=x", base_url="http://127.0.0.1:8000")
+        for rule in app.url_map.iter_rules():
+            if "GET" in rule.methods:
+                path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: values[match[1]], rule.rule)
+                answer = browser.get(path, base_url="http://127.0.0.1:8000")
+                assert answer.status_code != 500, path
+                if path in ("/", "/lessons/tiny"):
+                    assert "does not answer as a Docker Engine does" in answer.text
 
 
 def test_an_engine_that_went_away_makes_a_verdict_unknown(serve, instance):
