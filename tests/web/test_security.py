@@ -55,11 +55,11 @@ def app(tiny, instance):
 HERE = "http://127.0.0.1:8000"
 
 
-def raw(site: Site, path: str, cookie: str = "") -> bytes:
-    """The answer to a path that is sent just as it stands."""
+def raw(site: Site, path: str, cookie: str = "", header: str = "") -> bytes:
+    """The answer to a path that is sent just as it stands, byte by byte."""
     with socket.create_connection(("127.0.0.1", site.port), timeout=30) as line:
-        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nCookie: {cookie}\r\n"
-        line.sendall(f"{head}Connection: close\r\n\r\n".encode())
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nCookie: {cookie}\r\n{header}"
+        line.sendall(f"{head}Connection: close\r\n\r\n".encode("latin-1"))
         return b"".join(iter(lambda: line.recv(65536), b""))
 
 
@@ -87,6 +87,37 @@ def test_a_redirect_after_the_token_stays_on_this_server(site):
     for path in ("//evil.example/", "/\\evil.example/", "/%5cevil.example", "///evil.example"):
         answer = raw(site, f"{path}?token={TOKEN}")
         assert b"\r\nlocation: /evil.example" in answer.lower()
+
+
+ODD = (
+    (f"/%0aforged?token={TOKEN}", ""),
+    (f"/%0d%0aforged?token={TOKEN}", ""),
+    (f"/%09/evil.example?token={TOKEN}", ""),
+    (f"/%e2%80%a8forged?token={TOKEN}", ""),
+    (f"/%1b[2Jforged?token={TOKEN}", ""),
+    (f"/?token={TOKEN}\xff", ""),
+    (f"/?\xfftoken={TOKEN}", ""),
+    (f"/?%fftoken={TOKEN}", ""),
+    (f"/?token={TOKEN} forged", ""),
+    (f"/token={TOKEN}", ""),
+    ("/", f"Referer: http://127.0.0.1/?token={TOKEN}\r\n"),
+    ("/", "SCRIPT_NAME: /forged\r\n"),
+    (f"/?token={TOKEN}", "SCRIPT_NAME: /forged\r\n"),
+)
+
+
+def test_an_odd_request_is_refused_and_leaves_one_line_without_the_token(site, unchanged):
+    assert b" 200 OK" in raw(site, "/health?first")
+    for path, header in ODD:
+        head = raw(site, path, header=header).partition(b"\r\n\r\n")[0]
+        assert head.split()[1] in (b"400", b"401", b"404"), path
+        assert b"evil.example" not in head
+    assert b" 200 OK" in raw(site, "/health?last")
+    log = site.log.read_text()
+    lines = log.partition("/health?first")[2].partition("/health?last")[0].splitlines()[1:-1]
+    assert len(lines) == len(ODD), lines
+    assert TOKEN not in log
+    assert not [line for line in lines if line.startswith("forged")]
 
 
 def test_the_token_can_be_pasted(site):

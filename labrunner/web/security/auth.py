@@ -33,7 +33,8 @@ def init_app(app: Flask) -> None:
     app.before_request(_require_login)  # before the CSRF check, which would speak first
     CSRFProtect(app)
     app.register_blueprint(bp)
-    logging.getLogger("werkzeug").addFilter(_remove_token)
+    for server in ("werkzeug", "gunicorn.access", "gunicorn.error"):
+        logging.getLogger(server).addFilter(_remove_token)
 
 
 def _require_login() -> ResponseReturnValue | None:
@@ -83,10 +84,8 @@ def _ask_for_token(reason: str = "") -> ResponseReturnValue:
 
 
 def _remove_token(record: logging.LogRecord) -> bool:
-    """Remove the token from what `flask run` logs, and keep the line."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(
-            re.sub(r"token=[^&\s\"]+", "token=…", each) if isinstance(each, str) else each
-            for each in record.args
-        )
+    """Remove what may be the token from a line that a server logs, also of a request that the app
+    has never seen."""
+    record.msg = re.sub(r"token=[^&\s\"']+", "token=…", record.getMessage())
+    record.args = ()
     return True
