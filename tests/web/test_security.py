@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 import requests
@@ -24,6 +25,7 @@ CHANGING = (
     "/lessons/tiny/check",
     "/lessons/tiny/steps/make-a-volume/check",
     "/lessons/tiny/steps/say-it/check",
+    "/logout",
 )
 
 
@@ -143,6 +145,31 @@ def test_an_open_page_outlives_a_restart_and_the_old_token_does_not(serve):
     assert requests.get(f"{second.url}/?token={TOKEN}", timeout=30).status_code == 401
 
 
+def test_a_clock_that_is_set_back_logs_nobody_out_and_a_login_ends_after_a_week(app, monkeypatch):
+    client, now, day = app.test_client(), time.time(), 24 * 60 * 60
+    client.get(f"/?token={TOKEN}", base_url=HERE)
+    for passed, status in ((-2, 200), (-day, 200), (6 * day, 200), (8 * day, 401)):
+        monkeypatch.setattr(time, "time", lambda passed=passed: now + passed)
+        assert client.get("/names", base_url=HERE).status_code == status, passed
+
+
+def test_logging_out_makes_all_cookies_of_before_worthless(app):
+    browser, other = app.test_client(), app.test_client()
+    for each in (browser, other):
+        each.get(f"/?token={TOKEN}", base_url=HERE)
+    page = browser.get("/", base_url=HERE).text
+    assert '<button class="quiet">Log out</button>' in page
+    stolen = other.get_cookie("labrunner-8000", domain="127.0.0.1").value
+    form = {"csrf_token": re.search(r'"csrf_token" value="([^"]+)"', page)[1]}
+    answer = browser.post("/logout", data=form, base_url=HERE)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    thief = {"Cookie": f"labrunner-8000={stolen}"}
+    replayed = app.test_client(use_cookies=False).get("/", headers=thief, base_url=HERE)
+    for answer in (browser.get("/", base_url=HERE), other.get("/", base_url=HERE), replayed):
+        assert answer.status_code == 401
+    assert browser.get(f"/?token={TOKEN}", base_url=HERE, follow_redirects=True).status_code == 200
+
+
 def test_every_route_is_closed_unless_it_is_named_as_open(site, app, unchanged):
     values = {"slug": "tiny", "step_id": "make-a-volume", "filename": "css/page.css", "id": "x"}
     open_routes = set()
@@ -260,7 +287,7 @@ def test_a_get_changes_nothing(site, unchanged):
     visitor = site.visitor()
     for path in CHANGING:
         answer = visitor.get(path, allow_redirects=False)
-        if path.endswith("check"):
+        if path.endswith(("check", "logout")):
             assert answer.status_code == 405 and "POST" in answer.headers["Allow"]
     assert visitor.get("/login").status_code == 405
 
@@ -417,3 +444,14 @@ def test_commands_print_no_address(tmp_path):
 def test_what_is_secret_on_disk_is_for_the_learner_alone(site):
     assert stat.S_IMODE((site.instance / "secret").stat().st_mode) == 0o600
     assert stat.S_IMODE(site.instance.stat().st_mode) == 0o700
+
+
+def test_an_instance_that_others_may_read_is_closed_to_them(tiny, instance):
+    instance.mkdir(mode=0o755)
+    create_app(tiny, instance, 8000, TOKEN)
+    assert stat.S_IMODE(instance.stat().st_mode) == 0o700
+
+
+def test_a_command_makes_an_instance_for_the_learner_alone(commands, instance):
+    assert commands("check-lab", "push-and-pull")[0] == 2  # not started
+    assert stat.S_IMODE(instance.stat().st_mode) == 0o700
