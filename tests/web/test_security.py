@@ -429,6 +429,12 @@ def test_flask_run_prints_an_address_and_logs_no_token(tmp_path):
     assert "GET /?token=…" in rest and token not in rest
 
 
+def test_flask_run_serves_no_other_machine(commands):
+    with commands.start("run", "--host", "0.0.0.0", "--port", str(free_port())) as process:  # noqa: S104
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "Leave out --host" in err and "Traceback" not in out + err
+
+
 def test_commands_print_no_address(tmp_path):
     script = f"app:create_app(instance='{tmp_path}')"
     done = subprocess.run(
