@@ -27,6 +27,7 @@ from .console import (
     paint,
     show,
     show_step,
+    write,
 )
 from .lookup import find_lesson
 
@@ -96,7 +97,7 @@ def run_lab(
 
         write_report(run, junit)
     if as_json:
-        click.echo(json.dumps(run.as_dict()))
+        write(json.dumps(run.as_dict()))
     else:
         _summary(run, keep)
     if run.interrupted:
@@ -119,7 +120,7 @@ def _summary(run: Run, keep: bool) -> None:
     for lab in run.labs:
         passed = sum(step.status == "passed" for step in lab.steps)
         line = f"{lab.lab}: {passed} of {len(lab.steps)} steps in {lab.seconds:.1f} s"
-        click.echo(f"{format_sentence(line)}  {paint(lab.status, COLOURS.get(lab.status))}")
+        write(f"{format_sentence(line)}  {paint(lab.status, COLOURS.get(lab.status))}")
         if lab.reason:
             show(f"  {lab.reason}")
     for leftover in run.leftovers:

@@ -10,8 +10,14 @@ import time
 import xml.etree.ElementTree as ET
 
 import pytest
+from click.testing import CliRunner
 
+from labrunner.cli.kit import kit_commands
 from labrunner.engine.engine import Engine
+from labrunner.headless.junit import write_report
+from labrunner.headless.results import LabResult, Run, StepResult
+from labrunner.kit.builder import MADE_FROM
+from labrunner.kit.kit import Kit
 from tests.fixtures.commands import Commands
 from tests.fixtures.engine import VERSION, response
 
@@ -149,6 +155,28 @@ def test_doctor_is_content_and_says_what_holds_a_port(commands):
     assert "Docker Engine" in out and "`registry:2` is here, made from" in out
     assert "is taken by a program of this machine" in out
     assert "script/server --port N" in out
+
+
+def test_an_image_cannot_control_the_terminal_by_its_label(engine, unique):
+    name, label = f"{unique}:1", "\x1b[31mnowhere\u202e"
+    for _ in engine.build({"Dockerfile": b"FROM busybox:stable\n"}, name, {}, {MADE_FROM: label}):
+        pass
+    kit = kit_commands(lambda: Kit(engine, [name]))
+    try:
+        shown = CliRunner().invoke(kit, ["status"]).output
+        row = json.loads(CliRunner().invoke(kit, ["status", "--json"]).output)["images"][0]
+    finally:
+        engine.remove_image(name)
+    assert shown.endswith("made from [31mnowhere\n")
+    assert row["made_from"] == label
+
+
+def test_a_report_is_plain_text_whatever_a_check_has_found(tmp_path):
+    found = StepResult("a-step", "failed", found="\x1b[2J\0 Gone.\u202e\ud800", next="Do `x`.")
+    write_report(Run([LabResult("a-lab", "failed", steps=[found])]), tmp_path / "report.xml")
+    [failure] = ET.parse(tmp_path / "report.xml").iter("failure")  # noqa: S314 - our own file
+    assert failure.get("message") == "[2J Gone."
+    assert failure.text == "Found: [2J Gone.\nNext: Do `x`."
 
 
 def test_explain_prints_the_parts_or_the_error_as_one_object(commands):
