@@ -52,13 +52,14 @@ def handle_errors(command: Command) -> Command:
 
 
 def write(line: str, *, err: bool = False) -> None:
-    """Print a line as it is; nothing where the terminal has been closed, which a clean-up that goes
-    on after it must survive."""
+    """Print a line as it is, or nothing once the terminal has been closed: a clean-up goes on."""
     try:
         click.echo(line, err=err)
     except OSError as error:
         if error.errno != errno.EIO:
             raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
 
 
 def exit_with(status: ExitStatus, *sentences: str) -> NoReturn:

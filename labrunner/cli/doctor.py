@@ -23,7 +23,8 @@ def doctor() -> None:
 
     Exits 0 when the course can be taken here, and 3 when not.
     """
-    findings = examine(get_services().kit, current_app.config["PORT"])
+    services = get_services()
+    findings = examine(services.kit, current_app.config["PORT"], services.workspaces_folder)
     for finding in findings:
         colour = {"ok": "green", "note": "yellow", "problem": "red"}[finding.kind]
         write(paint(f"  {finding.kind:<9}", colour) + format_sentence(finding.found))

@@ -6,7 +6,7 @@ import click
 from flask.cli import with_appcontext
 
 from labrunner.session.services import get_services
-from labrunner.workspaces.record import find_open_labs
+from labrunner.workspaces.record import describe_unreadable, find_open_labs
 
 from .console import format_sentence, handle_errors, notify, show_table
 
@@ -27,5 +27,6 @@ def labs() -> None:
             summary = progress.lab(lab).summary(steps, started=lab in started)
         rows.append((str(lesson.number), format_sentence(lesson.title), lab, summary))
     show_table(("Lesson", "Title", "Lab", "Progress"), rows)
+    notify(*describe_unreadable(services.workspaces_folder))
     for problem in services.course.outline_problems:
         notify(f"Refused: {problem}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from flask.cli import with_appcontext
 
 from labrunner.course.lab import Lab
 from labrunner.errors import ExitStatus
+from labrunner.headless.interruptions import interruptions_handled
 from labrunner.headless.results import Run, StepResult
 from labrunner.headless.runner import Runner
 from labrunner.headless.track import Settings
@@ -82,7 +82,6 @@ def run_lab(
         exit_with(
             ExitStatus.BAD_CALL, f"There is no folder `{junit.absolute().parent}` for the report."
         )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     headless = Runner(
         services.workspaces,
         services.kit,
@@ -91,7 +90,8 @@ def run_lab(
         say=notify,
         ended=(lambda lab, step: None) if as_json else _show,
     )
-    run = headless.run(lessons)
+    with interruptions_handled():
+        run = headless.run(lessons)
     if junit:
         from labrunner.headless.junit import write_report  # not always needed, and long to import
 

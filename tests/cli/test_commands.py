@@ -3,6 +3,8 @@
 import json
 import os
 import pty
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -18,8 +20,9 @@ from labrunner.headless.junit import write_report
 from labrunner.headless.results import LabResult, Run, StepResult
 from labrunner.kit.builder import MADE_FROM
 from labrunner.kit.kit import Kit
+from labrunner.workspaces.labels import WORKSPACE
 from tests.fixtures.commands import Commands
-from tests.fixtures.engine import VERSION, response
+from tests.fixtures.engine import VERSION, eventually, response
 
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 
@@ -146,6 +149,26 @@ def test_doctor_names_what_is_wrong_and_exits_3(commands):
     assert NO_ENGINE in out
 
 
+def test_a_lab_whose_record_is_cut_short_is_named_and_all_that_it_made_can_be_removed(
+    commands, engine, instance
+):
+    _, values = commands.json("start-lab", "push-and-pull")
+    label = f"{WORKSPACE}={values['workspace']}"
+    record = instance / "workspaces" / values["workspace"] / "record.json"
+    record.write_bytes(record.read_bytes()[:100])
+    assert f"`{record}` cannot be read" in commands("labs")[2]
+    code, out, _ = commands("doctor")
+    assert (code, f"`{record}` cannot be read" in out) == (3, True)
+    removals = [
+        each for each in re.findall("`([^`]+)`", out) if each.startswith(("docker ", "rm "))
+    ]
+    assert removals[-1] == f"rm -r {record.parent}" and len(removals) > 2
+    for command in removals:
+        subprocess.run(shlex.split(command), check=True, capture_output=True)
+    assert [*engine.containers(label=label), *engine.images(label=label)] == []
+    assert commands("labs")[2] == "" and engine.container(values["name"]) is None
+
+
 def test_doctor_is_content_and_says_what_holds_a_port(commands):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
@@ -253,6 +276,27 @@ def test_ctrl_c_cleans_up_and_exits_130(commands):
     assert process.returncode == 130, out + err
     assert "Traceback" not in err
     assert "Left behind" not in out
+
+
+def test_a_run_whose_terminal_is_closed_cleans_up(commands, engine):
+    """The terminal and its shell tell of it both, and nothing can be printed there any more."""
+    ours, theirs = pty.openpty()
+    before = signal.signal(signal.SIGHUP, lambda *_: None)  # else it may be ignored, as by `nohup`
+    try:
+        process = commands.start("run-lab", "push-and-pull", stdin=theirs, output=theirs)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    os.close(theirs)
+    assert eventually(lambda: headless_registries(engine))
+    os.close(ours)
+    for _ in range(2):
+        process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 130
+    assert headless_registries(engine) == []
+
+
+def headless_registries(engine):
+    return [each for each in engine.containers() if each.name.startswith("registry-")]
 
 
 def test_finish_lab_asks_on_a_terminal_and_no_means_no(commands):
