@@ -34,8 +34,9 @@ def create_app(
     is_server = command is None or command.info_name == "run"
     root = Path(root or HERE)
     instance = Path(instance or root / "instance")
-    if not port and command and is_server:
-        port = command.params["port"]
+    if command and is_server:
+        _require_loopback(command.params["host"])
+        port = port or command.params["port"]
     token = token or os.environ.get("LABRUNNER_TOKEN")
 
     app = Flask(
@@ -63,6 +64,17 @@ def create_app(
         if not token:
             click.echo(f"Open http://127.0.0.1:{app.config['PORT']}/?token={app.config['TOKEN']}")
     return app
+
+
+def _require_loopback(host: str) -> None:
+    """Exit where `flask run` would serve the course to other machines."""
+    if host not in ("127.0.0.1", "localhost", "::1"):
+        click.echo(
+            "Leave out --host: the course is served to this machine alone, because who reaches it "
+            "controls the Docker Engine.",
+            err=True,
+        )
+        raise SystemExit(ExitStatus.BAD_CALL)
 
 
 def _add_pages(app: Flask) -> None:

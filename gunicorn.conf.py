@@ -9,6 +9,9 @@ from labrunner.web.limits import THREADS
 from labrunner.web.services import get_web_services
 
 threads = THREADS
+# No proxy is in front, so no header says where the app is, as SCRIPT_NAME does.
+forwarded_allow_ips = ""
+header_map = "refuse"
 
 
 def post_worker_init(worker: Any) -> None:

@@ -6,6 +6,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from labrunner.engine.models import EngineInfo
@@ -13,6 +14,8 @@ from labrunner.kit.kit import Kit
 
 from .engine.engine import Engine
 from .verdicts import CannotCheck
+from .workspaces.labels import WORKSPACE
+from .workspaces.record import find_unreadable
 
 PROGRAMS = ("docker", "curl", "openssl", "bash")  # used by the commands on the pages
 LEAST_DISK = 2 << 30  # bytes; the kit and a second engine take about 0.5 GiB
@@ -31,12 +34,14 @@ class Finding:
     next: str = ""
 
 
-def examine(kit: Kit, own_port: int) -> list[Finding]:
-    """Return all findings. own_port: the port that the pages are served on."""
+def examine(kit: Kit, own_port: int, workspaces: Path) -> list[Finding]:
+    """Return all findings. own_port: the port that the pages are served on. workspaces: the folder
+    of the labs' workspaces."""
     findings = []
     try:
         info = kit.engine.info()
         findings += [*_engine(kit.engine, info), *_kit(kit), *_disk(info)]
+        findings += _workspaces(kit.engine, workspaces)
     except CannotCheck as error:
         findings.append(Finding("problem", error.found, error.next))
     findings += [
@@ -86,6 +91,26 @@ def _disk(info: EngineInfo) -> Iterator[Finding]:
         yield Finding("problem", found, "Make room: `docker system df` shows what takes it.")
     else:
         yield Finding("ok", found)
+
+
+def _workspaces(engine: Engine, folder: Path) -> Iterator[Finding]:
+    """Say how to remove what labs made whose records cannot be read: their labels tell it."""
+    for path in find_unreadable(folder):
+        label = f"{WORKSPACE}={path.parent.name}"
+        images = [tag for each in engine.images(label=label) for tag in each.tags or (each.id,)]
+        removals = (
+            ("docker rm -f -v", [each.name for each in engine.containers(label=label)]),
+            ("docker volume rm", [each.name for each in engine.volumes(label=label)]),
+            ("docker network rm", [each.name for each in engine.networks(label=label)]),
+            ("docker image rm", images),
+        )
+        commands = [f"`{' '.join([act, *names])}`" for act, names in removals if names]
+        yield Finding(
+            "problem",
+            f"`{path}` cannot be read, so its lab cannot be continued.",
+            f"Take your files out of `{path.parent / 'work'}`. Then remove what the lab made: "
+            f"{', '.join([*commands, f'`rm -r {path.parent}`'])}.",
+        )
 
 
 def _port(engine: Engine, port: int, purpose: str, next: str) -> Finding:

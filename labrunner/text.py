@@ -1,11 +1,20 @@
-"""Texts for people: HTML from sentences, times, and lists of names."""
+"""Texts for people: plain text, HTML from sentences, times, and lists of names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from unicodedata import category
 
 from markupsafe import Markup, escape
+
+CONTROLS = ("Cc", "Cf", "Cs")  # of Unicode; the second holds those that reverse the direction
+
+
+def plain(text: str) -> str:
+    """Return a text without what would control a terminal, or cannot be written to a file: the
+    words may be a container's."""
+    return "".join(sign for sign in text if sign in "\n\t" or category(sign) not in CONTROLS)
 
 
 def prose(text: str) -> Markup:

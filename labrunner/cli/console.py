@@ -6,17 +6,18 @@ commands take to run.
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TextIO, TypeVar
-from unicodedata import category
 
 import click
 
 from labrunner.errors import CourseError, ExitStatus, NotWritable
+from labrunner.text import plain
 
 COLOURS = {
     "passed": "green",
@@ -27,7 +28,6 @@ COLOURS = {
     "solved": "blue",
 }
 CODE = re.compile(r"`([^`]*)`")
-CONTROLS = ("Cc", "Cf")  # of Unicode; the second holds those that reverse the text's direction
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -51,6 +51,17 @@ def handle_errors(command: Command) -> Command:
     return run  # type: ignore[return-value]
 
 
+def write(line: str, *, err: bool = False) -> None:
+    """Print a line as it is, or nothing once the terminal has been closed: a clean-up goes on."""
+    try:
+        click.echo(line, err=err)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, (sys.stderr if err else sys.stdout).fileno())
+
+
 def exit_with(status: ExitStatus, *sentences: str) -> NoReturn:
     """Print sentences to standard error, and exit."""
     notify(*sentences)
@@ -60,12 +71,12 @@ def exit_with(status: ExitStatus, *sentences: str) -> NoReturn:
 def notify(*sentences: str) -> None:
     """Print sentences to standard error, a line each."""
     for sentence in sentences:
-        click.echo(format_sentence(sentence, sys.stderr), err=True)
+        write(format_sentence(sentence, sys.stderr), err=True)
 
 
 def show(sentence: str, label: str = "") -> None:
     """Print a sentence to standard output, after a dim label."""
-    click.echo(paint(label, dim=True) + format_sentence(sentence))
+    write(paint(label, dim=True) + format_sentence(sentence))
 
 
 def show_step(
@@ -78,7 +89,7 @@ def show_step(
 ) -> None:
     """Print a step with its status as a word, and the sentences of its verdict."""
     took = "" if seconds is None else paint(f"  {seconds:.1f} s", dim=True)
-    click.echo(f"  {paint(f'{status:<12}', COLOURS.get(status))}{name}{took}")
+    write(f"  {paint(f'{status:<12}', COLOURS.get(status))}{format_sentence(name)}{took}")
     if status in ("passed", "not started"):
         return
     for label, sentence in (("Expected", expected), ("Found", found), ("Next", next)):
@@ -87,7 +98,7 @@ def show_step(
 
 
 def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows of cells in aligned columns. Cells come with their colours."""
+    """Print rows of cells, by `format_sentence` or `paint`, in aligned columns."""
     columns = zip(header, *rows, strict=True)
     widths = [max(len(click.unstyle(cell)) for cell in column) for column in columns]
     for row in ([paint(cell, dim=True) for cell in header], *rows):
@@ -95,16 +106,14 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             cell + " " * (width - len(click.unstyle(cell)))
             for cell, width in zip(row, widths, strict=True)
         ]
-        click.echo(f" {'  '.join(padded)}".rstrip())
+        write(f" {'  '.join(padded)}".rstrip())
 
 
 def format_sentence(text: str, stream: TextIO | None = None) -> str:
     """Return a sentence with its code, which stands between backticks, in colour where the stream
-    shows colours. stream: standard output by default.
-
-    What would control the terminal is left out: the words may be a container's.
+    shows colours, and otherwise plain. stream: standard output by default.
     """
-    text = "".join(sign for sign in text if sign in "\n\t" or category(sign) not in CONTROLS)
+    text = plain(text)
     if not _shows_colours(stream or sys.stdout):
         return text
     return CODE.sub(lambda code: click.style(code[1], fg="cyan"), text)

@@ -12,7 +12,7 @@ from labrunner.decoder import decoder
 from labrunner.errors import ExitStatus
 from labrunner.session.services import get_services
 
-from .console import exit_with, format_sentence, handle_errors, notify, paint, show
+from .console import exit_with, format_sentence, handle_errors, notify, paint, show, write
 
 NO_TEXT = (
     "There is no text to decode. Give it between quotes: `script/lab decode 'manifest unknown'`. "
@@ -72,7 +72,7 @@ def _show(finding: decoder.Finding) -> None:
         ("Lesson", _lesson(finding.message.lesson)),
         ("Read on", finding.message.page),
     )
-    click.echo(paint(format_sentence(finding.title), bold=True))
+    write(paint(format_sentence(finding.title), bold=True))
     for label, sentence in rows:
         if sentence:
             show(sentence, label=f"  {label:<8} ")

@@ -12,20 +12,22 @@ from labrunner.doctor import examine
 from labrunner.errors import ExitStatus
 from labrunner.session.services import get_services
 
-from .console import format_sentence, paint, show
+from .console import format_sentence, handle_errors, paint, show, write
 
 
 @click.command("doctor")
 @with_appcontext
+@handle_errors
 def doctor() -> None:
     """Look at engine, images, ports, programs and disk; say what to do about each problem.
 
     Exits 0 when the course can be taken here, and 3 when not.
     """
-    findings = examine(get_services().kit, current_app.config["PORT"])
+    services = get_services()
+    findings = examine(services.kit, current_app.config["PORT"], services.workspaces_folder)
     for finding in findings:
         colour = {"ok": "green", "note": "yellow", "problem": "red"}[finding.kind]
-        click.echo(paint(f"  {finding.kind:<9}", colour) + format_sentence(finding.found))
+        write(paint(f"  {finding.kind:<9}", colour) + format_sentence(finding.found))
         if finding.next:
             show(f"           {finding.next}")
     if any(finding.kind == "problem" for finding in findings):

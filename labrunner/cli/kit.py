@@ -17,7 +17,7 @@ from labrunner.kit.errors import ImageUnavailable
 from labrunner.kit.kit import Kit, Notify
 from labrunner.session.services import get_services
 
-from .console import handle_errors, notify
+from .console import handle_errors, notify, show
 
 FILE = click.argument("file", type=click.Path(path_type=Path))
 REFERENCES = click.argument("references", nargs=-1, metavar="[IMAGE]...")
@@ -42,7 +42,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
         width = max((len(image.reference) for image in images), default=0)
         for image in images:
             here = f"{decimal(image.size or 0):>9}  made from {image.made_from}"
-            click.echo(f"{image.reference:<{width}}  {here if image.present else ' not here'}")
+            show(f"{image.reference:<{width}}  {here if image.present else ' not here'}")
 
     @group.command("pull")
     @REFERENCES
@@ -76,9 +76,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
         kit = get_kit()
         with _bar(f"Saving {file}") as bar:
             kit.save(file, bar)
-        click.echo(
-            f"{file}: {decimal(file.stat().st_size)}. Others run `script/lab kit load` with it."
-        )
+        show(f"{file}: {decimal(file.stat().st_size)}. Others run `script/lab kit load` with it.")
 
     @group.command("load")
     @FILE
@@ -88,7 +86,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
         kit = get_kit()
         with _bar(f"Loading {file}") as bar:
             new = kit.load(file, bar)
-        click.echo(f"Loaded {', '.join(new)}." if new else "All of it is here already.")
+        show(f"Loaded {', '.join(new)}." if new else "All of it is here already.")
 
     return group
 
@@ -103,12 +101,12 @@ def _each(
     for reference in references or kit.references:
         try:
             with _bar(reference) as bar:
-                new = act(reference, click.echo, bar)
+                new = act(reference, show, bar)
         except ImageUnavailable as error:
             notify(error.found, error.next)
             failed = True
         else:
-            click.echo(f"{reference} is here." if new else f"{reference} is here already.")
+            show(f"{reference} is here." if new else f"{reference} is here already.")
     if failed:
         sys.exit(ExitStatus.CANNOT_RUN)
 

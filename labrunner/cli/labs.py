@@ -6,9 +6,9 @@ import click
 from flask.cli import with_appcontext
 
 from labrunner.session.services import get_services
-from labrunner.workspaces.record import find_open_labs
+from labrunner.workspaces.record import describe_unreadable, find_open_labs
 
-from .console import handle_errors, notify, show_table
+from .console import format_sentence, handle_errors, notify, show_table
 
 
 @click.command("labs")
@@ -25,7 +25,8 @@ def labs() -> None:
         if lab:
             steps = list(lesson.steps)
             summary = progress.lab(lab).summary(steps, started=lab in started)
-        rows.append((str(lesson.number), lesson.title, lab, summary))
+        rows.append((str(lesson.number), format_sentence(lesson.title), lab, summary))
     show_table(("Lesson", "Title", "Lab", "Progress"), rows)
+    notify(*describe_unreadable(services.workspaces_folder))
     for problem in services.course.outline_problems:
         notify(f"Refused: {problem}")

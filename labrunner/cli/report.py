@@ -10,9 +10,9 @@ from flask.cli import with_appcontext
 from labrunner.session import report as reports
 from labrunner.session.report import WORDS, LabReport
 from labrunner.session.services import get_services
-from labrunner.text import clock, length
+from labrunner.text import clock, length, plain
 
-from .console import COLOURS, format_sentence, handle_errors, paint, show, show_table
+from .console import COLOURS, format_sentence, handle_errors, paint, show, show_table, write
 from .lookup import find_lesson
 
 
@@ -37,7 +37,7 @@ def report(lab: str | None, as_json: bool) -> None:
 
 
 def _show(lab: LabReport) -> None:
-    click.echo(paint(f"{lab.lesson.number}. {lab.lesson.title}", bold=True))
+    write(paint(plain(f"{lab.lesson.number}. {lab.lesson.title}"), bold=True))
     rows = []
     for step in lab.steps:
         state = paint(WORDS[step.state], COLOURS.get(step.state))

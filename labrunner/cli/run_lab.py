@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from flask.cli import with_appcontext
 
 from labrunner.course.lab import Lab
 from labrunner.errors import ExitStatus
+from labrunner.headless.interruptions import interruptions_handled
 from labrunner.headless.results import Run, StepResult
 from labrunner.headless.runner import Runner
 from labrunner.headless.track import Settings
@@ -27,6 +27,7 @@ from .console import (
     paint,
     show,
     show_step,
+    write,
 )
 from .lookup import find_lesson
 
@@ -81,7 +82,6 @@ def run_lab(
         exit_with(
             ExitStatus.BAD_CALL, f"There is no folder `{junit.absolute().parent}` for the report."
         )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     headless = Runner(
         services.workspaces,
         services.kit,
@@ -90,13 +90,14 @@ def run_lab(
         say=notify,
         ended=(lambda lab, step: None) if as_json else _show,
     )
-    run = headless.run(lessons)
+    with interruptions_handled():
+        run = headless.run(lessons)
     if junit:
         from labrunner.headless.junit import write_report  # not always needed, and long to import
 
         write_report(run, junit)
     if as_json:
-        click.echo(json.dumps(run.as_dict()))
+        write(json.dumps(run.as_dict()))
     else:
         _summary(run, keep)
     if run.interrupted:
@@ -119,7 +120,7 @@ def _summary(run: Run, keep: bool) -> None:
     for lab in run.labs:
         passed = sum(step.status == "passed" for step in lab.steps)
         line = f"{lab.lab}: {passed} of {len(lab.steps)} steps in {lab.seconds:.1f} s"
-        click.echo(f"{format_sentence(line)}  {paint(lab.status, COLOURS.get(lab.status))}")
+        write(f"{format_sentence(line)}  {paint(lab.status, COLOURS.get(lab.status))}")
         if lab.reason:
             show(f"  {lab.reason}")
     for leftover in run.leftovers:

@@ -66,6 +66,8 @@ def fill(text: str, values: dict[str, str]) -> str:
 
 def read_text(path: Path) -> str:
     """Return the text of an author's file. Raises `Refused` if it cannot be read."""
+    if path.is_fifo():  # whoever opens it waits until something is written
+        raise Refused(0, "This is a pipe. Put a file in its place.")
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:

@@ -56,6 +56,8 @@ def _validate_place(
 
 def _lab_named_in(path: Path) -> str | None:
     """Return the lab that a refused lesson names, so that it is not called an orphan as well."""
+    if path.is_fifo():
+        return None
     try:
         match = re.search(rb"^lab:\s*([a-z0-9-]+)\s*$", path.read_bytes(), re.MULTILINE)
     except OSError:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import json
 import math
 import os
+import tarfile
 import time
 from collections import deque
 from collections.abc import Callable
@@ -36,9 +36,17 @@ CONNECTION_ERRORS = (  # of docker-py, requests and urllib3 when the engine dies
     APIError,
     requests.RequestException,
     HTTPError,
-    StreamParseError,
-    json.JSONDecodeError,
     OSError,
+)
+UNREADABLE = (  # raised where an answer is not what it should be: no JSON, or JSON of another form
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    StreamParseError,
+    TypeError,
+    ValueError,
+    tarfile.TarError,
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,14 +82,14 @@ def translate_errors(method: F) -> F:
     def call(self: Connection, *args: Any, **kwargs: Any) -> Any:
         try:
             return method(self, *args, **kwargs)
-        except CONNECTION_ERRORS as error:
+        except (*CONNECTION_ERRORS, *UNREADABLE) as error:
             raise translated(self, error) from error
 
     @functools.wraps(method)
     def stream(self: Connection, *args: Any, **kwargs: Any) -> Any:
         try:
             yield from method(self, *args, **kwargs)
-        except CONNECTION_ERRORS as error:
+        except (*CONNECTION_ERRORS, *UNREADABLE) as error:
             raise translated(self, error) from error
 
     return stream if inspect.isgeneratorfunction(method) else call  # type: ignore[return-value]
@@ -109,7 +117,7 @@ class Connection:
             return host
         try:
             found = docker.ContextAPI.kwargs_from_context().get("base_url")
-        except DockerException:
+        except (DockerException, *UNREADABLE):
             found = None
         return str(found or "unix:///var/run/docker.sock")
 
@@ -149,6 +157,7 @@ class Connection:
         asked, told = self._clock
         return told + time.monotonic() - asked
 
+    @translate_errors
     def _client_for(self, timeout: float) -> docker.APIClient:
         """Return a client for the newest API that the engine and this module both know.
 
@@ -156,19 +165,23 @@ class Connection:
         """
         key = os.getpid(), timeout
         if key not in self._clients:
-            try:
-                client = docker.from_env(version=self._version or OLDEST_API, timeout=timeout).api
-            except (DockerException, ValueError) as error:
-                raise EngineDown(
-                    f"The engine's address, `{self.address}`, cannot be used: {error}",
-                    next="Mend `DOCKER_HOST` or the context that `docker context ls` marks.",
-                ) from error
+            client = self._connect(self._version or OLDEST_API, timeout)
             if not self._version:
-                self._version = _version_of_both(client.version(api_version=False))
-                client = docker.from_env(version=self._version, timeout=timeout).api
+                version = _version_of_both(client.version(api_version=False))
+                client = self._connect(version, timeout)
+                self._version = version
             client.trust_env = False  # looking for proxies takes longer than most queries
             self._clients[key] = client
         return self._clients[key]
+
+    def _connect(self, version: str, timeout: float) -> docker.APIClient:
+        try:
+            return docker.from_env(version=version, timeout=timeout).api
+        except (DockerException, ValueError) as error:
+            raise EngineDown(
+                f"The engine's address, `{self.address}`, cannot be used: {error}",
+                next="Mend `DOCKER_HOST` or the context that `docker context ls` marks.",
+            ) from error
 
     @property
     def _client(self) -> docker.APIClient:
@@ -191,6 +204,13 @@ class Connection:
             return EngineDown(
                 f"The engine at `{self.address}` does not answer within {self.timeout:g} seconds.",
                 next="Restart it: `sudo systemctl restart docker`, or Docker Desktop.",
+            )
+        if isinstance(error, UNREADABLE):
+            return EngineDown(
+                f"What answers at `{self.address}` does not answer as a Docker Engine does: "
+                f"{error!r:.200}.",
+                next="Check again. If it stays so, restart the engine, or choose another one: "
+                "`docker context ls` lists them.",
             )
         return EngineDown(
             f"No engine answers at `{self.address}`.",

@@ -17,11 +17,14 @@ from docker.errors import APIError, NotFound
 
 from labrunner.verdicts import CannotCheck
 
+from .answers import rows, text
 from .connection import Connection, translate_errors
 from .models import Container, ContainerSummary
 
 LOCAL = "127.0.0.1"  # what the product starts is for this machine only
 LARGEST = 1 << 20  # bytes of an archive of files that are read out of a container
+LARGEST_LOG = 8 << 20  # bytes of a log
+FRAME_HEADER = 8  # bytes before each piece of a log, the last four of which say how long it is
 QUERIES = 3  # times that a command is run whose output was lost
 END = "end-of-output"
 NOT_RUN = (126, 127)  # exit codes of a command that the container lacks, a shell for instance
@@ -33,7 +36,7 @@ class Containers(Connection):
         """Return all containers, running or not, that match the filters of `docker ps --filter`."""
         return [
             ContainerSummary.from_api(row)
-            for row in self._client.containers(all=True, filters=filters)
+            for row in rows(self._client.containers(all=True, filters=filters))
         ]
 
     @translate_errors
@@ -41,21 +44,33 @@ class Containers(Connection):
         """Return the container with this full id or exact name, or None."""
         return self._find(Container, self._client.inspect_container, container)
 
-    @translate_errors
     def logs(
         self, container: str, *, since: float = 0, tail: int = 2000, errors: bool = True
     ) -> str:
         """Return what a container wrote to standard output and standard error.
 
-        since: only lines after this time, in seconds since 1970. tail: only the last lines.
-        errors: whether to include standard error.
+        since: only lines after this time, in seconds since 1970. tail: only the last lines, and
+        fewer where these take more than `LARGEST_LOG` bytes. errors: whether to include standard
+        error.
         """
-        text: bytes = self._client.logs(
-            container, since=int(since) or None, tail=tail, stderr=errors
-        )
-        return text.decode(errors="replace")
+        while (log := self._read_log(container, since, tail, errors)) is None:
+            tail //= 10
+        return log.decode(errors="replace")
 
     @translate_errors
+    def _read_log(self, container: str, since: float, tail: int, errors: bool) -> bytes | None:
+        """Return the log, or None as soon as it is too large."""
+        client, log = self._client, bytearray()
+        params = {"stdout": 1, "stderr": int(errors), "since": int(since), "tail": tail}
+        url = client._url("/containers/{0}/logs", container)
+        with client._get(url, params=params, stream=True) as response:
+            client._raise_for_status(response)
+            for chunk in response.iter_content(1 << 16):
+                log += chunk
+                if len(log) > LARGEST_LOG:
+                    return None
+        return bytes(log) if client._check_is_tty(container) else _join_frames(log)
+
     def create_container(
         self,
         image: str,
@@ -85,8 +100,8 @@ class Containers(Connection):
             port_bindings=published, binds=binds, **host
         )
         endpoint = self._patient_client.create_endpoint_config(aliases=list(aliases))
-        created = self._patient_client.create_container(
-            image,
+        return self._create(
+            image=image,
             name=name,
             command=list(command) if command else None,
             entrypoint=list(entrypoint) if entrypoint else None,
@@ -96,7 +111,10 @@ class Containers(Connection):
             host_config=config,
             networking_config={"EndpointsConfig": {network: endpoint}} if network else None,
         )
-        return str(created["Id"])
+
+    @translate_errors
+    def _create(self, **config: Any) -> str:
+        return text(self._patient_client.create_container(**config)["Id"])
 
     @translate_errors
     def start(self, container: str) -> None:
@@ -141,7 +159,7 @@ class Containers(Connection):
     @translate_errors
     def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
         """Run a command in a running container. Return its exit code and its output."""
-        process = self._client.exec_create(container, list(command))["Id"]
+        process = text(self._client.exec_create(container, list(command))["Id"])
         self.executed.append(process)
         output: bytes = self._client.exec_start(process)
         code = self._client.exec_inspect(process)["ExitCode"]
@@ -216,3 +234,14 @@ class Containers(Connection):
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
         self._patient_client.put_archive(container, "/", archive.getvalue())
+
+
+def _join_frames(log: bytearray) -> bytes:
+    """Return a log of a container without a terminal, of which the engine sends each piece after a
+    header."""
+    pieces, start = [], FRAME_HEADER
+    while start <= len(log):
+        end = start + int.from_bytes(log[start - 4 : start], "big")
+        pieces.append(log[start:end])
+        start = end + FRAME_HEADER
+    return b"".join(pieces)

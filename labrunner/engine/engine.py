@@ -10,6 +10,7 @@ from typing import Any
 
 from docker.types import IPAMConfig, IPAMPool
 
+from .answers import rows, text
 from .connection import translate_errors
 from .containers import Containers
 from .events import Events
@@ -23,7 +24,7 @@ class Engine(Containers, Images, Volumes, Events):
 
     @translate_errors
     def networks(self, **filters: Any) -> list[Network]:
-        return [Network.from_api(row) for row in self._client.networks(filters=filters)]
+        return [Network.from_api(row) for row in rows(self._client.networks(filters=filters))]
 
     @translate_errors
     def create_network(
@@ -32,7 +33,7 @@ class Engine(Containers, Images, Volumes, Events):
         """Create a network and return its full id. subnet: as in `docker network create`."""
         ipam = IPAMConfig(pool_configs=[IPAMPool(subnet)]) if subnet else None
         created = self._patient_client.create_network(name, labels=dict(labels), ipam=ipam)
-        return str(created["Id"])
+        return text(created["Id"])
 
     @translate_errors
     def remove_network(self, network: str) -> None:

@@ -15,6 +15,7 @@ from docker.errors import APIError
 from docker.utils import parse_repository_tag
 
 from . import connection
+from .answers import rows
 from .connection import Connection, EngineRefused, translate_errors
 from .models import Image, ProgressLine
 
@@ -32,12 +33,12 @@ class Images(Connection):
         """
         for tries_left in reversed(range(LISTINGS)):
             try:
-                rows = self._client.images(all=False, filters=filters)
+                found = self._client.images(all=False, filters=filters)
                 break
             except APIError as error:
                 if not tries_left or "not found" not in str(error):
                     raise
-        return [Image.from_api(row) for row in rows]
+        return [Image.from_api(row) for row in rows(found)]
 
     @translate_errors
     def image(self, image: str) -> Image | None:
@@ -151,7 +152,7 @@ class Images(Connection):
         """Yield what a stream reports, and raise an error that comes in it (docker-py does not)."""
         for line in lines:
             if error := line.get("errorDetail", {}).get("message") or line.get("error"):
-                raise EngineRefused(error)
+                raise EngineRefused(str(error))
             yield ProgressLine.from_api(line)
 
 

@@ -1,7 +1,8 @@
 """The engine and its objects, as small records.
 
 Each `from_api` takes the JSON of the Engine API (https://docs.docker.com/reference/api/engine/) and
-keeps what the course needs. Ids are full ids, sizes are bytes, times are seconds since 1970.
+keeps what the course needs; it raises for JSON of another form. Ids are full ids, sizes are bytes,
+times are seconds since 1970.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from .answers import Checked, rows
 
 Json = dict[str, Any]
 NEVER = "0001-01-01T00:00:00Z"
@@ -30,7 +33,7 @@ def read_seconds(text: str) -> float:
 
 
 @dataclass(frozen=True)
-class EngineInfo:
+class EngineInfo(Checked):
     """The engine itself. image_store: `containerd`, or the classic store's storage driver."""
 
     version: str
@@ -71,7 +74,7 @@ def _host_port(binding: Json) -> int:
 
 
 @dataclass(frozen=True)
-class ContainerSummary:
+class ContainerSummary(Checked):
     """A container in a list. `ports` is empty unless it is running."""
 
     id: str
@@ -81,13 +84,13 @@ class ContainerSummary:
     state: str
     status: str
     ports: tuple[Port, ...]
-    labels: Json
+    labels: dict[str, str]
 
     @classmethod
     def from_api(cls, row: Json) -> ContainerSummary:
         return cls(
             id=row["Id"],
-            name=(row.get("Names") or ["/?"])[0].lstrip("/"),
+            name=rows(row.get("Names") or ["/?"])[0].lstrip("/"),
             image=row["Image"],
             image_id=row["ImageID"],
             state=row["State"],
@@ -114,7 +117,7 @@ class Mount:
 
 
 @dataclass(frozen=True)
-class Container:
+class Container(Checked):
     """A container, inspected.
 
     ports: those that it publishes, or will once it is running. networks: the full ids of those it
@@ -139,7 +142,7 @@ class Container:
     mounts: tuple[Mount, ...]
     networks: tuple[str, ...]
     addresses: dict[str, str]
-    labels: Json
+    labels: dict[str, str]
     command: tuple[str, ...]
 
     @classmethod
@@ -180,7 +183,7 @@ class Container:
             networks=tuple(
                 each["NetworkID"] for each in networks.values() if each.get("NetworkID")
             ),
-            addresses={name: each.get("IPAddress", "") for name, each in networks.items()},
+            addresses={name: each.get("IPAddress") or "" for name, each in networks.items()},
             labels=row["Config"].get("Labels") or {},
             command=(row.get("Path", ""), *(row.get("Args") or ())),
         )
@@ -198,7 +201,7 @@ class Container:
 
 
 @dataclass(frozen=True)
-class Image:
+class Image(Checked):
     """An image. id: the digest of its configuration in the classic image store, that of its
     manifest or index in the containerd store."""
 
@@ -206,7 +209,7 @@ class Image:
     tags: tuple[str, ...]
     digests: tuple[str, ...]
     size: int
-    labels: Json
+    labels: dict[str, str]
 
     @classmethod
     def from_api(cls, row: Json) -> Image:
@@ -214,17 +217,17 @@ class Image:
         none = "<none>"
         return cls(
             id=row["Id"],
-            tags=tuple(tag for tag in row.get("RepoTags") or () if none not in tag),
-            digests=tuple(name for name in row.get("RepoDigests") or () if none not in name),
+            tags=tuple(tag for tag in rows(row.get("RepoTags") or []) if none not in tag),
+            digests=tuple(name for name in rows(row.get("RepoDigests") or []) if none not in name),
             size=row["Size"],
             labels=config.get("Labels") or {},
         )
 
 
 @dataclass(frozen=True)
-class Volume:
+class Volume(Checked):
     name: str
-    labels: Json
+    labels: dict[str, str]
 
     @classmethod
     def from_api(cls, row: Json) -> Volume:
@@ -232,10 +235,10 @@ class Volume:
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Checked):
     id: str
     name: str
-    labels: Json
+    labels: dict[str, str]
 
     @classmethod
     def from_api(cls, row: Json) -> Network:
@@ -243,7 +246,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Event:
+class Event(Checked):
     """Something that happened on the engine. id: of the container, image or volume."""
 
     kind: str
@@ -265,7 +268,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class ProgressLine:
+class ProgressLine(Checked):
     """One line of a pull, push, build or load. current, total: bytes, 0 if not known."""
 
     part: str

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from .answers import rows
 from .connection import Connection, EngineRefused, translate_errors
 from .models import Volume
 
@@ -19,7 +20,7 @@ class Volumes(Connection):
 
     @translate_errors
     def volumes(self, **filters: Any) -> list[Volume]:
-        return [Volume.from_api(row) for row in self._client.volumes(filters)["Volumes"] or ()]
+        return [Volume.from_api(row) for row in _listed(self._client.volumes(filters))]
 
     @translate_errors
     def volume(self, name: str) -> Volume | None:
@@ -58,7 +59,13 @@ class Volumes(Connection):
         client = self._client
         # Engine 20.10 ignores `type` and measures everything.
         response = client._get(client._url("/system/df"), params={"type": "volume"})
-        for row in client._result(response, True)["Volumes"] or ():
+        for row in _listed(client._result(response, True)):
             if row["Name"] == name and (row.get("UsageData") or {}).get("Size", -1) >= 0:
                 return int(row["UsageData"]["Size"])
         return None
+
+
+def _listed(answer: dict[str, Any]) -> list[Any]:
+    """Return the volumes in an answer; the engine says null where there are none."""
+    found = answer["Volumes"]
+    return [] if found is None else rows(found)

@@ -1,14 +1,15 @@
-"""Deadlines, and what Ctrl-C does while something is being cleaned up. For main threads only."""
+"""Deadlines, and what Ctrl-C and its like do. For main threads only."""
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class TimedOut(BaseException):
@@ -31,6 +32,36 @@ def deadline(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, old)
 
 
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def interruptions_handled(handle: Callable[[], None] = interrupt) -> Iterator[None]:
+    """Call the function for each interruption while the block runs.
+
+    Signals that are ignored stay so, as under `nohup`. A closed terminal is one interruption,
+    though its shell sends the signal once more.
+    """
+
+    def call(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            signal.signal(number, signal.SIG_IGN)
+        handle()
+
+    old = {each: signal.signal(each, call) for each in SIGNALS if not _is_ignored(each)}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            if not _is_ignored(number):
+                signal.signal(number, handler)
+
+
+def _is_ignored(number: int) -> bool:
+    return signal.getsignal(number) == signal.SIG_IGN
+
+
 @contextmanager
 def first_interruption_held() -> Iterator[None]:
     """Let the first Ctrl-C wait until the clean-up is done, if it was not what led to it; the
@@ -38,17 +69,13 @@ def first_interruption_held() -> Iterator[None]:
     already = isinstance(sys.exc_info()[1], KeyboardInterrupt)
     held = False
 
-    def hold(*_: Any) -> None:
+    def hold() -> None:
         nonlocal held
         if already or held:
             raise KeyboardInterrupt
         held = True
 
-    old = {number: signal.signal(number, hold) for number in SIGNALS}
-    try:
+    with interruptions_handled(hold):
         yield
-    finally:
-        for number, handler in old.items():
-            signal.signal(number, handler)
     if held:
         raise KeyboardInterrupt

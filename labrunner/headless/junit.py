@@ -7,6 +7,8 @@ from typing import Any
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
+from labrunner.text import plain
+
 from .results import LabResult, Run, StepResult
 
 
@@ -25,8 +27,9 @@ def _case(lab: LabResult, step: StepResult) -> TestCase:
     case = TestCase(step.step, classname=lab.lab, time=round(step.seconds, 3))
     kinds: dict[str, Any] = {"failed": Failure, "unknown": Error, "skipped": Skipped}
     if kind := kinds.get(step.status):
-        entry = kind(step.found or step.status)
+        entry = kind(plain(step.found or step.status))
         rows = (("Expected", step.expected), ("Found", step.found), ("Next", step.next))
-        entry.text = "\n".join(f"{label}: {sentence}" for label, sentence in rows if sentence)
+        text = "\n".join(f"{label}: {sentence}" for label, sentence in rows if sentence)
+        entry.text = plain(text)
         case.result = [entry]
     return case

@@ -23,6 +23,7 @@ from labrunner.course.lab import Lab, Mistake, Step
 from labrunner.course.lesson import Block, Lesson
 from labrunner.engine.engine import Engine
 from labrunner.kit.kit import Kit
+from labrunner.text import plain
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces.actions import CannotRun, get_images, require_machine
 from labrunner.workspaces.manager import Workspaces
@@ -149,9 +150,9 @@ class TrackItem(pytest.Item):
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
         error = excinfo.value
         if isinstance(error, Weak):
-            return str(error)
+            return plain(str(error))
         if isinstance(error, CannotCheck):
-            return f"{error.found} {error.next}"
+            return plain(f"{error.found} {error.next}")
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:

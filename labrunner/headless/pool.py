@@ -7,14 +7,14 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any, Generic, TypeVar
 
-from .interruptions import SIGNALS
+from .interruptions import SIGNALS, interruptions_handled
 from .results import End, Part
 
 Task = TypeVar("Task")
@@ -36,7 +36,8 @@ class Pool(Generic[Task]):
     """Does tasks in at most so many processes at a time, in the order in which they are given.
 
     work: is called in a process of its own for each task. report, ended: are called here with what
-    it reports. The first Ctrl-C or SIGTERM is passed on, and starts nothing more; so is the second.
+    it reports. The first Ctrl-C, SIGTERM or SIGHUP is passed on, and starts nothing more; so is the
+    second.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Pool(Generic[Task]):
         waiting = list(tasks)
         ours, theirs = os.pipe()  # its end tells the processes that this one is no more
         try:
-            with self._signals_passed_on():
+            with interruptions_handled(self._interrupt):
                 while waiting or self._workers:
                     while waiting and len(self._workers) < self.jobs and not self._stopping:
                         self._start(waiting.pop(0), ours, theirs)
@@ -103,19 +104,10 @@ class Pool(Generic[Task]):
         self._stopping |= bool(message.engine_down or message.fault)
         self.ended(worker.task, message)
 
-    @contextmanager
-    def _signals_passed_on(self) -> Iterator[None]:
-        def pass_on(*_: Any) -> None:
-            self._interruptions += 1
-            self._stopping = True
-            self._pass_on()
-
-        old = {number: signal.signal(number, pass_on) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
+    def _interrupt(self) -> None:
+        self._interruptions += 1
+        self._stopping = True
+        self._pass_on()
 
     def _pass_on(self) -> None:
         """Interrupt each process once for each interruption that it has not had."""
@@ -140,7 +132,8 @@ def _run(
     for each in others:
         each.close()
     threading.Thread(target=_end_with_the_first_process, args=(ours,), daemon=True).start()
-    for number in SIGNALS:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which the first process passes on
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     end = End()
 

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from labrunner.errors import CourseError
+from labrunner.private_folder import make_private_folder
 
 MIGRATIONS = [
     [  # to version 1, whose files have no number
@@ -54,7 +55,7 @@ def connect(path: Path) -> Iterator[sqlite3.Connection]:
     Raises `ProgressUnavailable`.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(path.parent)
         with closing(sqlite3.connect(path, timeout=5)) as database, database:
             database.row_factory = sqlite3.Row
             if _version(database) != len(MIGRATIONS):

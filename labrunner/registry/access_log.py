@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-# No part of it goes beyond its line, so the time it takes grows with the log and no faster.
+# No part goes beyond its line, or can end in two places: the time grows with the log and no faster.
 COMBINED_FORMAT = re.compile(
-    r'^(?P<client>\S+) - \S+ \[(?P<time>[^\]\n]+)\] "(?P<method>[A-Z]+) (?P<path>\S+) [^"\n]*" '
+    r'^(?P<client>\S+) - \S+ \[(?P<time>[^\]\n]{26})\] "(?P<method>[A-Z]+) (?P<path>\S+) [^"\n]*" '
     r'(?P<status>\d{3}) \S+ "[^"\n]*" "(?P<agent>[^"\n]*)"',
     re.MULTILINE,
 )

@@ -9,6 +9,7 @@ from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
 from labrunner.progress.records import ProgressArchive, StepProgress
 from labrunner.workspaces.manager import Workspaces
+from labrunner.workspaces.record import describe_unreadable
 from labrunner.workspaces.workspace import Workspace
 
 from . import report
@@ -17,7 +18,7 @@ from . import report
 class Overview:
     """The learner's open workspaces and progress, loaded once.
 
-    progress: None where it cannot be read.
+    progress: None where it cannot be read. faults: a sentence for each workspace that cannot be.
     """
 
     def __init__(
@@ -26,7 +27,9 @@ class Overview:
         self.course = course
         self.progress = progress
         self._workspaces: dict[str, Workspace] = {}
-        for workspace in workspaces.all():
+        found = workspaces.all()
+        self.faults = describe_unreadable(workspaces.folder, {each.id for each in found})
+        for workspace in found:
             record = workspace.record
             if record.kind == "learner" and record.state == "open":
                 self._workspaces.setdefault(record.lab, workspace)

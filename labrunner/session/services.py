@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
 
+from labrunner.private_folder import make_private_folder
+
 if TYPE_CHECKING:
     from labrunner.course.course import Course
     from labrunner.course.lab import Lab
@@ -90,6 +92,7 @@ class Services:
     def _workspaces(self, engine: Engine) -> Workspaces:
         from labrunner.workspaces.manager import Workspaces
 
+        make_private_folder(self.instance)
         return Workspaces(self.workspaces_folder, engine, self.course.labs)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -42,14 +42,35 @@ class Record:
 def read_records(folder: Path, id: str = "*") -> Iterator[Record]:
     """Yield the records of the workspaces in a folder. An unreadable record is passed over, and so
     is one of another version."""
-    known = {each.name for each in fields(Record)}
     for path in sorted(folder.glob(f"{id}/record.json")):
-        try:
-            row = json.loads(path.read_text())
-        except (OSError, ValueError):
-            continue
-        if isinstance(row, dict) and set(row) == known:
-            yield Record(**row)
+        if record := _read(path):
+            yield record
+
+
+def find_unreadable(folder: Path, known: Collection[str] = ()) -> list[Path]:
+    """Return the records in a folder of workspaces that `read_records` passes over. known: the ids
+    of those that it has just read."""
+    paths = [each for each in sorted(folder.glob("*/record.json")) if each.parent.name not in known]
+    return [path for path in paths if not _read(path) and path.exists()]
+
+
+def describe_unreadable(folder: Path, known: Collection[str] = ()) -> list[str]:
+    """Return a sentence for each of them."""
+    return [
+        f"`{path}` cannot be read, so its lab cannot be continued. `script/lab doctor` says how to "
+        "remove what the lab made."
+        for path in find_unreadable(folder, known)
+    ]
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        row = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return None
+    if isinstance(row, dict) and set(row) == {each.name for each in fields(Record)}:
+        return Record(**row)
+    return None
 
 
 def find_open_labs(folder: Path) -> set[str]:

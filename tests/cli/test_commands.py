@@ -3,6 +3,8 @@
 import json
 import os
 import pty
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -10,9 +12,17 @@ import time
 import xml.etree.ElementTree as ET
 
 import pytest
+from click.testing import CliRunner
 
+from labrunner.cli.kit import kit_commands
 from labrunner.engine.engine import Engine
+from labrunner.headless.junit import write_report
+from labrunner.headless.results import LabResult, Run, StepResult
+from labrunner.kit.builder import MADE_FROM
+from labrunner.kit.kit import Kit
+from labrunner.workspaces.labels import WORKSPACE
 from tests.fixtures.commands import Commands
+from tests.fixtures.engine import VERSION, eventually, response
 
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 
@@ -121,11 +131,42 @@ def test_without_an_engine_a_command_exits_3_and_says_what_to_do(commands, words
     assert "script/bootstrap" in err
 
 
+@pytest.mark.parametrize(
+    "words", [["run-lab"], ["start-lab", "push-and-pull"], ["kit", "status"], ["doctor"]]
+)
+def test_an_engine_that_answers_in_another_form_is_said_and_exits_3(commands, fake, words):
+    for version in ({}, VERSION):
+        with fake(response("null"), version):
+            code, out, err = commands(*words)
+        assert code == 3
+        assert "does not answer as a Docker Engine does" in out + err
+
+
 def test_doctor_names_what_is_wrong_and_exits_3(commands):
     code, out, _ = commands("doctor", DOCKER_HOST=NO_ENGINE)
     assert code == 3
     assert "problem" in out
     assert NO_ENGINE in out
+
+
+def test_a_lab_whose_record_is_cut_short_is_named_and_all_that_it_made_can_be_removed(
+    commands, engine, instance
+):
+    _, values = commands.json("start-lab", "push-and-pull")
+    label = f"{WORKSPACE}={values['workspace']}"
+    record = instance / "workspaces" / values["workspace"] / "record.json"
+    record.write_bytes(record.read_bytes()[:100])
+    assert f"`{record}` cannot be read" in commands("labs")[2]
+    code, out, _ = commands("doctor")
+    assert (code, f"`{record}` cannot be read" in out) == (3, True)
+    removals = [
+        each for each in re.findall("`([^`]+)`", out) if each.startswith(("docker ", "rm "))
+    ]
+    assert removals[-1] == f"rm -r {record.parent}" and len(removals) > 2
+    for command in removals:
+        subprocess.run(shlex.split(command), check=True, capture_output=True)
+    assert [*engine.containers(label=label), *engine.images(label=label)] == []
+    assert commands("labs")[2] == "" and engine.container(values["name"]) is None
 
 
 def test_doctor_is_content_and_says_what_holds_a_port(commands):
@@ -137,6 +178,28 @@ def test_doctor_is_content_and_says_what_holds_a_port(commands):
     assert "Docker Engine" in out and "`registry:2` is here, made from" in out
     assert "is taken by a program of this machine" in out
     assert "script/server --port N" in out
+
+
+def test_an_image_cannot_control_the_terminal_by_its_label(engine, unique):
+    name, label = f"{unique}:1", "\x1b[31mnowhere\u202e"
+    for _ in engine.build({"Dockerfile": b"FROM busybox:stable\n"}, name, {}, {MADE_FROM: label}):
+        pass
+    kit = kit_commands(lambda: Kit(engine, [name]))
+    try:
+        shown = CliRunner().invoke(kit, ["status"]).output
+        row = json.loads(CliRunner().invoke(kit, ["status", "--json"]).output)["images"][0]
+    finally:
+        engine.remove_image(name)
+    assert shown.endswith("made from [31mnowhere\n")
+    assert row["made_from"] == label
+
+
+def test_a_report_is_plain_text_whatever_a_check_has_found(tmp_path):
+    found = StepResult("a-step", "failed", found="\x1b[2J\0 Gone.\u202e\ud800", next="Do `x`.")
+    write_report(Run([LabResult("a-lab", "failed", steps=[found])]), tmp_path / "report.xml")
+    [failure] = ET.parse(tmp_path / "report.xml").iter("failure")  # noqa: S314 - our own file
+    assert failure.get("message") == "[2J Gone."
+    assert failure.text == "Found: [2J Gone.\nNext: Do `x`."
 
 
 def test_explain_prints_the_parts_or_the_error_as_one_object(commands):
@@ -213,6 +276,27 @@ def test_ctrl_c_cleans_up_and_exits_130(commands):
     assert process.returncode == 130, out + err
     assert "Traceback" not in err
     assert "Left behind" not in out
+
+
+def test_a_run_whose_terminal_is_closed_cleans_up(commands, engine):
+    """The terminal and its shell tell of it both, and nothing can be printed there any more."""
+    ours, theirs = pty.openpty()
+    before = signal.signal(signal.SIGHUP, lambda *_: None)  # else it may be ignored, as by `nohup`
+    try:
+        process = commands.start("run-lab", "push-and-pull", stdin=theirs, output=theirs)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    os.close(theirs)
+    assert eventually(lambda: headless_registries(engine))
+    os.close(ours)
+    for _ in range(2):
+        process.send_signal(signal.SIGHUP)
+    assert process.wait(60) == 130
+    assert headless_registries(engine) == []
+
+
+def headless_registries(engine):
+    return [each for each in engine.containers() if each.name.startswith("registry-")]
 
 
 def test_finish_lab_asks_on_a_terminal_and_no_means_no(commands):

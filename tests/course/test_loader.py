@@ -1,5 +1,7 @@
 """Lessons and labs found and joined; every broken one refused, the others served."""
 
+import os
+
 import pytest
 
 from labrunner.course import loader
@@ -140,6 +142,21 @@ def test_links_that_lead_nowhere_or_in_circles_are_refused_or_passed_over(course
     places = [str(problem.path) for problem in loaded.problems]
     circle = "labs/circle/lab.py"
     assert places == [circle, "lessons/02-loop.md", "lessons/03-folder.md", circle]
+
+
+def test_a_pipe_is_refused_and_holds_up_nothing(course, tmp_path):
+    course(GOOD)
+    root = tmp_path / "course"
+    (root / "labs" / "pipe").mkdir()
+    for path in ("lessons/02-pipe.md", "labs/pipe/lab.py", "labs/good/pipe"):
+        os.mkfifo(root / path)
+    loaded = loader.load_course(root)
+    assert [lesson.slug for lesson in loaded.lessons] == ["good"]
+    found = {str(problem.path): problem.what for problem in loaded.problems[:2]}
+    assert found == {
+        "labs/pipe/lab.py": "The file is missing: a lab's folder holds a `lab.py`.",
+        "lessons/02-pipe.md": "This is a pipe. Put a file in its place.",
+    }
 
 
 HEADING = "## Make a volume {#make-a-volume .step}"

@@ -12,37 +12,23 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from labrunner.engine import containers
 from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, read_seconds
 from labrunner.verdicts import CannotCheck
-from tests.fixtures.engine import request_of, response, serving
+from tests.fixtures.engine import VERSION, request_of, response, serving
 
-VERSION = {"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}
-
-
-@pytest.fixture
-def fake(tmp_path, monkeypatch):
-    """An engine that says its version, and gives any other request these bytes and hangs up."""
-
-    def start(answer: bytes, version=VERSION, seen=None):
-        def serve(connection):
-            while head := request_of(connection).split("\r\n")[0]:
-                if seen is not None:
-                    seen.append(head)
-                if " /version " in head:
-                    body = json.dumps(version).encode()
-                    kind = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                    connection.sendall(kind + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-                    continue
-                connection.sendall(answer)
-                return
-
-        path = tmp_path / "engine.sock"
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
-        return serving(serve, unix=path)
-
-    return start
+ROW: dict[str, object] = {
+    "Id": "a",
+    "Names": ["/b"],
+    "Image": "c",
+    "ImageID": "d",
+    "State": "running",
+    "Status": "Up",
+    "Ports": [{"PrivatePort": 5000}],
+    "Labels": {},
+}
 
 
 def chunks(*lines, end=True):
@@ -253,6 +239,17 @@ def test_the_log_of_a_container_holds_both_streams(engine, docker):
     assert engine.logs(container, errors=False) == "out\n"
 
 
+def test_of_a_log_that_is_too_large_the_last_lines_are_read(engine, docker, monkeypatch):
+    container = docker("run", "-d", "busybox:stable", "seq", "10000")
+    engine.wait(container)
+    assert len(engine.logs(container).split()) == 2000
+    monkeypatch.setattr(containers, "LARGEST_LOG", 20_000)  # 13 bytes for each line
+    assert engine.logs(container).split() == [str(number) for number in range(9801, 10001)]
+    terminal = docker("run", "-d", "-t", "busybox:stable", "seq", "10000")
+    engine.wait(terminal)
+    assert engine.logs(terminal).split()[-1] == "10000"
+
+
 # Acts
 
 
@@ -381,6 +378,77 @@ def test_an_engine_that_dies_in_a_call_is_down_and_nothing_else(fake, answer):
         for number, call in enumerate(calls):
             with pytest.raises(EngineDown):
                 raise AssertionError((number, call(Engine(timeout=1))))
+
+
+CALLS = {
+    "ask_time": lambda engine: engine.ask_time(),
+    "container": lambda engine: engine.container("a"),
+    "containers": lambda engine: engine.containers(),
+    "events": lambda engine: engine.events(0, 1),
+    "image": lambda engine: engine.image("a"),
+    "images": lambda engine: engine.images(),
+    "info": lambda engine: engine.info(),
+    "logs": lambda engine: engine.logs("a"),
+    "networks": lambda engine: engine.networks(),
+    "read_file": lambda engine: engine.read_file("a", "/b"),
+    "volume": lambda engine: engine.volume("a"),
+    "volume_size": lambda engine: engine.volume_size("a"),
+    "volumes": lambda engine: engine.volumes(),
+    "wait": lambda engine: engine.wait("a"),
+}
+ODD = ("null", "5", '"text"', "{}", "[{}]", "[null]", '{"Id": 5, "Volumes": {}}', "[" * 100_000)
+
+
+@pytest.mark.parametrize("body", ODD, ids=[body[:30] for body in ODD])
+def test_an_answer_of_another_form_is_no_answer(fake, body):
+    with fake(response(body)):
+        for name, call in CALLS.items():
+            with pytest.raises(EngineDown, match="does not answer as a Docker Engine does"):
+                raise AssertionError((name, call(Engine(timeout=5))))
+
+
+def test_an_error_of_another_form_is_no_answer(fake):
+    for body in ("null", "[]", "{}", '{"message": 5}'):
+        with fake(response(body, "404 Not Found")), pytest.raises(EngineDown):
+            raise AssertionError((body, Engine(timeout=5).containers()))
+
+
+@pytest.mark.parametrize(
+    ("change", "call"),
+    [
+        ({"Id": None}, "containers"),
+        ({"Labels": {"a": {}}}, "containers"),
+        ({"Ports": [{"PrivatePort": "x"}]}, "containers"),
+        ({"State": 1}, "containers"),
+        ({"RepoTags": "a:b"}, "images"),
+        ({"RepoTags": [5]}, "images"),
+        ({"Size": "big"}, "images"),
+    ],
+)
+def test_a_part_of_another_form_is_no_answer(fake, change, call):
+    image = {"Id": "a", "Size": 1, "RepoTags": ["a:b"]}
+    row = {"containers": ROW, "images": image}[call]
+    with fake(response(json.dumps([row]))):
+        assert len(getattr(Engine(timeout=5), call)()) == 1
+    with fake(response(json.dumps([{**row, **change}]))), pytest.raises(EngineDown):
+        raise AssertionError(getattr(Engine(timeout=5), call)())
+
+
+@pytest.mark.parametrize(
+    "version",
+    [
+        None,
+        [],
+        {},
+        "1.41",
+        {"ApiVersion": None},
+        {"ApiVersion": "new"},
+        {"ApiVersion": "1.1", "MinAPIVersion": "1.0"},
+    ],
+)
+def test_an_engine_that_does_not_say_its_version_is_none(fake, version):
+    with fake(response("[]"), version=version), pytest.raises(EngineDown):
+        raise AssertionError(Engine(timeout=5).containers())
 
 
 @pytest.mark.parametrize(

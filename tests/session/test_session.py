@@ -15,7 +15,7 @@ from labrunner.session.errors import Busy, NotStarted
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import LAB, close_all, eventually, services_of
+from tests.fixtures.engine import LAB, close_all, eventually, response, services_of
 
 
 def quiet(line):
@@ -371,6 +371,22 @@ def test_an_engine_that_dies_is_unknown_and_takes_nothing_away(
         with pytest.raises(EngineDown):
             small.session(volumes).start(quiet)
 
+    assert small.session(volumes).check(make).state == "passed"
+
+
+@pytest.mark.parametrize("body", ["null", "{}", "[{}]", '"text"'])
+def test_an_engine_that_answers_in_another_form_is_unknown_and_takes_nothing_away(
+    small, volumes, monkeypatch, fake, body
+):
+    make = volumes.steps[0]
+    workspace = small.session(volumes).start(quiet)
+    workspace.create_volume(workspace.name)
+    small.session(volumes).check(make)
+    with fake(response(body)), monkeypatch.context() as patch:
+        patch.setattr(small.workspaces, "engine", Engine())
+        found = small.session(volumes).check(make)
+    assert found.state == "unknown" and found.done
+    assert found.verdict.found.startswith("What answers at")
     assert small.session(volumes).check(make).state == "passed"
 
 

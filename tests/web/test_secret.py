@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from labrunner.web.security.secret import SIZE, load_secret
+from labrunner.web.security.secret import SIZE, load_secret, renew_secret
 
 
 def test_the_key_is_the_same_at_each_start_and_only_ours_to_read(tmp_path):
@@ -18,6 +18,11 @@ def test_a_key_that_was_cut_short_is_replaced(tmp_path, stored):
     (tmp_path / "secret").write_bytes(stored)
     new = load_secret(tmp_path)
     assert len(new) == SIZE and (tmp_path / "secret").read_bytes() == new
+
+
+def test_a_key_that_is_renewed_is_the_one_of_the_next_start(tmp_path):
+    old, new = load_secret(tmp_path), renew_secret(tmp_path)
+    assert new != old and load_secret(tmp_path) == new
 
 
 def test_a_key_that_cannot_be_stored_whole_leaves_nothing_behind(tmp_path):

@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 
 import pytest
 import requests
@@ -24,6 +25,7 @@ CHANGING = (
     "/lessons/tiny/check",
     "/lessons/tiny/steps/make-a-volume/check",
     "/lessons/tiny/steps/say-it/check",
+    "/logout",
 )
 
 
@@ -55,11 +57,11 @@ def app(tiny, instance):
 HERE = "http://127.0.0.1:8000"
 
 
-def raw(site: Site, path: str, cookie: str = "") -> bytes:
-    """The answer to a path that is sent just as it stands."""
+def raw(site: Site, path: str, cookie: str = "", header: str = "") -> bytes:
+    """The answer to a path that is sent just as it stands, byte by byte."""
     with socket.create_connection(("127.0.0.1", site.port), timeout=30) as line:
-        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nCookie: {cookie}\r\n"
-        line.sendall(f"{head}Connection: close\r\n\r\n".encode())
+        head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nCookie: {cookie}\r\n{header}"
+        line.sendall(f"{head}Connection: close\r\n\r\n".encode("latin-1"))
         return b"".join(iter(lambda: line.recv(65536), b""))
 
 
@@ -89,6 +91,37 @@ def test_a_redirect_after_the_token_stays_on_this_server(site):
         assert b"\r\nlocation: /evil.example" in answer.lower()
 
 
+ODD = (
+    (f"/%0aforged?token={TOKEN}", ""),
+    (f"/%0d%0aforged?token={TOKEN}", ""),
+    (f"/%09/evil.example?token={TOKEN}", ""),
+    (f"/%e2%80%a8forged?token={TOKEN}", ""),
+    (f"/%1b[2Jforged?token={TOKEN}", ""),
+    (f"/?token={TOKEN}\xff", ""),
+    (f"/?\xfftoken={TOKEN}", ""),
+    (f"/?%fftoken={TOKEN}", ""),
+    (f"/?token={TOKEN} forged", ""),
+    (f"/token={TOKEN}", ""),
+    ("/", f"Referer: http://127.0.0.1/?token={TOKEN}\r\n"),
+    ("/", "SCRIPT_NAME: /forged\r\n"),
+    (f"/?token={TOKEN}", "SCRIPT_NAME: /forged\r\n"),
+)
+
+
+def test_an_odd_request_is_refused_and_leaves_one_line_without_the_token(site, unchanged):
+    assert b" 200 OK" in raw(site, "/health?first")
+    for path, header in ODD:
+        head = raw(site, path, header=header).partition(b"\r\n\r\n")[0]
+        assert head.split()[1] in (b"400", b"401", b"404"), path
+        assert b"evil.example" not in head
+    assert b" 200 OK" in raw(site, "/health?last")
+    log = site.log.read_text()
+    lines = log.partition("/health?first")[2].partition("/health?last")[0].splitlines()[1:-1]
+    assert len(lines) == len(ODD), lines
+    assert TOKEN not in log
+    assert not [line for line in lines if line.startswith("forged")]
+
+
 def test_the_token_can_be_pasted(site):
     visitor = Visitor(site.url)
     assert visitor.submit("/login", {"token": "wrong"}).status_code == 401
@@ -110,6 +143,31 @@ def test_an_open_page_outlives_a_restart_and_the_old_token_does_not(serve):
     second = serve(port=first.port, token="another")
     assert visitor.get("/").status_code == 200
     assert requests.get(f"{second.url}/?token={TOKEN}", timeout=30).status_code == 401
+
+
+def test_a_clock_that_is_set_back_logs_nobody_out_and_a_login_ends_after_a_week(app, monkeypatch):
+    client, now, day = app.test_client(), time.time(), 24 * 60 * 60
+    client.get(f"/?token={TOKEN}", base_url=HERE)
+    for passed, status in ((-2, 200), (-day, 200), (6 * day, 200), (8 * day, 401)):
+        monkeypatch.setattr(time, "time", lambda passed=passed: now + passed)
+        assert client.get("/names", base_url=HERE).status_code == status, passed
+
+
+def test_logging_out_makes_all_cookies_of_before_worthless(app):
+    browser, other = app.test_client(), app.test_client()
+    for each in (browser, other):
+        each.get(f"/?token={TOKEN}", base_url=HERE)
+    page = browser.get("/", base_url=HERE).text
+    assert '<button class="quiet">Log out</button>' in page
+    stolen = other.get_cookie("labrunner-8000", domain="127.0.0.1").value
+    form = {"csrf_token": re.search(r'"csrf_token" value="([^"]+)"', page)[1]}
+    answer = browser.post("/logout", data=form, base_url=HERE)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+    thief = {"Cookie": f"labrunner-8000={stolen}"}
+    replayed = app.test_client(use_cookies=False).get("/", headers=thief, base_url=HERE)
+    for answer in (browser.get("/", base_url=HERE), other.get("/", base_url=HERE), replayed):
+        assert answer.status_code == 401
+    assert browser.get(f"/?token={TOKEN}", base_url=HERE, follow_redirects=True).status_code == 200
 
 
 def test_every_route_is_closed_unless_it_is_named_as_open(site, app, unchanged):
@@ -229,7 +287,7 @@ def test_a_get_changes_nothing(site, unchanged):
     visitor = site.visitor()
     for path in CHANGING:
         answer = visitor.get(path, allow_redirects=False)
-        if path.endswith("check"):
+        if path.endswith(("check", "logout")):
             assert answer.status_code == 405 and "POST" in answer.headers["Allow"]
     assert visitor.get("/login").status_code == 405
 
@@ -371,6 +429,12 @@ def test_flask_run_prints_an_address_and_logs_no_token(tmp_path):
     assert "GET /?token=…" in rest and token not in rest
 
 
+def test_flask_run_serves_no_other_machine(commands):
+    with commands.start("run", "--host", "0.0.0.0", "--port", str(free_port())) as process:  # noqa: S104
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 2 and "Leave out --host" in err and "Traceback" not in out + err
+
+
 def test_commands_print_no_address(tmp_path):
     script = f"app:create_app(instance='{tmp_path}')"
     done = subprocess.run(
@@ -386,3 +450,14 @@ def test_commands_print_no_address(tmp_path):
 def test_what_is_secret_on_disk_is_for_the_learner_alone(site):
     assert stat.S_IMODE((site.instance / "secret").stat().st_mode) == 0o600
     assert stat.S_IMODE(site.instance.stat().st_mode) == 0o700
+
+
+def test_an_instance_that_others_may_read_is_closed_to_them(tiny, instance):
+    instance.mkdir(mode=0o755)
+    create_app(tiny, instance, 8000, TOKEN)
+    assert stat.S_IMODE(instance.stat().st_mode) == 0o700
+
+
+def test_a_command_makes_an_instance_for_the_learner_alone(commands, instance):
+    assert commands("check-lab", "push-and-pull")[0] == 2  # not started
+    assert stat.S_IMODE(instance.stat().st_mode) == 0o700

@@ -17,9 +17,10 @@ from app import create_app
 from labrunner.file_lock import FileLock
 from labrunner.session.services import get_services
 from labrunner.workspaces.labels import WORKSPACE
-from tests.fixtures.engine import ROOT, close_all, eventually
+from tests.fixtures.engine import ROOT, close_all, eventually, response
 from tests.fixtures.web import HTMX, JSON, LESSON
 
+HERE = "http://127.0.0.1:8000"
 CHECK_VOLUME = "/lessons/tiny/steps/make-a-volume/check"
 CHECK_WORD = "/lessons/tiny/steps/say-it/check"
 
@@ -341,6 +342,24 @@ def test_an_engine_that_hangs_does_not_hold_up_a_page(serve, tmp_path):
             assert "does not answer within 1 second" in text(visitor.get(page))
 
 
+@pytest.mark.parametrize(
+    "body", ["null", "{}", "[{}]", '"text"', "[" * 100_000], ids=lambda body: body[:10]
+)
+def test_an_engine_that_answers_in_another_form_breaks_no_page(tiny, instance, fake, body):
+    values = {"slug": "tiny", "step_id": "say-it", "filename": "css/page.css", "id": "x"}
+    with fake(response(body)):
+        app = create_app(tiny, instance, 8000, "x")
+        browser = app.test_client()
+        browser.get("/?token=x", base_url=HERE)
+        for rule in app.url_map.iter_rules():
+            if "GET" in rule.methods:
+                path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: values[match[1]], rule.rule)
+                answer = browser.get(path, base_url=HERE)
+                assert answer.status_code != 500, path
+                if path in ("/", "/lessons/tiny"):
+                    assert "does not answer as a Docker Engine does" in answer.text
+
+
 def test_an_engine_that_went_away_makes_a_verdict_unknown(serve, instance):
     site = serve()
     site.visitor().start()
@@ -367,6 +386,16 @@ def test_a_broken_file_is_named_and_the_other_lessons_are_served(serve, tiny):
     assert "This lesson cannot be shown" in refused.text
     assert "labs/bad/lab.py, line 1" in text(refused)
     assert visitor.get("/lessons/tiny").ok
+
+
+def test_a_record_that_is_cut_short_is_named_on_the_course_page(tiny, instance):
+    record = instance / "workspaces" / "0a1b2c3d" / "record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"id": "0a1b2c3d", "la')
+    browser = create_app(tiny, instance, 8000, "x").test_client()
+    browser.get("/?token=x", base_url=HERE)
+    said = browser.get("/", base_url=HERE).text
+    assert f"<code>{record}</code> cannot be read" in said and "script/lab doctor" in said
 
 
 def test_a_damaged_progress_file_is_told_and_checks_still_work(site):

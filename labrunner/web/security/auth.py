@@ -12,9 +12,12 @@ from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.exceptions import Forbidden
 
+from labrunner.session.services import get_services
 from labrunner.web.forms import fields, wants_json
 
 from .origin import TOKEN
+from .secret import renew_secret
+from .sessions import CookieSessions
 
 bp = Blueprint("auth", __name__)
 OPEN_ENDPOINTS = {"static", "style", "auth.login", "auth.health"}  # what answers without a cookie
@@ -26,14 +29,16 @@ def init_app(app: Flask) -> None:
         SESSION_COOKIE_NAME=f"labrunner-{app.config['PORT']}",  # cookies are shared between ports
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
-        PERMANENT_SESSION_LIFETIME=timedelta(days=90),
+        PERMANENT_SESSION_LIFETIME=timedelta(days=7),  # the next start has a token again
         SESSION_REFRESH_EACH_REQUEST=False,  # each file of a page would set it again
         WTF_CSRF_TIME_LIMIT=None,  # a page may stay open for days
     )
+    app.session_interface = CookieSessions()
     app.before_request(_require_login)  # before the CSRF check, which would speak first
     CSRFProtect(app)
     app.register_blueprint(bp)
-    logging.getLogger("werkzeug").addFilter(_remove_token)
+    for server in ("werkzeug", "gunicorn.access", "gunicorn.error"):
+        logging.getLogger(server).addFilter(_remove_token)
 
 
 def _require_login() -> ResponseReturnValue | None:
@@ -61,6 +66,15 @@ def login() -> ResponseReturnValue:
     return _ask_for_token("That is not the token.")
 
 
+@bp.post("/logout")
+def logout() -> ResponseReturnValue:
+    """Log out all browsers: with another key, no cookie of before is worth anything."""
+    fields()
+    current_app.secret_key = renew_secret(get_services().instance)
+    session.clear()
+    return redirect("/", 303)
+
+
 @bp.get("/health")
 def health() -> ResponseReturnValue:
     """Say that the server is up, and nothing else."""
@@ -83,10 +97,8 @@ def _ask_for_token(reason: str = "") -> ResponseReturnValue:
 
 
 def _remove_token(record: logging.LogRecord) -> bool:
-    """Remove the token from what `flask run` logs, and keep the line."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(
-            re.sub(r"token=[^&\s\"]+", "token=…", each) if isinstance(each, str) else each
-            for each in record.args
-        )
+    """Remove what may be the token from a line that a server logs, also of a request that the app
+    has never seen."""
+    record.msg = re.sub(r"token=[^&\s\"']+", "token=…", record.getMessage())
+    record.args = ()
     return True

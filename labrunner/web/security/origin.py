@@ -29,6 +29,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",  # where the app says nothing else, as for static files
 }
+FORBIDDEN, NOT_FOUND = "403 Forbidden", "404 Not Found"
+FOREIGN = "This request comes from another site's page."
 TOKEN = "labrunner.token"  # noqa: S105 - the key in the environment, not a token
 
 
@@ -49,28 +51,32 @@ class OriginCheck:
             return start(status, headers + more, *rest)
 
         _hide_token(environ)
-        if reason := self._refusal(environ):
+        if refusal := self._refusal(environ):
+            status, reason = refusal
             body = f"{reason}\n".encode()
             plain = [("Content-Type", "text/plain; charset=utf-8")]
-            start_with_headers("403 Forbidden", [*plain, ("Content-Length", str(len(body)))])
+            start_with_headers(status, [*plain, ("Content-Length", str(len(body)))])
             return [body]
         return self.app(environ, start_with_headers)
 
-    def _refusal(self, environ: Environment) -> str | None:
+    def _refusal(self, environ: Environment) -> tuple[str, str] | None:
+        """Return the status and the reason for a request that does not reach the app."""
         if environ.get("HTTP_HOST", "").lower() not in self.hosts:
-            return "This server answers only at the address that it printed when it started."
+            here = "This server answers only at the address that it printed when it started."
+            return FORBIDDEN, here
+        path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
+        if not path.isprintable():  # it could begin a line of a log, or turn a redirect elsewhere
+            return NOT_FOUND, "There is nothing at this address."
         origin = environ.get("HTTP_ORIGIN")
         if origin is not None and origin not in self.origins:
-            return "This request comes from another site's page."
+            return FORBIDDEN, FOREIGN
         site = environ.get("HTTP_SEC_FETCH_SITE", "same-origin")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             foreign = origin is None and site != "same-origin"
         else:  # another page may lead here, but has nothing of ours loaded into it
             led = environ.get("HTTP_SEC_FETCH_DEST") == "document"
             foreign = site in ("same-site", "cross-site") and not led
-        if foreign:
-            return "This request comes from another site's page."
-        return None
+        return (FORBIDDEN, FOREIGN) if foreign else None
 
 
 def _hide_token(environ: Environment) -> None:

@@ -51,6 +51,7 @@ def course() -> ResponseReturnValue:
     faults = engine_faults()
     if problem:
         faults.append(f"{problem.found} {problem.next}")
+    faults += overview.faults
     return render_template(
         "course/page.html", course=get_services().course, overview=overview, faults=faults
     )
