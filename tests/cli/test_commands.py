@@ -121,6 +121,18 @@ def test_without_an_engine_a_command_exits_3_and_says_what_to_do(commands, words
     assert "script/bootstrap" in err
 
 
+@pytest.mark.parametrize(
+    "words", [["doctor"], ["kit", "status"], ["start-lab", "run-a-registry"], ["run-lab"]]
+)
+def test_a_docker_context_that_does_not_exist_is_said_by_all_with_the_same_sentence(
+    commands, words
+):
+    code, out, err = commands(*words, DOCKER_HOST="", DOCKER_CONTEXT="gone")
+    assert code == 3
+    why = "The Docker context `gone`, which `DOCKER_CONTEXT` names, does not exist."
+    assert (out + err).count(why) == 1
+
+
 def test_doctor_names_what_is_wrong_and_exits_3(commands):
     code, out, _ = commands("doctor", DOCKER_HOST=NO_ENGINE)
     assert code == 3

@@ -331,6 +331,12 @@ def test_without_an_engine_the_lessons_can_be_read_and_say_what_to_do(serve):
     assert "No engine answers" in eventually(lambda: failed(visitor))
 
 
+def test_without_the_docker_context_that_is_chosen_the_pages_say_so(serve):
+    visitor = serve(DOCKER_HOST="", DOCKER_CONTEXT="gone").visitor()
+    said = text(visitor.get("/lessons/tiny"))
+    assert "The Docker context gone, which DOCKER_CONTEXT names, does not exist." in said
+
+
 def test_an_engine_that_hangs_does_not_hold_up_a_page(serve, tmp_path):
     path = tmp_path / "mute.sock"
     with socket.socket(socket.AF_UNIX) as mute:
