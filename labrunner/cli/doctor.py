@@ -18,7 +18,7 @@ from .console import format_sentence, paint, show
 @click.command("doctor")
 @with_appcontext
 def doctor() -> None:
-    """Look at engine, images, ports, programs and disk; say what to do about each problem.
+    """Look at engine, images, ports, proxies, programs and disk; say what to do about each problem.
 
     Exits 0 when the course can be taken here, and 3 when not.
     """

@@ -13,6 +13,7 @@ import pytest
 
 from labrunner.engine.engine import Engine
 from tests.fixtures.commands import Commands
+from tests.fixtures.engine import UNSUITABLE, standing_in
 
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 
@@ -119,6 +120,17 @@ def test_without_an_engine_a_command_exits_3_and_says_what_to_do(commands, words
     assert (code, out) == (3, "")
     assert NO_ENGINE in err
     assert "script/bootstrap" in err
+
+
+@pytest.mark.parametrize("words", [["doctor"], ["start-lab", "run-a-registry"], ["run-lab"]])
+@pytest.mark.parametrize(("answers", "why"), UNSUITABLE.values(), ids=UNSUITABLE)
+def test_an_engine_that_the_course_cannot_use_is_refused_by_all_with_the_same_sentence(
+    commands, tmp_path, words, answers, why
+):
+    with standing_in(tmp_path / "engine.sock", answers) as address:
+        code, out, err = commands(*words, DOCKER_HOST=address)
+    assert code == 3
+    assert (out + err).count(why) == 1
 
 
 @pytest.mark.parametrize(
