@@ -17,6 +17,7 @@ from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
 from labrunner.engine.connection import EngineDown
 from labrunner.engine.requirements import EngineUnsuitable
+from labrunner.errors import NotWritable
 from labrunner.kit.kit import Kit
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.actions import CannotRun, get_images, require_machine
@@ -135,6 +136,10 @@ class Runner:
             end.engine_down = error.found, error.next
         except CannotCheck as error:
             end.reason = f"{error.found} {error.next}"
+        except OSError as error:
+            if not (known := NotWritable.from_os_error(error)):
+                raise
+            end.reason = f"{known.found} {known.next}"
         except KeyboardInterrupt:
             end.interrupted = True
         finally:

@@ -216,6 +216,26 @@ def test_a_refused_lab_exits_2_with_file_and_line_and_the_others_still_run(broke
     assert "labs/bad/lab.py, line 1" in err
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "code", "says"),
+    [
+        ("busybox:stable", "127.0.0.1:1/none:x", 3, "127.0.0.1:1 cannot be reached"),
+        ("create_volume(workspace.name)", 'run("none:x")', 3, "The engine refused: No such image"),
+        ("create_volume(workspace.name)", "no_such_act()", 1, "stopped: `AttributeError"),
+        ("images=", 'requires=[lambda engine: "No second host."], images=', 3, "No second host."),
+    ],
+    ids=["no image", "refused by the engine", "a fault of the lab", "not on this machine"],
+)
+def test_a_run_that_this_machine_keeps_from_running_exits_3_and_one_of_a_bad_lab_does_not(
+    broken, tmp_path, old, new, code, says
+):
+    file = tmp_path / "course/labs/good/lab.py"
+    file.write_text(file.read_text().replace(old, new))
+    ended, out, err = broken("run-lab", "good")
+    assert ended == code, err
+    assert says in out
+
+
 def test_what_is_kept_is_listed_and_goes_with_the_next_run(broken):
     code, out, _ = broken("run-lab", "good", "--keep")
     name = next(line.split()[-1] for line in out.splitlines() if line.startswith("Kept: volume"))
