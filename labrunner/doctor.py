@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 
 from labrunner.engine.models import EngineInfo
+from labrunner.engine.requirements import find_unmet
 from labrunner.kit.kit import Kit
+from labrunner.workspaces import manager, ports
 
 from .engine.engine import Engine
 from .verdicts import CannotCheck
@@ -19,7 +23,8 @@ from .workspaces.record import find_unreadable
 
 PROGRAMS = ("docker", "curl", "openssl", "bash")  # used by the commands on the pages
 LEAST_DISK = 2 << 30  # bytes; the kit and a second engine take about 0.5 GiB
-OLDEST_ENGINE = (20, 10)
+CURLS_PROXIES = ("http_proxy", "all_proxy", "ALL_PROXY")  # not `HTTP_PROXY`: others read that
+NOT_BY_PROXY = ("localhost", "127.0.0.1")  # the hosts of the learner's registry
 
 
 @dataclass(frozen=True)
@@ -37,38 +42,36 @@ class Finding:
 def examine(kit: Kit, own_port: int, workspaces: Path) -> list[Finding]:
     """Return all findings. own_port: the port that the pages are served on. workspaces: the folder
     of the labs' workspaces."""
-    findings = []
-    try:
-        info = kit.engine.info()
-        findings += [*_engine(kit.engine, info), *_kit(kit), *_disk(info)]
-        findings += _workspaces(kit.engine, workspaces)
-    except CannotCheck as error:
-        findings.append(Finding("problem", error.found, error.next))
-    findings += [
-        _port(kit.engine, 5000, "the registry", "Labs will use the next free one."),
+    return [
+        *_engine(kit, workspaces),
+        _port(
+            kit.engine, manager.PREFERRED_PORT, "the registry", "Labs will use the next free one."
+        ),
         _port(kit.engine, own_port, "these pages", "Give another: `script/server --port N`."),
+        *_proxy(),
         *_programs(),
     ]
-    return findings
 
 
-def _engine(engine: Engine, info: EngineInfo) -> Iterator[Finding]:
-    found = (
-        f"Docker Engine {info.version}, API {info.api}, image store {info.image_store}, "
-        f"{info.system}, at `{engine.address}`."
-    )
-    numbers = tuple(int(part) for part in info.version.split(".")[:2] if part.isdecimal())
-    if numbers and numbers < OLDEST_ENGINE:
-        yield Finding("problem", found, "This is too old: the course needs 20.10 or newer.")
-    elif host := engine.remote_host:
-        yield Finding(
-            "problem",
-            f"{found} It is on another machine, `{host}`.",
-            "Run the course there, or choose an engine of this machine: "
-            "`docker context use default`.",
-        )
-    else:
-        yield Finding("ok", found)
+def _engine(kit: Kit, workspaces: Path) -> Iterator[Finding]:
+    """Yield what is found of the engine and on it, as far as it answers."""
+    engine, suitable = kit.engine, True
+    try:
+        for unmet in find_unmet(engine):
+            suitable = False
+            yield Finding("problem", unmet.found, unmet.next)
+        info = engine.info()
+        if suitable:
+            yield Finding(
+                "ok",
+                f"Docker Engine {info.version}, API {info.api}, image store {info.image_store}, "
+                f"{info.system}, at `{engine.address}`.",
+            )
+        yield from _kit(kit)
+        yield from _disk(info)
+        yield from _workspaces(engine, workspaces)
+    except CannotCheck as error:
+        yield Finding("problem", error.found, error.next)
 
 
 def _kit(kit: Kit) -> Iterator[Finding]:
@@ -120,17 +123,44 @@ def _port(engine: Engine, port: int, purpose: str, next: str) -> Finding:
         ]
     except CannotCheck:
         holders = []
-    if not holders and _is_answered(port):
+    if not holders and ports.is_in_use(port):
         holders = ["a program of this machine"]
     if holders:
         return Finding("note", f"Port {port}, for {purpose}, is taken by {holders[0]}.", next)
     return Finding("ok", f"Port {port}, for {purpose}, is free.")
 
 
-def _is_answered(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _proxy() -> Iterator[Finding]:
+    proxies = (*CURLS_PROXIES, "HTTP_PROXY")
+    name = next((each for each in proxies if os.environ.get(each)), None)
+    no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    missing = [host for host in NOT_BY_PROXY if not _is_excepted(host, no_proxy)]
+    if not name or not missing:
+        return
+    asks = "the lessons' `curl` asks" if name in CURLS_PROXIES else "some programs ask"
+    hosts = " and ".join(f"`{host}`" for host in missing)
+    wanted = ",".join([no_proxy, *missing] if no_proxy else missing)
+    yield Finding(
+        "problem" if name in CURLS_PROXIES else "note",
+        f"`{name}` is set, and `no_proxy` lacks {hosts}, so {asks} the proxy for your "
+        "registry, which it does not know.",
+        f"`export no_proxy={shlex.quote(wanted)}`, here and before `script/server`.",
+    )
+
+
+def _is_excepted(host: str, no_proxy: str) -> bool:
+    """Return whether `curl` asks no proxy for a host; see `NO_PROXY` in its manual."""
+    names = no_proxy.replace(",", " ").split()
+    return names == ["*"] or any(
+        host == name.lower().lstrip(".") or _is_within(host, name) for name in names
+    )
+
+
+def _is_within(host: str, network: str) -> bool:
+    try:
+        return ip_address(host) in ip_network(network, strict=False)
+    except ValueError:  # a name
+        return False
 
 
 def _programs() -> Iterator[Finding]:

@@ -60,6 +60,10 @@ need_engine() {
                 stop 3 "A Docker Engine is there, but you may not use its socket." \
                     "Run: sudo usermod -aG docker $(id -un). Then log in again and run this again."
                 ;;
+            *'ontext "'*) # as in: context "x": context not found
+                stop 3 "There is no such Docker context: $refusal" \
+                    "Unset DOCKER_CONTEXT, or run docker context use default. Then run this again."
+                ;;
         esac
         address=$(elsewhere)
         [ -z "$address" ] ||

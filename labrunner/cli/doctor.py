@@ -19,7 +19,7 @@ from .console import format_sentence, handle_errors, paint, show, write
 @with_appcontext
 @handle_errors
 def doctor() -> None:
-    """Look at engine, images, ports, programs and disk; say what to do about each problem.
+    """Look at engine, images, ports, proxies, programs and disk; say what to do about each problem.
 
     Exits 0 when the course can be taken here, and 3 when not.
     """

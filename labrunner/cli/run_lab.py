@@ -104,6 +104,8 @@ def run_lab(
         sys.exit(ExitStatus.INTERRUPTED)
     if problems:
         sys.exit(ExitStatus.BAD_CALL)
+    if run.could_not_run:
+        sys.exit(ExitStatus.CANNOT_RUN)
     if run.status in ("failed", "unknown") or (run.leftovers and not keep):
         sys.exit(ExitStatus.FAILED)
 

@@ -25,7 +25,8 @@ from urllib3.exceptions import HTTPError
 
 from labrunner.verdicts import CannotCheck
 
-from .models import EngineInfo, read_seconds
+from .context import Endpoint, NoEndpoint, find_endpoint
+from .models import EngineInfo, EngineVersion, read_seconds
 
 OLDEST_API = "1.41"  # Engine 20.10
 NEWEST_API = "1.44"  # the newest whose fields are read here; 1.52 dropped some (Engine 29)
@@ -96,8 +97,7 @@ def translate_errors(method: F) -> F:
 
 
 class Connection:
-    """A connection to the engine of `DOCKER_HOST`, of the current context, or of the default
-    socket: the one that the `docker` command uses.
+    """A connection to the engine that the `docker` command uses now.
 
     timeout:  seconds without a byte of answer after which a query is given up.
     executed: the ids of the last commands that this object ran in containers.
@@ -106,24 +106,19 @@ class Connection:
     def __init__(self, timeout: float = QUERY_TIMEOUT) -> None:
         self.timeout = timeout
         self.executed: deque[str] = deque(maxlen=1000)
-        self._clients: dict[tuple[int, float], docker.APIClient] = {}
-        self._version = ""
+        self._clients: dict[tuple[int, float, Endpoint], docker.APIClient] = {}
+        self._versions: dict[Endpoint, str] = {}  # of the API
         self._clock = -math.inf, 0.0  # `time.monotonic` and the engine's time
 
     @property
     def address(self) -> str:
-        """The engine's address, in the form of `DOCKER_HOST`."""
-        if host := os.environ.get("DOCKER_HOST"):
-            return host
-        try:
-            found = docker.ContextAPI.kwargs_from_context().get("base_url")
-        except (DockerException, *UNREADABLE):
-            found = None
-        return str(found or "unix:///var/run/docker.sock")
+        """The engine's address, in the form of `DOCKER_HOST`. Raises `EngineDown`."""
+        return self._endpoint.address
 
     @property
     def remote_host(self) -> str | None:
-        """The name of the other machine that the engine runs on, or None if it is this one."""
+        """The name of the other machine that the engine runs on, or None if it is this one.
+        Raises `EngineDown`."""
         try:
             parts = urlsplit(self.address)
         except ValueError:  # not an address: any query says so
@@ -131,6 +126,11 @@ class Connection:
         if parts.scheme in ("unix", "npipe") or parts.hostname in ("localhost", "127.0.0.1", "::1"):
             return None
         return parts.hostname
+
+    @translate_errors
+    def version(self) -> EngineVersion:
+        """Return which program the engine is, and which versions of the API it speaks."""
+        return EngineVersion.from_api(self._client.version(api_version=False))
 
     @translate_errors
     def info(self) -> EngineInfo:
@@ -163,25 +163,21 @@ class Connection:
 
         Each process has its own clients: a forked process must not share a socket.
         """
-        key = os.getpid(), timeout
+        endpoint = self._endpoint
+        key = os.getpid(), timeout, endpoint
         if key not in self._clients:
-            client = self._connect(self._version or OLDEST_API, timeout)
-            if not self._version:
-                version = _version_of_both(client.version(api_version=False))
-                client = self._connect(version, timeout)
-                self._version = version
-            client.trust_env = False  # looking for proxies takes longer than most queries
-            self._clients[key] = client
+            if endpoint not in self._versions:
+                versions = _connect(endpoint, OLDEST_API, timeout).version(api_version=False)
+                self._versions[endpoint] = _version_of_both(versions)
+            self._clients[key] = _connect(endpoint, self._versions[endpoint], timeout)
         return self._clients[key]
 
-    def _connect(self, version: str, timeout: float) -> docker.APIClient:
+    @property
+    def _endpoint(self) -> Endpoint:
         try:
-            return docker.from_env(version=version, timeout=timeout).api
-        except (DockerException, ValueError) as error:
-            raise EngineDown(
-                f"The engine's address, `{self.address}`, cannot be used: {error}",
-                next="Mend `DOCKER_HOST` or the context that `docker context ls` marks.",
-            ) from error
+            return find_endpoint()
+        except NoEndpoint as error:
+            raise EngineDown(error.found, next=error.next) from error
 
     @property
     def _client(self) -> docker.APIClient:
@@ -235,12 +231,27 @@ class Connection:
             remove(*args, **kwargs)
 
 
+def _connect(endpoint: Endpoint, version: str, timeout: float) -> docker.APIClient:
+    """Return a client for that version of the API. Raises `EngineDown`."""
+    try:
+        client = docker.APIClient(
+            endpoint.address, version, timeout=timeout, tls=endpoint.tls or False
+        )
+    except (DockerException, ValueError) as error:
+        raise EngineDown(
+            f"The engine's address, `{endpoint.address}`, cannot be used: {error}",
+            next="Mend `DOCKER_HOST` or the context that `docker context ls` marks.",
+        ) from error
+    client.trust_env = False  # looking for proxies takes longer than most queries
+    return client
+
+
 def _version_of_both(versions: dict[str, Any]) -> str:
     """Return the newest version of the API that the engine and this module both know."""
-    wanted = min(_number(NEWEST_API), _number(versions["ApiVersion"]))
-    wanted = max(wanted, _number(versions.get("MinAPIVersion", OLDEST_API)))
+    wanted = min(api_number(NEWEST_API), api_number(versions["ApiVersion"]))
+    wanted = max(wanted, api_number(versions.get("MinAPIVersion", OLDEST_API)))
     return ".".join(map(str, wanted))
 
 
-def _number(version: str) -> tuple[int, ...]:
+def api_number(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))

@@ -15,6 +15,7 @@ from .answers import Checked, rows
 
 Json = dict[str, Any]
 NEVER = "0001-01-01T00:00:00Z"
+DOCKER = "Docker Engine"
 
 
 def read_seconds(text: str) -> float:
@@ -33,8 +34,30 @@ def read_seconds(text: str) -> float:
 
 
 @dataclass(frozen=True)
+class EngineVersion(Checked):
+    """The program that the engine is. product: `Docker Engine`, or the other's own name, such as
+    `Podman Engine`. api, oldest_api: the newest and the oldest version that it speaks."""
+
+    product: str
+    version: str
+    api: str
+    oldest_api: str
+
+    @classmethod
+    def from_api(cls, row: Json) -> EngineVersion:
+        names = [str(part.get("Name")) for part in row.get("Components") or ()]
+        return cls(
+            product=next((name for name in names if "Podman" in name), DOCKER),
+            version=row["Version"],
+            api=row["ApiVersion"],
+            oldest_api=row.get("MinAPIVersion") or row["ApiVersion"],
+        )
+
+
+@dataclass(frozen=True)
 class EngineInfo(Checked):
-    """The engine itself. image_store: `containerd`, or the classic store's storage driver."""
+    """The engine itself. image_store: `containerd`, or the classic store's storage driver. host,
+    kernel, system: the machine that it runs on."""
 
     version: str
     api: str
@@ -42,6 +65,9 @@ class EngineInfo(Checked):
     machine: str
     image_store: str
     root: str
+    host: str
+    kernel: str
+    rootless: bool
 
     @classmethod
     def from_api(cls, version: Json, info: Json) -> EngineInfo:
@@ -54,6 +80,9 @@ class EngineInfo(Checked):
             machine=info.get("Architecture", "?"),
             image_store="containerd" if containerd else info.get("Driver", "?"),
             root=info.get("DockerRootDir", "?"),
+            host=info.get("Name", "?"),
+            kernel=info.get("KernelVersion", "?"),
+            rootless="name=rootless" in (info.get("SecurityOptions") or ()),
         )
 
 
@@ -236,13 +265,22 @@ class Volume(Checked):
 
 @dataclass(frozen=True)
 class Network(Checked):
+    """A network. interface: that of its bridge; empty where the engine does not tell."""
+
     id: str
     name: str
     labels: dict[str, str]
+    interface: str = ""
 
     @classmethod
     def from_api(cls, row: Json) -> Network:
-        return cls(row["Id"], row["Name"], row.get("Labels") or {})
+        options = row.get("Options") or {}
+        return cls(
+            row["Id"],
+            row["Name"],
+            row.get("Labels") or {},
+            options.get("com.docker.network.bridge.name", ""),
+        )
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from labrunner.course.lab import Lab
+from labrunner.engine.connection import ENGINE_DOWN, ENGINE_REFUSED
 from labrunner.progress.records import StepProgress
 from labrunner.verdicts import Verdict
 
 Status = Literal["passed", "failed", "unknown", "skipped"]
+NOT_WRITABLE = "not-writable"
+OF_THE_MACHINE = (ENGINE_DOWN, ENGINE_REFUSED, NOT_WRITABLE)  # reasons of verdicts
 
 
 @dataclass
@@ -69,7 +72,8 @@ class StepResult:
 
     proved: is there when the check itself was put to the proof: its status `before` and `after` the
     solution and when it was asked `again`, and a row for each of the `mistakes`: its name, status,
-    `found` and `next`, and `recovered`, the status after the solution was done as well.
+    `found` and `next`, and `recovered`, the status after the solution was done as well. reason: as
+    in the verdict, for the exit code.
     """
 
     step: str
@@ -79,18 +83,20 @@ class StepResult:
     found: str | None = None
     next: str | None = None
     proved: dict[str, Any] | None = None
+    reason: str = ""
 
     @property
     def passed(self) -> bool:
         return self.status == "passed"
 
     def end(self, verdict: Verdict) -> None:
-        self.status = verdict.status
+        self.status, self.reason = verdict.status, verdict.reason
         self.expected, self.found, self.next = verdict.expected, verdict.found, verdict.next
 
     def as_dict(self) -> dict[str, Any]:
         row = asdict(self)
         row["seconds"] = round(self.seconds, 3)
+        del row["reason"]
         if self.proved is None:
             del row["proved"]
         return row
@@ -105,6 +111,12 @@ class LabResult:
     seconds: float = 0
     steps: list[StepResult] = field(default_factory=list)
     reason: str | None = None
+
+    @property
+    def could_not_run(self) -> bool:
+        """Whether it is unknown because of this machine, and not by a fault of the lab."""
+        reasons = [step.reason for step in self.steps if step.status == "unknown"]
+        return self.status == "unknown" and all(each in OF_THE_MACHINE for each in reasons)
 
     @classmethod
     def of(cls, lab: Lab, checked: Mapping[str, StepProgress], seconds: float) -> LabResult:
@@ -135,6 +147,13 @@ class Run:
     @property
     def status(self) -> Status:
         return worst([lab.status for lab in self.labs])
+
+    @property
+    def could_not_run(self) -> bool:
+        """Whether nothing has failed, and what is unknown is so because of this machine; or all was
+        skipped."""
+        unknown = [lab for lab in self.labs if lab.status == "unknown"]
+        return self.status in ("unknown", "skipped") and all(lab.could_not_run for lab in unknown)
 
     def as_dict(self) -> dict[str, Any]:
         return {

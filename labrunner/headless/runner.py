@@ -16,6 +16,8 @@ from functools import partial
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
 from labrunner.engine.connection import EngineDown
+from labrunner.engine.requirements import EngineUnsuitable
+from labrunner.errors import NotWritable
 from labrunner.kit.kit import Kit
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.actions import CannotRun, get_images, require_machine
@@ -59,7 +61,7 @@ class Runner:
 
     def run(self, lessons: Sequence[Lesson]) -> Run:
         """Run the labs of these lessons. What is made is removed, whatever happens; an interruption
-        ends the run after that. Raises `EngineDown`."""
+        ends the run after that. Raises `EngineDown` and `EngineUnsuitable`."""
         run = Run()
         began = time.monotonic()
         run.leftovers += map(str, self.workspaces.sweep(kept=True))
@@ -101,7 +103,7 @@ class Runner:
         try:
             require_machine(lab, self.workspaces.engine)
             get_images(lab, self.kit, self.say)
-        except EngineDown:
+        except (EngineDown, EngineUnsuitable):
             raise
         except CannotRun as error:
             tally.result.status, tally.result.reason = "skipped", error.found
@@ -134,6 +136,10 @@ class Runner:
             end.engine_down = error.found, error.next
         except CannotCheck as error:
             end.reason = f"{error.found} {error.next}"
+        except OSError as error:
+            if not (known := NotWritable.from_os_error(error)):
+                raise
+            end.reason = f"{known.found} {known.next}"
         except KeyboardInterrupt:
             end.interrupted = True
         finally:

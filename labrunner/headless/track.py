@@ -13,6 +13,7 @@ from types import TracebackType
 from labrunner.course.lab import Action, Lab, Mistake, Step
 from labrunner.course.lesson import Block, Lesson
 from labrunner.engine.connection import EngineDown
+from labrunner.errors import NotWritable
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces import resources
 from labrunner.workspaces.actions import ActionFailed, perform
@@ -22,7 +23,7 @@ from labrunner.workspaces.workspace import Workspace
 
 from .interruptions import TimedOut, deadline, first_interruption_held
 from .lesson_shell import LessonShell
-from .results import Part, Proof
+from .results import NOT_WRITABLE, OF_THE_MACHINE, Part, Proof
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class Track:
             with deadline(self.settings.seconds):
                 _, wrong = self._do(earlier)
             if wrong:
-                raise CannotCheck(f"{wrong.found}", next=f"{wrong.next}")
+                raise CannotCheck(f"{wrong.found}", next=f"{wrong.next}", reason=wrong.reason)
             self._done, self._clean = self._done + 1, True
         return workspace
 
@@ -133,7 +134,7 @@ class Track:
             self._clean = False
             proof.found, proof.next = error.found, error.next
             found = f"The mistake “{mistake.name}” cannot be made: {error.found}"
-            proof.weakness = Verdict("unknown", None, found, error.next)
+            proof.weakness = Verdict("unknown", None, found, error.next, error.reason)
         place = self.lab.steps.index(step), step.mistakes.index(mistake)
         return Part(*place, seconds=time.monotonic() - began, proof=proof)
 
@@ -193,6 +194,8 @@ class Track:
     def _make(self, step: Step, mistake: Mistake, workspace: Workspace, proof: Proof) -> None:
         with deadline(self.settings.seconds):
             answer, wrong = _act(mistake.make, workspace)
+            if wrong and wrong.reason in OF_THE_MACHINE:
+                raise CannotCheck(f"{wrong.found}", next=f"{wrong.next}", reason=wrong.reason)
             verdict = wrong or step.judge(workspace, answer)
         proof.status, proof.found, proof.next = verdict.status, verdict.found, verdict.next
         name, advice = f"The mistake “{mistake.name}”", workspace.fill(mistake.advice)
@@ -214,10 +217,11 @@ class Track:
             self._done, self._clean = self._done + 1, True
         elif not proof.weakness:
             proof.weakness = Verdict(
-                "failed",
+                "unknown" if verdict.reason in OF_THE_MACHINE else "failed",
                 "After each mistake, the step's solution leads to passed.",
                 f"The mistake “{proof.mistake}” is not recovered by the solution: {verdict.found}",
                 verdict.next,
+                verdict.reason,
             )
 
     def _do(self, step: Step) -> tuple[str, Verdict | None]:
@@ -278,13 +282,18 @@ def _run(shell: LessonShell, block: Block) -> tuple[str, Verdict | None]:
 
 
 def _act(act: Action | None, workspace: Workspace) -> tuple[str, Verdict | None]:
-    """Do a solution or a mistake; the answer that it gives, and what went wrong."""
+    """Do a solution or a mistake; the answer that it gives, and what went wrong. Raises
+    `EngineDown`."""
     try:
         return perform(act, workspace), None
     except ActionFailed as failed:
         error = failed.error
-        why = (
-            error.found if isinstance(error, CannotCheck) else f"`{type(error).__name__}: {error}`"
-        )
+        if isinstance(error, EngineDown):
+            raise error from failed
+        why, reason = f"`{type(error).__name__}: {error}`", ""
+        if isinstance(error, CannotCheck):
+            why, reason = error.found, error.reason
+        elif known := NotWritable.from_os_error(error):
+            why, reason = known.found, NOT_WRITABLE
         found = f"The lab's own act stopped: {why}"
-        return "", Verdict("unknown", None, found, f"Mend it: {failed.place}.")
+        return "", Verdict("unknown", None, found, f"Mend it: {failed.place}.", reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labrunner.course.lab import Action, Lab, error_location
 from labrunner.engine.engine import Engine
+from labrunner.engine.requirements import require_engine
 from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.kit.kit import Kit
 from labrunner.verdicts import CannotCheck
@@ -29,14 +30,9 @@ class ActionFailed(Exception):
 
 
 def require_machine(lab: Lab, engine: Engine) -> None:
-    """Raise `CannotRun` with the reasons why the lab cannot run on this machine."""
-    if host := engine.remote_host:
-        raise CannotRun(
-            f"Your engine is on another machine, `{host}`: its registry is not on this one's "
-            "`localhost`.",
-            next="Run this course on that machine, or use an engine of this one: "
-            "`docker context use default`.",
-        )
+    """Raise `EngineUnsuitable`, or `CannotRun` with the reasons why the lab cannot run on this
+    machine."""
+    require_engine(engine)
     if reasons := lab.reasons_not_to_run(engine):
         raise CannotRun(" ".join(reasons), next="Read the lesson; this lab cannot run here.")
 

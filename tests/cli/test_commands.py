@@ -22,7 +22,7 @@ from labrunner.kit.builder import MADE_FROM
 from labrunner.kit.kit import Kit
 from labrunner.workspaces.labels import WORKSPACE
 from tests.fixtures.commands import Commands
-from tests.fixtures.engine import VERSION, eventually, response
+from tests.fixtures.engine import UNSUITABLE, VERSION, eventually, response, standing_in
 
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 
@@ -142,6 +142,29 @@ def test_an_engine_that_answers_in_another_form_is_said_and_exits_3(commands, fa
         assert "does not answer as a Docker Engine does" in out + err
 
 
+@pytest.mark.parametrize("words", [["doctor"], ["start-lab", "run-a-registry"], ["run-lab"]])
+@pytest.mark.parametrize(("answers", "why"), UNSUITABLE.values(), ids=UNSUITABLE)
+def test_an_engine_that_the_course_cannot_use_is_refused_by_all_with_the_same_sentence(
+    commands, tmp_path, words, answers, why
+):
+    with standing_in(tmp_path / "engine.sock", answers) as address:
+        code, out, err = commands(*words, DOCKER_HOST=address)
+    assert code == 3
+    assert (out + err).count(why) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [["doctor"], ["kit", "status"], ["start-lab", "run-a-registry"], ["run-lab"]]
+)
+def test_a_docker_context_that_does_not_exist_is_said_by_all_with_the_same_sentence(
+    commands, words
+):
+    code, out, err = commands(*words, DOCKER_HOST="", DOCKER_CONTEXT="gone")
+    assert code == 3
+    why = "The Docker context `gone`, which `DOCKER_CONTEXT` names, does not exist."
+    assert (out + err).count(why) == 1
+
+
 def test_doctor_names_what_is_wrong_and_exits_3(commands):
     code, out, _ = commands("doctor", DOCKER_HOST=NO_ENGINE)
     assert code == 3
@@ -253,6 +276,26 @@ def test_a_refused_lab_exits_2_with_file_and_line_and_the_others_still_run(broke
     code, out, err = broken("run-lab", "bad")
     assert (code, out) == (2, "")
     assert "labs/bad/lab.py, line 1" in err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "says"),
+    [
+        ("busybox:stable", "127.0.0.1:1/none:x", 3, "127.0.0.1:1 cannot be reached"),
+        ("create_volume(workspace.name)", 'run("none:x")', 3, "The engine refused: No such image"),
+        ("create_volume(workspace.name)", "no_such_act()", 1, "stopped: `AttributeError"),
+        ("images=", 'requires=[lambda engine: "No second host."], images=', 3, "No second host."),
+    ],
+    ids=["no image", "refused by the engine", "a fault of the lab", "not on this machine"],
+)
+def test_a_run_that_this_machine_keeps_from_running_exits_3_and_one_of_a_bad_lab_does_not(
+    broken, tmp_path, old, new, code, says
+):
+    file = tmp_path / "course/labs/good/lab.py"
+    file.write_text(file.read_text().replace(old, new))
+    ended, out, err = broken("run-lab", "good")
+    assert ended == code, err
+    assert says in out
 
 
 def test_what_is_kept_is_listed_and_goes_with_the_next_run(broken):

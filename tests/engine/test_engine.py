@@ -502,20 +502,12 @@ def test_a_pull_asks_for_one_tag_and_never_for_all(fake):
         ("tcp://[::1]:2375", None),
         ("tcp://192.0.2.7:2376", "192.0.2.7"),
         ("ssh://me@build.example", "build.example"),
+        ("build.example:2376", "build.example"),
     ],
 )
 def test_an_engine_on_another_machine_is_known_by_its_host(monkeypatch, address, host):
     monkeypatch.setenv("DOCKER_HOST", address)
     assert Engine().remote_host == host
-
-
-def test_without_docker_host_the_context_decides(monkeypatch, tmp_path):
-    monkeypatch.delenv("DOCKER_HOST", raising=False)
-    for config in (None, "{bad", '{"currentContext": "gone"}'):
-        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-        if config:
-            (tmp_path / "config.json").write_text(config)
-        assert Engine().address == "unix:///var/run/docker.sock"
 
 
 # Facts

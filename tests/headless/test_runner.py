@@ -1,5 +1,6 @@
 """Labs run without a browser: what a run shows of good and of weak labs, and how it ends."""
 
+import errno
 import json
 import os
 import signal
@@ -496,6 +497,38 @@ def test_no_engine_raises_also_side_by_side(headless, monkeypatch):
     headless.runner.settings = Settings(prove=True)
     with pytest.raises(EngineDown, match="Gone"):
         headless.runner.run(headless.lessons)
+
+
+def test_an_engine_that_goes_while_a_step_is_done_ends_the_run(headless, monkeypatch):
+    monkeypatch.setattr(Engine, "create_volume", lambda *words: raise_engine_down(None))
+    with pytest.raises(EngineDown, match="Gone"):
+        headless()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_full_disk_is_said_also_side_by_side_and_is_no_fault_of_the_lab(
+    headless, monkeypatch, jobs
+):
+    monkeypatch.setattr(Track, "open", raise_disk_full)
+    run = headless(prove=True, jobs=jobs)
+    assert run.status == "unknown" and run.could_not_run
+    assert "Nothing can be written to `/full`: No space left on device." in run.labs[0].reason
+
+
+@pytest.mark.parametrize("act", ["solution", "mistake"])
+def test_an_act_that_finds_the_disk_full_says_nothing_of_the_check(headless, act):
+    full = 'raise OSError(28, "No space left on device", "/full")'
+    change = {
+        "solution": ("workspace.create_volume(workspace.name)", full),
+        "mistake": ('workspace.create_volume(f"{workspace.name}-x")', full),
+    }[act]
+    run = headless(change, prove=True)
+    assert run.status == "unknown" and run.could_not_run
+    assert "Nothing can be written to `/full`: No space left on device." in only(run).found
+
+
+def raise_disk_full(track):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/full")
 
 
 def raise_engine_down(track):

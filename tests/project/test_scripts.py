@@ -132,6 +132,13 @@ def test_an_engine_chosen_elsewhere_is_never_replaced_by_one_of_this_machine() -
     assert "Starting" not in result.stdout
 
 
+def test_a_docker_context_that_does_not_exist_is_never_replaced_by_an_engine_of_this_machine() -> (
+    None
+):
+    alone = "unset DOCKER_HOST; export DOCKER_CONTEXT=gone"
+    assert shell(f"start_engine() {{ exit 9; }}; {alone}; need_engine") == 3
+
+
 def test_an_environment_cut_short_is_made_anew_and_an_old_python_in_front_passed_over(
     bare: Path,
 ) -> None:

@@ -127,6 +127,15 @@ def test_no_value_of_a_lab_stands_for_what_the_system_names(begin, monkeypatch):
     assert answer(shell, "env | grep -c alice") == "0"
 
 
+def test_a_shell_has_the_engine_of_the_server_whatever_a_lab_calls_its_values(begin, monkeypatch):
+    ends = ("HOST", "CONTEXT", "CONFIG", "TLS", "TLS_VERIFY", "CERT_PATH")
+    names = [f"DOCKER_{end}" for end in ends]
+    for name in names:
+        monkeypatch.setenv(name, "the-servers")
+    shell = begin(**{name.lower(): "a-labs" for name in names})
+    assert answer(shell, "env | grep -c '^DOCKER_.*=the-servers$'") == str(len(names))
+
+
 def test_a_shell_has_a_terminal_of_its_own_which_can_be_resized(begin):
     shell, other = begin(), begin()
     assert answer(shell, "tty").startswith("/dev/")

@@ -17,7 +17,14 @@ from app import create_app
 from labrunner.file_lock import FileLock
 from labrunner.session.services import get_services
 from labrunner.workspaces.labels import WORKSPACE
-from tests.fixtures.engine import ROOT, close_all, eventually, response
+from tests.fixtures.engine import (
+    ROOT,
+    UNSUITABLE,
+    close_all,
+    eventually,
+    response,
+    standing_in,
+)
 from tests.fixtures.web import HTMX, JSON, LESSON
 
 HERE = "http://127.0.0.1:8000"
@@ -330,6 +337,20 @@ def test_without_an_engine_the_lessons_can_be_read_and_say_what_to_do(serve):
     assert "docker volume create <word>" in said
     visitor.submit("/lessons/tiny/start")
     assert "No engine answers" in eventually(lambda: failed(visitor))
+
+
+def test_without_the_docker_context_that_is_chosen_the_pages_say_so(serve):
+    visitor = serve(DOCKER_HOST="", DOCKER_CONTEXT="gone").visitor()
+    said = text(visitor.get("/lessons/tiny"))
+    assert "The Docker context gone, which DOCKER_CONTEXT names, does not exist." in said
+
+
+def test_a_lab_is_not_started_on_an_engine_that_the_course_cannot_use(serve, tmp_path):
+    answers, why = UNSUITABLE["Podman"]
+    with standing_in(tmp_path / "podman.sock", answers) as address:
+        visitor = serve(DOCKER_HOST=address).visitor()
+        visitor.submit("/lessons/tiny/start")
+        assert why in eventually(lambda: failed(visitor))
 
 
 def test_an_engine_that_hangs_does_not_hold_up_a_page(serve, tmp_path):

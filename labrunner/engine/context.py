@@ -1,0 +1,117 @@
+"""Which engine the `docker` command uses, by the command's own rules.
+
+`DOCKER_HOST` says where it is, else `DOCKER_CONTEXT` which context it has, else `currentContext` in
+the client's `config.json`, else it is the default one. See `resolveContextName` and
+`resolveDefaultDockerEndpoint` in https://github.com/docker/cli/blob/master/cli/command/cli.go.
+
+docker-py finds no context without a `config.json`, and silently takes the default engine for a
+context that does not exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from docker.tls import TLSConfig
+
+DEFAULT = "default"
+SOCKET = "unix:///var/run/docker.sock"
+TLS_ADDRESS = "tcp://localhost:2376"
+ANOTHER = "name one that `docker context ls` lists."
+
+
+class NoEndpoint(Exception):
+    """Why it is unknown which engine the `docker` command uses, and what to do, in sentences."""
+
+    def __init__(self, found: str, *, next: str) -> None:
+        super().__init__(found)
+        self.found, self.next = found, next
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where an engine is, and how it is reached.
+
+    address: in the form of `DOCKER_HOST`. certificates: the folder with those for TLS, None without
+    TLS. verified: the engine's own certificate must be valid.
+    """
+
+    address: str
+    certificates: Path | None = None
+    verified: bool = True
+
+    @property
+    def tls(self) -> TLSConfig | None:
+        """The certificates that there are, for docker-py. Raises `DockerException`."""
+        if self.certificates is None:
+            return None
+        ca, cert, key = (self.certificates / f"{each}.pem" for each in ("ca", "cert", "key"))
+        return TLSConfig(
+            client_cert=(str(cert), str(key)) if cert.is_file() and key.is_file() else None,
+            ca_cert=str(ca) if ca.is_file() else None,
+            verify=self.verified,
+        )
+
+
+def find_endpoint() -> Endpoint:
+    """Return where the `docker` command reaches its engine. Raises `NoEndpoint`."""
+    if host := os.environ.get("DOCKER_HOST", "").strip():
+        return _default(host if "://" in host else f"tcp://{host}")
+    if name := os.environ.get("DOCKER_CONTEXT"):
+        next = f"Unset `DOCKER_CONTEXT`, or {ANOTHER} Then start this again."
+        return _of_context(name, "`DOCKER_CONTEXT`", next)
+    file = _folder() / "config.json"
+    name = str(_read(file).get("currentContext") or DEFAULT)
+    return _of_context(name, f"`{file}`", f"Run `docker context use default`, or {ANOTHER}")
+
+
+def _default(host: str = "") -> Endpoint:
+    verified = bool(os.environ.get("DOCKER_TLS_VERIFY"))
+    if not verified and not os.environ.get("DOCKER_TLS"):
+        return Endpoint(host or SOCKET)
+    folder = Path(os.environ.get("DOCKER_CERT_PATH") or _folder())
+    return Endpoint(host or TLS_ADDRESS, folder, verified)
+
+
+def _of_context(name: str, source: str, next: str) -> Endpoint:
+    """Return the endpoint of a context. source: what names the context. next: what to do where
+    there is none."""
+    if name == DEFAULT:
+        return _default()
+    id = hashlib.sha256(name.encode(errors="replace")).hexdigest()
+    match _read(_folder() / "contexts" / "meta" / id / "meta.json"):
+        case {"Endpoints": {"docker": dict(endpoint)}}:
+            certificates = _folder() / "contexts" / "tls" / id / "docker"
+            verified = not endpoint.get("SkipTLSVerify")
+            tls = certificates if certificates.is_dir() or not verified else None
+            return Endpoint(str(endpoint.get("Host") or SOCKET), tls, verified)
+    found = f"The Docker context `{name}`, which {source} names, does not exist."
+    raise NoEndpoint(found, next=next)
+
+
+def _folder() -> Path:
+    """Return the folder of the client's configuration."""
+    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Return the object in a JSON file; an empty one where the file does not exist or is empty."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        found = json.loads(text) if text.strip() else {}
+        if not isinstance(found, dict):
+            raise ValueError("it holds no JSON object")
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise NoEndpoint(
+            f"It is unknown which engine `docker` uses, as `{file}` cannot be read: {why}.",
+            next="Correct that file, or move it away.",
+        ) from error
+    return found

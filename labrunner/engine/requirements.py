@@ -1,0 +1,92 @@
+"""What the course needs of the engine. Starts, headless runs and `doctor` ask for the same."""
+
+from __future__ import annotations
+
+import platform
+import socket
+from collections.abc import Iterator
+
+from labrunner.verdicts import CannotCheck
+
+from .connection import NEWEST_API, OLDEST_API, api_number
+from .engine import Engine
+from .models import DOCKER, EngineInfo
+
+OLDEST_ENGINE = "20.10"  # the first with `OLDEST_API`
+BRIDGE = "bridge"  # the network that containers are in by default
+IN_CONTAINER = " (containerized)"  # what an engine in a container adds to its system's name
+
+
+class EngineUnsuitable(CannotCheck):
+    """The course cannot be taken on this engine."""
+
+
+def require_engine(engine: Engine) -> None:
+    """Raise `EngineUnsuitable` with the first requirement that the engine does not meet."""
+    for unmet in find_unmet(engine):
+        raise unmet
+
+
+def find_unmet(engine: Engine) -> Iterator[EngineUnsuitable]:
+    """Yield the requirements that the engine does not meet, with what to do."""
+    if host := engine.remote_host:
+        yield EngineUnsuitable(
+            f"Your engine is on another machine, `{host}`: its registry is not on this one's "
+            "`localhost`.",
+            next="Run this course on that machine, or use an engine of this one: "
+            "`docker context use default`.",
+        )
+    version = engine.version()
+    name = f"{version.product} {version.version}"
+    if version.product != DOCKER:
+        yield EngineUnsuitable(
+            f"The engine at `{engine.address}` is {name}, not {DOCKER}.",
+            next=f"Install {DOCKER} {OLDEST_ENGINE} or newer, which the course needs, and let "
+            "`DOCKER_HOST` or your Docker context name it.",
+        )
+        return
+    if api_number(version.api) < api_number(OLDEST_API):
+        yield EngineUnsuitable(
+            f"{name} is too old: the course needs {OLDEST_ENGINE} or newer.",
+            next="Update it (docs.docker.com/engine/install).",
+        )
+    if api_number(version.oldest_api) > api_number(NEWEST_API):
+        yield EngineUnsuitable(
+            f"{name} is too new: it speaks API {version.oldest_api} and newer, and the course "
+            f"{NEWEST_API} and older.",
+            next=f"Update the course, or use an older {DOCKER}.",
+        )
+    yield from _find_unmet_by_bridge(engine)
+
+
+def _find_unmet_by_bridge(engine: Engine) -> Iterator[EngineUnsuitable]:
+    builtin = engine.networks(type="builtin")
+    bridge = next((each for each in builtin if each.name == BRIDGE), None)
+    if not bridge:
+        yield EngineUnsuitable(
+            f"The engine has no network `{BRIDGE}`, so no container can publish a port.",
+            next='Take `"bridge": "none"` out of `/etc/docker/daemon.json`, or `--bridge=none` out '
+            "of the options of `dockerd`, and restart it.",
+        )
+    elif _is_lost(bridge.interface) and _is_on_this_system(engine.info()):
+        yield EngineUnsuitable(
+            f"The interface `{bridge.interface}` of the engine's network `{BRIDGE}` is missing, so "
+            "no container starts.",
+            next="Restart the engine: `sudo systemctl restart docker`.",
+        )
+
+
+def _is_lost(interface: str) -> bool:
+    return interface not in {"", *(name for _, name in socket.if_nameindex())}
+
+
+def _is_on_this_system(engine: EngineInfo) -> bool:
+    """Return whether this program would see the engine's interfaces. It sees none of an engine that
+    is in a virtual machine, in another container, or rootless."""
+    try:
+        system = platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:  # not Linux
+        return False
+    here = (socket.gethostname(), platform.release(), system)
+    there = (engine.host, engine.kernel, engine.system.removesuffix(IN_CONTAINER))
+    return here == there and not engine.rootless
