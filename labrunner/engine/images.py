@@ -22,8 +22,10 @@ FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)  # in a Docker
 
 class Images(Connection):
     @translate_errors
-    def images(self, **filters: Any) -> list[Image]:
-        return [Image.from_api(row) for row in self._client.images(all=False, filters=filters)]
+    def images(self, *, all: bool = False, **filters: Any) -> list[Image]:
+        """Return the images that match the filters of `docker images --filter`. all: also those of
+        the steps of builds."""
+        return [Image.from_api(row) for row in self._client.images(all=all, filters=filters)]
 
     @translate_errors
     def image(self, image: str) -> Image | None:

@@ -377,6 +377,15 @@ def test_a_build_that_stops_half_way_leaves_nothing(
     assert built(docker, before, {workspace.id}) == []
 
 
+def test_all_images_of_a_build_are_written_down(workspace, engine, tmp_path):
+    """In the containerd store, those of its steps may outlive that of the last."""
+    (tmp_path / "Dockerfile").write_text('FROM busybox:stable\nLABEL x=y\nCMD ["true"]\n')
+    image = workspace.build(tmp_path, f"image-{workspace.id}")
+    built = engine.images(all=True, label=f"{WORKSPACE}={workspace.id}")
+    assert len(built) == 3 and image in {each.id for each in built}
+    assert {row["id"] for row in workspace.record.owned} == {each.id for each in built}
+
+
 def test_what_an_engine_that_died_in_a_build_left_behind_goes(
     workspaces, workspace, engine, docker, tmp_path, monkeypatch
 ):
