@@ -54,7 +54,8 @@ def started_lab(app: Flask) -> Iterator[None]:
         yield
     finally:
         session = _session(app)
-        for leftover in session.finish({item.id for item in session.resources()}):
+        certain = {item.id for item in session.resources() if item.certain}
+        for leftover in session.finish(certain):
             print(f"Left on the engine: {leftover}", file=sys.stderr)
 
 

@@ -20,11 +20,16 @@ from .lookup import find_lab
 @with_appcontext
 @handle_errors
 def finish_lab(lab: str, yes: bool) -> None:
-    """Finish a lab: list what belongs to it, and remove that if you agree."""
+    """Finish a lab: list what belongs to it, and remove that if you agree. What may be somebody
+    else's is named and stays."""
     session = get_services().session(find_lab(lab))
-    items = session.resources()
+    found = session.resources()
+    items = [item for item in found if item.certain]
     for item in items:
         show(f"  {item.kind:<10} `{item.name}`, because {item.why}")
+    for item in found:
+        if not item.certain:
+            show(f"Stays, as it may not be the lab's: {item.kind} `{item.name}`: {item.why}.")
     if items and not yes:
         if not sys.stdin.isatty():
             exit_with(ExitStatus.BAD_CALL, "Nothing was removed. Add `--yes` to remove these.")

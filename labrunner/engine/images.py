@@ -25,15 +25,16 @@ LISTINGS = 5  # times that the images are listed while some of them go
 
 class Images(Connection):
     @translate_errors
-    def images(self, **filters: Any) -> list[Image]:
-        """Return the images that match the filters of `docker image ls --filter`.
+    def images(self, *, all: bool = False, **filters: Any) -> list[Image]:
+        """Return the images that match the filters of `docker image ls --filter`. all: also
+        those of the steps of builds.
 
         With the containerd store, an image that goes meanwhile makes the engine refuse the whole
         list (500, "content digest …: not found"). It is asked again then.
         """
         for tries_left in reversed(range(LISTINGS)):
             try:
-                found = self._client.images(all=False, filters=filters)
+                found = self._client.images(all=all, filters=filters)
                 break
             except APIError as error:
                 if not tries_left or "not found" not in str(error):

@@ -7,6 +7,7 @@ times are seconds since 1970.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,6 +17,7 @@ from .answers import Checked, rows
 Json = dict[str, Any]
 NEVER = "0001-01-01T00:00:00Z"
 DOCKER = "Docker Engine"
+OTHER_PROTOCOLS = ("/udp", "/sctp")  # of ports
 
 
 def read_seconds(text: str) -> float:
@@ -88,12 +90,22 @@ class EngineInfo(Checked):
 
 @dataclass(frozen=True)
 class Port:
-    """A port of a container, and the port and address of the host that it is published on.
+    """A TCP port of a container, and the port and address of the host that it is published on.
     host: None if it is not published."""
 
     container: int
     host: int | None = None
     address: str = ""
+
+
+def _read_ports(rows: Json | None) -> tuple[Port, ...]:
+    """Return the ports of a map such as `{"5000/tcp": [{"HostIp": "", "HostPort": "5000"}]}`."""
+    return tuple(
+        Port(int(port.split("/")[0]), _host_port(binding), binding.get("HostIp") or "")
+        for port, bindings in (rows or {}).items()
+        if not port.endswith(OTHER_PROTOCOLS)
+        for binding in bindings or ()
+    )
 
 
 def _host_port(binding: Json) -> int:
@@ -127,6 +139,7 @@ class ContainerSummary(Checked):
             ports=tuple(
                 Port(port["PrivatePort"], port.get("PublicPort"), port.get("IP", ""))
                 for port in row.get("Ports") or ()
+                if port.get("Type", "tcp") == "tcp"
             ),
             labels=row.get("Labels") or {},
         )
@@ -149,9 +162,10 @@ class Mount:
 class Container(Checked):
     """A container, inspected.
 
-    ports: those that it publishes, or will once it is running. networks: the full ids of those it
-    is or was connected to. addresses: its IP address in each, by the network's name. started,
-    finished: 0 if it never was. command: what it runs, with the arguments.
+    ports: those that it publishes, or will once it is running. bindings: those that it asks for
+    whenever it starts. networks: the full ids of those it is or was connected to. addresses: its IP
+    address in each, by the network's name. started, finished: 0 if it never was.
+    command: what it runs, with the arguments.
     """
 
     id: str
@@ -166,6 +180,7 @@ class Container(Checked):
     finished: float
     environment: dict[str, str]
     ports: tuple[Port, ...]
+    bindings: tuple[Port, ...]
     restart_policy: str
     restart_count: int
     mounts: tuple[Mount, ...]
@@ -179,7 +194,6 @@ class Container(Checked):
         state, host = row["State"], row["HostConfig"]
         network = row.get("NetworkSettings") or {}
         networks = network.get("Networks") or {}
-        bindings = network.get("Ports") or host.get("PortBindings") or {}
         return cls(
             id=row["Id"],
             name=row["Name"].lstrip("/"),
@@ -192,11 +206,8 @@ class Container(Checked):
             started=read_seconds(state.get("StartedAt", NEVER)),
             finished=read_seconds(state["FinishedAt"]),
             environment=dict(each.partition("=")[::2] for each in row["Config"].get("Env") or ()),
-            ports=tuple(
-                Port(int(port.split("/")[0]), _host_port(binding), binding.get("HostIp") or "")
-                for port, rows in bindings.items()
-                for binding in rows or ()
-            ),
+            ports=_read_ports(network.get("Ports") or host.get("PortBindings")),
+            bindings=_read_ports(host.get("PortBindings")),
             restart_policy=(host.get("RestartPolicy") or {}).get("Name") or "no",
             restart_count=row.get("RestartCount", 0),
             mounts=tuple(
@@ -222,27 +233,38 @@ class Container(Checked):
         return self.state == "running"
 
     @property
+    def on_host_network(self) -> bool:
+        return "host" in self.addresses
+
+    @property
     def volumes(self) -> list[str]:
         return [mount.source for mount in self.mounts if mount.kind == "volume"]
 
     def publishes(self, port: int) -> bool:
         return any(published.host == port for published in self.ports)
 
+    def binds(self, port: int) -> bool:
+        """Return whether it asks for a port of the host: it has it only while it `publishes` it."""
+        return any(binding.host == port for binding in self.bindings)
+
 
 @dataclass(frozen=True)
 class Image(Checked):
     """An image. id: the digest of its configuration in the classic image store, that of its
-    manifest or index in the containerd store."""
+    manifest or index in the containerd store. parent: the id of the image that the classic builder
+    made it from; empty for others."""
 
     id: str
     tags: tuple[str, ...]
     digests: tuple[str, ...]
     size: int
     labels: dict[str, str]
+    parent: str
+    created: float
 
     @classmethod
     def from_api(cls, row: Json) -> Image:
-        config = row.get("Config") or row
+        config, created = row.get("Config") or row, row.get("Created") or 0
         none = "<none>"
         return cls(
             id=row["Id"],
@@ -250,6 +272,8 @@ class Image(Checked):
             digests=tuple(name for name in rows(row.get("RepoDigests") or []) if none not in name),
             size=row["Size"],
             labels=config.get("Labels") or {},
+            parent=row.get("ParentId") or row.get("Parent") or "",
+            created=created if isinstance(created, int) else read_seconds(created),
         )
 
 
@@ -262,10 +286,16 @@ class Volume(Checked):
     def from_api(cls, row: Json) -> Volume:
         return cls(row["Name"], row.get("Labels") or {})
 
+    @property
+    def anonymous(self) -> bool:
+        """Return whether its name is one that the engine gave it."""
+        return bool(re.fullmatch("[0-9a-f]{64}", self.name))
+
 
 @dataclass(frozen=True)
 class Network(Checked):
-    """A network. interface: that of its bridge; empty where the engine does not tell."""
+    """A network. interface: that of its bridge; empty where the engine does not tell. predefined:
+    it is one of the engine's own, whose ids change when it restarts."""
 
     id: str
     name: str
@@ -281,6 +311,10 @@ class Network(Checked):
             row.get("Labels") or {},
             options.get("com.docker.network.bridge.name", ""),
         )
+
+    @property
+    def predefined(self) -> bool:
+        return self.name in ("bridge", "host", "none")
 
 
 @dataclass(frozen=True)

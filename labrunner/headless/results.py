@@ -137,7 +137,8 @@ class LabResult:
 
 @dataclass
 class Run:
-    """A whole run. `leftovers` is what could not be removed, or was to be kept."""
+    """A whole run. `leftovers` is what is left on the engine of that which it made, and what was to
+    be kept."""
 
     labs: list[LabResult] = field(default_factory=list)
     seconds: float = 0

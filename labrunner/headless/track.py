@@ -44,7 +44,7 @@ class Track:
     """Opens its workspace when it is needed; anew where the one at hand has gone too far, or has
     something in it that does not belong there. `close` removes all of it.
 
-    leftovers: what could not be removed, or was kept.
+    leftovers: what is left on the engine of that which was made, and what was kept.
     """
 
     def __init__(self, workspaces: Workspaces, lesson: Lesson, lab: Lab, settings: Settings):
@@ -161,16 +161,21 @@ class Track:
         if not workspace:
             return
         with first_interruption_held():
-            items = resources.find_resources(workspace)
+            items = resources.find_certain(workspace)
             if keep:
                 workspace.keep()
                 self.leftovers += map(str, items)
                 return
             try:
-                self.leftovers += map(str, self.workspaces.close(workspace, items))
+                left = self.workspaces.close(workspace, items)
             except KeyboardInterrupt:  # the second one: stop at once, say what is left
                 self.leftovers += [str(Leftover(item, "not removed")) for item in items]
                 raise
+            self.leftovers += map(str, left)
+            known = {each.item.id for each in left}
+            for trace in resources.find_traces(workspace):
+                if trace.id not in known:
+                    self.leftovers.append(str(Leftover(trace, f"not removed, though {trace.why}")))
 
     def _do_and_judge(self, step: Step, workspace: Workspace, part: Part) -> Verdict:
         with deadline(self.settings.seconds):

@@ -132,7 +132,8 @@ class Session(LabState):
             return self._solve(step, on_progress)
 
     def resources(self) -> list[Resource]:
-        """Return what finishing the lab would remove. Raises `NotStarted`."""
+        """Return what finishing the lab would remove, and what may as well be somebody else's and
+        stays if it is not chosen. Raises `NotStarted`."""
         return resources.find_resources(self.require_workspace())
 
     def finish(self, chosen: Collection[str]) -> list[Leftover]:

@@ -102,6 +102,13 @@ class Creation:
                 deque(progress, maxlen=0)  # it goes on to its end
                 image = self.engine.image(f"{name}:latest")
                 made["id"] = image.id if image else None
+                self._record_steps(made)
+
+    def _record_steps(self, made: Mapping[str, str | None]) -> None:
+        """Write down the images of a build's other steps, which may outlive that of the last."""
+        for image in self.engine.images(all=True, label=f"{OBJECT}={made['word']}"):
+            if image.id != made["id"]:
+                self.record.owned.append({**made, "id": image.id})
 
     def _context(self, folder: Path, values: dict[str, str]) -> dict[str, bytes]:
         found = {}

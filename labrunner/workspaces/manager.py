@@ -89,7 +89,7 @@ class Workspaces:
             record.state = "open"
             workspace.save()
         except BaseException:
-            self.close(workspace, resources.find_resources(workspace))
+            self.close(workspace, resources.find_certain(workspace))
             raise
         if kind == "learner":
             workspace.lock.release()
@@ -120,7 +120,7 @@ class Workspaces:
             with workspace.lock:
                 for again in self._read(workspace.id):  # it may have opened or closed meanwhile
                     if _left_behind(again, kept):
-                        left += self.close(again, resources.find_resources(again))
+                        left += self.close(again, resources.find_certain(again))
         return left
 
     def preview(self, lab: Lab) -> dict[str, str]:

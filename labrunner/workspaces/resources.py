@@ -1,26 +1,31 @@
-"""Finds and removes what belongs to a workspace.
+"""Finds and removes what belongs to a workspace, as `belonging` says.
 
-Two things belong: what the workspace created (its label, its word for the object and its recorded
-id all agree), and what appeared since it opened and is plainly the lab's, because the learner made
-it: a container on its port, by its name or of an image from its registry; a tag under its registry
-or with its image's name; the volumes and networks of those containers. Whatever was there before
-never does. A learner's folder in the workspace belongs as well, once there is something in it.
+A learner's folder in the workspace belongs as well, once there is something in it.
 """
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, Image
-from labrunner.registry.client import LOOPBACK
 from labrunner.verdicts import CannotCheck
 
-from .labels import OBJECT, WORKSPACE
+from .belonging import (
+    Reason,
+    has_lab_name,
+    is_of_a_step,
+    is_under_registry,
+    why_container,
+    why_tag,
+    why_untagged,
+    why_used,
+)
+from .labels import WORKSPACE
 from .workspace import Workspace
 
 SETTLED = 1  # seconds without anything new, after which the engine has ended what was begun
@@ -31,12 +36,14 @@ NAMED = 3  # so many files are named
 @dataclass(frozen=True)
 class Resource:
     """An object on the engine, or the workspace's folder. `id` is what removes it: a full id, a
-    tag, a volume's name, a path."""
+    tag, a volume's name, a path. What is not `certain` is removed only if the learner asks for it.
+    """
 
     kind: Literal["container", "image", "volume", "network", "folder"]
     id: str
     name: str
     why: str
+    certain: bool = True
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -64,15 +71,58 @@ def snapshot(engine: Engine) -> dict[str, Any]:
 
 
 def find_resources(workspace: Workspace) -> list[Resource]:
-    """Return all that belongs to the workspace now, in the order in which it can be removed."""
+    """Return all that belongs to the workspace now or may do so, in the order in which it can be
+    removed."""
     _settle(workspace)
     containers = _containers(workspace)
+    in_doubt = [container for container, reason in containers if not reason.certain]
     return [
-        *(Resource("container", each.id, each.name, why) for each, why in containers),
+        *(
+            Resource("container", each.id, each.name, reason.why, reason.certain)
+            for each, reason in containers
+        ),
         *_images(workspace),
-        *_volumes(workspace),
-        *_networks(workspace),
+        *_volumes(workspace, in_doubt),
+        *_networks(workspace, in_doubt),
         *_folder(workspace),
+    ]
+
+
+def find_certain(workspace: Workspace) -> list[Resource]:
+    """Return the same without what may be somebody else's."""
+    return [each for each in find_resources(workspace) if each.certain]
+
+
+def find_traces(workspace: Workspace) -> list[Resource]:
+    """Return all on the engine that has the workspace's label, or its id in a name: what a headless
+    run has made, whether or not it is known to belong."""
+    engine, why = workspace.engine, "it was made in this run"
+
+    def ours(labels: dict[str, str], *names: str) -> bool:
+        return labels.get(WORKSPACE) == workspace.id or any(workspace.id in name for name in names)
+
+    return [
+        *(
+            Resource("container", each.id, each.name, why)
+            for each in engine.containers()
+            if ours(each.labels, each.name, each.image)
+        ),
+        *(
+            Resource("image", name, name, why)
+            for each in engine.images()
+            for name in each.tags or each.digests or (each.id,)
+            if ours(each.labels, name)
+        ),
+        *(
+            Resource("volume", each.name, each.name, why)
+            for each in engine.volumes()
+            if ours(each.labels, each.name)
+        ),
+        *(
+            Resource("network", each.id, each.name, why)
+            for each in engine.networks()
+            if ours(each.labels, each.name)
+        ),
     ]
 
 
@@ -84,7 +134,11 @@ def observe(workspace: Workspace) -> None:
 
 
 def remove(workspace: Workspace, items: Iterable[Resource]) -> list[Leftover]:
-    """Remove these objects; return those that cannot be removed."""
+    """Remove these objects; return those that cannot be removed.
+
+    An image goes with its last tag. The containerd store keeps it by its digest, or as a dangling
+    image, so those that have lost their tags meanwhile are removed as well.
+    """
     engine = workspace.engine
     acts: dict[str, Callable[[str], None]] = {
         "container": engine.remove_container,
@@ -93,14 +147,19 @@ def remove(workspace: Workspace, items: Iterable[Resource]) -> list[Leftover]:
         "network": engine.remove_network,
         "folder": shutil.rmtree,
     }
-    left = []
-    for item in items:
-        try:
-            acts[item.kind](item.id)
-        except CannotCheck as error:
-            left.append(Leftover(item, error.found))
-        except OSError as error:
-            left.append(Leftover(item, f"{error.filename}: {error.strerror}."))
+    left: list[Leftover] = []
+    rest, known = list(items), {each.id for each in _images(workspace)}
+    while rest:
+        for item in rest:
+            try:
+                acts[item.kind](item.id)
+            except CannotCheck as error:
+                left.append(Leftover(item, error.found))
+            except OSError as error:
+                left.append(Leftover(item, f"{error.filename}: {error.strerror}."))
+        known |= {item.id for item in rest}
+        untagged = [_untagged(workspace, image) for image in engine.images()]
+        rest = [item for found in untagged for item in found if item.id not in known]
     return left
 
 
@@ -127,72 +186,27 @@ def _settle(workspace: Workspace) -> None:
     for _ in range(MOST_LOOKS):
         containers = engine.containers(label=label)
         now = {image.id for image in engine.images(label=label)} | {each.id for each in containers}
-        if now == seen and not any(_of_a_step(workspace, each.labels) for each in containers):
+        if now == seen and not any(is_of_a_step(workspace, each.labels) for each in containers):
             return
         seen = now
         time.sleep(SETTLED)
 
 
-def _of_a_step(workspace: Workspace, labels: dict[str, str]) -> bool:
-    """Return whether the engine made the container for a step of a build that was stopped."""
-    return any(
-        row["kind"] == "image" and row["word"] == labels.get(OBJECT) and not row["id"]
-        for row in workspace.record.owned
-    )
-
-
-def _owned(workspace: Workspace, kind: str, id: str, labels: dict[str, str]) -> bool:
-    """Return whether the workspace made it: the labels are its own, and the id is the recorded one.
-
-    A row without an id is of a run that was killed between making and recording; its word, which
-    was written down before and is nowhere else, stands for the id.
-    """
-    if labels.get(WORKSPACE) != workspace.id:
-        return False
-    return any(
-        row["kind"] == kind and row["word"] == labels.get(OBJECT) and row["id"] in (id, None)
-        for row in workspace.record.owned
-    )
-
-
-def _containers(workspace: Workspace) -> list[tuple[Container, str]]:
+def _containers(workspace: Workspace) -> list[tuple[Container, Reason]]:
     record, engine = workspace.record, workspace.engine
     found = []
     for listed in engine.containers():
         if listed.id in record.before["containers"]:
             continue
         container = engine.container(listed.id)
-        why = container and _why_container(workspace, container)
-        if container and why:
-            found.append((container, why))
-    _note(workspace, "containers", (container.id for container, _ in found))
-    _note(workspace, "volumes", (name for container, _ in found for name in container.volumes))
-    _note(workspace, "networks", (id for container, _ in found for id in container.networks))
+        reason = why_container(workspace, container) if container else None
+        if container and reason:
+            found.append((container, reason))
+    certain = [container for container, reason in found if reason.certain]
+    _note(workspace, "containers", (each.id for each in certain))
+    _note(workspace, "volumes", (name for each in certain for name in each.volumes))
+    _note(workspace, "networks", (id for each in certain for id in each.networks))
     return found
-
-
-def _why_container(workspace: Workspace, container: Container) -> str | None:
-    if _owned(workspace, "container", container.id, container.labels):
-        return "this lab made it"
-    if container.labels.get(WORKSPACE, workspace.id) != workspace.id:
-        return None  # another's; but what was made from our image has its labels
-    if _of_a_step(workspace, container.labels):
-        return "this lab built with it"
-    if not workspace.record.values:
-        return None
-    if container.name in workspace.record.names:
-        return "it has a name that this lab uses"
-    if not container.addresses.keys().isdisjoint(workspace.record.names):
-        return "it is in this lab's network"
-    if container.publishes(workspace.port):
-        return "it is on your registry's port"
-    if _under_registry(workspace, container.image):
-        return "it was made from an image of your registry"
-    image = workspace.record.values.get("image")
-    by_name = image and container.image in (image, f"{image}:latest")
-    if by_name or container.image_id == workspace.sample:
-        return "it was made from this lab's image"
-    return None
 
 
 def _images(workspace: Workspace) -> list[Resource]:
@@ -204,18 +218,42 @@ def _images(workspace: Workspace) -> list[Resource]:
         ours = [
             Resource("image", tag, tag, why)
             for tag in image.tags
-            if tag not in (before or ()) and (why := _why_tag(workspace, image, tag))
+            if tag not in (before or ()) and (why := why_tag(workspace, image, tag))
         ]
-        if ours and before is None:
-            _note(workspace, "images", [image.id])
+        if ours and before is None and image.id not in workspace.record.seen["images"]:
+            _note(workspace, "images", [image.id, *_steps(workspace, image)])
         if before is None or len(ours) < len(image.tags):
             found += ours
             found += _pulled_names(workspace, image, before or ())
         # else its last name would take with it an image that was there before
-        if not image.tags and before is None and (why := _why_nameless(workspace, image)):
-            ids = image.digests if len(image.digests) > 1 else (image.id,)
-            found += [Resource("image", id, id[:19] if id == image.id else id, why) for id in ids]
+        found += _untagged(workspace, image)
     return found
+
+
+def _steps(workspace: Workspace, image: Image) -> list[str]:
+    """Return the images of the steps before an image's last one, which the classic builder has made
+    since the lab opened. In the containerd store they may outlive the image."""
+    steps = []
+    while step := workspace.engine.image(image.parent):
+        if step.created < workspace.record.opened:
+            break
+        steps.append(step.id)
+        image = step
+    return steps
+
+
+def _untagged(workspace: Workspace, image: Image) -> list[Resource]:
+    """Return what an image without a tag is called by digest, or its id if it has no name at all.
+    A name that others gave it stays."""
+    if image.tags or image.id in workspace.record.before["images"]:
+        return []
+    why = why_untagged(workspace, image)
+    if not why:
+        return []
+    if not image.digests:
+        return [Resource("image", image.id, image.id[:19], why)]
+    ours = [name for name in image.digests if has_lab_name(workspace, name.partition("@")[0])]
+    return [Resource("image", name, name, why) for name in ours]
 
 
 def _pulled_names(workspace: Workspace, image: Image, before: Iterable[str]) -> list[Resource]:
@@ -224,61 +262,23 @@ def _pulled_names(workspace: Workspace, image: Image, before: Iterable[str]) -> 
     return [
         Resource("image", name, name, "it was pulled from your registry")
         for name in image.digests
-        if image.tags and name not in before and _under_registry(workspace, name)
+        if image.tags and name not in before and is_under_registry(workspace, name)
         if name.partition("@")[0] not in tagged
     ]
 
 
-def _why_tag(workspace: Workspace, image: Image, tag: str) -> str | None:
-    values = workspace.record.values
-    if _under_registry(workspace, tag):
-        return "it is named after your registry"
-    if tag.rpartition(":")[0] in (values.get("image"), *workspace.record.names):
-        return "it has the name of this lab's image"
-    if image.id == workspace.sample:
-        return "it is this lab's image"
-    return None
-
-
-def _why_nameless(workspace: Workspace, image: Image) -> str | None:
-    if _owned(workspace, "image", image.id, image.labels):
-        return "this lab built it"
-    if any(_under_registry(workspace, name) for name in image.digests):
-        return "it was pulled from your registry"
-    if image.id in workspace.record.seen["images"]:
-        return "it had the name of this lab's image"
-    return None
-
-
-def _under_registry(workspace: Workspace, name: str) -> bool:
-    port = workspace.record.values.get("port")
-    return bool(port) and name.startswith(tuple(f"{host}:{port}/" for host in LOOPBACK))
-
-
-def _volumes(workspace: Workspace) -> list[Resource]:
+def _volumes(workspace: Workspace, in_doubt: Sequence[Container]) -> list[Resource]:
     found = []
+    used = {name for container in in_doubt for name in container.volumes}
     _note(workspace, "volumes", _volumes_in_events(workspace))
-    for volume in workspace.engine.volumes():
-        if why := _why_used(workspace, "volume", volume.name, volume.name, volume.labels):
-            anonymous = len(volume.name) == 64  # the engine's own name for one
-            name = f"{volume.name[:12]}…" if anonymous else volume.name
-            found.append(Resource("volume", volume.name, name, why))
+    for each in workspace.engine.volumes():
+        reason = why_used(
+            workspace, "volume", each.name, each, in_doubt=used, anonymous=each.anonymous
+        )
+        if reason:
+            name = f"{each.name[:12]}…" if each.anonymous else each.name
+            found.append(Resource("volume", each.name, name, reason.why, reason.certain))
     return found
-
-
-def _why_used(
-    workspace: Workspace, kind: str, id: str, name: str, labels: dict[str, str]
-) -> str | None:
-    """For a volume or network, which belongs with the containers that used it, or by its name."""
-    if id in workspace.record.before[f"{kind}s"]:
-        return None
-    if _owned(workspace, kind, id, labels):
-        return "this lab made it"
-    if WORKSPACE not in labels and id in workspace.record.seen[f"{kind}s"]:
-        return "a container of this lab used it"
-    if WORKSPACE not in labels and name in workspace.record.names:
-        return "it has a name that this lab uses"
-    return None
 
 
 def _volumes_in_events(workspace: Workspace) -> list[str]:
@@ -293,17 +293,20 @@ def _volumes_in_events(workspace: Workspace) -> list[str]:
         names = event.attributes
         if names.get(WORKSPACE, workspace.id) != workspace.id:
             continue  # another's, which may have had the same name
-        if names.get("name") in record.names or _under_registry(workspace, names.get("image", "")):
+        ours = is_under_registry(workspace, names.get("image", ""))
+        if ours or names.get("name") in record.names:
             seen.add(event.id)
     mounts = engine.events(record.opened, now, type="volume", event="mount")
     return [event.id for event in mounts if event.attributes.get("container") in seen]
 
 
-def _networks(workspace: Workspace) -> list[Resource]:
+def _networks(workspace: Workspace, in_doubt: Sequence[Container]) -> list[Resource]:
+    used = {id for container in in_doubt for id in container.networks}
     return [
-        Resource("network", each.id, each.name, why)
+        Resource("network", each.id, each.name, reason.why, reason.certain)
         for each in workspace.engine.networks()
-        if (why := _why_used(workspace, "network", each.id, each.name, each.labels))
+        if not each.predefined
+        if (reason := why_used(workspace, "network", each.id, each, in_doubt=used))
     ]
 
 

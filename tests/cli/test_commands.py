@@ -342,8 +342,10 @@ def headless_registries(engine):
     return [each for each in engine.containers() if each.name.startswith("registry-")]
 
 
-def test_finish_lab_asks_on_a_terminal_and_no_means_no(commands):
-    name = commands.json("start-lab", "push-and-pull")[1]["name"]
+def test_finish_lab_asks_on_a_terminal_and_no_means_no(commands, docker, unique):
+    values = commands.json("start-lab", "push-and-pull")[1]
+    name, port = values["name"], f"{values['port']}:80"
+    docker("create", "-p", port, "--name", unique, "busybox:stable")
     ours, theirs = pty.openpty()
     process = commands.start("finish-lab", "push-and-pull", stdin=theirs)
     os.write(ours, b"n\n")
@@ -352,5 +354,7 @@ def test_finish_lab_asks_on_a_terminal_and_no_means_no(commands):
     os.close(theirs)
     assert process.returncode == 0
     assert "Nothing was removed, and the lab stays open." in out
+    assert f"Stays, as it may not be the lab's: container `{unique}`: it asks for" in out
     assert Engine().container(name).running
     assert commands("finish-lab", "push-and-pull", "--yes")[0] == 0
+    assert Engine().container(unique)

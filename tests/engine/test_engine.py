@@ -543,5 +543,13 @@ def test_a_container_of_an_engine_that_says_less_can_be_read():
     assert container.restart_policy == "no" and container.networks == ()
 
 
+def test_only_tcp_ports_count_in_a_list_and_in_a_container(engine, docker, unique):
+    sleep = ("busybox:stable", "sleep", "60")
+    docker("run", "-d", "--name", unique, "-p", "127.0.0.1:5962:5000/udp", *sleep)
+    [listed] = engine.containers(name=unique)
+    found = engine.container(unique)
+    assert listed.ports == found.ports == found.bindings == ()
+
+
 def test_the_engine_in_use_is_the_one_of_the_tests():
     assert Engine().remote_host is None, os.environ.get("DOCKER_HOST")

@@ -353,6 +353,23 @@ def test_what_cannot_be_removed_is_listed(headless, docker, engine):
     assert run.leftovers[0].startswith(f"volume {names[0]}: The engine refused: ")
 
 
+def test_what_a_run_has_made_unawares_is_listed_and_what_others_made_is_not(
+    headless, docker, engine, unique
+):
+    volumes = []
+
+    def make(lab, step):
+        [workspace] = headless.workspaces.all()
+        volumes.append(docker("volume", "create", f"stray-{workspace.id}"))
+        docker("volume", "create", unique)
+        docker("create", "-p", f"{workspace.port}:5000", "--name", unique, "registry:2")
+
+    run = headless(ended=make)
+    assert run.status == "passed"
+    assert run.leftovers == [f"volume {volumes[0]}: not removed, though it was made in this run"]
+    assert engine.volume(unique) and engine.container(unique)
+
+
 def test_the_lessons_commands_take_the_place_of_the_solution(headless, engine):
     run = headless(("    workspace.create_volume(workspace.name)\n", "    1 / 0\n"), shell=True)
     assert run.status == "passed", run.as_dict()

@@ -163,6 +163,15 @@ def test_a_registry_of_another_name_on_any_address_is_right(opened, docker, uniq
     assert eventually(lambda: judge(opened, "let-it-die").passed)
 
 
+def test_a_container_on_the_same_number_over_udp_changes_no_verdict(opened, docker):
+    docker("run", "-d", "-p", f"{opened.port}:5000", "--restart", "always", "registry:2")
+    assert eventually(lambda: judge(opened, "set-a-restart-policy").passed)
+    sleep = ("busybox:stable", "sleep", "60")
+    docker("run", "-d", "-p", f"{opened.port}:{opened.port}/udp", *sleep)
+    for step in ("start-a-registry", "set-a-restart-policy"):
+        assert judge(opened, step).passed
+
+
 def test_a_registry_on_a_network_of_its_own_with_a_volume_is_right(opened, docker, unique, engine):
     docker("network", "create", unique)
     docker("volume", "create", unique)

@@ -117,16 +117,26 @@ def test_a_lab_is_started_checked_and_finished_without_javascript(site, engine):
 def test_finishing_lists_what_goes_with_the_reason_and_removes_only_what_is_ticked(
     visitor, engine, docker
 ):
-    port = port_of(visitor)
-    made = [docker("create", "-p", f"{port}:5000", "registry:2") for _ in range(2)]
-    names = [engine.container(each).name for each in made]
+    port = f"{port_of(visitor)}:5000"
+    ours = docker("run", "-d", "-p", port, "registry:2")
+    doubtful = [docker("create", "-p", port, "registry:2") for _ in range(2)]
+    names = {each: engine.container(each).name for each in (ours, *doubtful)}
     asked = visitor.get("/lessons/tiny/finish")
-    for each, name in zip(made, names, strict=True):
-        assert f'value="{each}" checked' in asked.text
-        assert f"container {name} it is on your registry's port" in text(asked)
-    assert visitor.submit("/lessons/tiny/finish", {"item": [made[0]]}).ok
-    assert engine.container(made[0]) is None
-    assert engine.container(made[1])
+    assert f'value="{ours}" checked' in asked.text
+    assert f"container {names[ours]} it is on your registry's port" in text(asked)
+    assert "These may not be the lab's, and stay." in text(asked)
+    for each in doubtful:
+        assert f'value="{each}">' in asked.text
+        why = "it asks for your registry's port, but never had it"
+        assert f"container {names[each]} {why}" in text(asked)
+    listed = visitor.get("/lessons/tiny/finish", headers=JSON).json()["belongings"]
+    assert {each["id"]: each["certain"] for each in listed}.items() >= {
+        (ours, True),
+        *((each, False) for each in doubtful),
+    }
+    assert visitor.submit("/lessons/tiny/finish", {"item": [doubtful[0]]}).ok
+    assert engine.container(doubtful[0]) is None
+    assert engine.container(doubtful[1]) and engine.container(ours)
 
 
 def test_what_cannot_be_removed_is_listed_and_the_lab_stays_open(

@@ -53,7 +53,7 @@ def workspace(workspaces, lab):
 
 
 def close(workspaces, workspace):
-    return workspaces.close(workspace, resources.find_resources(workspace))
+    return workspaces.close(workspace, resources.find_certain(workspace))
 
 
 def listed(workspace):
@@ -377,6 +377,15 @@ def test_a_build_that_stops_half_way_leaves_nothing(
     assert built(docker, before, {workspace.id}) == []
 
 
+def test_all_images_of_a_build_are_written_down(workspace, engine, tmp_path):
+    """In the containerd store, those of its steps may outlive that of the last."""
+    (tmp_path / "Dockerfile").write_text('FROM busybox:stable\nLABEL x=y\nCMD ["true"]\n')
+    image = workspace.build(tmp_path, f"image-{workspace.id}")
+    built = engine.images(all=True, label=f"{WORKSPACE}={workspace.id}")
+    assert len(built) == 3 and image in {each.id for each in built}
+    assert {row["id"] for row in workspace.record.owned} == {each.id for each in built}
+
+
 def test_what_an_engine_that_died_in_a_build_left_behind_goes(
     workspaces, workspace, engine, docker, tmp_path, monkeypatch
 ):
@@ -490,7 +499,7 @@ def test_what_the_learner_makes_is_listed_with_why(
         ("container", f"{unique}-pulled"): "it was made from an image of your registry",
         ("container", f"{unique}-sample"): "it was made from this lab's image",
         ("container", f"{unique}-by-id"): "it was made from this lab's image",
-        ("container", f"{unique}-port"): "it is on your registry's port",
+        ("container", f"{unique}-port"): "it asks for your registry's port, but never had it",
         ("volume", unique): "a container of this lab used it",
         ("network", unique): "a container of this lab used it",
     }
@@ -500,6 +509,7 @@ def test_what_the_learner_makes_is_listed_with_why(
     assert found[("image", f"{image}:latest")] == "it has the name of this lab's image"
     assert close(workspaces, workspace) == []
     assert engine.container(f"{unique}-other") and engine.volume(f"{unique}-elsewhere")
+    assert engine.container(f"{unique}-port")
     assert traces(engine, {workspace.id}) == nothing()
 
 
@@ -545,6 +555,28 @@ def test_an_image_pulled_by_digest_under_two_hosts_goes(workspaces, push_and_pul
 
     assert close(workspaces, workspace) == []
     assert engine.image(workspace.sample) is None
+
+
+def test_an_image_that_outlives_its_last_tag_goes_as_well(
+    workspaces, sample_lab, engine, docker, unique, monkeypatch
+):
+    """As in the containerd store. Here its tag moves to another image before it is removed."""
+    workspace = workspaces.open(sample_lab, "learner")
+    untagged = docker("commit", docker("create", "busybox:stable", unique))
+    remove = engine.remove_image
+
+    def move_and_remove(name):
+        if not name.startswith("sha256:"):
+            engine.tag("busybox:stable", name)
+        remove(name)
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(engine, "remove_image", move_and_remove)
+            assert close(workspaces, workspace) == []
+        assert engine.image(workspace.sample) is None and engine.image(untagged)
+    finally:
+        engine.remove_image(untagged)
 
 
 # The registry that goes from lab to lab
@@ -788,6 +820,20 @@ def test_what_the_learner_makes_under_a_name_of_the_lab_belongs_to_it(
     assert close(workspaces, workspace) == []
 
 
+def test_a_container_that_is_in_another_network_as_well_may_be_somebody_elses(
+    workspaces, naming, docker, unique
+):
+    workspace = workspaces.open(naming, "learner")
+    docker("network", "create", workspace["volume"])
+    container = docker("create", "--network", workspace["volume"], "busybox:stable")
+    found = {item.id: item for item in resources.find_resources(workspace)}
+    assert found[container].certain
+    docker("network", "create", unique)
+    docker("network", "connect", unique, container)
+    [both] = [each for each in resources.find_resources(workspace) if each.kind == "container"]
+    assert (both.id, both.why, both.certain) == (container, "it is in this lab's network", False)
+
+
 def test_a_setup_runs_at_each_start_after_registry_and_values(workspaces, real_course):
     seen = []
     lab = replace(real_course.labs["push-and-pull"], values={}, setups=[])
@@ -847,6 +893,22 @@ def test_an_image_that_lost_its_name_to_a_newer_one_belongs(workspaces, naming, 
     }
     assert close(workspaces, workspace) == []
     assert not images(docker) & set(ids)
+
+
+def test_the_steps_of_an_image_that_the_learner_builds_are_noted(
+    workspaces, naming, docker, engine, tmp_path
+):
+    workspace = workspaces.open(naming, "learner")
+    name = workspace["volume"]
+    lines = ["FROM busybox:stable", *(f"LABEL {each}={workspace.id}" for each in "xyz")]
+    (tmp_path / "Dockerfile").write_text("\n".join(lines))
+    docker("build", "-q", "-t", name, str(tmp_path))
+    resources.observe(workspace)
+    image, built = engine.image(name), set()
+    while image.id != engine.image("busybox:stable").id:
+        built.add(image.id)
+        image = engine.image(image.parent or "busybox:stable")  # buildx keeps no steps
+    assert set(workspace.record.seen["images"]) == built
 
 
 def test_the_labs_image_belongs_under_any_name(workspaces, sample_lab, docker, unique):
