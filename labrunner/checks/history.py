@@ -13,7 +13,7 @@ from .storage import is_anonymous
 
 REMEMBERED = 256  # events that an engine keeps
 ONLY_LOOK = ("curl/", "Mozilla/", "Wget/")  # how programs that neither push nor pull begin
-RECENT = 300  # lines of the registry's log that show what was done just now
+RECENT = 1000  # lines of the registry's log that show what was done just now
 MANIFEST = re.compile(r"/v2/(?P<repository>.+)/manifests/[^/]+")
 
 

@@ -15,7 +15,7 @@ from labrunner.workspaces.workspace import Workspace
 
 from .history import pushed_repositories, recent_requests
 
-SEARCH = 12  # requests of a search, however much the registry has
+SEARCH = 8  # requests of a search, however much the registry has
 
 
 @dataclass(frozen=True)

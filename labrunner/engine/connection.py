@@ -97,7 +97,8 @@ def translate_errors(method: F) -> F:
 
 
 class Connection:
-    """A connection to the engine that the `docker` command uses now.
+    """A connection to the engine that the `docker` command uses now, in the environment in which
+    this object was made.
 
     timeout:  seconds without a byte of answer after which a query is given up.
     executed: the ids of the last commands that this object ran in containers.
@@ -106,6 +107,7 @@ class Connection:
     def __init__(self, timeout: float = QUERY_TIMEOUT) -> None:
         self.timeout = timeout
         self.executed: deque[str] = deque(maxlen=1000)
+        self._environment = dict(os.environ)
         self._clients: dict[tuple[int, float, Endpoint], docker.APIClient] = {}
         self._versions: dict[Endpoint, str] = {}  # of the API
         self._clock = -math.inf, 0.0  # `time.monotonic` and the engine's time
@@ -175,7 +177,7 @@ class Connection:
     @property
     def _endpoint(self) -> Endpoint:
         try:
-            return find_endpoint()
+            return find_endpoint(self._environment)
         except NoEndpoint as error:
             raise EngineDown(error.found, next=error.next) from error
 

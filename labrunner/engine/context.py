@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,45 +58,49 @@ class Endpoint:
         )
 
 
-def find_endpoint() -> Endpoint:
-    """Return where the `docker` command reaches its engine. Raises `NoEndpoint`."""
-    if host := os.environ.get("DOCKER_HOST", "").strip():
-        return _default(host if "://" in host else f"tcp://{host}")
-    if name := os.environ.get("DOCKER_CONTEXT"):
+def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
+    """Return where the `docker` command reaches its engine now. Raises `NoEndpoint`."""
+    folder = Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    default = _default(environment, folder)
+    if environment.get("DOCKER_HOST"):
+        return default
+    if name := environment.get("DOCKER_CONTEXT"):
+        source = "`DOCKER_CONTEXT`"
         next = f"Unset `DOCKER_CONTEXT`, or {ANOTHER} Then start this again."
-        return _of_context(name, "`DOCKER_CONTEXT`", next)
-    file = _folder() / "config.json"
-    name = str(_read(file).get("currentContext") or DEFAULT)
-    return _of_context(name, f"`{file}`", f"Run `docker context use default`, or {ANOTHER}")
-
-
-def _default(host: str = "") -> Endpoint:
-    verified = bool(os.environ.get("DOCKER_TLS_VERIFY"))
-    if not verified and not os.environ.get("DOCKER_TLS"):
-        return Endpoint(host or SOCKET)
-    folder = Path(os.environ.get("DOCKER_CERT_PATH") or _folder())
-    return Endpoint(host or TLS_ADDRESS, folder, verified)
-
-
-def _of_context(name: str, source: str, next: str) -> Endpoint:
-    """Return the endpoint of a context. source: what names the context. next: what to do where
-    there is none."""
+    else:
+        name = str(_read(folder / "config.json").get("currentContext") or DEFAULT)
+        source = f"`{folder / 'config.json'}`"
+        next = f"Run `docker context use default`, or {ANOTHER}"
     if name == DEFAULT:
-        return _default()
+        return default
+    if found := _of_context(folder, name):
+        return found
+    missing = f"The Docker context `{name}`, which {source} names, does not exist."
+    raise NoEndpoint(missing, next=next)
+
+
+def _default(environment: Mapping[str, str], folder: Path) -> Endpoint:
+    """Return the endpoint of the context `default`, which is made from the environment."""
+    host = environment.get("DOCKER_HOST", "").strip()
+    if host and "://" not in host:
+        host = f"tcp://{host}"
+    verified = bool(environment.get("DOCKER_TLS_VERIFY"))
+    if not verified and not environment.get("DOCKER_TLS"):
+        return Endpoint(host or SOCKET)
+    certificates = Path(environment.get("DOCKER_CERT_PATH") or folder)
+    return Endpoint(host or TLS_ADDRESS, certificates, verified)
+
+
+def _of_context(folder: Path, name: str) -> Endpoint | None:
+    """Return the endpoint of another context, None where there is none."""
     id = hashlib.sha256(name.encode(errors="replace")).hexdigest()
-    match _read(_folder() / "contexts" / "meta" / id / "meta.json"):
+    match _read(folder / "contexts" / "meta" / id / "meta.json"):
         case {"Endpoints": {"docker": dict(endpoint)}}:
-            certificates = _folder() / "contexts" / "tls" / id / "docker"
+            certificates = folder / "contexts" / "tls" / id / "docker"
             verified = not endpoint.get("SkipTLSVerify")
             tls = certificates if certificates.is_dir() or not verified else None
             return Endpoint(str(endpoint.get("Host") or SOCKET), tls, verified)
-    found = f"The Docker context `{name}`, which {source} names, does not exist."
-    raise NoEndpoint(found, next=next)
-
-
-def _folder() -> Path:
-    """Return the folder of the client's configuration."""
-    return Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    return None
 
 
 def _read(file: Path) -> dict[str, Any]:

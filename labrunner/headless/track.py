@@ -12,7 +12,7 @@ from types import TracebackType
 
 from labrunner.course.lab import Action, Lab, Mistake, Step
 from labrunner.course.lesson import Block, Lesson
-from labrunner.engine.connection import EngineDown
+from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.errors import NotWritable
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces import resources
@@ -161,7 +161,12 @@ class Track:
         if not workspace:
             return
         with first_interruption_held():
-            items = resources.find_certain(workspace)
+            try:
+                items = resources.find_certain(workspace)
+            except EngineRefused as error:  # the next run removes it
+                self.leftovers.append(f"workspace {workspace.id}: {error.found}")
+                workspace.lock.release()
+                return
             if keep:
                 workspace.keep()
                 self.leftovers += map(str, items)

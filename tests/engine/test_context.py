@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 
@@ -138,7 +139,7 @@ def test_a_context_with_tls_is_reached_with_its_certificates(config, monkeypatch
     for name in ("ca", "cert", "key"):
         (certificates / f"{name}.pem").write_text("")
     monkeypatch.setenv("DOCKER_CONTEXT", "far")
-    found = find_endpoint()
+    found = find_endpoint(os.environ)
     assert (found.address, found.tls.verify) == ("tcp://192.0.2.7:2376", True)
     assert found.tls.ca_cert == str(certificates / "ca.pem")
     assert found.tls.cert == (str(certificates / "cert.pem"), str(certificates / "key.pem"))

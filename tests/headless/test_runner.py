@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from labrunner.engine.connection import EngineDown
+from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.headless.runner import Runner
 from labrunner.headless.track import Settings, Track
@@ -351,6 +351,24 @@ def test_what_cannot_be_removed_is_listed(headless, docker, engine):
     assert run.status == "passed"
     assert len(run.leftovers) == 1
     assert run.leftovers[0].startswith(f"volume {names[0]}: The engine refused: ")
+
+
+def test_a_run_whose_objects_the_engine_cannot_list_says_so_and_the_next_one_removes_them(
+    headless, engine, monkeypatch
+):
+    """As the containerd store while images are being removed."""
+
+    def refuse(workspace):
+        raise EngineRefused("content digest sha256:0: not found")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resources, "find_certain", refuse)
+        run = headless()
+    [workspace] = headless.workspaces.all()
+    refused = "The engine refused: content digest sha256:0: not found"
+    assert run.leftovers == [f"workspace {workspace.id}: {refused}"]
+    assert engine.volume(workspace.name)
+    assert headless.runner.run([]).leftovers == [] and not engine.volume(workspace.name)
 
 
 def test_what_a_run_has_made_unawares_is_listed_and_what_others_made_is_not(

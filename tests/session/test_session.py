@@ -511,6 +511,7 @@ def test_a_lab_that_cannot_run_here_says_why_and_leaves_nothing(small, volumes):
 
 def test_an_engine_on_another_machine_is_refused_by_its_name(small, volumes, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", "tcp://192.0.2.7:2376")
+    monkeypatch.setattr(small.workspaces, "engine", Engine())
     with pytest.raises(CannotCheck, match=r"on another machine, `192\.0\.2\.7`") as caught:
         small.session(volumes).start(quiet)
     assert "docker context use default" in caught.value.next
