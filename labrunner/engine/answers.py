@@ -51,8 +51,8 @@ def _is_of(kind: Any, value: object) -> bool:
         )
     if origin is tuple:
         return isinstance(value, tuple) and all(_is_of(parts[0], each) for each in value)
-    if is_dataclass(kind):
-        return isinstance(value, kind) and all(  # type: ignore[arg-type]
+    if isinstance(kind, type) and is_dataclass(kind):
+        return isinstance(value, kind) and all(
             _is_of(each, getattr(value, name)) for name, each in _kinds(kind).items()
         )
     return isinstance(value, (int, float) if kind is float else kind)
