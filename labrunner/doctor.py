@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 
-from labrunner.engine.models import EngineInfo
+from labrunner.engine.description import EngineInfo
 from labrunner.engine.requirements import find_unmet
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import manager, ports
@@ -60,12 +60,12 @@ def _engine(kit: Kit, workspaces: Path) -> Iterator[Finding]:
         for unmet in find_unmet(engine):
             suitable = False
             yield Finding("problem", unmet.found, unmet.next)
-        info = engine.info()
+        version, info = engine.version(), engine.info()
         if suitable:
             yield Finding(
                 "ok",
-                f"Docker Engine {info.version}, API {info.api}, image store {info.image_store}, "
-                f"{info.system}, at `{engine.address}`.",
+                f"{version.product} {version.version}, API {version.api}, image store "
+                f"{info.image_store}, {info.system}, at `{engine.address}`.",
             )
         yield from _kit(kit)
         yield from _disk(info)

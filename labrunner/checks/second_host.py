@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from labrunner.engine.engine import Engine
-from labrunner.engine.models import Container, Event
+from labrunner.engine.events import Event
+from labrunner.engine.models import Container
 from labrunner.registry.errors import Untrusted
 from labrunner.text import listed
 from labrunner.verdicts import CannotCheck, NotYet

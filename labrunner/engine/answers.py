@@ -12,6 +12,8 @@ from functools import cache
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+Json = dict[str, Any]
+
 
 class Checked:
     """A dataclass whose values must be of the types that their fields are declared with."""

@@ -26,7 +26,8 @@ from urllib3.exceptions import HTTPError
 from labrunner.verdicts import CannotCheck
 
 from .context import Endpoint, NoEndpoint, find_endpoint
-from .models import EngineInfo, EngineVersion, read_seconds
+from .description import EngineInfo, EngineVersion
+from .models import read_seconds
 
 OLDEST_API = "1.41"  # Engine 20.10
 NEWEST_API = "1.44"  # the newest whose fields are read here; 1.52 dropped some (Engine 29)
@@ -132,12 +133,16 @@ class Connection:
     @translate_errors
     def version(self) -> EngineVersion:
         """Return which program the engine is, and which versions of the API it speaks."""
-        return EngineVersion.from_api(self._client.version(api_version=False))
+        endpoint = self._endpoint
+        with contextlib.closing(_connect(endpoint, OLDEST_API, self.timeout)) as client:
+            version = EngineVersion.from_api(client.version(api_version=False))
+        self._versions[endpoint] = _version_of_both(version)
+        return version
 
     @translate_errors
     def info(self) -> EngineInfo:
         """Return what the engine says about itself."""
-        return EngineInfo.from_api(self._client.version(), self._client.info())
+        return EngineInfo.from_api(self._client.info())
 
     @translate_errors
     def ask_time(self) -> float:
@@ -169,8 +174,7 @@ class Connection:
         key = os.getpid(), timeout, endpoint
         if key not in self._clients:
             if endpoint not in self._versions:
-                versions = _connect(endpoint, OLDEST_API, timeout).version(api_version=False)
-                self._versions[endpoint] = _version_of_both(versions)
+                self.version()
             self._clients[key] = _connect(endpoint, self._versions[endpoint], timeout)
         return self._clients[key]
 
@@ -248,10 +252,10 @@ def _connect(endpoint: Endpoint, version: str, timeout: float) -> docker.APIClie
     return client
 
 
-def _version_of_both(versions: dict[str, Any]) -> str:
+def _version_of_both(engine: EngineVersion) -> str:
     """Return the newest version of the API that the engine and this module both know."""
-    wanted = min(api_number(NEWEST_API), api_number(versions["ApiVersion"]))
-    wanted = max(wanted, api_number(versions.get("MinAPIVersion", OLDEST_API)))
+    wanted = min(api_number(NEWEST_API), api_number(engine.api))
+    wanted = max(wanted, api_number(engine.oldest_api))
     return ".".join(map(str, wanted))
 
 

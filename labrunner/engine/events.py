@@ -4,15 +4,38 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from docker.utils import convert_filters
 from requests import Response
 
+from .answers import Checked, Json
 from .connection import Connection, translate_errors
-from .models import Event
 
 HEARTBEAT = 5  # seconds; shorter than `QUERY_TIMEOUT`
+
+
+@dataclass(frozen=True)
+class Event(Checked):
+    """Something that happened on the engine. id: of the container, image or volume."""
+
+    kind: str
+    action: str
+    id: str
+    attributes: dict[str, str]
+    time: float
+
+    @classmethod
+    def from_api(cls, row: Json) -> Event:
+        actor = row.get("Actor") or {}
+        return cls(
+            kind=row["Type"],
+            action=row["Action"],
+            id=actor.get("ID", ""),
+            attributes=actor.get("Attributes") or {},
+            time=row["timeNano"] / 1e9,
+        )
 
 
 class Events(Connection):

@@ -17,7 +17,8 @@ from docker.utils import parse_repository_tag
 from . import connection
 from .answers import rows
 from .connection import Connection, EngineRefused, translate_errors
-from .models import Image, ProgressLine
+from .models import Image
+from .transfer_progress import ProgressLine
 
 FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)  # in a Dockerfile
 LISTINGS = 5  # times that the images are listed while some of them go

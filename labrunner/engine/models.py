@@ -1,4 +1,4 @@
-"""The engine and its objects, as small records.
+"""The engine's objects, as small records.
 
 Each `from_api` takes the JSON of the Engine API (https://docs.docker.com/reference/api/engine/) and
 keeps what the course needs; it raises for JSON of another form. Ids are full ids, sizes are bytes,
@@ -10,13 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from .answers import Checked, rows
+from .answers import Checked, Json, rows
 
-Json = dict[str, Any]
 NEVER = "0001-01-01T00:00:00Z"
-DOCKER = "Docker Engine"
 OTHER_PROTOCOLS = ("/udp", "/sctp")  # of ports
 
 
@@ -33,59 +30,6 @@ def read_seconds(text: str) -> float:
     digits = "".join(c for c in rest.split("+")[0].split("-")[0] if c.isdigit())
     zone = rest[len(digits) :].replace("Z", "+00:00")
     return datetime.fromisoformat(seconds + zone).timestamp() + float(f"0.{digits}")
-
-
-@dataclass(frozen=True)
-class EngineVersion(Checked):
-    """The program that the engine is. product: `Docker Engine`, or the other's own name, such as
-    `Podman Engine`. api, oldest_api: the newest and the oldest version that it speaks."""
-
-    product: str
-    version: str
-    api: str
-    oldest_api: str
-
-    @classmethod
-    def from_api(cls, row: Json) -> EngineVersion:
-        names = [str(part.get("Name")) for part in row.get("Components") or ()]
-        return cls(
-            product=next((name for name in names if "Podman" in name), DOCKER),
-            version=row["Version"],
-            api=row["ApiVersion"],
-            oldest_api=row.get("MinAPIVersion") or row["ApiVersion"],
-        )
-
-
-@dataclass(frozen=True)
-class EngineInfo(Checked):
-    """The engine itself. image_store: `containerd`, or the classic store's storage driver. host,
-    kernel, system: the machine that it runs on."""
-
-    version: str
-    api: str
-    system: str
-    machine: str
-    image_store: str
-    root: str
-    host: str
-    kernel: str
-    rootless: bool
-
-    @classmethod
-    def from_api(cls, version: Json, info: Json) -> EngineInfo:
-        status = dict(row[:2] for row in info.get("DriverStatus") or ())
-        containerd = "io.containerd.snapshotter" in str(status.get("driver-type", ""))
-        return cls(
-            version=version["Version"],
-            api=version["ApiVersion"],
-            system=info.get("OperatingSystem", "?"),
-            machine=info.get("Architecture", "?"),
-            image_store="containerd" if containerd else info.get("Driver", "?"),
-            root=info.get("DockerRootDir", "?"),
-            host=info.get("Name", "?"),
-            kernel=info.get("KernelVersion", "?"),
-            rootless="name=rootless" in (info.get("SecurityOptions") or ()),
-        )
 
 
 @dataclass(frozen=True)
@@ -315,45 +259,3 @@ class Network(Checked):
     @property
     def predefined(self) -> bool:
         return self.name in ("bridge", "host", "none")
-
-
-@dataclass(frozen=True)
-class Event(Checked):
-    """Something that happened on the engine. id: of the container, image or volume."""
-
-    kind: str
-    action: str
-    id: str
-    attributes: dict[str, str]
-    time: float
-
-    @classmethod
-    def from_api(cls, row: Json) -> Event:
-        actor = row.get("Actor") or {}
-        return cls(
-            kind=row["Type"],
-            action=row["Action"],
-            id=actor.get("ID", ""),
-            attributes=actor.get("Attributes") or {},
-            time=row["timeNano"] / 1e9,
-        )
-
-
-@dataclass(frozen=True)
-class ProgressLine(Checked):
-    """One line of a pull, push, build or load. current, total: bytes, 0 if not known."""
-
-    part: str
-    status: str
-    current: int
-    total: int
-
-    @classmethod
-    def from_api(cls, line: Json) -> ProgressLine:
-        detail = line.get("progressDetail") or {}
-        return cls(
-            part=line.get("id", ""),
-            status=str(line.get("status") or line.get("stream") or "").strip(),
-            current=detail.get("current") or 0,
-            total=detail.get("total") or 0,
-        )

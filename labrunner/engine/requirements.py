@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from labrunner.verdicts import CannotCheck
 
 from .connection import NEWEST_API, OLDEST_API, api_number
+from .description import DOCKER, EngineInfo
 from .engine import Engine
-from .models import DOCKER, EngineInfo
 
 OLDEST_ENGINE = "20.10"  # the first with `OLDEST_API`
 BRIDGE = "bridge"  # the network that containers are in by default

@@ -3,8 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from .models import ProgressLine
+from .answers import Checked, Json
+
+
+@dataclass(frozen=True)
+class ProgressLine(Checked):
+    """One line of a pull, push, build or load. current, total: bytes, 0 if not known."""
+
+    part: str
+    status: str
+    current: int
+    total: int
+
+    @classmethod
+    def from_api(cls, line: Json) -> ProgressLine:
+        detail = line.get("progressDetail") or {}
+        return cls(
+            part=line.get("id", ""),
+            status=str(line.get("status") or line.get("stream") or "").strip(),
+            current=detail.get("current") or 0,
+            total=detail.get("total") or 0,
+        )
+
 
 ProgressCallback = Callable[[int, int], None]
 """Is called with the bytes done so far and the bytes in all; 0 if those are not known."""

@@ -141,7 +141,7 @@ class Kit:
         except EngineRefused as error:
             raise self._refusal(reference, error.words) from error
         except EngineDown as error:
-            self.engine.info()  # raises where it is the engine that is silent
+            self.engine.version()  # raises where it is the engine that is silent
             raise self._refusal(reference, "i/o timeout") from error
         self._require(reference)
         return True

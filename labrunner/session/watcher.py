@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Literal
 
-from labrunner.engine.models import Event
+from labrunner.engine.events import Event
 from labrunner.progress.records import StepProgress
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.registry import access_log

@@ -17,7 +17,8 @@ from typing import Any
 from labrunner.course.lab import Lab
 from labrunner.engine.connection import EngineRefused
 from labrunner.engine.engine import Engine
-from labrunner.engine.models import Container, Event, Image
+from labrunner.engine.events import Event
+from labrunner.engine.models import Container, Image
 from labrunner.file_lock import FileLock
 from labrunner.registry import access_log
 from labrunner.registry.access_log import Request

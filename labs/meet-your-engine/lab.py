@@ -37,7 +37,7 @@ NOT_DEFAULT = {
 @lab.step(advice=ASK_ENGINE)
 def ask_the_engine(workspace, answer):
     """You know the version of your engine, which is the server."""
-    engine = workspace.engine.info()
+    engine = workspace.engine.version()
     versions = re.findall(r"\d+(?:\.\d+)+[\w.+~-]*", answer.rpartition("Server")[2])
     if any(_same_version(each, engine.version) for each in versions):
         return f"Your engine is version `{engine.version}`."
@@ -58,8 +58,8 @@ def ask_the_engine(workspace, answer):
     raise NotYet(reason, found=found, next=ASK_ENGINE, said=said)
 
 
-ask_the_engine.solution(lambda ws: ws.engine.info().version)
-ask_the_engine.near_miss("the version of the API", reason="api")(lambda ws: ws.engine.info().api)
+ask_the_engine.solution(lambda ws: ws.engine.version().version)
+ask_the_engine.near_miss("the version of the API", reason="api")(lambda ws: ws.engine.version().api)
 ask_the_engine.near_miss("the version of the command line", reason="other")(
     "Docker version 17.03.1-ce, build c6d412e"
 )

@@ -67,8 +67,8 @@ def test_what_is_not_there_is_none(engine, unique):
 
 
 def test_about_tells_version_store_and_clock(engine):
-    about = engine.info()
-    assert about.version and about.api and about.image_store != "?"
+    version, about = engine.version(), engine.info()
+    assert version.version and version.api and about.image_store != "?"
     assert abs(engine.ask_time() - time.time()) < 60
 
 

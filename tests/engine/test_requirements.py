@@ -7,7 +7,7 @@ import pytest
 
 from labrunner.engine.engine import Engine
 from labrunner.engine.requirements import EngineUnsuitable, find_unmet, require_engine
-from tests.fixtures.engine import BRIDGE, UNSUITABLE, standing_in
+from tests.fixtures.engine import BRIDGE, INFO, UNSUITABLE, standing_in
 
 
 def test_the_engine_of_the_tests_meets_all_requirements(engine):
@@ -52,7 +52,10 @@ def test_a_bridge_that_cannot_be_seen_from_here_is_not_missed(tmp_path, monkeypa
         "OperatingSystem": platform.freedesktop_os_release()["PRETTY_NAME"],
     }
     options = {"com.docker.network.bridge.name": "no-such-bridge"}
-    answers = {"/networks": [{**BRIDGE, "Options": options}], "/info": {**here, **elsewhere}}
+    answers = {
+        "/networks": [{**BRIDGE, "Options": options}],
+        "/info": {**INFO, **here, **elsewhere},
+    }
     with standing_in(tmp_path / "engine.sock", answers) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
         assert list(find_unmet(Engine(timeout=5))) == []

@@ -9,8 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from labrunner.engine.models import ProgressLine
-from labrunner.engine.transfer_progress import follow
+from labrunner.engine.transfer_progress import ProgressLine, follow
 from tests.fixtures.engine import eventually, serving
 from tests.fixtures.web import JSON
 

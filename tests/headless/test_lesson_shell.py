@@ -131,7 +131,7 @@ def test_comments_and_empty_lines_are_no_commands(shell):
 
 def test_the_command_line_speaks_to_the_engine_in_use(shell, engine):
     ran = shell.run(block("docker version --format '{{.Server.Version}}'"))
-    assert ran.wrong is None and ran.output.strip() == engine.info().version
+    assert ran.wrong is None and ran.output.strip() == engine.version().version
 
 
 CONFIG = {

@@ -159,7 +159,7 @@ def test_a_registry_of_another_name_on_any_address_is_right(opened, docker, uniq
     )
     kill = ("--pid", f"container:{unique}", "busybox:stable", "kill", "-QUIT", "1")
     assert unique in judge(opened, "let-it-die").next
-    docker("run", "--rm", *kill)
+    docker("run", "-d", "--rm", *kill)  # in front, it may be taken along by the end of process 1
     assert eventually(lambda: judge(opened, "let-it-die").passed)
 
 
@@ -301,10 +301,13 @@ def test_a_pull_after_an_image_was_still_there_is_no_proof(pushing, docker):
 # What a verdict sounds like
 
 
-def test_not_pushed(pushing):
-    pushing.tag(pushing.sample, f"{pushing.registry}/{pushing.image}:latest")
-    verdict = judge(pushing, "push-the-image")
-    image, registry = pushing.image, pushing.registry
+def test_not_pushed(untouched, engine):
+    image, registry = untouched.image, untouched.registry
+    untouched.tag(untouched.sample, f"{registry}/{image}:latest")
+    try:
+        verdict = judge(untouched, "push-the-image")
+    finally:
+        engine.remove_image(f"{registry}/{image}:latest")
     assert verdict.as_dict() == {
         "status": "failed",
         "expected": f"`{registry}` holds your image as `{image}:latest`.",

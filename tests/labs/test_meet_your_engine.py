@@ -49,18 +49,18 @@ def judge(workspace, step, answer=""):
     ],
 )
 def test_the_engines_version_is_found_in_what_people_copy(opened, engine, answer):
-    about = engine.info()
+    about = engine.version()
     verdict = judge(opened, "ask-the-engine", answer.format(version=about.version, api=about.api))
     assert verdict.passed and about.version in verdict.found
 
 
 def test_the_number_without_what_a_distribution_puts_behind_is_enough(opened, engine):
-    assert judge(opened, "ask-the-engine", engine.info().version.partition("+")[0]).passed
+    assert judge(opened, "ask-the-engine", engine.version().version.partition("+")[0]).passed
 
 
 def test_the_command_lines_own_version_is_not_the_engines(opened, docker, engine):
     client = docker("version", "--format", "{{.Client.Version}}")
-    if client == engine.info().version:
+    if client == engine.version().version:
         pytest.skip("Here the two are the same.")
     verdict = judge(opened, "ask-the-engine", docker("--version"))
     assert verdict.status == "failed" and f"`{client}`" in verdict.found
@@ -68,7 +68,7 @@ def test_the_command_lines_own_version_is_not_the_engines(opened, docker, engine
 
 
 def test_a_part_of_the_version_and_the_apis_are_named(opened, engine):
-    about = engine.info()
+    about = engine.version()
     assert (
         "only the beginning"
         in judge(opened, "ask-the-engine", about.version.rpartition(".")[0]).found
