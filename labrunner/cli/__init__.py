@@ -37,8 +37,10 @@ class Commands(AppGroup):
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
         name = cmd_name.replace("-", "_")
+        gc.disable()
         command = getattr(import_module(f"{__name__}.{name}"), name)
         gc.freeze()  # modules stay: the collector need not look through them, now or at exit
+        gc.enable()
         assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
         return command
 

@@ -44,6 +44,8 @@ _kinds: Callable[[Any], dict[str, Any]] = cache(get_type_hints)
 
 def _is_of(kind: Any, value: object) -> bool:
     """Return whether a value, with all that is in it, is of a type such as `dict[str, str]`."""
+    if kind in (str, int, bool):
+        return isinstance(value, kind)
     origin, parts = get_origin(kind), get_args(kind)
     if origin is UnionType:
         return any(_is_of(part, value) for part in parts)

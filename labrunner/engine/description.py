@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import socket
 from dataclasses import dataclass
 
 from .answers import Checked, Json
@@ -58,3 +60,8 @@ class EngineInfo(Checked):
             kernel=row.get("KernelVersion", "?"),
             rootless="name=rootless" in (row.get("SecurityOptions") or ()),
         )
+
+    @property
+    def is_here(self) -> bool:
+        """Return whether it runs on this program's kernel, under this machine's name."""
+        return (self.host, self.kernel) == (socket.gethostname(), platform.release())

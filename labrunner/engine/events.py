@@ -46,7 +46,7 @@ class Events(Connection):
         The engine remembers its last 256 events. An `until` in the future is waited for.
         """
         with self._open_stream(since, until, filters) as response:
-            lines = list(response.iter_lines())
+            lines = response.content.splitlines()
         return [Event.from_api(json.loads(line)) for line in lines]
 
     @translate_errors

@@ -52,6 +52,10 @@ def _read_ports(rows: Json | None) -> tuple[Port, ...]:
     )
 
 
+def _network_ids(networks: Json) -> tuple[str, ...]:
+    return tuple(each["NetworkID"] for each in networks.values() if each.get("NetworkID"))
+
+
 def _host_port(binding: Json) -> int:
     """Return the host's port of a binding; 0 if the engine chooses it, also from a range."""
     wanted = binding.get("HostPort") or ""
@@ -60,7 +64,7 @@ def _host_port(binding: Json) -> int:
 
 @dataclass(frozen=True)
 class ContainerSummary(Checked):
-    """A container in a list. `ports` is empty unless it is running."""
+    """A container in a list. ports: none unless it is running. networks: their full ids."""
 
     id: str
     name: str
@@ -69,10 +73,12 @@ class ContainerSummary(Checked):
     state: str
     status: str
     ports: tuple[Port, ...]
+    networks: tuple[str, ...]
     labels: dict[str, str]
 
     @classmethod
     def from_api(cls, row: Json) -> ContainerSummary:
+        networks = (row.get("NetworkSettings") or {}).get("Networks") or {}
         return cls(
             id=row["Id"],
             name=rows(row.get("Names") or ["/?"])[0].lstrip("/"),
@@ -85,6 +91,7 @@ class ContainerSummary(Checked):
                 for port in row.get("Ports") or ()
                 if port.get("Type", "tcp") == "tcp"
             ),
+            networks=_network_ids(networks),
             labels=row.get("Labels") or {},
         )
 
@@ -164,9 +171,7 @@ class Container(Checked):
                 for mount in row.get("Mounts") or ()
                 if mount.get("Type") in ("volume", "bind")
             ),
-            networks=tuple(
-                each["NetworkID"] for each in networks.values() if each.get("NetworkID")
-            ),
+            networks=_network_ids(networks),
             addresses={name: each.get("IPAddress") or "" for name, each in networks.items()},
             labels=row["Config"].get("Labels") or {},
             command=(row.get("Path", ""), *(row.get("Args") or ())),

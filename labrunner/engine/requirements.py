@@ -87,6 +87,5 @@ def _is_on_this_system(engine: EngineInfo) -> bool:
         system = platform.freedesktop_os_release()["PRETTY_NAME"]
     except OSError:  # not Linux
         return False
-    here = (socket.gethostname(), platform.release(), system)
-    there = (engine.host, engine.kernel, engine.system.removesuffix(IN_CONTAINER))
-    return here == there and not engine.rootless
+    same = engine.is_here and engine.system.removesuffix(IN_CONTAINER) == system
+    return same and not engine.rootless

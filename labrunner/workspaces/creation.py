@@ -12,6 +12,7 @@ import re
 import secrets
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 
 from labrunner.engine.connection import EngineRefused
 from labrunner.engine.engine import Engine
-from labrunner.engine.transfer_progress import ProgressCallback, follow, silent
+from labrunner.engine.transfer_progress import ProgressCallback, ProgressLine, follow, silent
 
 from .labels import OBJECT, WORKSPACE
 from .record import Record
@@ -95,14 +96,15 @@ class Creation:
             if ballast:
                 context["ballast"] = secrets.token_bytes(ballast)
             progress = self.engine.build(context, f"{name}:latest", arguments, labels)
-            next(progress, None)  # the engine has begun
-            try:
-                yield made
-            finally:
-                deque(progress, maxlen=0)  # it goes on to its end
-                image = self.engine.image(f"{name}:latest")
-                made["id"] = image.id if image else None
-                self._record_steps(made)
+            with ThreadPoolExecutor(1) as thread:
+                built = thread.submit(deque[ProgressLine], progress, 0)
+                try:
+                    yield made
+                finally:
+                    built.result()  # it goes on to its end
+                    image = self.engine.image(f"{name}:latest")
+                    made["id"] = image.id if image else None
+                    self._record_steps(made)
 
     def _record_steps(self, made: Mapping[str, str | None]) -> None:
         """Write down the images of a build's other steps, which may outlive that of the last."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import PurePosixPath
 
+from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, Mount
 from labrunner.registry.configuration import Configuration
 
@@ -17,8 +19,14 @@ def configuration(workspace: Workspace, container: Container) -> Configuration:
     """Return the settings that a registry's container runs with."""
     named = [word for word in container.command if word.endswith((".yml", ".yaml"))]
     path = named[-1] if named else container.environment.get(FILE_SETTING, FILE)
-    data = workspace.engine.read_file(container.id, path) or b""
-    return Configuration(container.environment, data.decode(errors="replace"))
+    file = _read_at_start(workspace.engine, container.id, container.started, path)
+    return Configuration(container.environment, file)
+
+
+@lru_cache(maxsize=100)
+def _read_at_start(engine: Engine, container: str, started: float, path: str) -> str:
+    """Return the text of a file that a container reads once, when it starts."""
+    return (engine.read_file(container, path) or b"").decode(errors="replace")
 
 
 def storage_folder(workspace: Workspace, container: Container) -> PurePosixPath:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from labrunner.engine.engine import Engine
-from labrunner.engine.models import Container, Image
+from labrunner.engine.models import Container, ContainerSummary, Image
 from labrunner.verdicts import CannotCheck
 
 from .belonging import (
     Reason,
     has_lab_name,
     is_of_a_step,
+    is_owned,
     is_under_registry,
     why_container,
     why_tag,
@@ -129,7 +130,7 @@ def find_traces(workspace: Workspace) -> list[Resource]:
 def observe(workspace: Workspace) -> None:
     """Note the learner's containers, their volumes and the images, so that a volume which outlives
     its container is still known, and an image that loses its name to another."""
-    _containers(workspace)
+    _containers(workspace, noted=False)
     _images(workspace)
 
 
@@ -192,11 +193,15 @@ def _settle(workspace: Workspace) -> None:
         time.sleep(SETTLED)
 
 
-def _containers(workspace: Workspace) -> list[tuple[Container, Reason]]:
+def _containers(workspace: Workspace, *, noted: bool = True) -> list[tuple[Container, Reason]]:
+    """Return its containers. noted: also those that `observe` has nothing new to note of."""
     record, engine = workspace.record, workspace.engine
     found = []
     for listed in engine.containers():
-        if listed.id in record.before["containers"]:
+        others = listed.labels.get(WORKSPACE, workspace.id) != workspace.id
+        if others or listed.id in record.before["containers"]:
+            continue
+        if not noted and _is_noted(workspace, listed):
             continue
         container = engine.container(listed.id)
         reason = why_container(workspace, container) if container else None
@@ -207,6 +212,11 @@ def _containers(workspace: Workspace) -> list[tuple[Container, Reason]]:
     _note(workspace, "volumes", (name for each in certain for name in each.volumes))
     _note(workspace, "networks", (id for each in certain for id in each.networks))
     return found
+
+
+def _is_noted(workspace: Workspace, listed: ContainerSummary) -> bool:
+    seen = workspace.record.seen
+    return listed.id in seen["containers"] and set(listed.networks) <= set(seen["networks"])
 
 
 def _images(workspace: Workspace) -> list[Resource]:
@@ -221,7 +231,8 @@ def _images(workspace: Workspace) -> list[Resource]:
             if tag not in (before or ()) and (why := why_tag(workspace, image, tag))
         ]
         if ours and before is None and image.id not in workspace.record.seen["images"]:
-            _note(workspace, "images", [image.id, *_steps(workspace, image)])
+            built = is_owned(workspace, "image", image.id, image.labels)  # its steps are owned, too
+            _note(workspace, "images", [image.id, *(() if built else _steps(workspace, image))])
         if before is None or len(ours) < len(image.tags):
             found += ours
             found += _pulled_names(workspace, image, before or ())

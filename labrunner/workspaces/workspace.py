@@ -59,6 +59,7 @@ class Workspace(Creation):
         self.work = folder / "work"
         self.reserved: set[str] = set()  # names of other workspaces, while this one is opened
         self._budget: Budget | None = None
+        self._serving: dict[int, Container | None] | None = None  # by port, in a look
 
     def __getitem__(self, name: str) -> str:
         return self.record.values[name]
@@ -105,17 +106,25 @@ class Workspace(Creation):
 
     @contextmanager
     def look(self) -> Iterator[None]:
-        """Give all that the block asks of the registry one budget."""
-        self._budget = Budget()
+        """Give all that the block asks of the registry one budget, and look for its container
+        once."""
+        self._budget, self._serving = Budget(), {}
         try:
             yield
         finally:
-            self._budget = None
+            self._budget = self._serving = None
 
     def registry_container(self) -> Container | None:
         """Return the container that serves the workspace's port; else one that was made to, or has
         its name, or has run a registry since the lab was opened. Never one of another
         workspace, except on the port."""
+        if self._serving is None:
+            return self._find_registry_container()
+        if self.port not in self._serving:
+            self._serving[self.port] = self._find_registry_container()
+        return self._serving[self.port]
+
+    def _find_registry_container(self) -> Container | None:
         listed = self.engine.containers()
         for each in listed:
             if each.publishes(self.port):

@@ -1,11 +1,13 @@
 """The events of an engine, followed as they happen."""
 
+import json
+
 import pytest
 
 from labrunner.engine import events as events_module
 from labrunner.engine.connection import EngineDown
 from labrunner.engine.engine import Engine
-from tests.fixtures.engine import request_of, response, serving
+from tests.fixtures.engine import INFO, request_of, response, serving
 
 
 def test_events_come_as_they_happen_with_a_pulse(engine, docker, unique, monkeypatch):
@@ -19,7 +21,7 @@ def test_events_come_as_they_happen_with_a_pulse(engine, docker, unique, monkeyp
 
 @pytest.mark.parametrize("ending", ["", "0\r\n\r\n"], ids=["cut", "in good order"])
 def test_an_engine_that_ends_its_events_is_down(tmp_path, monkeypatch, ending):
-    moment = '{"SystemTime": "2026-01-01T00:00:00Z"}'
+    moment = json.dumps({**INFO, "SystemTime": "2026-01-01T00:00:00Z"})
     version = '{"Version": "20.10.24", "ApiVersion": "1.41", "MinAPIVersion": "1.12"}'
 
     def answer(connection):

@@ -13,7 +13,7 @@ from labrunner.registry.errors import RegistryDown, RegistryRefused
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table
 from labrunner.web.diagrams.layout import LAYOUTS
-from tests.fixtures.engine import eventually, reopen, request_of, response, serving
+from tests.fixtures.engine import VERSION, eventually, reopen, request_of, response, serving
 from tests.labs.test_across_the_network import certify
 
 BALLAST = 3 << 20  # bytes that each image of the lab has to itself
@@ -150,7 +150,7 @@ def test_one_size_is_asked_for_at_a_time(engine, tmp_path, monkeypatch):
 
     def answer(connection):
         if "/system/df" not in request_of(connection):
-            connection.sendall(response('{"ApiVersion": "1.41", "MinAPIVersion": "1.12"}'))
+            connection.sendall(response(json.dumps(VERSION)))
             return
         answering.append(connection)
         most.append(len(answering))
