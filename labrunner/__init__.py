@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .checks.images import find_name, misnamed
     from .checks.names import missing_parts, part_of, same_image
     from .checks.passwords import password_file_fault
-    from .checks.registry import find_tag, has_blob, require_registry
+    from .checks.registry import find_tag, has_blob, require_registry, require_started
     from .checks.second_host import (
         SecondHost,
         engine_powers,
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from .registry.references import parse
     from .text import listed, megabytes, short
     from .verdicts import CannotCheck, NotYet
-    from .workspaces.troubleshooting import RUN
+    from .workspaces.troubleshooting import RUN, describe_state
     from .workspaces.workspace import Workspace
 
 _MODULES = {
@@ -82,6 +82,7 @@ _MODULES = {
     "client_requests": "checks.history",
     "describe_mount": "checks.storage",
     "describe_other_mount": "checks.storage",
+    "describe_state": "workspaces.troubleshooting",
     "digest_in": "checks.answers",
     "engine_powers": "checks.second_host",
     "fail_to_run_registry": "checks.acts",
@@ -106,6 +107,7 @@ _MODULES = {
     "push_as": "checks.acts",
     "require_registry": "checks.registry",
     "require_second_host": "checks.second_host",
+    "require_started": "checks.registry",
     "run": "checks.acts",
     "run_registry": "checks.acts",
     "same_image": "checks.names",
@@ -142,6 +144,7 @@ __all__ = [
     "client_requests",
     "describe_mount",
     "describe_other_mount",
+    "describe_state",
     "digest_in",
     "engine_powers",
     "fail_to_run_registry",
@@ -166,6 +169,7 @@ __all__ = [
     "push_as",
     "require_registry",
     "require_second_host",
+    "require_started",
     "run",
     "run_registry",
     "same_image",

@@ -55,7 +55,7 @@ def describe_other_mount(container: Container) -> str:
 def stored_bytes(workspace: Workspace) -> int:
     """Return the bytes that the learner's registry stores: of a volume as the engine counts them,
     of a folder by `du`. Raises `CannotCheck` where neither is possible."""
-    container, size = workspace.registry_container(), None
+    container, size = workspace.service().container, None
     storage = storage_mount(container) if container else None
     if storage and storage.kind == "volume":
         size = workspace.engine.volume_size(storage.source)

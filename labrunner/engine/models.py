@@ -12,6 +12,7 @@ from typing import Any
 
 Json = dict[str, Any]
 NEVER = "0001-01-01T00:00:00Z"
+UNPUBLISHED = ("host", "none")  # networks in which no port of a container is published
 
 
 def read_seconds(text: str) -> float:
@@ -56,12 +57,22 @@ class EngineInfo:
 
 @dataclass(frozen=True)
 class Port:
-    """A port of a container, and the port and address of the host that it is published on.
+    """A TCP port of a container, and the port and address of the host that it is published on.
     host: None if it is not published."""
 
     container: int
     host: int | None = None
     address: str = ""
+
+
+def _read_ports(rows: Json | None) -> tuple[Port, ...]:
+    """Return the ports of a map such as `{"5000/tcp": [{"HostIp": "", "HostPort": "5000"}]}`."""
+    return tuple(
+        Port(int(port.split("/")[0]), _host_port(binding), binding.get("HostIp") or "")
+        for port, bindings in (rows or {}).items()
+        if port.partition("/")[2] in ("", "tcp")
+        for binding in bindings or ()
+    )
 
 
 def _host_port(binding: Json) -> int:
@@ -95,6 +106,7 @@ class ContainerSummary:
             ports=tuple(
                 Port(port["PrivatePort"], port.get("PublicPort"), port.get("IP", ""))
                 for port in row.get("Ports") or ()
+                if port.get("Type", "tcp") == "tcp"
             ),
             labels=row.get("Labels") or {},
         )
@@ -116,9 +128,10 @@ class Mount:
 class Container:
     """A container, inspected.
 
-    ports: those that it publishes, or will once it is running. networks: the full ids of those it
-    is or was connected to. addresses: its IP address in each, by the network's name. started,
-    finished: 0 if it never was.
+    ports: those that it publishes now. bindings: those that it asks for whenever it starts.
+    error: why the engine could not start it. network_mode: the name of the network it was made for,
+    such as `host`. networks: the full ids of those it is or was connected to. addresses: its IP
+    address in each, by the network's name. started, finished: 0 if it never was.
     """
 
     id: str
@@ -133,9 +146,11 @@ class Container:
     finished: float
     environment: dict[str, str]
     ports: tuple[Port, ...]
+    bindings: tuple[Port, ...]
     restart_policy: str
     restart_count: int
     mounts: tuple[Mount, ...]
+    network_mode: str
     networks: tuple[str, ...]
     addresses: dict[str, str]
     labels: Json
@@ -145,7 +160,7 @@ class Container:
         state, host = row["State"], row["HostConfig"]
         network = row.get("NetworkSettings") or {}
         networks = network.get("Networks") or {}
-        bindings = network.get("Ports") or host.get("PortBindings") or {}
+        mode = host.get("NetworkMode", "")
         return cls(
             id=row["Id"],
             name=row["Name"].lstrip("/"),
@@ -158,11 +173,8 @@ class Container:
             started=read_seconds(state.get("StartedAt", NEVER)),
             finished=read_seconds(state["FinishedAt"]),
             environment=dict(each.partition("=")[::2] for each in row["Config"].get("Env") or ()),
-            ports=tuple(
-                Port(int(port.split("/")[0]), _host_port(binding), binding.get("HostIp") or "")
-                for port, rows in bindings.items()
-                for binding in rows or ()
-            ),
+            ports=_read_ports(network.get("Ports")),
+            bindings=() if mode in UNPUBLISHED else _read_ports(host.get("PortBindings")),
             restart_policy=(host.get("RestartPolicy") or {}).get("Name") or "no",
             restart_count=row.get("RestartCount", 0),
             mounts=tuple(
@@ -170,6 +182,7 @@ class Container:
                 for mount in row.get("Mounts") or ()
                 if mount.get("Type") in ("volume", "bind")
             ),
+            network_mode=mode,
             networks=tuple(
                 each["NetworkID"] for each in networks.values() if each.get("NetworkID")
             ),
@@ -182,11 +195,19 @@ class Container:
         return self.state == "running"
 
     @property
+    def on_host_network(self) -> bool:
+        return self.network_mode == "host"
+
+    @property
     def volumes(self) -> list[str]:
         return [mount.source for mount in self.mounts if mount.kind == "volume"]
 
     def publishes(self, port: int) -> bool:
         return any(published.host == port for published in self.ports)
+
+    def binds(self, port: int) -> bool:
+        """Return whether it asks for a port of the host: it has it only while it `publishes` it."""
+        return any(binding.host == port for binding in self.bindings)
 
 
 @dataclass(frozen=True)

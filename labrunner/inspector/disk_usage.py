@@ -68,7 +68,7 @@ class DiskUsage:
 
     def _size(self, workspace: Workspace, contents: RegistryContents) -> int | None:
         with suppress(CannotCheck):
-            container = workspace.registry_container()
+            container = workspace.service().container
             volume = _volume(container) if container else None
             if not volume:
                 return None

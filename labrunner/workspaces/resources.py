@@ -184,7 +184,7 @@ def _why_container(workspace: Workspace, container: Container) -> str | None:
         return "it has a name that this lab uses"
     if not container.addresses.keys().isdisjoint(workspace.record.names):
         return "it is in this lab's network"
-    if container.publishes(workspace.port):
+    if container.binds(workspace.port):
         return "it is on your registry's port"
     if _under_registry(workspace, container.image):
         return "it was made from an image of your registry"
