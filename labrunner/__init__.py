@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .checks.names import missing_parts, part_of, same_image
     from .checks.passwords import password_file_fault
     from .checks.refusals import require_no_refusal
-    from .checks.registry import find_tag, has_blob, require_registry
+    from .checks.registry import find_tag, has_blob, require_registry, require_started
     from .checks.second_host import (
         SecondHost,
         engine_powers,
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from .text import listed, megabytes, short
     from .verdicts import CannotCheck, NotYet
     from .workspaces.registry_storage import configuration, storage_mount
-    from .workspaces.troubleshooting import RUN
+    from .workspaces.troubleshooting import RUN, describe_state
     from .workspaces.workspace import Workspace
 
 _MODULES = {
@@ -84,6 +84,7 @@ _MODULES = {
     "configuration": "workspaces.registry_storage",
     "describe_mount": "checks.storage",
     "describe_other_mount": "checks.storage",
+    "describe_state": "workspaces.troubleshooting",
     "digest_in": "checks.answers",
     "digests_in": "checks.answers",
     "engine_powers": "checks.second_host",
@@ -109,6 +110,7 @@ _MODULES = {
     "require_no_refusal": "checks.refusals",
     "require_registry": "checks.registry",
     "require_second_host": "checks.second_host",
+    "require_started": "checks.registry",
     "run": "checks.acts",
     "run_registry": "checks.acts",
     "same_image": "checks.names",
@@ -147,6 +149,7 @@ __all__ = [
     "configuration",
     "describe_mount",
     "describe_other_mount",
+    "describe_state",
     "digest_in",
     "digests_in",
     "engine_powers",
@@ -172,6 +175,7 @@ __all__ = [
     "require_no_refusal",
     "require_registry",
     "require_second_host",
+    "require_started",
     "run",
     "run_registry",
     "same_image",

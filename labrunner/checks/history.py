@@ -63,13 +63,14 @@ def pushed_repositories(
 
 def client_requests(workspace: Workspace) -> list[Request]:
     """Return what clients that push and pull asked the registry since the lab was opened, oldest
-    first. Raises `CannotCheck` where its log cannot be read."""
+    first. Raises `CannotCheck` where no log that can be read has it."""
     requests = workspace.requests()
     if not requests:  # not even those of the check itself
         raise CannotCheck(
             f"The log of `{workspace.registry}` cannot be read, so nobody can tell what it was "
             "asked.",
-            next="Run the registry in a container of `registry:2`, as the lesson shows.",
+            next="Run the registry in a container of `registry:2` that publishes "
+            f"{workspace.port} itself, as the lesson shows, and do the step once more.",
             reason="no-log",
         )
     return [each for each in requests if each.agent and not each.agent.startswith(ONLY_LOOK)]

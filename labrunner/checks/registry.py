@@ -10,7 +10,7 @@ from labrunner.engine.models import Container
 from labrunner.registry.client import Registry
 from labrunner.registry.errors import BudgetSpent, NotARegistry, OtherScheme, RegistryDown
 from labrunner.verdicts import NotYet
-from labrunner.workspaces.troubleshooting import RUN, diagnose
+from labrunner.workspaces.troubleshooting import RUN, WHICH_PROGRAM, describe_state, diagnose
 from labrunner.workspaces.workspace import Workspace
 
 from .history import pushed_repositories, recent_requests
@@ -31,31 +31,70 @@ class Search:
 
 
 def require_registry(
-    workspace: Workspace, start: str = RUN, expected: str = "", *, tls: bool = False
+    workspace: Workspace,
+    start: str = RUN,
+    expected: str = "",
+    *,
+    tls: bool = False,
+    login: tuple[str, str] | None = None,
 ) -> Container:
     """Return the container that serves the learner's registry.
 
     start: the command that starts the wanted registry, as the advice has it. expected: as in
     `NotYet`, which is raised where no registry answers or no container serves it. tls: a registry
-    that speaks only TLS is right as well.
+    that speaks only TLS is right as well. login: user and password, for a proxy that lets no other
+    request through to the registry.
     """
     try:
-        workspace.client(explain=None).ping()
+        _ping(workspace, login)
     except (RegistryDown, NotARegistry) as error:
-        found = diagnose(workspace, error, start)
-        raise NotYet(found.reason, expected=expected, found=found.found, next=found.next) from None
+        why = diagnose(workspace, error, start)
+        raise NotYet(why.reason, expected=expected, found=why.found, next=why.next) from None
     except OtherScheme:
         if not tls:
             raise
-    container = workspace.registry_container()
-    if container and container.publishes(workspace.port):
-        return container
+    service = workspace.service()
+    if service.container:
+        return service.container
+    found = "A registry answers there, but no container publishes that port."
+    if (candidate := service.candidate) and candidate.binds(workspace.port):
+        state = describe_state(workspace.engine, candidate, start)
+        found, start = f"{found} {state.found}", f"`docker start {candidate.name}`"
     raise NotYet(
         "no-container-serves",
         expected=expected,
-        found="A registry answers there, but no container publishes that port.",
-        next=f"Stop the program that answers, then {start}.",
+        found=found,
+        next=f"Stop the program that answers, then {start}. {WHICH_PROGRAM}",
     )
+
+
+def _ping(workspace: Workspace, login: tuple[str, str] | None) -> None:
+    try:
+        workspace.client(explain=None).ping()
+    except NotARegistry:
+        if not login:
+            raise
+        workspace.client(explain=None, login=login).ping()
+
+
+def require_started(workspace: Workspace, expected: str = "") -> Container:
+    """Return the container that serves the learner's registry, or did before it ended. Raises
+    `NotYet` where there is none."""
+    service = workspace.service()
+    if service.container:
+        return service.container
+    container = service.candidate
+    if not container or not container.binds(workspace.port):
+        raise NotYet(
+            "no-container",
+            expected=expected,
+            found="There is no such container.",
+            next=f"Do the first step again: {RUN}.",
+        )
+    if not container.started:
+        state = describe_state(workspace.engine, container, RUN)
+        raise NotYet(state.reason, expected=expected, found=state.found, next=state.next)
+    return container
 
 
 def find_tag(workspace: Workspace, image_id: str, **client: object) -> Search:

@@ -16,6 +16,7 @@ from labrunner.engine.models import Container
 from labrunner.registry.errors import Untrusted
 from labrunner.text import listed
 from labrunner.verdicts import CannotCheck, NotYet
+from labrunner.workspaces.troubleshooting import describe_state
 from labrunner.workspaces.workspace import Workspace
 
 from .certificates import is_certificate, validity_fault
@@ -210,10 +211,12 @@ def require_second_host(
         raise NotYet("no-host", found="There is no container `{host}`.", next=f"{start}.")
     second, name = SecondHost(workspace.engine, container), container.name
     if not container.running:
+        state = describe_state(workspace.engine, container, start)
+        if state.reason not in ("exited", "restarting"):
+            raise NotYet(state.reason, found=state.found, next=state.next)
         raise NotYet(
             "not-running",
-            found=f"The container `{name}` is {container.state}, with exit code "
-            f"{container.exit_code}. An engine needs powers that other containers do not have.",
+            found=f"{state.found} An engine needs powers that other containers do not have.",
             next=f"`docker logs {name}` says why. `docker rm -fv {name}`, then {start}.",
         )
     at, printed = second.look_up(domain)

@@ -47,7 +47,7 @@ def describe_other_mount(workspace: Workspace, container: Container) -> str:
 def stored_bytes(workspace: Workspace) -> int:
     """Return the bytes that the learner's registry stores: of a volume as the engine counts them,
     of a folder by `du`. Raises `CannotCheck` where neither is possible."""
-    container, size = workspace.registry_container(), None
+    container, size = workspace.service().container, None
     storage = storage_mount(workspace, container) if container else None
     if storage and storage.kind == "volume":
         size = workspace.engine.volume_size(storage.source)

@@ -14,7 +14,7 @@ from datetime import datetime
 from .answers import Checked, Json, rows
 
 NEVER = "0001-01-01T00:00:00Z"
-OTHER_PROTOCOLS = ("/udp", "/sctp")  # of ports
+UNPUBLISHED = ("host", "none")  # networks in which no port of a container is published
 
 
 def read_seconds(text: str) -> float:
@@ -47,7 +47,7 @@ def _read_ports(rows: Json | None) -> tuple[Port, ...]:
     return tuple(
         Port(int(port.split("/")[0]), _host_port(binding), binding.get("HostIp") or "")
         for port, bindings in (rows or {}).items()
-        if not port.endswith(OTHER_PROTOCOLS)
+        if port.partition("/")[2] in ("", "tcp")
         for binding in bindings or ()
     )
 
@@ -113,8 +113,9 @@ class Mount:
 class Container(Checked):
     """A container, inspected.
 
-    ports: those that it publishes, or will once it is running. bindings: those that it asks for
-    whenever it starts. networks: the full ids of those it is or was connected to. addresses: its IP
+    ports: those that it publishes now. bindings: those that it asks for whenever it starts.
+    error: why the engine could not start it. network_mode: the name of the network it was made for,
+    such as `host`. networks: the full ids of those it is or was connected to. addresses: its IP
     address in each, by the network's name. started, finished: 0 if it never was.
     command: what it runs, with the arguments.
     """
@@ -135,6 +136,7 @@ class Container(Checked):
     restart_policy: str
     restart_count: int
     mounts: tuple[Mount, ...]
+    network_mode: str
     networks: tuple[str, ...]
     addresses: dict[str, str]
     labels: dict[str, str]
@@ -145,6 +147,7 @@ class Container(Checked):
         state, host = row["State"], row["HostConfig"]
         network = row.get("NetworkSettings") or {}
         networks = network.get("Networks") or {}
+        mode = host.get("NetworkMode", "")
         return cls(
             id=row["Id"],
             name=row["Name"].lstrip("/"),
@@ -157,8 +160,8 @@ class Container(Checked):
             started=read_seconds(state.get("StartedAt", NEVER)),
             finished=read_seconds(state["FinishedAt"]),
             environment=dict(each.partition("=")[::2] for each in row["Config"].get("Env") or ()),
-            ports=_read_ports(network.get("Ports") or host.get("PortBindings")),
-            bindings=_read_ports(host.get("PortBindings")),
+            ports=_read_ports(network.get("Ports")),
+            bindings=() if mode in UNPUBLISHED else _read_ports(host.get("PortBindings")),
             restart_policy=(host.get("RestartPolicy") or {}).get("Name") or "no",
             restart_count=row.get("RestartCount", 0),
             mounts=tuple(
@@ -171,6 +174,7 @@ class Container(Checked):
                 for mount in row.get("Mounts") or ()
                 if mount.get("Type") in ("volume", "bind")
             ),
+            network_mode=mode,
             networks=_network_ids(networks),
             addresses={name: each.get("IPAddress") or "" for name, each in networks.items()},
             labels=row["Config"].get("Labels") or {},
@@ -183,7 +187,7 @@ class Container(Checked):
 
     @property
     def on_host_network(self) -> bool:
-        return "host" in self.addresses
+        return self.network_mode == "host"
 
     @property
     def volumes(self) -> list[str]:

@@ -66,7 +66,7 @@ class DiskUsage:
 
     def _size(self, workspace: Workspace, contents: RegistryContents) -> int | None:
         with suppress(CannotCheck):
-            container = workspace.registry_container()
+            container = workspace.service().container
             storage = storage_mount(workspace, container) if container else None
             if not storage or storage.kind != "volume":
                 return None

@@ -38,7 +38,11 @@ LARGEST = 4 << 20  # bytes; the limit that the specification suggests for a mani
 LONGEST_LIST = 100_000  # names, of repositories or tags
 MOST_LAYERS = 1000  # of a manifest; engines take 127
 DEEPEST_INDEX = 4  # indexes, one in the other
-HTTPS_ONLY = b"HTTP request to an HTTPS server"  # what Go's server says, in plain HTTP
+HTTPS_ONLY = (  # what servers that speak TLS say in plain HTTP: Go's, and nginx
+    b"HTTP request to an HTTPS server",
+    b"HTTP request was sent to HTTPS port",
+)
+ERROR_CODES = ("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "UNAUTHORIZED", "DENIED")  # for a manifest
 NEXT = re.compile(r'<(?P<url>[^>]+)>\s*;\s*rel="?next"?')  # in a Link header
 
 
@@ -85,8 +89,7 @@ class Registry:
     def ping(self) -> Response:
         """Return the answer to `/v2/`: 200, or 401 with a challenge. Raises `NotARegistry`."""
         answer = self.request("GET", "")
-        named = "Docker-Distribution-Api-Version" in answer.headers
-        if answer.status in (200, 401) and (named or self._acts_as_registry()):
+        if answer.status in (200, 401) and self._is_registrys(answer):
             return answer
         raise self._not_a_registry(f"gives HTTP {answer.status} for `/v2/`")
 
@@ -208,7 +211,7 @@ class Registry:
             connection.close()
         if len(body) > LARGEST:
             raise self._not_a_registry(f"sends more than {LARGEST >> 20} MiB")
-        if response.status == 400 and HTTPS_ONLY in body:
+        if response.status == 400 and any(words in body for words in HTTPS_ONLY):
             if self._any_tls and not self._tls:
                 self._tls = unverified_tls()
                 return self.request(method, path, accept=accept)
@@ -248,13 +251,13 @@ class Registry:
             path = f"{parts.path}?{parts.query}"
         raise self._given_up(f"its list of `{key}` leads back to a page before")
 
-    def _acts_as_registry(self) -> bool:
-        """Tell a registry by its catalog or its error body: the header is optional."""
-        for path, key in (("_catalog", "repositories"), ("no-such/manifests/none", "errors")):
-            body = self.request("GET", path).json
-            if isinstance(body, dict) and isinstance(body.get(key), list):
-                return True
-        return False
+    def _is_registrys(self, answer: Response) -> bool:
+        """Return whether only a registry answers `/v2/` so. Its header is optional, and a proxy may
+        drop it; an error of the specification, as for an unknown manifest, is not."""
+        named = answer.headers.get("Docker-Distribution-Api-Version", "")
+        if "registry/2.0" in named or _is_specified_error(answer):
+            return True
+        return _is_specified_error(self.request("GET", "no-such/manifests/none"))
 
     def _expect(self, answer: Response) -> dict[str, Any]:
         """Return the JSON object of an answer with status 200. Raises what else it is."""
@@ -300,6 +303,13 @@ class Registry:
                 next="Start your registry, or look at `docker ps -a` for why it is not running.",
             )
         )
+
+
+def _is_specified_error(answer: Response) -> bool:
+    """Return whether an answer is an error in the specification's form, with a code of its own."""
+    errors = answer.json.get("errors") if isinstance(answer.json, dict) else None
+    rows = [each for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+    return answer.status >= 400 and any(each.get("code") in ERROR_CODES for each in rows)
 
 
 def _basic(user: str, password: str) -> str:

@@ -18,6 +18,7 @@ from labrunner.registry.client import LOOPBACK
 from labrunner.verdicts import CannotCheck
 
 from .labels import OBJECT, WORKSPACE
+from .service import runs_registry
 from .workspace import Workspace
 
 ANSWERED = 1  # seconds in which a container on the port must answer as a registry
@@ -93,7 +94,7 @@ def _why_by_name(workspace: Workspace, container: Container) -> Reason | None:
 def _why_by_port(workspace: Workspace, container: Container) -> Reason | None:
     port = workspace.port
     if container.on_host_network:
-        if workspace.runs_registry(container):
+        if runs_registry(workspace.engine, container):
             return Reason("it is a registry on the host's network, maybe another", certain=False)
     elif "none" not in container.addresses and (container.binds(port) or container.publishes(port)):
         if not container.started:
@@ -107,7 +108,7 @@ def _why_by_port(workspace: Workspace, container: Container) -> Reason | None:
 def _is_registry(workspace: Workspace, container: Container) -> bool:
     """Return whether a container on the workspace's port is a registry: by its image, or, of
     another make, by its answer."""
-    if workspace.runs_registry(container):
+    if runs_registry(workspace.engine, container):
         return True
     with suppress(CannotCheck):
         if container.running:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from labrunner.engine.models import Container
+from labrunner.engine.engine import Engine
+from labrunner.engine.models import Container, Port
 from labrunner.registry.errors import NotARegistry, RegistryDown
 from labrunner.text import clock
 from labrunner.verdicts import CannotCheck
 
-from .workspace import Workspace
+from .service import last_lines, runs_registry
+from .workspace import Workspace, free
 
 RUN = "`docker run -d -p {port}:5000 --name {name} registry:2`"
+WHICH_PROGRAM = (
+    "`sudo ss -ltnp 'sport = :{port}'` names it on Linux; on a Mac it may be the AirPlay Receiver."
+)
+STABLE = 10  # seconds that a container runs before the engine counts its restart as a success
+LONGEST = 300  # characters of a log's line
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,63 @@ def diagnose(workspace: Workspace, error: CannotCheck, start: str = RUN) -> Diag
     return Diagnosis(error.reason, error.found, error.next)
 
 
+def describe_state(engine: Engine, container: Container, start: str) -> Diagnosis:
+    """Say in which state a container is that does not serve. start: the command that starts a new
+    one in its place."""
+    name, start_again = f"The container `{container.name}`", f"`docker start {container.name}`"
+    log = f"`docker logs {container.name}`"
+    if container.state == "paused":
+        return Diagnosis("paused", f"{name} is paused.", f"`docker unpause {container.name}`.")
+    if container.state == "created":
+        found = f"{name} was created, but not started."
+        if container.error:
+            found += f" Its start failed: {container.error}."
+            return Diagnosis("start-failed", found, f"Fix that, then {start_again}.")
+        return Diagnosis("created", found, f"{start_again}.")
+    if _restarts_again_and_again(engine, container):
+        return Diagnosis(
+            "restarting",
+            f"{name} restarts again and again, {container.restart_count} times so far. The last "
+            f"line of its log: `{_last_words(engine, container)}`.",
+            f"{log} has the rest. Mend what it says, then create the container again: "
+            f"`docker rm -f {container.name}`, then {start}.",
+        )
+    if container.state == "restarting":
+        found = f"{name} has ended, and the engine is starting it again."
+        return Diagnosis("restarting", found, f"Wait a moment. If that does not help, read {log}.")
+    if container.running:
+        found = f"{name} runs, but does not answer."
+        return Diagnosis(
+            "not-answering", found, f"Wait a moment. If that does not help, read {log}."
+        )
+    found = f"{name} exited {clock(container.finished)} with code {container.exit_code}."
+    if container.error:
+        found += f" It could not be started again: {container.error}."
+        return Diagnosis("exited", found, f"Fix that, then {start_again}.")
+    return Diagnosis(
+        "exited",
+        found,
+        f"{start_again}; what you pushed is still in it. If it exits again, {log} says why.",
+    )
+
+
+def _restarts_again_and_again(engine: Engine, container: Container) -> bool:
+    """Return whether the container's process ends each time soon after its start."""
+    if container.restart_count < 2:
+        return False
+    runs = engine.now() - container.started if container.running else 0
+    return runs < STABLE and (container.running or container.state == "restarting")
+
+
+def _last_words(engine: Engine, container: Container) -> str:
+    """Return the last line of a container's log; of a program that panicked, the line before its
+    stack."""
+    lines = [line.strip() for line in last_lines(engine, container.id).splitlines()]
+    panics = [line for line in lines if line.startswith("panic: ")]
+    words = (panics or [line for line in lines if line] or ["nothing"])[-1]
+    return words.replace("`", "'")[:LONGEST]
+
+
 def _explain_no_response(workspace: Workspace, run: str) -> Diagnosis:
     container = workspace.registry_container()
     nothing = workspace.fill("Nothing answers on `{registry}`")
@@ -49,85 +113,83 @@ def _explain_no_response(workspace: Workspace, run: str) -> Diagnosis:
         return Diagnosis("no-container", found, f"Start one: {run}.")
     name = f"`{container.name}`"
     again = f"Create it again: `docker rm -f {container.name}`, then {run}."
-    if not workspace.runs_registry(container):
+    if not runs_registry(workspace.engine, container):
         return _explain_other_container(workspace, container, run)
-    ports = [port for port in container.ports if port.host == workspace.port]
-    if container.running and ports and ports[0].container != 5000:
-        found = (
-            f"The container {name} publishes {workspace.port} to its own port "
-            f"{ports[0].container}, where nothing listens; a registry listens on 5000."
-        )
-        return Diagnosis("wrong-container-port", found, again)
-    if container.running and ports:
-        found = f"The container {name} runs and publishes {workspace.port}, but does not answer."
-        todo = f"Wait a moment. If that does not help, read `docker logs {container.name}`."
-        return Diagnosis("not-answering", found, todo)
-    if not ports:
-        found = f"{nothing}. The container {name} publishes {_published(workspace, container)}."
+    here = [port for port in _ports(container) if port.host == workspace.port]
+    if not here and (container.running or not container.on_host_network):
+        found = f"{nothing}. The container {name} {_elsewhere(workspace, container)}."
         if container.name != workspace.name:  # it may be there for something else
             again = f"Leave it if you need it, and start one for this lab: {run}."
         return Diagnosis("unpublished", found, again)
-    return _explain_not_running(container, nothing)
+    state = describe_state(workspace.engine, container, run)
+    if state.reason != "not-answering":
+        return replace(state, found=f"{nothing}. {state.found}")
+    if here[0].container != 5000:
+        found = (
+            f"The container {name} publishes {workspace.port} to its own port "
+            f"{here[0].container}, where nothing listens; a registry listens on 5000."
+        )
+        return Diagnosis("wrong-container-port", found, again)
+    found = f"The container {name} runs and publishes {workspace.port}, but does not answer."
+    return replace(state, found=found)
 
 
 def _explain_other_container(workspace: Workspace, container: Container, run: str) -> Diagnosis:
     """For a container that is no registry, on the port or by the name of the lab."""
-    nothing, name = workspace.fill("Nothing answers on `{registry}`"), f"`{container.name}`"
-    if container.name != workspace.name:
+    nothing, name = workspace.fill("Nothing answers on `{registry}`"), container.name
+    holds = container.publishes(workspace.port)
+    if name != workspace.name:
+        stop = f"Stop it with `docker stop {name}`, then start" if holds else "Start"
         return Diagnosis(
             "other-container",
-            f"{nothing}. The container {name}, made from `{container.image}`, is meant for that "
+            f"{nothing}. The container `{name}`, made from `{container.image}`, is meant for that "
             "port, and is no registry.",
-            f"Stop it with `docker stop {container.name}`, then start a registry: {run}.",
+            f"{stop} a registry: {run}.",
         )
-    renamed = run.replace(f"--name {workspace.name} ", "--name my-registry ")
+    taken = "The name `{}` and the port are" if holds else "The name `{}` is"
+    stop = f"`docker stop {name}`, then " if holds else ""
     return Diagnosis(
         "name-taken",
-        f"{nothing}. The name {name} is taken by a container of `{container.image}`.",
-        f"Give your registry another name: {renamed}. "
-        f"Or remove that container, if it is yours: `docker rm -f {container.name}`.",
+        f"{nothing}. {taken.format(name)} taken by a container of `{container.image}`.",
+        f"Give your registry another name: {stop}{_rename(workspace, run)}. "
+        f"Or remove that container, if it is yours: `docker rm -f {name}`, then {run}.",
     )
 
 
-def _explain_not_running(container: Container, nothing: str) -> Diagnosis:
-    name, start = f"`{container.name}`", f"`docker start {container.name}`"
-    if container.state == "paused":
-        found = f"{nothing}. The container {name} is paused."
-        return Diagnosis("paused", found, f"`docker unpause {container.name}`.")
-    if container.state == "created":
-        found = f"{nothing}. The container {name} was created, but not started."
-        if container.error:
-            found += f" Its start failed: {container.error}."
-            return Diagnosis("start-failed", found, f"Fix that, then {start}.")
-        return Diagnosis("created", found, f"{start}.")
-    return Diagnosis(
-        "exited",
-        f"{nothing}. The container {name} exited {clock(container.finished)} with code "
-        f"{container.exit_code}.",
-        f"{start}; what you pushed is still in it. If it exits again, "
-        f"`docker logs {container.name}` says why.",
-    )
+def _rename(workspace: Workspace, run: str) -> str:
+    """Return a command that starts a registry, with a name that no container has."""
+    name = free("my-registry", {each.name for each in workspace.engine.containers()})
+    return run.replace(f"--name {workspace.name} ", f"--name {name} ")
 
 
 def _explain_wrong_service(workspace: Workspace, run: str) -> Diagnosis:
     for each in workspace.engine.containers(status="running"):
         if each.publishes(workspace.port):
+            again = _rename(workspace, run) if each.name == workspace.name else run
             return Diagnosis(
                 "wrong-service",
                 f"The container `{each.name}`, made from `{each.image}`, answers on "
                 f"`{workspace.registry}`, but not as a registry does.",
-                f"Stop it with `docker stop {each.name}`, then {run}.",
+                f"Stop it with `docker stop {each.name}`, then {again}.",
             )
     return Diagnosis(
         "wrong-program",
         f"A program of this machine, not a container, answers on `{workspace.registry}`, and "
         "not as a registry does.",
-        f"Stop that program, then {run}. `sudo ss -ltnp 'sport = :{workspace.port}'` names it on "
-        "Linux; on a Mac it may be the AirPlay Receiver.",
+        f"Stop that program, then {run}. {workspace.fill(WHICH_PROGRAM)}",
     )
 
 
-def _published(workspace: Workspace, container: Container) -> str:
-    """Return the ports that a container publishes, none of which is the workspace's."""
-    hosts = sorted({str(port.host) for port in container.ports if port.host})
-    return f"{' and '.join(hosts)}, not {workspace.port}" if hosts else "no port"
+def _ports(container: Container) -> tuple[Port, ...]:
+    """Return the ports that a container publishes, or will once it is started."""
+    return container.ports if container.running else container.bindings
+
+
+def _elsewhere(workspace: Workspace, container: Container) -> str:
+    """Return where a container listens that does not publish the workspace's port."""
+    if container.on_host_network:
+        return f"is on the host's network, and does not listen on {workspace.port} there"
+    hosts = sorted({str(port.host) for port in _ports(container) if port.host})
+    if not hosts:
+        return "publishes no port"
+    return f"publishes {' and '.join(hosts)}, not {workspace.port}"

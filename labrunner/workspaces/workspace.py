@@ -5,10 +5,9 @@ Its record is in a folder of its own, which is removed when the workspace is clo
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -20,7 +19,6 @@ from labrunner.engine.engine import Engine
 from labrunner.engine.events import Event
 from labrunner.engine.models import Container, Image
 from labrunner.file_lock import FileLock
-from labrunner.registry import access_log
 from labrunner.registry.access_log import Request
 from labrunner.registry.budget import Budget
 from labrunner.registry.client import LOOPBACK, Registry
@@ -30,10 +28,10 @@ from labrunner.verdicts import CannotCheck
 from .creation import Creation
 from .labels import WORKSPACE
 from .record import Record
+from .service import LOGGED, Service, find_service, read_requests
 
 STARTUP = 15  # seconds for a registry to answer
 MOST_LINES = 20_000  # of a registry's log, its latest; three or so for each request
-LOGGED = 1  # seconds until a request stands in the log
 
 Say = Callable[[str], None]
 
@@ -59,7 +57,7 @@ class Workspace(Creation):
         self.work = folder / "work"
         self.reserved: set[str] = set()  # names of other workspaces, while this one is opened
         self._budget: Budget | None = None
-        self._serving: dict[int, Container | None] | None = None  # by port, in a look
+        self._service: Service | None = None  # in a look
 
     def __getitem__(self, name: str) -> str:
         return self.record.values[name]
@@ -106,77 +104,41 @@ class Workspace(Creation):
 
     @contextmanager
     def look(self) -> Iterator[None]:
-        """Give all that the block asks of the registry one budget, and look for its container
-        once."""
-        self._budget, self._serving = Budget(), {}
+        """Give all that the block asks of the registry one budget, and find out once what serves
+        the port."""
+        self._budget, self._service = Budget(), None
         try:
             yield
         finally:
-            self._budget = self._serving = None
+            self._budget = self._service = None
+
+    def service(self) -> Service:
+        """Return what serves the workspace's port. In a look it is found out once."""
+        if self._budget is None:
+            return find_service(self.engine, self.record, self._prober())
+        if self._service is None:
+            self._service = find_service(self.engine, self.record, self._prober())
+        return self._service
 
     def registry_container(self) -> Container | None:
-        """Return the container that serves the workspace's port; else one that was made to, or has
-        its name, or has run a registry since the lab was opened. Never one of another
-        workspace, except on the port."""
-        if self._serving is None:
-            return self._find_registry_container()
-        if self.port not in self._serving:
-            self._serving[self.port] = self._find_registry_container()
-        return self._serving[self.port]
-
-    def _find_registry_container(self) -> Container | None:
-        listed = self.engine.containers()
-        for each in listed:
-            if each.publishes(self.port):
-                return self.engine.container(each.id)
-        new = [
-            each
-            for each in listed
-            if each.id not in self.record.before["containers"]
-            and each.labels.get(WORKSPACE, self.id) == self.id
-        ]
-        candidates = [each for each in listed if each.name == self.name]
-        candidates += [each for each in new if each not in candidates]
-        found = [container for each in candidates if (container := self.engine.container(each.id))]
-        ranks = (
-            lambda each: each.publishes(self.port),
-            self.runs_registry,
-            lambda each: each.name == self.name,
-        )
-        for rank in ranks:
-            for container in found:
-                if rank(container):
-                    return container
-        return None
-
-    def runs_registry(self, container: Container) -> bool:
-        """Return whether the container was made from an image of a registry."""
-        if container.image.split("@")[0].split(":")[0].split("/")[-1] == "registry":
-            return True
-        image = self.engine.image("registry:2")
-        return image is not None and image.id == container.image_id
+        """Return the container that serves the workspace's port, or the candidate for it."""
+        service = self.service()
+        return service.container or service.candidate
 
     def requests(self, since: float = 0, tail: int = MOST_LINES) -> list[Request]:
-        """What the registry on the workspace's port was asked since then (seconds since 1970), or
-        since the lab was opened; from the last `tail` lines of its container's log, oldest first.
-
-        A log comes a little after the requests. So the registry is asked something of ours first:
-        once the log has that, it has all before it. Empty where the log is out of reach.
-        """
-        container = self.registry_container()
-        if not container:
+        """Return what the registry on the workspace's port was asked since then (seconds since
+        1970), or since the lab was opened; from the last `tail` lines of its container's log,
+        oldest first. Empty where the log is out of reach."""
+        service = self.service()
+        container = service.container or service.candidate
+        if not container or (container.running and not service.container):
             return []
-        began, word = max(since, self.record.opened), secrets.token_hex(8)
-        with suppress(CannotCheck):
-            self.client(timeout=LOGGED, any_tls=True).request("GET", f"{word}/tags/list")
-        end = time.monotonic() + (LOGGED if container.running else 0)
-        while True:
-            log = self.engine.logs(container.id, since=began, tail=tail, errors=False)
-            found = access_log.parse_log(log)
-            others = [each for each in found if word not in each.path]
-            if len(others) < len(found) or time.monotonic() > end:
-                return [each for each in others if each.time >= int(began)]
-            time.sleep(0.05)
+        since = max(since, self.record.opened)
+        return read_requests(self.engine, container, self._prober(), since, tail)
+
+    def _prober(self) -> Registry:
+        """Return a client to find out who answers, whatever it speaks."""
+        return self.client(timeout=LOGGED, any_tls=True, explain=None)
 
     def ref(self, repository: str | None = None, tag: str = "latest") -> str:
         """Return the reference of a repository in the workspace's registry; without one, of the
@@ -230,7 +192,7 @@ class Workspace(Creation):
         """Remove the containers that this workspace made by that name or for that port."""
         made = [row["id"] for row in self.record.owned if row["kind"] == "container" and row["id"]]
         for container in map(self.engine.container, made):
-            if container and (container.name == name or (port and container.publishes(port))):
+            if container and (container.name == name or (port and container.binds(port))):
                 self.engine.remove_container(container.id)
 
     def wait_for_registry(self) -> None:

@@ -353,9 +353,11 @@ trust_again.mistake("the CA forgotten", advice=COPY_CA, reason="no-ca")(configur
 
 
 def _hosts(workspace):
-    """Return the second host, the registry's IP address as seen there, and its container."""
+    """Return the second host, the registry's IP address as seen there, and the container that has
+    it: the registry's, or that of a proxy in front of it."""
     try:
         registry = require_registry(workspace, start=PLAIN, tls=True)
+        registry = workspace.service().front or registry
         again = TLS if workspace.api.certificate() else PLAIN
         second, at = require_second_host(workspace, registry, DOMAIN, start=HOST, again=again)
     except NotYet as failure:

@@ -118,7 +118,7 @@ def pull_again(workspace):
 def ask_for_a_password(workspace):
     """`{registry}` asks for a user and a password, and opens to `{user}` with `{password}`."""
     container = _require_registry(workspace)
-    answer, again = workspace.api.ping(), _again(container)
+    answer, again = workspace.api.request("GET", ""), _again(container)
     challenge = answer.headers.get("WWW-Authenticate", "")
     if answer.status == 200:
         raise NotYet("open", found="It opens to everybody, without a password.", next=again)
@@ -328,7 +328,8 @@ def _again(container):
 def _require_registry(workspace):
     """Return the registry's container, None where it has none; say why its settings ended it."""
     try:
-        return require_registry(workspace, start=f"{MAKE}, then {RUN_LOCKED}")
+        start = f"{MAKE}, then {RUN_LOCKED}"
+        return require_registry(workspace, start=start, login=_login(workspace))
     except NotYet as failure:
         if failure.reason == "no-container-serves":
             return None

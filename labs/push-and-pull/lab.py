@@ -230,13 +230,13 @@ def _was_pulled(workspace, manifest):
     pulls = [event.time for event in images if event.action == "pull"]
     if gone and pulls and max(pulls) > min(gone):
         return True
-    if len(events) > 200 and not workspace.registry_container():
+    requests = workspace.requests()
+    if len(events) > 200 and not requests:
         raise CannotCheck(
             "The engine has forgotten what happened since the lab began, and your registry's log "
-            "is out of reach: no container serves it.",
+            "is out of reach.",
             next=f"Remove and pull it once more: `docker image rm {workspace.image} "
             f"{workspace.registry}/{workspace.image}`, then `docker pull {workspace.ref()}`.",
         )
     read = f"/blobs/{manifest.layers[-1].digest}"
-    asked = [each for each in workspace.requests() if each.method == "GET" and each.succeeded]
-    return any(read in each.path for each in asked)
+    return any(each.method == "GET" and each.succeeded and read in each.path for each in requests)

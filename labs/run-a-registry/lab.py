@@ -9,8 +9,10 @@ from labrunner import (
     NotARegistry,
     NotYet,
     RegistryDown,
+    describe_state,
     fail_to_run_registry,
     require_registry,
+    require_started,
     run_registry,
 )
 
@@ -42,6 +44,19 @@ start_a_registry.mistake("stopped again", advice=START_IT, reason="exited")(
 start_a_registry.mistake("settings that make it exit", advice="docker logs", reason="exited")(
     fail_to_run_registry(environment={"REGISTRY_AUTH": "htpasswd"})  # without a realm
 )
+
+
+@start_a_registry.mistake(
+    "settings that make it exit again and again", advice="docker logs", reason="restarting"
+)
+def _(workspace):
+    settings = {"environment": {"REGISTRY_AUTH": "htpasswd"}}
+    again = {"restart_policy": {"Name": "unless-stopped"}}
+    ports = {5000: workspace.port}
+    workspace.run("registry:2", name=workspace.name, ports=ports, **settings, **again)
+    _wait_while(lambda: workspace.registry_container().restart_count < 2)
+
+
 start_a_registry.mistake("no port published", reason="unpublished")(
     lambda ws: ws.run("registry:2", name=ws.name)
 )
@@ -83,6 +98,7 @@ def ask_the_catalog(workspace, answer):
     if not isinstance(catalog, dict) or not isinstance(catalog.get("repositories"), list):
         found = "Your answer has no list of `repositories`."
         raise NotYet("no-list", found=found, next=ask_again)
+    workspace.api.ping()  # only a registry has a catalog
     answered, held = catalog["repositories"], workspace.api.repositories()
     if sorted(map(str, answered)) != sorted(held):
         raise NotYet(
@@ -145,6 +161,9 @@ def let_it_die(workspace):
         found = f"`RestartCount` of `{name}` is 0, its policy `{policy}`: its process has "
         found += "not died since you started it."
         todo = f"Make it die from inside: {KILL}."
+    elif container.state != "exited":
+        state = describe_state(workspace.engine, container, RUN)
+        reason, found, todo = state.reason, state.found, f"{state.next} Then {KILL}."
     elif policy in BY_ITSELF:
         reason = "stopped"
         found = f"{stays}: to the engine, `docker kill` and `docker stop` mean that you want it so."
@@ -192,16 +211,8 @@ let_it_die.mistake("restarted by hand", advice="kill -QUIT 1", reason="not-died"
 
 
 def _container(workspace):
-    """Return the container that serves the registry, running or not."""
-    container = workspace.registry_container()
-    if container and container.publishes(workspace.port):
-        return container
-    raise NotYet(
-        "no-container",
-        expected="A container serves the registry on `{registry}`.",
-        found="There is no such container.",
-        next=f"Do the first step again: {RUN}.",
-    )
+    """Return the container that serves the registry, or did before it ended."""
+    return require_started(workspace, "A container serves the registry on `{registry}`.")
 
 
 def _kill_from_inside(workspace, container):

@@ -96,10 +96,22 @@ def test_a_container_is_listed_with_its_published_ports_and_inspected_with_the_w
 
 def test_a_port_of_a_range_is_known_once_the_engine_has_chosen_it(engine, docker, unique):
     docker("create", "--name", unique, "-p", "127.0.0.1:5950-5960:5000", "registry:2")
-    assert [port.host for port in engine.container(unique).ports] == [0]
+    assert [port.host for port in engine.container(unique).bindings] == [0]
     docker("start", unique)
     [port] = engine.container(unique).ports
     assert 5950 <= port.host <= 5960 and engine.container(unique).publishes(port.host)
+
+
+def test_a_port_that_is_only_asked_for_is_not_published(engine, docker, unique):
+    """As before a start, on the host's network, and for UDP."""
+    port = 5961
+    ask = ("-p", f"127.0.0.1:{port}:5000", "-p", f"127.0.0.1:{port + 1}:5000/udp")
+    docker("create", "--name", unique, *ask, "registry:2")
+    created = engine.container(unique)
+    assert created.binds(port) and not created.publishes(port)
+    assert not created.binds(port + 1)
+    host = engine.container(docker("create", "--network", "host", *ask, "registry:2"))
+    assert host.on_host_network and not host.binds(port)
 
 
 def test_the_networks_of_a_container_are_known(engine, docker, unique):
@@ -539,7 +551,7 @@ def test_a_container_of_an_engine_that_says_less_can_be_read():
         "NetworkSettings": {"Networks": {"x": {"NetworkID": ""}}},
     }
     container = Container.from_api(row)
-    assert container.publishes(5001) and container.finished == 0
+    assert container.binds(5001) and container.finished == 0
     assert container.restart_policy == "no" and container.networks == ()
 
 

@@ -239,9 +239,12 @@ def test_no_check_passes_on_an_engine_without_a_second_host(workspaces):
 
 
 def test_a_second_host_that_ended_is_explained(opened, docker):
+    docker("pause", opened["host"])
+    assert judge(opened, "start-a-second-host").next == f"`docker unpause {opened['host']}`."
+    docker("unpause", opened["host"])
     opened.engine.stop(opened["host"], seconds=1)
     verdict = judge(opened, "start-a-second-host")
-    assert "is exited" in verdict.found and opened["powers"] in verdict.next
+    assert f"`{opened['host']}` exited " in verdict.found and opened["powers"] in verdict.next
     opened.engine.start(opened["host"])
     assert eventually(lambda: judge(opened, "start-a-second-host").passed, 20)
 

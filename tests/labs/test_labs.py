@@ -13,7 +13,16 @@ from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import ROOT, eventually, nothing, traces
+from tests.fixtures.engine import (
+    ROOT,
+    eventually,
+    nothing,
+    proxying,
+    request_of,
+    response,
+    serving,
+    traces,
+)
 
 COURSE = loader.load_course(ROOT)
 
@@ -212,6 +221,45 @@ def test_the_registry_of_somebody_else_is_not_taken_for_the_labs(opened, workspa
     assert other.name not in judge(opened, "start-a-registry").found
     docker("run", "-d", "-P", "--restart", "always", "registry:2")
     assert judge(opened, "set-a-restart-policy").found == "There is no such container."
+
+
+def test_a_container_that_could_not_have_the_port_passes_no_step(opened, docker, foreign_registry):
+    """The registry that answers is none of this lab."""
+    policy = ("--restart", "always", "--name", opened.name)
+    with proxying(foreign_registry, opened.port):
+        docker("run", "-d", "-p", f"{opened.port}:5000", *policy, "registry:2", fails=True)
+        verdicts = [judge(opened, step.id, "{}") for step in opened.lab.steps]
+    assert {verdict.status for verdict in verdicts} == {"failed"}
+    first, _, policy_step, last = verdicts
+    for verdict in (first, policy_step, last):
+        assert f"The container `{opened.name}` was created, but not started." in verdict.found
+        assert "address already in use" in verdict.found
+        assert f"`docker start {opened.name}`" in verdict.next
+    assert first.found.startswith("A registry answers there, but no container publishes that port.")
+    assert first.next.startswith("Stop the program that answers, then ")
+
+
+def test_what_is_no_registry_has_no_catalog(opened):
+    everything = serving(answer_all('{"repositories": []}'), port=opened.port)
+    with everything:
+        for step, answer in (("start-a-registry", ""), ("ask-the-catalog", '{"repositories":[]}')):
+            verdict = judge(opened, step, answer)
+            assert not verdict.passed and "not as a registry does" in verdict.found
+
+
+def answer_all(body):
+    def answer(connection):
+        request_of(connection)
+        connection.sendall(response(body))
+
+    return answer
+
+
+def test_a_paused_registry_is_to_be_unpaused(opened, docker):
+    docker("pause", opened.run_registry())
+    verdict = judge(opened, "let-it-die")
+    assert verdict.found == f"The container `{opened.name}` is paused."
+    assert verdict.next.startswith(f"`docker unpause {opened.name}`. Then `docker run --rm --pid ")
 
 
 def test_without_a_registry_the_later_steps_say_so(opened):

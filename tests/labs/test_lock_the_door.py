@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from base64 import b64encode
 
 import pytest
 
@@ -12,7 +13,15 @@ from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import ROOT, eventually, nothing, reopen, traces
+from tests.fixtures.engine import (
+    ROOT,
+    eventually,
+    is_registry,
+    nothing,
+    proxying,
+    reopen,
+    traces,
+)
 
 COURSE = loader.load_course(ROOT)
 LESSON = COURSE.lesson_of("lock-the-door")
@@ -277,6 +286,24 @@ def test_a_log_that_cannot_be_read_is_not_held_against_the_learner(opened, docke
     opened.run_registry(environment=SETTINGS, volumes={"/auth:ro": str(folder)}, **options)
     assert judge(opened, "ask-for-a-password").passed
     assert judge(opened, "be-refused", NO_LOGIN).status == "unknown"
+
+
+@pytest.mark.parametrize("refusal", ["", "Docker-Distribution-Api-Version: registry/2.0\r\n"])
+def test_a_proxy_that_asks_for_the_password_itself_is_as_good_but_its_log_is_not_seen(
+    opened, docker, refusal
+):
+    """The registry's log has no refusal in it: that does not mean that nobody was refused."""
+    behind = docker("run", "-d", "-p", "127.0.0.1::5000", "registry:2")
+    address = docker("port", behind, "5000/tcp")
+    assert eventually(lambda: is_registry(address))
+    known = b64encode(f"alice:{opened['password']}".encode()).decode()
+    guard = {"login": f"Authorization: Basic {known}", "refusal": refusal}
+    with proxying(address, opened.port, **guard):
+        assert judge(opened, "ask-for-a-password").passed
+        for step in ("be-refused", "log-out"):
+            verdict = judge(opened, step, NO_LOGIN)
+            assert verdict.status == "unknown" and "cannot be read" in verdict.found
+            assert f"`registry:2` that publishes {opened.port} itself" in verdict.next
 
 
 # The whole way with the command line

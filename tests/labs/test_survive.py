@@ -7,7 +7,7 @@ import requests
 
 from labrunner.engine.engine import Engine
 from labrunner.workspaces import resources
-from tests.fixtures.engine import eventually, reopen
+from tests.fixtures.engine import eventually, proxying, reopen
 
 STORE = "/var/lib/registry"
 
@@ -349,6 +349,24 @@ def test_another_image_under_the_name_is_named(opened, serve, docker):
     docker("push", name)
     for step in ("lose-the-image", "get-it-back", "replace-it-again"):
         assert judge(opened, step).found == f"`{name}:latest` is not your image, but another one."
+
+
+def test_a_container_that_could_not_have_the_port_keeps_nothing(opened, docker, foreign_registry):
+    """Though another registry answers on it, and has the image."""
+    options = ("-v", f"{opened['volume']}:{STORE}", "--name", opened.name)
+    with proxying(foreign_registry, opened.port):
+        push_to(docker, foreign_registry, opened.image)
+        docker("run", "-d", "-p", f"{opened.port}:5000", *options, "registry:2", fails=True)
+        for step in ("name-a-volume", "replace-it-again"):
+            verdict = judge(opened, step)
+            assert verdict.status == "failed" and "address already in use" in verdict.found
+            assert f"`docker start {opened.name}`" in verdict.next
+
+
+def push_to(docker, registry, image):
+    docker("tag", image, f"{registry}/{image}")
+    docker("push", f"{registry}/{image}")
+    docker("rmi", f"{registry}/{image}")
 
 
 # Clear up

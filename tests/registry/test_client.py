@@ -18,7 +18,7 @@ from labrunner.registry.errors import (
     Untrusted,
 )
 from labrunner.registry.models import MANIFEST_TYPES
-from tests.fixtures.engine import eventually, request_of, response, serving
+from tests.fixtures.engine import eventually, proxying, request_of, response, serving
 
 TELLS = "Docker-Distribution-Api-Version: registry/2.0\r\n"
 
@@ -259,14 +259,46 @@ def test_a_manifest_that_cannot_be_read_is_no_registrys(manifest):
         Registry(address).manifest("box", "latest")
 
 
-def test_a_web_server_is_told_from_a_registry_without_the_optional_header():
-    with serve(response("{}")) as address, pytest.raises(NotARegistry, match="HTTP 200 for `/v2/`"):
-        Registry(address).ping()
-    with serve(response("{}"), response('{"repositories": []}')) as address:
-        assert Registry(address).ping().status == 200
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{}",
+        '{"repositories": []}',
+        '{"errors": []}',
+        '{"errors": ["NAME_UNKNOWN"]}',
+        '{"errors": [{"code": 404}]}',
+    ],
+)
+def test_a_web_server_is_told_from_a_registry_without_the_optional_header(body):
+    """Whatever it answers to all: only a registry has an error of the specification for a manifest
+    that there is not."""
+    for answers in ([response(body)], [response("{}"), response(body, "404 Not Found")]):
+        refused = pytest.raises(NotARegistry, match="HTTP 200 for `/v2/`")
+        with serve(*answers) as address, refused:
+            Registry(address).ping()
     unknown = response('{"errors": [{"code": "NAME_UNKNOWN"}]}', "404 Not Found")
-    with serve(response("{}"), response("no", "404 Not Found"), unknown) as address:
+    with serve(response("{}"), unknown) as address:
         assert Registry(address).ping().status == 200
+
+
+def test_a_registry_is_known_behind_a_proxy_that_drops_its_header(real, locked):
+    """Which neither a server with one answer to all nor one with a password of its own is."""
+    header = "Docker-Distribution-Api-Version"
+    for registry, status in ((real.address, 200), (locked, 401)):
+        with proxying(registry, drop=header) as address:
+            answer = Registry(address).ping()
+        assert answer.status == status and header not in answer.headers
+    with serve(response('{"repositories": []}')) as one, proxying(one) as address:
+        assert not answers(Registry(address))
+    with proxying(real.address, login="Authorization: ") as address:
+        assert not answers(Registry(address))
+
+
+def test_a_proxy_that_speaks_tls_only_is_told_from_a_program_that_is_no_registry():
+    nginx = "<center>The plain HTTP request was sent to HTTPS port</center>"
+    tells = pytest.raises(OtherScheme, match="over TLS only")
+    with serve(response(nginx, "400 Bad Request")) as address, tells:
+        Registry(address).ping()
 
 
 def test_a_registry_that_asks_for_a_password_is_one_and_says_so():

@@ -1,5 +1,6 @@
 """What stands where the registry should be, each case on the real engine."""
 
+import re
 import socket
 import threading
 from contextlib import closing, contextmanager
@@ -82,6 +83,21 @@ def test_died_of_its_own_fault(workspace, says, engine):
     assert todo.endswith(f"If it exits again, `docker logs {workspace.name}` says why.")
 
 
+def test_it_ends_again_and_again(workspace, says, docker):
+    """The last line of the log is not the end of a panic's stack, but what the panic says."""
+    policy = ("--restart", "unless-stopped", "-e", "REGISTRY_AUTH=htpasswd")
+    publish = ("-p", f"{workspace.port}:5000", "--name", workspace.name)
+    docker("run", "-d", *publish, *policy, "registry:2")
+    assert eventually(lambda: "restarts again and again" in says()[0])
+    found, todo = says()
+    container = f"The container `{workspace.name}` restarts again and again, "
+    assert found.startswith(f"{nothing(workspace)}. {container}")
+    assert " times so far. The last line of its log: `panic: unable to configure auth" in found
+    assert "docker start" not in todo
+    assert f"`docker logs {workspace.name}` has the rest." in todo
+    assert todo.endswith(f"`docker rm -f {workspace.name}`, then {run(workspace)}.")
+
+
 def test_paused(workspace, says, docker):
     docker("pause", workspace.run_registry())
     api = workspace.api
@@ -140,6 +156,22 @@ def test_the_name_is_taken_by_something_else(workspace, says):
     assert found == f"{nothing(workspace)}. {taken}"
     assert f"-p {workspace.port}:5000 --name my-registry registry:2" in todo
     assert f"`docker rm -f {workspace.name}`" in todo
+
+
+@pytest.mark.parametrize("command", [["sleep", "60"], ["httpd", "-f", "-p", "5000"]])
+def test_the_name_and_the_port_are_taken_by_something_else_and_the_advice_works(
+    workspace, says, docker, command
+):
+    options = ("-p", f"{workspace.port}:5000", "--stop-signal", "KILL", "--name", workspace.name)
+    docker("run", "-d", *options, "busybox:stable", *command)
+    if command[0] == "httpd":
+        assert eventually(lambda: "not as a registry does" in says()[0])
+    else:
+        assert f"The name `{workspace.name}` and the port are taken by a container" in says()[0]
+    for advised in re.findall("`docker (.*?)`", says()[1])[:2]:
+        docker(*advised.split())
+    workspace.wait_for_registry()
+    assert workspace.service().container.name == "my-registry"
 
 
 def test_the_port_is_taken_by_something_else_that_is_silent(workspace, says, unique):
