@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     )
     from .registry.references import parse
     from .text import listed, megabytes, short
-    from .verdicts import CannotCheck, NotYet
+    from .verdicts import CannotCheck, NotYet, Passed
     from .workspaces.registry_storage import configuration, storage_mount
     from .workspaces.troubleshooting import RUN, describe_state
     from .workspaces.workspace import Workspace
@@ -68,6 +68,7 @@ _MODULES = {
     "Lab": "course.lab",
     "NotARegistry": "registry.errors",
     "NotYet": "verdicts",
+    "Passed": "verdicts",
     "OtherScheme": "registry.errors",
     "REMEMBERED": "checks.history",
     "RUN": "workspaces.troubleshooting",
@@ -137,6 +138,7 @@ __all__ = [
     "NotARegistry",
     "NotYet",
     "OtherScheme",
+    "Passed",
     "RegistryDown",
     "RegistryRefused",
     "SecondHost",

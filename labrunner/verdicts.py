@@ -18,7 +18,8 @@ class Verdict:
     `failed` and `unknown` say what was `found` and what to do `next`; `failed` also says what was
     `expected`. `passed` says what was `found`. The texts are sentences for the learner, with code
     between backticks. `reason` is a word for the kind of failure, which code can compare: a known
-    mistake has the same one. It is empty where there is only one kind.
+    mistake has the same one. It is empty where there is only one kind. `proves` has the ids of
+    earlier steps that a passed one proves as well.
     """
 
     status: Status
@@ -26,6 +27,7 @@ class Verdict:
     found: str | None = None
     next: str | None = None
     reason: str = ""
+    proves: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -39,6 +41,18 @@ class Verdict:
             "found": self.found,
             "next": self.next,
         }
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What a check returns instead of a sentence where it proves more than its own step.
+
+    earlier: ids of steps that cannot be seen done any more, and must have been. So whoever does
+    all the work first and checks it last loses nothing.
+    """
+
+    found: str
+    earlier: tuple[str, ...] = ()
 
 
 class NotYet(Exception):

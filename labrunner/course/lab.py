@@ -15,10 +15,13 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any, overload
 
-from labrunner.verdicts import CannotCheck, NotYet, Verdict
+from labrunner.verdicts import CannotCheck, NotYet, Passed, Verdict
 
 Action = Callable[[Any], "str | None"]
 """Does something in a workspace; returns the answer to submit where the step asks for one."""
+
+
+Check = Callable[..., "str | Passed"]
 
 
 @dataclass(frozen=True)
@@ -76,14 +79,15 @@ class Step:
     """One thing the learner does.
 
     check:   called with the workspace, and with the answer if the step takes one. Returns a
-             sentence that says what it found; raises `NotYet` or `CannotCheck` otherwise.
+             sentence that says what it found, or `Passed`; raises `NotYet` or `CannotCheck`
+             otherwise.
     lasting: the state should still hold at the end of the lab. Any other step was true at one
              moment, and cannot break once passed.
     advice:  what its mistakes must be advised, unless they say otherwise.
     solve:   does the step; the loader refuses a step without it.
     """
 
-    check: Callable[..., str]
+    check: Check
     lasting: bool = False
     advice: str = ""
     solve: Action | None = None
@@ -119,7 +123,10 @@ class Step:
         try:
             with workspace.look():
                 said = (answer,) if self.takes_answer else ()
-                return Verdict("passed", None, workspace.fill(self.check(workspace, *said)))
+                result = self.check(workspace, *said)
+                passed = result if isinstance(result, Passed) else Passed(result)
+                found = workspace.fill(passed.found)
+                return Verdict("passed", None, found, proves=passed.earlier)
         except NotYet as failure:
             return failure.verdict(self.goal, workspace.fill)
         except CannotCheck as error:
@@ -208,23 +215,21 @@ class Lab:
         self.name, self.folder = folder.name, folder
 
     @overload
-    def step(self, check: Callable[..., str]) -> Step: ...
+    def step(self, check: Check) -> Step: ...
 
     @overload
-    def step(
-        self, *, lasting: bool = False, advice: str = ""
-    ) -> Callable[[Callable[..., str]], Step]: ...
+    def step(self, *, lasting: bool = False, advice: str = "") -> Callable[[Check], Step]: ...
 
     def step(
         self,
-        check: Callable[..., str] | None = None,
+        check: Check | None = None,
         *,
         lasting: bool = False,
         advice: str = "",
-    ) -> Step | Callable[[Callable[..., str]], Step]:
+    ) -> Step | Callable[[Check], Step]:
         """Decorate a check, which becomes a step. lasting, advice: see `Step`."""
 
-        def add(check: Callable[..., str]) -> Step:
+        def add(check: Check) -> Step:
             self.steps.append(Step(check, lasting, advice))
             return self.steps[-1]
 

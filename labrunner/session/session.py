@@ -89,7 +89,8 @@ class Session(LabState):
                 found = self.known(step)
                 unanswered = StepProgress(step.judge(self.require_workspace()))
                 results[step.id] = unanswered if found == StepProgress() else found
-        return results
+        proved = {step.id: self.known(step) for step in self.lab.steps}
+        return {id: proved[id] if proved[id].done else each for id, each in results.items()}
 
     def recheck_changed(self) -> Iterator[None]:
         """Judge the steps that need no answer, because something has happened; yield after each.
@@ -233,6 +234,10 @@ class Session(LabState):
             untouched=untouched,
         )
         self.update(step, saved)
+        for earlier in filter(None, map(self.lab.find, verdict.proves)):
+            if not self.known(earlier).done:
+                found = f"A later step shows it: {workspace.fill(step.goal)}"
+                self._save(earlier, Verdict("passed", None, found), solved=solved)
         if verdict.passed:  # until then what was done for the learner may still show
             mark.unlink(missing_ok=True)
         return saved

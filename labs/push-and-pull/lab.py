@@ -4,6 +4,7 @@ from labrunner import (
     CannotCheck,
     Lab,
     NotYet,
+    Passed,
     find_name,
     find_tag,
     listed,
@@ -173,7 +174,8 @@ def pull_it_back(workspace):
             "the lab began: it never left.",
             next=f"{REMOVE}, then {PULL}.",
         )
-    return f"`{name}` came from the registry, {short(manifest.digest)}."
+    found = f"`{name}` came from the registry, {short(manifest.digest)}."
+    return Passed(found, (remove_your_copies.id,))
 
 
 pull_it_back.solution(pull(NAME))

@@ -7,6 +7,7 @@ from labrunner import (
     CannotCheck,
     Lab,
     NotYet,
+    Passed,
     act,
     describe_mount,
     describe_other_mount,
@@ -169,7 +170,9 @@ def get_it_back(workspace):
     elif _took_a_push(workspace, container):
         reason, found = "pushed", "has it because you pushed it to this very container"
     else:
-        return f"`{container.name}` took no push, and has {short(manifest.digest)}."
+        found = f"`{container.name}` took no push, and has {short(manifest.digest)}."
+        lost = len(_anonymous_volumes_met(workspace)) > 1  # an empty registry came in between
+        return Passed(found, (find_the_files.id, lose_the_image.id) if lost else ())
     raise NotYet(
         reason,
         found=f"`{container.name}` {found}{describe_other_mount(workspace, container)}.",
@@ -274,7 +277,9 @@ def clear_up(workspace):
         found = "Nothing is left over, but `{registry}` has no `{image}` either."
         raise NotYet("no-image", found=found, next=f"{PUSH}.")
     digest = short(manifest.digest)
-    return f"Nothing is left over, and `{workspace.registry}` still has your image, {digest}."
+    found = f"Nothing is left over, and `{workspace.registry}` still has your image, {digest}."
+    earlier = (find_the_files.id, lose_the_image.id, get_it_back.id)
+    return Passed(found, earlier if _was_got_back(workspace) else ())
 
 
 @clear_up.solution
@@ -355,9 +360,13 @@ def _took_a_push(workspace, container):
 # Volumes
 
 
+def _anonymous_volumes_met(workspace):
+    return [name for name in volumes_met(workspace) if is_anonymous(name)]
+
+
 def _anonymous_volumes(workspace):
     there = {each.name for each in workspace.engine.volumes()}
-    return [name for name in volumes_met(workspace) if name in there and is_anonymous(name)]
+    return [name for name in _anonymous_volumes_met(workspace) if name in there]
 
 
 def _oldest_volume(workspace):
@@ -374,7 +383,18 @@ def _left_over(workspace):
 def _gone(workspace):
     """Return the anonymous volumes that were removed."""
     there = {each.name for each in workspace.engine.volumes()}
-    return [name for name in volumes_met(workspace) if name not in there and is_anonymous(name)]
+    return [name for name in _anonymous_volumes_met(workspace) if name not in there]
+
+
+def _was_got_back(workspace):
+    """Return whether the engine remembers that the volume of the first registry was given to
+    another one, after the image was pushed and another registry had come in between."""
+    met = _anonymous_volumes_met(workspace)
+    pushes = [each.time for each in workspace.events(type="image", event="push")]
+    mounts = workspace.events(type="volume", event="mount")
+    given = [each for each in mounts if met[1:] and each.id == met[0]]
+    containers = {each.attributes.get("container") for each in given}
+    return len(containers) > 1 and bool(pushes) and min(pushes) < max(each.time for each in given)
 
 
 def _fullest_volume(workspace):

@@ -6,6 +6,7 @@ from labrunner import (
     STORAGE,
     Lab,
     NotYet,
+    Passed,
     act,
     blob_sizes,
     configuration,
@@ -205,7 +206,9 @@ def delete_by_digest(workspace):
     else:
         held = stored_bytes(workspace)
         disk = f"The disk holds {megabytes(held)}, or {held:,} bytes: {megabytes(loose)} of that "
-        return f"`1.0` is gone, and `2.0` is there. {disk}belong to no tag."
+        found = f"`1.0` is gone, and `2.0` is there. {disk}belong to no tag."
+        both = workspace.sample in new.image_ids and _was_old(workspace, asked, loose)
+        return Passed(found, (push_two_images.id,) if both else ())
     raise NotYet(reason, found=found, next=todo, digest=digest)
 
 
@@ -358,6 +361,15 @@ def _delete_old(workspace):
 
 
 # What the registry has
+
+
+def _was_old(workspace, asked, loose):
+    """Return whether the image that these requests deleted was the old one: its bytes are still on
+    the disk, or the engine knows it by that digest."""
+    old = workspace.engine.image(f"{workspace['old_image']}:latest")
+    known = [name.partition("@")[2] for name in (old.digests if old else ())]
+    gone = [each.path.rpartition("/")[2] for each in asked if each.status == 202]
+    return _near(loose, BALLAST) or any(digest in known for digest in gone)
 
 
 def _images(workspace):

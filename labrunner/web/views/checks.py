@@ -37,6 +37,9 @@ def check(slug: str, step_id: str) -> ResponseReturnValue:
     if wants_json():
         result = LabResult.of(session.lab, results, time.monotonic() - began)
         return result.steps[0].as_dict()
+    verdict = results[step.id].verdict
+    earlier = [each for each in session.lab.steps if verdict and each.id in verdict.proves]
+    results |= {each.id: session.known(each) for each in earlier}
     return respond(lesson, session, results, anchor=step.id)
 
 
