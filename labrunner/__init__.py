@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .checks.answers import digest_in, digests_in, last_line, last_word, tags_in
     from .checks.certificates import certificate_fault, issue_certificate
     from .checks.history import REMEMBERED, client_requests, was_started
-    from .checks.images import find_name, misnamed
+    from .checks.images import describe_difference, find_name, misnamed
     from .checks.names import missing_parts, part_of, same_image
     from .checks.passwords import password_file_fault
     from .checks.refusals import require_no_refusal
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from .registry.references import parse
     from .text import listed, megabytes, short
     from .verdicts import CannotCheck, NotYet, Passed
+    from .workspaces.image_match import is_same
     from .workspaces.registry_storage import configuration, storage_mount
     from .workspaces.troubleshooting import RUN, describe_state
     from .workspaces.workspace import Workspace
@@ -83,6 +84,7 @@ _MODULES = {
     "certificate_fault": "checks.certificates",
     "client_requests": "checks.history",
     "configuration": "workspaces.registry_storage",
+    "describe_difference": "checks.images",
     "describe_mount": "checks.storage",
     "describe_other_mount": "checks.storage",
     "describe_state": "workspaces.troubleshooting",
@@ -95,6 +97,7 @@ _MODULES = {
     "find_tag": "checks.registry",
     "has_blob": "checks.registry",
     "is_anonymous": "checks.storage",
+    "is_same": "workspaces.image_match",
     "issue_certificate": "checks.certificates",
     "last_line": "checks.answers",
     "last_word": "checks.answers",
@@ -149,6 +152,7 @@ __all__ = [
     "certificate_fault",
     "client_requests",
     "configuration",
+    "describe_difference",
     "describe_mount",
     "describe_other_mount",
     "describe_state",
@@ -161,6 +165,7 @@ __all__ = [
     "find_tag",
     "has_blob",
     "is_anonymous",
+    "is_same",
     "issue_certificate",
     "last_line",
     "last_word",

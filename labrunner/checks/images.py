@@ -1,8 +1,9 @@
-"""The names of an image on the learner's engine."""
+"""The learner's image: its names on the engine, and what stands in the registry in its place."""
 
 from __future__ import annotations
 
 from labrunner.registry.client import LOOPBACK
+from labrunner.registry.models import Manifest
 from labrunner.registry.references import parse
 from labrunner.workspaces.workspace import Workspace
 
@@ -35,3 +36,14 @@ def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
     if reference.repository != repository:
         return f"{found}: its repository is `{reference.repository}`."
     return f"{found}: its tag is `{reference.tag}`, not `{tag}`."
+
+
+def describe_difference(workspace: Workspace, manifest: Manifest, repository: str = "") -> str:
+    """Return in what an image of the learner's registry differs from the one that the lab built, as
+    the end of a sentence. repository: the sample image's, unless it is given."""
+    own = workspace.record.layers
+    if not own:
+        return ""
+    theirs = workspace.api.diff_ids(repository or workspace.image, manifest)
+    shared = max((len(set(own).intersection(each)) for each in theirs), default=0)
+    return f": it has {shared} of the {len(own)} layers of yours"

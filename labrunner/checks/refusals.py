@@ -12,7 +12,7 @@ from labrunner.workspaces.registry_storage import configuration, storage_mount
 from labrunner.workspaces.troubleshooting import RUN
 from labrunner.workspaces.workspace import Workspace
 
-from .history import ONLY_LOOK, RECENT, recent_requests
+from .history import ONLY_LOOK, RECENT
 
 DETAIL = re.compile(r'\berr\.detail="(?P<words>(?:[^"\\\n]|\\.)*)"')  # in the log of a registry
 DISK_FULL, READ_ONLY = "no space left on device", "read-only file system"
@@ -24,7 +24,7 @@ def require_no_refusal(
     """Raise `NotYet` where the last push or pull of a repository was refused, with why and what to
     do. again: the command that was refused. start: as in `require_registry`."""
     container = workspace.registry_container()
-    refused = last_refusal(recent_requests(workspace)[0], repository)
+    refused = last_refusal(workspace.requests(tail=RECENT), repository)
     if not container or not refused:
         return
     reason, why, todo = _explain(workspace, container, refused, start)

@@ -97,22 +97,22 @@ def require_started(workspace: Workspace, expected: str = "") -> Container:
     return container
 
 
-def find_tag(workspace: Workspace, image_id: str, **client: object) -> Search:
-    """Look in the registry for the image with this id on the engine, which the lab has made: in the
-    repositories that it may have been pushed to; where the registry's log does not have all pushes
-    since then, in a few others. client: options of `Workspace.client`."""
+def find_tag(workspace: Workspace, **client: object) -> Search:
+    """Look in the registry for the image that the lab has built: in the repositories that it may
+    have been pushed to; where the registry's log does not have all pushes since then, in a few
+    others. client: options of `Workspace.client`."""
     registry = workspace.client(**client)
     registry.budget = registry.budget.part(SEARCH)
     searched: set[str] = set()
     requests, whole = recent_requests(workspace)
-    likely = pushed_repositories(workspace, image_id, requests)
+    likely = pushed_repositories(workspace, workspace.sample, requests)
     try:
         for repository in chain(likely, () if whole else _first_repositories(registry)):
             if repository in searched:
                 continue
             for tag in registry.tags(repository) or ():
                 manifest = registry.manifest(repository, tag)
-                if manifest and image_id in manifest.image_ids:
+                if manifest and workspace.is_sample(manifest, repository, registry):
                     return Search(f"{repository}:{tag}")
             searched.add(repository)
     except BudgetSpent:

@@ -205,7 +205,8 @@ class Container(Checked):
 class Image(Checked):
     """An image. id: the digest of its configuration in the classic image store, that of its
     manifest or index in the containerd store. parent: the id of the image that the classic builder
-    made it from; empty for others."""
+    made it from; empty for others. layers: the digests of its layers as they are unpacked (`diff
+    ids`), from the lowest on; a list of images does not have them."""
 
     id: str
     tags: tuple[str, ...]
@@ -214,6 +215,7 @@ class Image(Checked):
     labels: dict[str, str]
     parent: str
     created: float
+    layers: tuple[str, ...]
 
     @classmethod
     def from_api(cls, row: Json) -> Image:
@@ -227,6 +229,7 @@ class Image(Checked):
             labels=config.get("Labels") or {},
             parent=row.get("ParentId") or row.get("Parent") or "",
             created=created if isinstance(created, int) else read_seconds(created),
+            layers=tuple(rows((row.get("RootFS") or {}).get("Layers") or [])),
         )
 
 

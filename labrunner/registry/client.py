@@ -143,6 +143,19 @@ class Registry:
         except (KeyError, TypeError, AttributeError):
             raise self._not_a_registry("sends a manifest that cannot be read") from None
 
+    def diff_ids(self, repository: str, manifest: Manifest) -> set[tuple[str, ...]]:
+        """Return the digests of an image's layers as they are unpacked, from the lowest on: those
+        of each image where it is an index. Its configuration has them."""
+        found = set().union(*(self.diff_ids(repository, each) for each in manifest.manifests))
+        if manifest.config_digest:
+            path = f"{quote(repository)}/blobs/{quote(manifest.config_digest, safe=':')}"
+            config = self.request("GET", path).json
+            root = config.get("rootfs") if isinstance(config, dict) else None
+            ids = root.get("diff_ids") if isinstance(root, dict) else None
+            if isinstance(ids, list) and all(isinstance(each, str) for each in ids):
+                found.add(tuple(ids))
+        return found
+
     def delete(self, repository: str, digest: str) -> Response:
         """Delete a manifest: 202, or 405 if the registry does not allow it."""
         return self.request("DELETE", f"{quote(repository)}/manifests/{quote(digest, safe=':')}")

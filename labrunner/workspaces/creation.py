@@ -104,13 +104,18 @@ class Creation:
                     built.result()  # it goes on to its end
                     image = self.engine.image(f"{name}:latest")
                     made["id"] = image.id if image else None
-                    self._record_steps(made)
+                    self._clear_steps(made)
 
-    def _record_steps(self, made: Mapping[str, str | None]) -> None:
-        """Write down the images of a build's other steps, which may outlive that of the last."""
+    def _clear_steps(self, made: Mapping[str, str | None]) -> None:
+        """Remove the images of a build's other steps, which the containerd store would keep with
+        their layers when that of the last goes; write down those that the classic store keeps
+        until then."""
         for image in self.engine.images(all=True, label=f"{OBJECT}={made['word']}"):
             if image.id != made["id"]:
-                self.record.owned.append({**made, "id": image.id})
+                try:
+                    self.engine.remove_image(image.id)
+                except EngineRefused:
+                    self.record.owned.append({**made, "id": image.id})
 
     def _context(self, folder: Path, values: dict[str, str]) -> dict[str, bytes]:
         found = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Kind = Literal["learner", "headless"]
+ADDED = {"layers"}  # fields that records of before do not have
 
 
 @dataclass
@@ -17,8 +18,9 @@ class Record:
 
     opened: the engine's clock when it opened. before: what was on the engine then: full ids of
     containers and networks, names of volumes, and the tags of each image id. names: those that the
-    learner gives to things of the lab, as the page has them. owned: for each
-    object that was created, kind, word and full id (None: not known to have been made).
+    learner gives to things of the lab, as the page has them. sample, layers: the id and the layers
+    of the image that the lab built. owned: for each object that was created, kind, word and full id
+    (None: not known to have been made).
     seen: full ids of the learner's containers, of their networks and of images with names of the
     lab, and names of their volumes.
     """
@@ -33,6 +35,7 @@ class Record:
     names: list[str] = field(default_factory=list)
     note: str = ""
     sample: str = ""
+    layers: list[str] = field(default_factory=list)
     owned: list[dict[str, str | None]] = field(default_factory=list)
     seen: dict[str, list[str]] = field(
         default_factory=lambda: {"containers": [], "volumes": [], "networks": [], "images": []}
@@ -68,7 +71,8 @@ def _read(path: Path) -> Record | None:
         row = json.loads(path.read_text())
     except (OSError, ValueError, RecursionError):
         return None
-    if isinstance(row, dict) and set(row) == {each.name for each in fields(Record)}:
+    known = {each.name for each in fields(Record)}
+    if isinstance(row, dict) and known - ADDED <= set(row) <= known:
         return Record(**row)
     return None
 

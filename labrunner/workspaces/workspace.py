@@ -23,9 +23,11 @@ from labrunner.registry.access_log import Request
 from labrunner.registry.budget import Budget
 from labrunner.registry.client import LOOPBACK, Registry
 from labrunner.registry.errors import NotARegistry, OtherScheme, RegistryDown
+from labrunner.registry.models import Manifest
 from labrunner.verdicts import CannotCheck
 
 from .creation import Creation
+from .image_match import is_same
 from .labels import WORKSPACE
 from .record import Record
 from .service import LOGGED, Service, find_service, read_requests
@@ -92,6 +94,14 @@ class Workspace(Creation):
     def sample(self) -> str:
         """Return the id of the image that the lab built as `image`."""
         return self.record.sample
+
+    def is_sample(
+        self, manifest: Manifest, repository: str = "", registry: Registry | None = None
+    ) -> bool:
+        """Return whether an image in the workspace's registry is the one that the lab built.
+        repository: the sample image's, unless it is given. registry: as `api`, with a login."""
+        where = registry or self.api, repository or self.image
+        return is_same(*where, manifest, self.sample, self.record.layers)
 
     @property
     def api(self) -> Registry:
@@ -235,6 +245,8 @@ class Workspace(Creation):
             self.engine.remove_image(f"{self.image}:latest")
             raise
         self.record.sample = str(made["id"])
+        image = self.engine.image(self.record.sample)
+        self.record.layers = list(image.layers if image else ())
         self.save()
 
     def _provide_registry(self, say: Say) -> None:
@@ -255,7 +267,7 @@ class Workspace(Creation):
         if self.sample and self.engine.image(self.sample):
             return True
         pushed = self.api.manifest(self.image, "latest") if self.lab.registry else None
-        return pushed is not None and self.sample in pushed.image_ids
+        return pushed is not None and self.is_sample(pushed)
 
 
 def taken_names(engine: Engine) -> set[str]:

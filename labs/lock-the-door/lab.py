@@ -185,8 +185,9 @@ def log_in_and_push(workspace):
     """`{registry}` holds your image `{image}` as `apps/internal-app:latest`."""
     ask_for_a_password.require(workspace)
     login, retag = _login(workspace), f"{TAG}, then {PUSH}."
-    manifest = workspace.client(login=login).manifest(APP, "latest")
-    if manifest and workspace.sample in manifest.image_ids:
+    registry = workspace.client(login=login)
+    manifest = registry.manifest(APP, "latest")
+    if manifest and workspace.is_sample(manifest, APP, registry):
         return f"`{workspace.ref(APP)}` is your image, {short(manifest.digest)}."
     if manifest:
         raise NotYet(
@@ -194,7 +195,7 @@ def log_in_and_push(workspace):
             found=f"`{APP}:latest` is another image there, {short(manifest.digest)}.",
             next=f"{retag} The tag will move.",
         )
-    search = find_tag(workspace, workspace.sample, login=login)
+    search = find_tag(workspace, login=login)
     if search.place:
         raise NotYet(
             "elsewhere",

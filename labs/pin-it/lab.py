@@ -11,6 +11,7 @@ from labrunner import (
     digest_in,
     find_name,
     has_blob,
+    is_same,
     pull,
     push_as,
     require_no_refusal,
@@ -69,14 +70,18 @@ def push_it(workspace, answer):
     manifest = _require_pushed(workspace)
     image = workspace.find_image(workspace["app"], "1.0")
     todo = "`docker pull {registry}/{app}:1.0`, and submit the digest that it prints."
-    if image and image.id in manifest.image_ids:
+    if image and _is_same(workspace, manifest, image):
         todo = f"{INSPECT}, and submit what it prints."
     expected = "The digest of `{app}:1.0`, as the registry has it."
     digest = digest_in(answer, expected=expected, next=todo)
     if digest == manifest.digest:
         return f"`{workspace['app']}:1.0` is {short(digest)}. Keep this digest."
-    if digest in manifest.image_ids:
-        reason, found = "image-id", "is the image's id on your engine: the digest of its config."
+    if digest in [each.digest for each in manifest.manifests]:
+        reason = "part"
+        found = "is one part of it: the image of a platform, or what was noted about its build."
+    elif digest in manifest.image_ids:
+        reason, found = "image-id", "is the digest of its config"
+        found += ", the image's id on your engine." if image and image.id == digest else "."
     elif has_blob(workspace, workspace["app"], digest):
         reason, found = "layer", "is one of its layers."
     else:
@@ -304,12 +309,17 @@ def _require_pushed(workspace):
     raise NotYet(reason, expected=expected, found=found, next=todo, greeting=FIRST)
 
 
+def _is_same(workspace, manifest, image):
+    """Return whether an image of the registry is this one of the engine."""
+    return is_same(workspace.api, workspace["app"], manifest, image.id, image.layers)
+
+
 def _not_moved(workspace, now):
     """Say why the digest in the answer is the one that `1.0` has."""
     image = workspace.find_image(workspace["app"], "1.0")
     other = _tag_where(workspace, lambda manifest: manifest != now)
     reason, found, todo = "not-moved", "", f"{BUILD}, then {PUSH}."
-    if image and image.id not in now.image_ids:
+    if image and not _is_same(workspace, now, image):
         reason, todo = "not-pushed", f"{PUSH}."
         found = " Your engine has another one under that name."
     elif _pushes(workspace) > 1 and _untagged(workspace, now):
@@ -392,12 +402,12 @@ def _pulls(workspace, now):
     requests = workspace.requests()
     pushes = [index for index, each in enumerate(requests) if _pushed(workspace, each)]
     path = f"/v2/{workspace['app']}/manifests/sha256:"
-    status_of = {
-        "sha256:" + each.path[len(path) :]: each.status
+    asked = [
+        (each.method, each.status, "sha256:" + each.path[len(path) :])
         for each in requests[pushes[-1] + 1 if pushes else 0 :]
-        if each.method == "GET" and each.path.startswith(path)
-        if each.agent and not each.agent.startswith(NOT_PULLS)
-    }
-    pulled += [each for each, status in status_of.items() if status == 200 and each != now.digest]
-    refused = [each for each, status in status_of.items() if status != 200]
+        if each.path.startswith(path) and each.agent and not each.agent.startswith(NOT_PULLS)
+    ]
+    got = [digest for method, status, digest in asked if (method, status) == ("GET", 200)]
+    pulled += [digest for digest in got if digest != now.digest]
+    refused = [digest for _, status, digest in asked if status >= 400 and digest not in got]
     return pulled, refused, any(name in tagged for name in pulls)

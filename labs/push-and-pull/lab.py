@@ -5,8 +5,10 @@ from labrunner import (
     Lab,
     NotYet,
     Passed,
+    describe_difference,
     find_name,
     find_tag,
+    is_same,
     listed,
     misnamed,
     pull,
@@ -70,16 +72,17 @@ tag_the_image.mistake("another image under the name", reason="another-image")(
 def push_the_image(workspace):
     """`{registry}` holds your image as `{image}:latest`."""
     manifest = workspace.api.manifest(workspace.image, "latest")
-    if manifest and workspace.sample in manifest.image_ids:
+    if manifest and workspace.is_sample(manifest):
         return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
     if manifest:
         digest, known = short(manifest.digest), _known_as(workspace, *manifest.image_ids)
+        differs = describe_difference(workspace, manifest)
         raise NotYet(
             "another-image",
-            found=f"There, `{workspace.image}:latest` is another image, {digest}{known}.",
+            found=f"There, `{workspace.image}:latest` is another image, {digest}{known}{differs}.",
             next=f"{TAG}, then {PUSH}. The tag will move.",
         )
-    search = find_tag(workspace, workspace.sample)
+    search = find_tag(workspace)
     if search.place:
         raise NotYet(
             "elsewhere",
@@ -117,7 +120,7 @@ def remove_your_copies(workspace):
     """Your engine no longer has the image `{image}`; the registry still has it."""
     image = workspace.engine.image(workspace.sample)
     manifest = workspace.api.manifest(workspace.image, "latest")
-    if not manifest or workspace.sample not in manifest.image_ids:
+    if not manifest or not workspace.is_sample(manifest):
         found = "`{registry}` does not hold your image as `{image}:latest`."
         todo = f"Push it first: {PUSH}." if image else f"{REBUILD} Then tag and push it."
         raise NotYet("not-pushed", found=found, next=todo)
@@ -161,7 +164,8 @@ def pull_it_back(workspace):
     if not image:
         require_no_refusal(workspace, workspace.image, again=PULL)
         raise NotYet("no-image", found="Your engine has no image of that name.", next=f"{PULL}.")
-    if not manifest or image.id not in manifest.image_ids:
+    own = workspace.api, workspace.image
+    if not manifest or not is_same(*own, manifest, image.id, image.layers):
         raise NotYet(
             "another-image",
             found=f"`{name}` is not the registry's image, but another one, {short(image.id)}.",
@@ -227,7 +231,7 @@ def _was_pulled(workspace, manifest):
     gone = [
         event.time
         for event in images
-        if event.action == "delete" and event.id in manifest.image_ids
+        if event.action == "delete" and event.id in {workspace.sample, *manifest.image_ids}
     ]
     pulls = [event.time for event in images if event.action == "pull"]
     if gone and pulls and max(pulls) > min(gone):

@@ -248,6 +248,23 @@ def test_skopeo_pushes_and_brings_back(opened, command, docker):
     passes(workspace, "pull-it-back")
 
 
+def test_an_image_of_another_media_type_is_the_same_by_its_layers(opened, command, docker):
+    """Its manifest and its configuration are others, so no digest of it is the image's id."""
+    workspace = opened("push-and-pull")
+    name = f"{workspace.registry}/{workspace.image}:latest"
+    docker("save", "-o", str(command.folder / "image.tar"), workspace.image)
+    copy = ("skopeo", "copy", "-f", "oci", "--dest-tls-verify=false", "docker-archive:image.tar")
+    command(*copy, f"docker://{workspace.registry}/team/app:v1")
+    assert "only as `team/app:v1`" in judge(workspace, "push-the-image").found
+    command(*copy, f"docker://{name}")
+    assert workspace.sample not in workspace.api.manifest(workspace.image, "latest").image_ids
+    passes(workspace, "push-the-image")
+    docker("rmi", workspace.image)
+    passes(workspace, "remove-your-copies")
+    docker("pull", name)
+    passes(workspace, "pull-it-back")
+
+
 def test_podman_pushes_what_came_in_an_archive_from_another_machine(
     opened, command, docker, podman
 ):
