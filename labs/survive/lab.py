@@ -290,7 +290,8 @@ def clear_up(workspace):
 def _(workspace):
     for name in _left_over(workspace):
         workspace.engine.remove_volume(name)
-    push(workspace)
+    if not _held(workspace):
+        push(workspace)
 
 
 clear_up.mistake(

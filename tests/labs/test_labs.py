@@ -390,7 +390,7 @@ def test_another_image_under_the_name(pushing, docker):
     digest = pushing.api.manifest(pushing.image, "latest").digest
     assert verdict.found == (
         f"There, `{pushing.image}:latest` is another image, {short(digest)}, which your engine "
-        "knows as `busybox:stable`."
+        "knows as `busybox:stable`: it has 1 of the 2 layers of yours."
     )
     assert verdict.next.endswith("The tag will move.")
     tagged = judge(pushing, "tag-the-image")

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -85,8 +86,10 @@ def free_port():
 
 @pytest.fixture
 def preferred(monkeypatch):
-    """Another usual port, so that whatever has 5000 on this machine does not matter."""
-    port = free_port()
+    """Another usual port, so that whatever has 5000 on this machine does not matter. It and the
+    next one are free, and none that a system hands out by itself."""
+    choices = (random.randrange(20_000, 32_000) for _ in count())
+    port = next(each for each in choices if not any(map(ports.is_in_use, (each, each + 1))))
     monkeypatch.setattr(module, "PREFERRED_PORT", port)
     return port
 
