@@ -11,7 +11,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
-from itertools import count
 
 import pytest
 
@@ -88,7 +87,7 @@ def free_port():
 def preferred(monkeypatch):
     """Another usual port, so that whatever has 5000 on this machine does not matter. It and the
     next one are free, and none that a system hands out by itself."""
-    choices = (random.randrange(20_000, 32_000) for _ in count())
+    choices = random.sample(range(20_000, 32_000), 100)
     port = next(each for each in choices if not any(map(ports.is_in_use, (each, each + 1))))
     monkeypatch.setattr(module, "PREFERRED_PORT", port)
     return port
