@@ -25,6 +25,7 @@ from urllib3.exceptions import HTTPError
 
 from labrunner.verdicts import CannotCheck
 
+from .answers import rows
 from .context import Endpoint, NoEndpoint, find_endpoint
 from .description import EngineInfo, EngineVersion
 from .models import read_seconds
@@ -40,6 +41,8 @@ CONNECTION_ERRORS = (  # of docker-py, requests and urllib3 when the engine dies
     HTTPError,
     OSError,
 )
+IMAGE_GONE = ("not found", "unable to find image")  # the engine's words
+LISTINGS = 5  # times that a list is asked for while images go
 UNREADABLE = (  # raised where an answer is not what it should be: no JSON, or JSON of another form
     ArithmeticError,
     AttributeError,
@@ -222,6 +225,20 @@ class Connection:
             next="Start it: `sudo systemctl start docker`, or Docker Desktop. "
             "`script/bootstrap` installs one where there is none.",
         )
+
+    def _list(self, ask: Callable[..., Any], **how: Any) -> list[Any]:
+        """Return the rows of a list.
+
+        With the containerd store, an image that goes meanwhile makes the engine refuse the whole
+        list with 500. It is asked again then.
+        """
+        for tries_left in reversed(range(LISTINGS)):
+            try:
+                return rows(ask(**how))
+            except APIError as error:
+                if not tries_left or not any(words in str(error) for words in IMAGE_GONE):
+                    raise
+        raise AssertionError
 
     def _find(self, model: Any, inspect: Callable[[str], Any], name: str) -> Any:
         """Inspect an object and return it as the model, or None if it does not exist."""

@@ -17,7 +17,7 @@ from docker.errors import APIError, NotFound
 
 from labrunner.verdicts import CannotCheck
 
-from .answers import rows, text
+from .answers import text
 from .connection import Connection, translate_errors
 from .models import Container, ContainerSummary
 
@@ -34,10 +34,8 @@ class Containers(Connection):
     @translate_errors
     def containers(self, **filters: Any) -> list[ContainerSummary]:
         """Return all containers, running or not, that match the filters of `docker ps --filter`."""
-        return [
-            ContainerSummary.from_api(row)
-            for row in rows(self._client.containers(all=True, filters=filters))
-        ]
+        found = self._list(self._client.containers, all=True, filters=filters)
+        return [ContainerSummary.from_api(row) for row in found]
 
     @translate_errors
     def container(self, container: str) -> Container | None:

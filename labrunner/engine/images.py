@@ -11,36 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from docker.auth import encode_header, get_config_header, resolve_repository_name
-from docker.errors import APIError
 from docker.utils import parse_repository_tag
 
 from . import connection
-from .answers import rows
 from .connection import Connection, EngineRefused, translate_errors
 from .models import Image
 from .transfer_progress import ProgressLine
 
 FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)  # in a Dockerfile
-LISTINGS = 5  # times that the images are listed while some of them go
 
 
 class Images(Connection):
     @translate_errors
     def images(self, *, all: bool = False, **filters: Any) -> list[Image]:
         """Return the images that match the filters of `docker image ls --filter`. all: also
-        those of the steps of builds.
-
-        With the containerd store, an image that goes meanwhile makes the engine refuse the whole
-        list (500, "content digest …: not found"). It is asked again then.
-        """
-        for tries_left in reversed(range(LISTINGS)):
-            try:
-                found = self._client.images(all=all, filters=filters)
-                break
-            except APIError as error:
-                if not tries_left or "not found" not in str(error):
-                    raise
-        return [Image.from_api(row) for row in rows(found)]
+        those of the steps of builds."""
+        found = self._list(self._client.images, all=all, filters=filters)
+        return [Image.from_api(row) for row in found]
 
     @translate_errors
     def image(self, image: str) -> Image | None:

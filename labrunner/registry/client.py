@@ -15,6 +15,7 @@ import ssl
 import time
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -83,6 +84,8 @@ class Registry:
         self._name = name
         self._any_tls = any_tls
         self._tls = ssl.create_default_context(cadata=ca) if name else None
+        if self._tls:  # as for Docker, what is trusted need be no authority
+            self._tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if self._tls:  # Python insists on more of RFC 5280 from 3.13 on than engines do
             self._tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
 
@@ -148,12 +151,9 @@ class Registry:
         of each image where it is an index. Its configuration has them."""
         found = set().union(*(self.diff_ids(repository, each) for each in manifest.manifests))
         if manifest.config_digest:
-            path = f"{quote(repository)}/blobs/{quote(manifest.config_digest, safe=':')}"
-            config = self.request("GET", path).json
-            root = config.get("rootfs") if isinstance(config, dict) else None
-            ids = root.get("diff_ids") if isinstance(root, dict) else None
-            if isinstance(ids, list) and all(isinstance(each, str) for each in ids):
-                found.add(tuple(ids))
+            blob = quote(f"{repository}/blobs/{manifest.config_digest}", safe="/:")
+            with suppress(KeyError, TypeError):  # it may be the configuration of something else
+                found.add(tuple(map(str, self.request("GET", blob).json["rootfs"]["diff_ids"])))
         return found
 
     def delete(self, repository: str, digest: str) -> Response:

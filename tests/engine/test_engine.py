@@ -42,9 +42,14 @@ def chunks(*lines, end=True):
 # Questions
 
 
-def test_images_are_listed_although_one_goes_meanwhile(tmp_path, monkeypatch):
+@pytest.mark.parametrize("ask", [Engine.images, Engine.containers])
+@pytest.mark.parametrize(
+    "words",
+    ["rpc error: desc = content digest sha256:1: not found", "unable to find image sha256:1"],
+)
+def test_a_list_is_had_although_an_image_goes_meanwhile(tmp_path, monkeypatch, ask, words):
     """The containerd store refuses the whole list then."""
-    refusal = '{"message": "rpc error: code = NotFound desc = content digest sha256:1: not found"}'
+    refusal = json.dumps({"message": words})
     answers = [response(refusal, "500 Internal Server Error")] * 2 + [response("[]")]
 
     def serve(connection):
@@ -53,10 +58,10 @@ def test_images_are_listed_although_one_goes_meanwhile(tmp_path, monkeypatch):
 
     with serving(serve, unix=tmp_path / "engine.sock") as path:
         monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
-        assert Engine().images() == []
-        answers += [response(refusal.replace("not found", "lost"), "500 Internal Server Error")]
+        assert ask(Engine()) == []
+        answers += [response('{"message": "lost"}', "500 Internal Server Error")]
         with pytest.raises(EngineRefused, match="lost"):
-            Engine().images()
+            ask(Engine())
 
 
 def test_what_is_not_there_is_none(engine, unique):

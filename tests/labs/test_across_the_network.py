@@ -104,7 +104,7 @@ def test_names_addresses_and_keys_of_ones_own_are_as_good(workspaces, docker, un
     error = docker("exec", second, "docker", "pull", f"{at}:5000/{lab.image}", fails=True)
     assert judge(lab, "meet-the-error", error).passed
 
-    certify(tmp_path, f"DNS:registry.lab,IP:{at}")
+    certify(tmp_path, f"DNS:Registry.LAB,IP:{at}")
     docker("rm", "-f", first)
     docker(*registry, "-v", f"{tmp_path}:/certs:ro", *TLS, "registry:2")
     lab.wait_for_registry()
@@ -114,6 +114,23 @@ def test_names_addresses_and_keys_of_ones_own_are_as_good(workspaces, docker, un
     docker("cp", f"{tmp_path}/ca.crt", f"{second}:/etc/docker/certs.d/{NAME}/my-own.crt")
     docker("exec", second, "docker", "run", "--rm", f"{NAME}/{lab.image}")
     assert judge(lab, "trust-the-ca").passed, judge(lab, "trust-the-ca")
+
+    docker("exec", second, "rm", "-r", "/etc/docker/certs.d")
+    docker("exec", second, "mkdir", "-p", "/etc/ssl/certs")
+    docker("cp", f"{tmp_path}/ca.crt", f"{second}:/etc/ssl/certs/ca-certificates.crt")
+    docker("restart", "-t", "0", second)
+    assert eventually(lambda: judge(lab, "start-a-second-host").passed, 30)
+    assert judge(lab, "trust-the-ca").reason in ("no-ca", "not-pulled")
+    docker("exec", second, "docker", "pull", f"{NAME}/{lab.image}")
+    assert judge(lab, "trust-the-ca").passed, judge(lab, "trust-the-ca")
+
+
+def test_the_registrys_own_certificate_is_as_good_as_the_cas(trusted):
+    certificate = (trusted.work / "certs/registry.crt").read_bytes()
+    put(trusted, f"/etc/docker/certs.d/{NAME}/ca.crt", certificate)
+    on_host(trusted, "docker", "pull", f"{NAME}/{trusted.image}")
+    assert judge(trusted, "trust-the-ca").passed, judge(trusted, "trust-the-ca")
+    assert judge(trusted, "trust-again").passed, judge(trusted, "trust-again")
 
 
 def test_the_powers_on_the_page_are_those_that_this_engine_gives(opened, docker):
