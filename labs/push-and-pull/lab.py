@@ -8,7 +8,6 @@ from labrunner import (
     describe_difference,
     find_name,
     find_tag,
-    is_same,
     listed,
     misnamed,
     pull,
@@ -164,8 +163,7 @@ def pull_it_back(workspace):
     if not image:
         require_no_refusal(workspace, workspace.image, again=PULL)
         raise NotYet("no-image", found="Your engine has no image of that name.", next=f"{PULL}.")
-    own = workspace.api, workspace.image
-    if not manifest or not is_same(*own, manifest, image.id, image.layers):
+    if not manifest or image.id not in manifest.image_ids:
         raise NotYet(
             "another-image",
             found=f"`{name}` is not the registry's image, but another one, {short(image.id)}.",
