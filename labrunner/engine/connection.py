@@ -238,6 +238,7 @@ class Connection:
             except APIError as error:
                 if not tries_left or not any(words in str(error) for words in IMAGE_GONE):
                     raise
+                time.sleep(0.05)
         raise AssertionError
 
     def _find(self, model: Any, inspect: Callable[[str], Any], name: str) -> Any:

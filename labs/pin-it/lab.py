@@ -362,9 +362,9 @@ def _places(workspace):
 def _others(workspace, now):
     """Return the digests of this repository, other than the tag's, which both engine and registry
     have."""
-    names = [name.split("@") for image in workspace.engine.images() for name in image.digests]
+    names = [name.partition("@") for image in workspace.engine.images() for name in image.digests]
     places = _places(workspace)
-    digests = {digest for place, digest in names if place in places and digest != now.digest}
+    digests = {digest for place, _, digest in names if place in places and digest != now.digest}
     return [digest for digest in digests if workspace.api.manifest(workspace["app"], digest)]
 
 
