@@ -64,6 +64,7 @@ class Images(Connection):
             "t": reference,
             "buildargs": json.dumps(dict(arguments)),
             "forcerm": True,
+            "nocache": True,  # with such labels nothing is there; and another image may be going
         }
         body = _archive({**context, "Dockerfile": source.encode()})
         headers = {"Content-Type": "application/x-tar"}
