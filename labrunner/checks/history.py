@@ -40,14 +40,12 @@ def recent_requests(workspace: Workspace) -> tuple[list[Request], bool]:
     return requests, bool(requests) and whole
 
 
-def pushed_repositories(
-    workspace: Workspace, image_id: str, requests: Sequence[Request]
-) -> Iterator[str]:
-    """Yield the repositories of the learner's registry that an image with this id on the engine may
-    have been pushed to, the most likely first: by the image's digests, by the sample image's name,
-    by the engine's events, and by these requests of the registry's log."""
+def pushed_repositories(workspace: Workspace, requests: Sequence[Request]) -> Iterator[str]:
+    """Yield the repositories of the learner's registry that the sample image may have been pushed
+    to, the most likely first: by its digests, by its name, by the engine's events, and by these
+    requests of the registry's log."""
     hosts = tuple(f"{name.split('/')[0]}/" for name in workspace.spellings("x"))
-    image = workspace.engine.image(image_id)
+    image = workspace.engine.image(workspace.sample)
     pushed = [name.partition("@")[0] for name in (image.digests if image else ())]
     yield from (name.split("/", 1)[1] for name in pushed if name.startswith(hosts))
     yield workspace.image

@@ -38,12 +38,12 @@ def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
     return f"{found}: its tag is `{reference.tag}`, not `{tag}`."
 
 
-def describe_difference(workspace: Workspace, manifest: Manifest, repository: str = "") -> str:
-    """Return in what an image of the learner's registry differs from the one that the lab built, as
-    the end of a sentence. repository: the sample image's, unless it is given."""
+def describe_difference(workspace: Workspace, manifest: Manifest) -> str:
+    """Return in what an image of the sample's repository differs from the one that the lab built,
+    as the end of a sentence."""
     own = workspace.record.layers
     if not own:
         return ""
-    theirs = workspace.api.diff_ids(repository or workspace.image, manifest)
+    theirs = workspace.api.diff_ids(workspace.image, manifest)
     shared = max((len(set(own).intersection(each)) for each in theirs), default=0)
     return f": it has {shared} of the {len(own)} layers of yours"

@@ -105,7 +105,7 @@ def find_tag(workspace: Workspace, **client: object) -> Search:
     registry.budget = registry.budget.part(SEARCH)
     searched: set[str] = set()
     requests, whole = recent_requests(workspace)
-    likely = pushed_repositories(workspace, workspace.sample, requests)
+    likely = pushed_repositories(workspace, requests)
     try:
         for repository in chain(likely, () if whole else _first_repositories(registry)):
             if repository in searched:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from labrunner.session.session import Session
 from labrunner.workspaces.actions import perform
 
 
@@ -28,8 +27,7 @@ def test_a_lab_that_is_checked_when_all_is_done_is_passed(services, real_course,
 
 def test_what_a_later_step_shows_is_said_to_be_shown_by_it(services, real_course):
     lab = real_course.labs["push-and-pull"]
-    session: Session = services.session(lab)
-    workspace = session.start(nothing)
+    workspace = services.session(lab).start(nothing)
     for step in lab.steps[:4]:
         perform(step.solve, workspace)
     remove, pull = lab.steps[2:4]
