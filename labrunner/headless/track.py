@@ -17,6 +17,7 @@ from labrunner.errors import NotWritable
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces import resources
 from labrunner.workspaces.actions import ActionFailed, perform
+from labrunner.workspaces.builds import StillBuilding
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.resources import Leftover
 from labrunner.workspaces.workspace import Workspace
@@ -163,7 +164,7 @@ class Track:
         with first_interruption_held():
             try:
                 items = resources.find_certain(workspace)
-            except EngineRefused as error:  # the next run removes it
+            except (EngineRefused, StillBuilding) as error:  # the next run removes it
                 self.leftovers.append(f"workspace {workspace.id}: {error.found}")
                 workspace.lock.release()
                 return

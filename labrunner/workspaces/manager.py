@@ -10,6 +10,7 @@ import random
 import secrets
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from labrunner.course.lab import Lab
@@ -22,6 +23,7 @@ from labrunner.registry.client import Registry
 from labrunner.verdicts import CannotCheck
 
 from . import ports, resources
+from .builds import StillBuilding
 from .record import Kind, Record, read_records
 from .resources import Leftover
 from .troubleshooting import explain
@@ -89,7 +91,8 @@ class Workspaces:
             record.state = "open"
             workspace.save()
         except BaseException:
-            self.close(workspace, resources.find_certain(workspace))
+            with suppress(StillBuilding):  # the next sweep removes it
+                self.close(workspace, resources.find_certain(workspace))
             raise
         if kind == "learner":
             workspace.lock.release()
@@ -120,7 +123,8 @@ class Workspaces:
             with workspace.lock:
                 for again in self._read(workspace.id):  # it may have opened or closed meanwhile
                     if _left_behind(again, kept):
-                        left += self.close(again, resources.find_certain(again))
+                        with suppress(StillBuilding):  # the next one removes it
+                            left += self.close(again, resources.find_certain(again))
         return left
 
     def preview(self, lab: Lab) -> dict[str, str]:

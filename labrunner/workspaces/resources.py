@@ -6,7 +6,6 @@ A learner's folder in the workspace belongs as well, once there is something in 
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,10 +14,10 @@ from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, ContainerSummary, Image
 from labrunner.verdicts import CannotCheck
 
+from . import builds
 from .belonging import (
     Reason,
     has_lab_name,
-    is_of_a_step,
     is_owned,
     is_under_registry,
     why_container,
@@ -29,8 +28,6 @@ from .belonging import (
 from .labels import WORKSPACE
 from .workspace import Workspace
 
-SETTLED = 1  # seconds without anything new, after which the engine has ended what was begun
-MOST_LOOKS = 8
 NAMED = 3  # so many files are named
 
 
@@ -73,8 +70,8 @@ def snapshot(engine: Engine) -> dict[str, Any]:
 
 def find_resources(workspace: Workspace) -> list[Resource]:
     """Return all that belongs to the workspace now or may do so, in the order in which it can be
-    removed."""
-    _settle(workspace)
+    removed. Raises `StillBuilding`."""
+    builds.wait(workspace)
     containers = _containers(workspace)
     in_doubt = [container for container, reason in containers if not reason.certain]
     return [
@@ -174,23 +171,6 @@ def _folder(workspace: Workspace) -> list[Resource]:
     moves = f"if you keep it, it moves to `{workspace.kept_folder}`"
     why = f"it is the lab's, and holds {names}{rest}; {moves}"
     return [Resource("folder", str(workspace.work), str(workspace.work), why)]
-
-
-def _settle(workspace: Workspace) -> None:
-    """Let the engine end the step at hand, where a run was stopped while it made something.
-
-    A build that nobody waits for any more ends with its step, and takes the step's container away.
-    """
-    if all(row["id"] for row in workspace.record.owned):
-        return
-    engine, label, seen = workspace.engine, f"{WORKSPACE}={workspace.id}", None
-    for _ in range(MOST_LOOKS):
-        containers = engine.containers(label=label)
-        now = {image.id for image in engine.images(label=label)} | {each.id for each in containers}
-        if now == seen and not any(is_of_a_step(workspace, each.labels) for each in containers):
-            return
-        seen = now
-        time.sleep(SETTLED)
 
 
 def _containers(workspace: Workspace, *, noted: bool = True) -> list[tuple[Container, Reason]]:
