@@ -160,7 +160,7 @@ def test_packages_that_cannot_be_had_end_with_the_log(bare: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare / ".venv"], check=True)
     own, ours = (next(root.glob(".venv/lib/python*/site-packages")) for root in (bare, ROOT))
     (own / "pip").symlink_to(ours / "pip")  # installing it would take longest
-    (bare / "requirements.txt").write_text("docker==0.0.0.dev0\n")
+    (bare / "requirements.txt").write_text(f"docker==0.0.0.dev0 --hash=sha256:{'0' * 64}\n")
     result = run("bootstrap", "--no-install", root=bare, PIP_NO_INDEX="1", PIP_RETRIES="0")
     assert result.returncode == 3
     assert "No matching distribution found for docker==0.0.0.dev0" in result.stderr
@@ -231,6 +231,8 @@ def test_the_server_prints_an_address_that_lets_you_in_and_ends_quickly(
         assert requests.get(f"http://127.0.0.1:{free_port}/health", timeout=10).status_code == 200
         assert requests.get(f"http://127.0.0.1:{free_port}/", timeout=10).status_code == 401
         assert requests.get(address, timeout=10).status_code == 200
+        with pytest.raises(ConnectionRefusedError):  # another address, though of this machine too
+            socket.create_connection(("127.0.0.2", free_port), timeout=10)
         lesson = address.replace("/?", "/lessons/push-and-pull?")
         said = requests.get(lesson, timeout=60).text
         assert "The terminal in the page is switched off." in said
@@ -285,8 +287,27 @@ def test_lab_prints_nothing_of_its_own_and_passes_the_exit_code_through() -> Non
     assert run("lab", "explain", "My Image").returncode == 2
 
 
-def test_every_requirement_is_pinned() -> None:
-    for file in ["requirements.txt", "requirements-dev.txt"]:
-        for line in (ROOT / file).read_text().splitlines():
-            if line and not line.startswith(("#", "-r ")):
-                assert re.match(r"[\w.-]+==[\w.]+( ; .+)?$", line), f"{file}: {line}"
+def test_every_requirement_is_pinned_with_its_hashes() -> None:
+    for name in ["requirements", "requirements-dev"]:
+        text = (ROOT / f"{name}.txt").read_text().replace("\\\n", "")
+        lines = [line for line in text.splitlines() if not line.startswith("#")]
+        for line in lines:
+            assert re.match(r"[\w.-]+==[\w.]+( ; [^;]+?)?( +--hash=sha256:[0-9a-f]{64})+$", line), (
+                line
+            )
+        pinned = {line.partition("==")[0] for line in lines}
+        asked = re.findall(r"^\w[\w-]*", (ROOT / f"{name}.in").read_text(), re.MULTILINE)
+        assert asked and {each.lower() for each in asked} <= pinned
+
+
+def test_an_altered_package_is_not_installed(bare: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare / ".venv"], check=True)
+    own, ours = (next(root.glob(".venv/lib/python*/site-packages")) for root in (bare, ROOT))
+    (own / "pip").symlink_to(ours / "pip")
+    (tmp_path / "idna-9.9-py3-none-any.whl").write_bytes(b"altered")
+    (bare / "requirements.txt").write_text(f"idna==9.9 --hash=sha256:{'0' * 64}\n")
+    result = run(
+        "bootstrap", "--no-install", root=bare, PIP_NO_INDEX="1", PIP_FIND_LINKS=f"{tmp_path}"
+    )
+    assert result.returncode == 3
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in result.stderr

@@ -1,6 +1,7 @@
 """The style sheets: one served sheet, whose layers alone decide which rule prevails."""
 
 import re
+from hashlib import sha256
 
 from labrunner.web.assets import style_sheets
 from tests.fixtures.engine import ROOT
@@ -18,3 +19,13 @@ def test_each_style_sheet_is_a_layer_of_its_name_in_the_declared_order():
         )
         assert layer and layer[1] == path.stem
         assert not re.search(r"^\S", path.read_text().split("{", 1)[1].rstrip()[:-1], re.MULTILINE)
+
+
+def test_each_vendored_file_is_unchanged():
+    """The sums are those of the files in htmx.org, @xterm/xterm and @xterm/addon-fit on npm."""
+    folder = ROOT / "static/vendor"
+    lines = (folder / "SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
+    found = {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    del found["SHA256SUMS"]
+    assert found == sums
