@@ -1,4 +1,4 @@
-"""Builds the images of the kit from the packages of Debian or Ubuntu.
+"""Builds the images of the kit from the packages of Debian or Ubuntu, and one from a Go module.
 
 The host is only read: packages are downloaded into a temporary folder and unpacked there. Nothing
 is installed, no service is started, and root is not needed.
@@ -29,6 +29,7 @@ FROM_A_COLLEAGUE = (
     "`script/lab kit load FILE` takes a file that a colleague's `script/lab kit save` wrote."
 )
 PROGRAM_TIMEOUT = 300  # seconds for one program, including apt-get on a slow line
+COMPILE_TIMEOUT = 1800  # seconds for a Go module with all that it needs
 
 _COMMON_FILES = {
     "/etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
@@ -124,6 +125,7 @@ def build_root(recipe: Recipe, folder: Path, apt: Apt) -> RootFilesystem:
     packages, root = folder / "packages", folder / "root"
     packages.mkdir()
     wanted = recipe.packages + (("busybox-static",) if recipe.busybox else ())
+    compiled = _compile(recipe.module, packages, folder / "go") if recipe.module else None
     names = _unpack(wanted, packages, apt)
     for target, source in recipe.programs.items():
         program = _find(packages, source)
@@ -145,9 +147,11 @@ def build_root(recipe: Recipe, folder: Path, apt: Apt) -> RootFilesystem:
         _place(root, f"{target}/.")
     versions = _versions(packages, first=names)
     system = platform.freedesktop_os_release()
+    if compiled:
+        versions = {compiled[0]: compiled[1], **versions}
     made_from = ", ".join(f"{name} {version}" for name, version in versions.items())
     made_from += f" ({system['ID'].capitalize()} {system.get('VERSION_ID', '')}".rstrip() + ")"
-    labels = {MADE_FROM: made_from, VERSION: versions[names[0]].split(":")[-1]}
+    labels = {MADE_FROM: made_from, VERSION: next(iter(versions.values())).split(":")[-1]}
     return RootFilesystem(
         _pack(root, folder / "root.tar"),
         (*recipe.changes, *(f'LABEL {name}="{text}"' for name, text in labels.items())),
@@ -161,6 +165,25 @@ def _unpack(wanted: Sequence[str], folder: Path, apt: Apt) -> list[str]:
     for package in folder.glob("*.deb"):
         _run(["dpkg-deb", "-x", package, folder])
     return names
+
+
+def _compile(module: str, packages: Path, folder: Path) -> tuple[str, str]:
+    """Compile a module's program into the folder of the packages' programs. Return the module's
+    name and version."""
+    if not shutil.which("go"):
+        raise ImageUnavailable(
+            "This image is compiled with Go; this machine has no `go`.", next=FROM_A_COLLEAGUE
+        )
+    where = {
+        "GOBIN": str(packages / "usr/bin"),
+        "GOPATH": str(folder),
+        "GOCACHE": str(folder / "cache"),
+        "GOFLAGS": "-modcacherw -trimpath",
+        "CGO_ENABLED": "0",
+    }
+    _run(["go", "install", module], environment=where, timeout=COMPILE_TIMEOUT)
+    name, _, version = module.partition("@")
+    return name, version.removeprefix("v")
 
 
 def _libraries(program: Path, packages: Path, apt: Apt) -> dict[str, Path]:
@@ -254,7 +277,10 @@ def _pack(root: Path, archive: Path) -> Path:
 
 
 def _run(
-    command: list[str | Path], folder: Path | None = None, environment: Mapping[str, str] = {}
+    command: list[str | Path],
+    folder: Path | None = None,
+    environment: Mapping[str, str] = {},
+    timeout: float = PROGRAM_TIMEOUT,
 ) -> str:
     """Run a program and return its output. Raises `ImageUnavailable` with its last words."""
     try:
@@ -265,11 +291,11 @@ def _run(
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PROGRAM_TIMEOUT,
+            timeout=timeout,
         )
     except subprocess.TimeoutExpired as error:
         raise ImageUnavailable(
-            f"`{Path(command[0]).name}` was not done after {PROGRAM_TIMEOUT} seconds.",
+            f"`{Path(command[0]).name}` was not done after {timeout:.0f} seconds.",
             next=FROM_A_COLLEAGUE,
         ) from error
     if result.returncode:

@@ -100,10 +100,11 @@ class Kit:
         return [self._describe(reference) for reference in self.references]
 
     def check(self, reference: str) -> None:
-        """Raise `KitUsageError` for an image that is not part of the kit."""
-        if reference not in self.references:
-            near = difflib.get_close_matches(reference, self.references, n=1, cutoff=0.5)
-            listed = ", ".join(f"`{each}`" for each in self.references) or "nothing"
+        """Raise `KitUsageError` for an image that is not part of the kit and has no recipe."""
+        known = dict.fromkeys([*self.references, *self.recipes])
+        if reference not in known:
+            near = difflib.get_close_matches(reference, known, n=1, cutoff=0.5)
+            listed = ", ".join(f"`{each}`" for each in known) or "nothing"
             raise KitUsageError(
                 f"`{reference}` is not part of the kit.",
                 next=f"Did you mean `{near[0]}`?" if near else f"The kit has {listed}.",
@@ -122,9 +123,9 @@ class Kit:
         except ImageUnavailable as refusal:
             if reference not in self.recipes:
                 raise
-            notify(f"{refusal.found} Building `{reference}` of this system's packages.")
+            notify(refusal.found)
             try:
-                return self.build(reference)
+                return self.build(reference, notify)
             except ImageUnavailable as error:
                 raise ImageUnavailable(f"{refusal.found} {error.found}", next=error.next) from error
 
@@ -159,7 +160,8 @@ class Kit:
             raise ImageUnavailable(found, next=FROM_A_COLLEAGUE)
         try:
             with tempfile.TemporaryDirectory(prefix="registry-lab-") as folder:
-                notify(f"Building `{reference}` of this system's packages.")
+                source = "its source, which takes minutes" if recipe.module else "packages"
+                notify(f"Building `{reference}` from {source}.")
                 root = build_root(recipe, Path(folder), self._apt)
                 with _lock():
                     if self.engine.image(reference):  # another run was faster

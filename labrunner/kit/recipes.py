@@ -15,7 +15,10 @@ class Recipe:
 
     packages: Debian packages; the image has the version of the first. For `new | old`, the first
               one that this release has is used.
-    programs: for each path in the image, the path in the packages. Libraries are added.
+    module:   a Go module's program with its version, for what no package has. It is compiled here,
+              and the image has its version.
+    programs: for each path in the image, the path in the packages, or the module's program.
+              Libraries are added.
     plugins:  patterns of folders in the packages whose libraries the programs load at run time.
     files:    the text for each path in the image; one that starts with `#!` is executable.
     folders:  empty folders.
@@ -24,6 +27,7 @@ class Recipe:
     """
 
     packages: tuple[str, ...] = ()
+    module: str | None = None
     programs: Mapping[str, str] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +57,11 @@ health:
     interval: 10s
     threshold: 3
 """
+
+# The 3.x image's own settings: deletion is on.
+REGISTRY_3_CONFIG = REGISTRY_CONFIG.replace(
+    "storage:\n", "storage:\n  delete:\n    enabled: true\n"
+)
 
 # Behaves like the official image's: a configuration is served, a command of the registry's goes
 # to the registry, anything else is run.
@@ -101,6 +110,23 @@ RECIPES = {
         changes=(
             'ENTRYPOINT ["/entrypoint.sh"]',
             'CMD ["/etc/docker/registry/config.yml"]',
+            "EXPOSE 5000",
+            "VOLUME /var/lib/registry",
+        ),
+    ),
+    "registry:3": Recipe(
+        module="github.com/distribution/distribution/v3/cmd/registry@v3.1.1",
+        programs={"/bin/registry": "registry"},
+        files={
+            "/etc/distribution/config.yml": REGISTRY_3_CONFIG,
+            "/entrypoint.sh": REGISTRY_ENTRYPOINT,
+        },
+        folders=("/etc/ssl/certs", "/var/lib/registry"),
+        busybox=True,
+        changes=(
+            "ENV OTEL_TRACES_EXPORTER=none",  # nobody collects its traces
+            'ENTRYPOINT ["/entrypoint.sh"]',
+            'CMD ["/etc/distribution/config.yml"]',
             "EXPOSE 5000",
             "VOLUME /var/lib/registry",
         ),

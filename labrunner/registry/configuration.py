@@ -5,14 +5,12 @@ https://distribution.github.io/distribution/about/configuration/
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+import yaml
+
 STORAGE = "/var/lib/registry"  # where the image `registry` keeps its files
-COMMENT = re.compile(r"(?:^|\s)#.*")
-ROOT = re.compile(r"\brootdirectory\b[\"']?\s*:\s*[\"']?(?P<path>/[^\s\"',}]*)")
-READ_ONLY = re.compile(r"\breadonly\W+enabled\W+(?P<value>true|false)\b")
-CACHE = re.compile(r"\bproxy\W+remoteurl\W+\w")
+TRUE = {"true", "yes", "on", "y"}
 
 
 class Configuration:
@@ -20,27 +18,44 @@ class Configuration:
 
     def __init__(self, environment: Mapping[str, str], file: str = "") -> None:
         # REGISTRY_A_B is the setting `b` below `a`, and comes before REGISTRY_A, which has both.
-        settings = sorted(environment.items(), reverse=True)
-        lines = [
-            f"{name.lower().replace('_', ' ')}: {value}"
-            for name, value in settings
+        variables = sorted(environment.items(), reverse=True)
+        self._sources = [
+            (name.lower().split("_")[1:], _parse(value))
+            for name, value in variables
             if name.startswith("REGISTRY_")
         ]
-        self._text = "\n".join([*lines, *(COMMENT.sub("", line) for line in file.splitlines())])
+        self._sources.append(([], _parse(file)))
 
     @property
     def root(self) -> str:
         """The folder in its container that it keeps its files in."""
-        found = ROOT.search(self._text)
-        return found["path"] if found else STORAGE
+        return self._find("storage", "filesystem", "rootdirectory") or STORAGE
 
     @property
     def read_only(self) -> bool:
         """Whether it takes neither pushes nor deletions."""
-        found = READ_ONLY.search(self._text)
-        return found is not None and found["value"] == "true"
+        return self._find("storage", "maintenance", "readonly", "enabled").lower() in TRUE
 
     @property
     def is_cache(self) -> bool:
         """Whether it is a cache of another registry, which takes no pushes."""
-        return CACHE.search(self._text) is not None
+        return bool(self._find("proxy", "remoteurl"))
+
+    def _find(self, *path: str) -> str:
+        """Return a setting as it is written, and an empty text where it is not set."""
+        for prefix, value in self._sources:
+            if list(path[: len(prefix)]) != prefix:
+                continue
+            for key in path[len(prefix) :]:
+                value = value.get(key) if isinstance(value, dict) else None
+            if isinstance(value, str):
+                return value
+        return ""
+
+
+def _parse(text: str) -> object:
+    """Return what YAML text says, with all scalars as text; None where it is not YAML."""
+    try:
+        return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes only text
+    except (yaml.YAMLError, RecursionError):
+        return None

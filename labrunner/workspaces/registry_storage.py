@@ -17,10 +17,15 @@ FILE_SETTING = "REGISTRY_CONFIGURATION_PATH"
 
 def configuration(workspace: Workspace, container: Container) -> Configuration:
     """Return the settings that a registry's container runs with."""
-    named = [word for word in container.command if word.endswith((".yml", ".yaml"))]
-    path = named[-1] if named else container.environment.get(FILE_SETTING, FILE)
+    path = configuration_path(container)
     file = _read_at_start(workspace.engine, container.id, container.started, path)
     return Configuration(container.environment, file)
+
+
+def configuration_path(container: Container) -> str:
+    """Return the path of the file that a registry reads its settings from, in its container."""
+    named = [word for word in container.command if word.endswith((".yml", ".yaml"))]
+    return named[-1] if named else container.environment.get(FILE_SETTING, FILE)
 
 
 @lru_cache(maxsize=100)

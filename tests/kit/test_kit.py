@@ -430,9 +430,20 @@ def test_get_says_why_it_builds(engine):
     kit, said = Kit(engine, [OUT_OF_REACH], RECIPES_HERE), []
     try:
         assert kit.get(OUT_OF_REACH, said.append)
-        assert said[-1].startswith("localhost:9 cannot be reached. Building")
+        assert said[-2:] == [
+            "localhost:9 cannot be reached.",
+            f"Building `{OUT_OF_REACH}` from packages.",
+        ]
     finally:
         forget(engine, OUT_OF_REACH)
+
+
+def test_an_image_that_is_compiled_needs_go(engine, monkeypatch, tmp_path):
+    for program in ("apt-get", "dpkg-deb"):
+        (tmp_path / program).symlink_to(shutil.which(program))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ImageUnavailable, match="compiled with Go; this machine has no `go`"):
+        Kit(engine, []).build("registry:3")
 
 
 def test_an_image_without_a_recipe_and_a_network_exits_3_and_names_the_way_out(engine):

@@ -66,3 +66,12 @@ def test_a_cache_of_another_registry_is_known():
     assert Configuration(address).is_cache
     assert Configuration({}, "proxy:\n  remoteurl: https://registry.example\n").is_cache
     assert not Configuration({}, FILE).is_cache
+
+
+@pytest.mark.parametrize(
+    "file", ["\t- :", "[" * 100_000, "- a\n- b", "text", "storage: 5", "a: &a [*a]"]
+)
+def test_a_file_that_says_nothing_of_it_changes_nothing(file):
+    assert Configuration({"REGISTRY_HTTP_ADDR": ":5000"}, file).root == "/var/lib/registry"
+    mine = {"REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY": "/mine"}
+    assert Configuration(mine, file).root == "/mine"
