@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from labrunner.text import plain
 from labrunner.verdicts import NotYet
 
 DIGEST = re.compile(r"\b(?:sha256:)?([0-9a-f]{64})\b")
@@ -34,9 +35,9 @@ def tags_in(answer: str) -> set[str]:
     if isinstance(said, dict):
         said = said.get("tags")
     if isinstance(said, list):
-        return {str(each) for each in said}
+        return {plain(str(each))[:LONGEST] for each in said}  # JSON can hold any character
     words = re.split(r"[\s,;\"'`\[\]]+", answer)
-    return {each.rpartition(":")[2] for each in words if each}
+    return {each.rpartition(":")[2][:LONGEST] for each in words if each}
 
 
 def digests_in(answer: str) -> set[str]:

@@ -18,6 +18,8 @@ def same_image(name: str, other: str) -> bool:
 
 def part_of(said: str, reference: Reference) -> tuple[str, str]:
     """Return a reason and a sentence: what part of a reference an answer is."""
+    if not said:
+        return "not-there", "Your answer names nothing."
     if said == reference.canonical:
         return "whole-name", "`{said}` is the whole name."
     for part in ("registry", "repository", "tag", "digest"):
@@ -26,7 +28,7 @@ def part_of(said: str, reference: Reference) -> tuple[str, str]:
     if said in reference.repository.split("/"):
         found = f"`{{said}}` is only one part of the repository, `{reference.repository}`."
         return "one-part", found
-    if said and said in reference.canonical:
+    if said in reference.canonical:
         return "more-than-one", "`{said}` is in the name, but it is more than one part, or less."
     return "not-there", "`{said}` is not in the name."
 
@@ -37,6 +39,9 @@ def missing_parts(said: str, official: str) -> tuple[str, str]:
     try:
         reference = parse(said)
     except ValueError as error:
+        if "{" in said:  # the sentence would have it filled in
+            found = "The character `{` in `{said}` is not allowed: type the name without it."
+            return "invalid", found
         return "invalid", str(error)
     if reference.repository == f"{official}/{official}":
         return "account", (

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from labrunner.text import plain
+
 from .lab import Lab
 from .lab_file import load_lab
 from .lesson import Lesson, Refused
@@ -25,6 +27,11 @@ class Problem:
     line: int
     what: str
     lab: str | None = None
+
+    @classmethod
+    def of(cls, path: Path, refused: Refused, lab: str | None) -> Problem:
+        """Return why this file is refused. What cannot be printed of its name is left out."""
+        return cls(Path(plain(str(path))), refused.line, refused.what, lab)
 
     def __str__(self) -> str:
         place = f"{self.path}, line {self.line}" if self.line else str(self.path)
@@ -64,27 +71,26 @@ class Course:
         """What is refused, of labs and lessons. This loads all labs."""
         loaded = {name: self._lab(name) for name in self.lab_names}
         labs = [
-            Problem(self._path(name), lab.line, lab.what, name)
+            Problem.of(self._path(name), lab, name)
             for name, lab in loaded.items()
             if isinstance(lab, Refused)
         ]
         joined = [(each, self._join(each)) for each in self.outline]
         lessons = [
-            Problem(lesson.path.relative_to(self.root), why.line, why.what, lesson.lab_name)
+            Problem.of(lesson.path.relative_to(self.root), why, lesson.lab_name)
             for lesson, why in joined
             if isinstance(why, Refused)
         ]
         lessons = sorted([*lessons, *self.outline_problems], key=lambda problem: problem.path)
         named = {each.lab_name for each in self.outline} | {each.lab for each in lessons}
         orphans = [
-            Problem(
+            Problem.of(
                 self._path(name),
-                0,
-                f"No lesson has this lab. Put `lab: {name}` at the top of one.",
+                Refused(0, f"No lesson has this lab. Put `lab: {name}` at the top of one."),
                 name,
             )
-            for name in self.lab_names
-            if name not in named
+            for name, lab in loaded.items()
+            if isinstance(lab, Lab) and name not in named
         ]
         return (*labs, *lessons, *orphans)
 
@@ -128,7 +134,7 @@ class Course:
         lab = self._lab(lesson.lab_name)
         if isinstance(lab, Refused):
             what = f"Its lab is refused: mend `labs/{lesson.lab_name}/lab.py` first."
-            raise Refused(1, what)
+            raise Refused(lesson.lab_line, what)
         validate_lesson(lesson, lab)
         return replace(lesson, lab=lab)
 

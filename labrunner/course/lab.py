@@ -8,6 +8,7 @@ workspace, and so do the names of its other values.
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any, overload
 
+from labrunner.text import plain
 from labrunner.verdicts import CannotCheck, NotYet, Passed, Verdict
 
 Action = Callable[[Any], "str | None"]
@@ -22,6 +24,9 @@ Action = Callable[[Any], "str | None"]
 
 
 Check = Callable[..., "str | Passed"]
+
+LONGEST = 200  # characters of an error's words that are shown
+COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # and the other sequences for a terminal
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,11 @@ class Acts:
     parts: Sequence[Action | str]
     file: str
     line: int
+
+    def __post_init__(self) -> None:
+        known = (isinstance(each, str) or callable(each) for each in self.parts)
+        if not self.parts or not all(known):
+            raise TypeError("give one or more acts: functions of the workspace, or texts")
 
     def __call__(self, workspace: Any) -> str | None:
         said: object = None
@@ -53,6 +63,18 @@ def error_location(error: BaseException, function: Callable[..., Any]) -> str:
     file, line = declared_at(function)
     lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == file]
     return f"`{Path(file).name}`, line {lines[-1] if lines else line}"
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an error's kind and its words, in one line without a full stop."""
+    kind = type(error).__name__
+    try:
+        words = " ".join(plain(str(error)).split()).rstrip(".")
+    except Exception:  # a class of the author's own may break on that too
+        return kind
+    if not words:
+        return kind
+    return f"{kind}: {words}" if len(words) <= LONGEST else f"{kind}: {words[:LONGEST]}…"
 
 
 @dataclass(frozen=True)
@@ -111,8 +133,8 @@ class Step:
 
     def judge(self, workspace: Any, answer: str = "") -> Verdict:
         """Check, and return the verdict. Never raises: a check that crashes is `unknown`."""
-        answer = answer.strip()
-        if self.takes_answer and not answer:
+        answer = plain(COLOUR.sub("", answer)).strip()  # a verdict shows and stores it again
+        if self.takes_answer and not answer.strip("\"'`"):
             return Verdict(
                 "failed",
                 workspace.fill(self.goal),
@@ -121,25 +143,31 @@ class Step:
                 "no-answer",
             )
         try:
-            with workspace.look():
-                said = (answer,) if self.takes_answer else ()
-                result = self.check(workspace, *said)
-                passed = result if isinstance(result, Passed) else Passed(result)
-                found = workspace.fill(passed.found)
-                return Verdict("passed", None, found, proves=passed.earlier)
-        except NotYet as failure:
-            return failure.verdict(self.goal, workspace.fill)
+            return self._judge(workspace, answer)
         except CannotCheck as error:
             return error.verdict
-        except Exception as error:  # whatever a lab's author overlooked
+        except (Exception, SystemExit) as error:  # whatever a lab's author overlooked
             return Verdict(
                 "unknown",
                 None,
-                f"The check itself broke: `{type(error).__name__}: {error}` "
+                f"The check itself broke: `{describe_error(error)}` "
                 f"({error_location(error, self.check)}).",
                 "This is a fault of the lab and does not count against you. Please report it.",
                 "broken-check",
             )
+
+    def _judge(self, workspace: Any, answer: str) -> Verdict:
+        try:
+            with workspace.look():
+                said = (answer,) if self.takes_answer else ()
+                result: object = self.check(workspace, *said)
+                passed = Passed(result) if isinstance(result, str) else result
+                if not isinstance(passed, Passed):
+                    raise TypeError("a check returns a sentence, or raises NotYet")
+                found = workspace.fill(passed.found)
+                return Verdict("passed", None, found, proves=passed.earlier)
+        except NotYet as failure:
+            return failure.verdict(self.goal, workspace.fill)
 
     def require(self, workspace: Any) -> None:
         """Raise `NotYet` for what this step, which a later one needs, still lacks."""
@@ -169,9 +197,13 @@ class Step:
     def _adder(
         self, name: str, advice: str, reason: str, place: tuple[str, int], only_an_answer: bool
     ) -> Callable[..., Any]:
+        advice = advice or self.advice
+        if not all(isinstance(each, str) for each in (name, advice, reason)):
+            raise TypeError("a mistake has a name, an advice and a reason, which are texts")
+
         def add(*acts: Action | str) -> Action | str:
             make = Acts(acts, *place)
-            self.mistakes.append(Mistake(name, advice or self.advice, make, reason, only_an_answer))
+            self.mistakes.append(Mistake(name, advice, make, reason, only_an_answer))
             return acts[0]
 
         return add
@@ -230,6 +262,8 @@ class Lab:
         """Decorate a check, which becomes a step. lasting, advice: see `Step`."""
 
         def add(check: Check) -> Step:
+            if not inspect.isfunction(check):
+                raise TypeError("a step is a function: write `def` below `@lab.step`")
             self.steps.append(Step(check, lasting, advice))
             return self.steps[-1]
 

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import ast
-import re
+import os
 import sys
 import traceback
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from .lab import Lab
-from .lesson import Refused, read_text
+from .lab import Lab, describe_error
+from .lesson import LAB_NAME, Refused, read_text
 from .validation import validate_lab
 
 
 def load_lab(path: Path) -> Lab:
     """Run a lab's file and return the lab that it declares. Raises `Refused`."""
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", path.parent.name):
+    if not LAB_NAME.fullmatch(path.parent.name):
         raise Refused(0, "Name the folder with lower-case letters, digits and `-`.")
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise Refused(0, "The file is missing: a lab's folder holds a `lab.py`.")
     try:
         tree = ast.parse(read_text(path), str(path))
         code = compile(tree, str(path), "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", 0) or 0
-        raise Refused(line, f"Python cannot read this: {getattr(error, 'msg', error)}.") from None
+    except SyntaxError as error:
+        what = error.msg.rstrip(".")
+        end = "" if what.endswith("?") else "."
+        raise Refused(error.lineno or 0, f"Python cannot read this: {what}{end}") from None
+    except (ValueError, OverflowError, RecursionError, MemoryError):
+        what = "Python cannot read this: something in it is too long, or nested too deeply."
+        raise Refused(0, what) from None
     lab = _run(path, code)
     lab.locate(path.parent)
-    validate_lab(lab, tree)
+    try:
+        validate_lab(lab, tree)
+    except Refused:
+        raise
+    except Exception as error:  # a `Lab` may hold anything
+        raise Refused(0, f"The lab cannot be used: {describe_error(error)}.") from None
     return lab
 
 
@@ -39,11 +48,13 @@ def _run(path: Path, code: CodeType) -> Lab:
     sys.modules[name] = module  # dataclasses look there
     try:
         exec(code, vars(module))  # noqa: S102 - a lab is a program, and its author is trusted
-    except (Exception, SystemExit) as error:  # an author's file may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # an author's file may raise anything
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno or 0 for frame in frames if frame.filename == str(path)]
         line = lines[-1] if lines else 0
-        raise Refused(line, f"The file stops with {type(error).__name__}: {error}.") from None
+        raise Refused(line, f"The file stops with {describe_error(error)}.") from None
     lab = getattr(module, "lab", None)
     if not isinstance(lab, Lab):
         raise Refused(0, "Declare the lab: `lab = Lab(title=…)`.")

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labrunner.text import plain
+
 from .lab import Lab
 
-FILE = re.compile(r"(?P<number>\d\d)-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)\.md")
+FILE = re.compile(r"(?P<number>[0-9]{2})-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)\.md")
+LAB_NAME = re.compile("[a-z0-9]+(-[a-z0-9]+)*")  # the name of its folder
 VALUE = re.compile(r"\{\{\s*(?P<name>[a-z][a-z0-9_]*)\s*\}\}")  # Go templates begin with a dot
-STEP = re.compile(r"##\s+(?P<title>.+?)\s*\{(?=[^}]*\.step\b)(?P<attributes>[^}]*)\}\s*")
-FENCE = re.compile(r"(?P<indent>\s*)(?P<fence>`{3,}|~{3,})\s*(?P<info>[^`]*)")
+ATTRIBUTES = re.compile(r"\{([^{}]*)\}")
+FENCE = re.compile(r"(?P<indent>\s*)(?P<fence>`{3,}|~{3,})(?P<info>[^`]*)")
 BASH = re.compile(r'bash|\{\s*\.bash(?:\s+fails="(?P<fails>[^"]+)")?\s*\}')
+LANGUAGE = re.compile(r"\{?\s*\.?(?P<name>[^\s{}]*)")
+OWN_LANGUAGES = ("", "text", "console", "json", "reference")  # most blocks: others are looked up
+LARGEST = 1_000_000  # bytes of an author's file
 
 
 class Refused(Exception):
@@ -21,7 +28,7 @@ class Refused(Exception):
 
     def __init__(self, line: int, what: str) -> None:
         super().__init__(what)
-        self.line, self.what = line, what
+        self.line, self.what = line, plain(what)  # it may have an author's words in it
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,8 @@ class Block:
 class Lesson:
     """A lesson.
 
-    steps: the line of each step's heading. values: the names in the text, each with its line.
+    lab_line: where the lab is named. steps: the line of each step's heading. values: the names in
+    the text, each with its line.
     lab: None until the course has loaded it, and for a lesson without one.
     """
 
@@ -48,6 +56,7 @@ class Lesson:
     title: str
     minutes: int
     lab_name: str | None
+    lab_line: int
     text: str
     steps: dict[str, int]
     titles: dict[str, str]
@@ -64,17 +73,40 @@ def fill(text: str, values: dict[str, str]) -> str:
     return VALUE.sub(lambda match: values.get(match["name"], match[0]), text)
 
 
-def read_text(path: Path) -> str:
-    """Return the text of an author's file. Raises `Refused` if it cannot be read."""
-    if path.is_fifo():  # whoever opens it waits until something is written
-        raise Refused(0, "This is a pipe. Put a file in its place.")
+def quote(words: str) -> str:
+    """Return an author's words as code, in one line; of many, only the beginning."""
+    words = " ".join(words.replace("`", "'").split())
+    return f"`{words}`" if len(words) <= 60 else f"`{words[:60]}…`"
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what is in an author's file. Raises `Refused` if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for, a device may never end
+            what = "This is a folder, a pipe or a device. Put a file in its place."
+            raise Refused(0, what)
+        if about.st_size > LARGEST:
+            raise Refused(0, "The file is larger than 1 MB. Make it smaller.")
+        return path.read_bytes()
+    except OSError as error:
+        raise Refused(0, f"The file cannot be read: {error.strerror}.") from None
+
+
+def read_text(path: Path) -> str:
+    """Return the text of an author's file, whichever line ends it has. Raises `Refused` if it
+    cannot be read."""
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise Refused(line, "This is not UTF-8. Save the file as UTF-8.") from None
-    except OSError as error:
-        raise Refused(0, f"The file cannot be read: {error.strerror}.") from None
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    before, nul, _ = text.partition("\0")
+    if nul:
+        what = "There is a NUL character in this line. Take it out."
+        raise Refused(before.count("\n") + 1, what)
+    return text
 
 
 def read_lesson(path: Path) -> Lesson:
@@ -85,8 +117,9 @@ def read_lesson(path: Path) -> Lesson:
     text = read_text(path)
     if not text.strip():
         raise Refused(0, "The file is empty. Begin with `---`, a `title:` line, and `---`.")
-    matter, first = _front_matter(text)
-    scan = _Scan(text, first)
+    lines = text.removesuffix("\n").split("\n")  # splitlines() knows more ends than an editor does
+    matter, places, first = _front_matter(lines)
+    scan = _Scan(lines, first)
     return Lesson(
         number=int(name["number"]),
         slug=name["slug"],
@@ -94,7 +127,8 @@ def read_lesson(path: Path) -> Lesson:
         title=matter["title"],
         minutes=int(matter.get("minutes", "0")),
         lab_name=matter.get("lab"),
-        text="\n".join(text.splitlines()[first:]),
+        lab_line=places.get("lab", 0),
+        text="\n".join(lines[first:]),
         steps=scan.steps,
         titles=scan.titles,
         blocks=tuple(scan.blocks),
@@ -102,50 +136,63 @@ def read_lesson(path: Path) -> Lesson:
     )
 
 
-def _front_matter(text: str) -> tuple[dict[str, str], int]:
-    """Return the settings, and the number of lines that they take with their fences."""
-    lines = text.splitlines()
+def _front_matter(lines: list[str]) -> tuple[dict[str, str], dict[str, int], int]:
+    """Return the settings, the line of each, and the number of lines that they take with their
+    fences."""
     matter: dict[str, str] = {}
+    places: dict[str, int] = {}
     if lines[0].strip() != "---":
         raise Refused(1, "Begin the file with `---`, a `title:` line, and `---`.")
     for number, line in enumerate(lines[1:], 2):
         if line.strip() == "---":
             if not matter.get("title"):
                 raise Refused(number, "Give the lesson a `title:`.")
-            return matter, number
+            return matter, places, number
+        if not line.strip():
+            continue
         key, colon, value = line.partition(":")
-        key, value = key.strip(), value.strip()
+        key, value = key.strip(), plain(value).strip()
         if not colon or key not in ("title", "lab", "minutes"):
-            raise Refused(number, f"Write `title:`, `lab:` or `minutes:` here, not `{key}`.")
+            raise Refused(number, f"Write `title:`, `lab:` or `minutes:` here, not {quote(key)}.")
+        if key in places:
+            raise Refused(number, f"`{key}:` stands in line {places[key]} already.")
+        if key == "lab" and not LAB_NAME.fullmatch(value):
+            what = "Write `lab:` as a folder's name: lower-case letters, digits and `-`."
+            raise Refused(number, what)
         if key == "minutes" and not re.fullmatch("[0-9]{1,3}", value):
-            raise Refused(number, "Write `minutes:` as a whole number.")
-        matter[key] = value
+            raise Refused(number, "Write `minutes:` as a whole number of at most three digits.")
+        matter[key], places[key] = value, number
     raise Refused(1, "Close the settings at the top with a line `---`.")
 
 
 class _Scan:
     """Reads the headings, code blocks and names of a lesson's text in one pass."""
 
-    def __init__(self, text: str, first: int) -> None:
+    def __init__(self, written: list[str], first: int) -> None:
         self.steps: dict[str, int] = {}
         self.titles: dict[str, str] = {}
         self.blocks: list[Block] = []
         self.values: list[tuple[str, int]] = []
         self.step: str | None = None
-        lines = iter(list(enumerate(text.splitlines(), 1))[first:])
+        lines = iter(list(enumerate(written, 1))[first:])
         for number, line in lines:
             self.values += [(match["name"], number) for match in VALUE.finditer(line)]
             if fence := FENCE.fullmatch(line):
                 self._block(fence, number, lines)
-            elif line.startswith(("# ", "## ")):
+            elif line.startswith("#"):
                 self._heading(line, number)
 
     def _heading(self, line: str, number: int) -> None:
-        heading = STEP.fullmatch(line)
-        self.step = None
-        if not heading:
+        if line.startswith(("# ", "## ")):
+            self.step = None
+        groups = ATTRIBUTES.finditer(line)
+        found = next((each for each in groups if ".step" in each[1].split()), None)
+        if not found:
             return
-        ids = re.findall(r"#([^\s}]+)", heading["attributes"])
+        title = line[2 : found.start()].strip()
+        if not line.startswith("## ") or not title or line[found.end() :].strip():
+            raise Refused(number, "Write a step's heading as `## Title {#the-step .step}`.")
+        ids = re.findall(r"#(\S+)", found[1])
         if len(ids) != 1:
             raise Refused(number, "Give the step one id: `## Title {#the-step .step}`.")
         if ids[0] in self.steps:
@@ -154,7 +201,7 @@ class _Scan:
             )
         self.step = ids[0]
         self.steps[self.step] = number
-        self.titles[self.step] = heading["title"]
+        self.titles[self.step] = plain(title)
 
     def _block(self, fence: re.Match[str], start: int, lines: Iterator[tuple[int, str]]) -> None:
         code = []
@@ -164,12 +211,16 @@ class _Scan:
             self.values += [(match["name"], number) for match in VALUE.finditer(line)]
             code.append(line)
         else:
-            raise Refused(start, f"Close this code block with `{fence['fence']}`.")
+            raise Refused(
+                start, "End this code block with a line of the signs that it begins with."
+            )
         info = fence["info"].strip()
         bash = BASH.fullmatch(info)
         if not bash:
-            if "bash" in info:
-                raise Refused(start, 'Write ```bash, or ```{.bash fails="the error\'s words"}.')
+            if "bash" in info.lower():
+                what = 'Begin the block with `bash`, or with `{.bash fails="the error\'s words"}`.'
+                raise Refused(start, what)
+            _validate_language(info, start)
             return
         if self.step is None or fence["indent"]:
             raise Refused(
@@ -183,6 +234,22 @@ class _Scan:
         self.blocks.append(block)
 
 
+def _validate_language(info: str, line: int) -> None:
+    """Refuse a slip in a language: a block of commands would be shown, and never run."""
+    language = LANGUAGE.match(info)
+    name = language["name"] if language else ""
+    if name in OWN_LANGUAGES:
+        return
+    from pygments.lexers import find_lexer_class_by_name  # takes long, and is hardly ever needed
+    from pygments.util import ClassNotFound
+
+    try:
+        find_lexer_class_by_name(name)
+    except ClassNotFound:
+        what = "Write `bash` for commands, and `text` for anything else."
+        raise Refused(line, f"There is no language {quote(name)}. {what}") from None
+
+
 def _commands(code: list[str]) -> list[str]:
     joined = "\n".join(code).replace("\\\n", " ")
-    return [line for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+    return [line for line in joined.split("\n") if line.strip() and not line.startswith("#")]

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from .course import Course, Problem
-from .lesson import Lesson, Refused, read_lesson
+from .lesson import Lesson, Refused, read_bytes, read_lesson
 
 
 def load_course(root: Path) -> Course:
@@ -35,7 +35,7 @@ def load_course(root: Path) -> Course:
         except Refused as refused:
             lab = _lab_named_in(path)
             named.add(lab)
-            problems.append(Problem(path.relative_to(root), refused.line, refused.what, lab))
+            problems.append(Problem.of(path.relative_to(root), refused, lab))
     return Course(root, outline, problems, labs)
 
 
@@ -47,19 +47,18 @@ def _validate_place(
         raise Refused(min(lesson.steps.values()), "A step needs a lab: add a `lab:` line.")
     if lesson.lab_name and lesson.lab_name not in labs:
         what = f"There is no lab `{lesson.lab_name}`: add `labs/{lesson.lab_name}/lab.py`."
-        raise Refused(1, what)
+        raise Refused(lesson.lab_line, what)
     if lesson.lab_name and lesson.lab_name in named:
-        raise Refused(1, f"Another lesson has the lab `{lesson.lab_name}` already.")
+        what = f"Another lesson has the lab `{lesson.lab_name}` already."
+        raise Refused(lesson.lab_line, what)
     if any(each.slug == lesson.slug for each in outline):
         raise Refused(0, f"Another lesson is called `{lesson.slug}` already. Rename one.")
 
 
 def _lab_named_in(path: Path) -> str | None:
     """Return the lab that a refused lesson names, so that it is not called an orphan as well."""
-    if path.is_fifo():
-        return None
     try:
-        match = re.search(rb"^lab:\s*([a-z0-9-]+)\s*$", path.read_bytes(), re.MULTILINE)
-    except OSError:
+        match = re.search(rb"^lab:[ \t]*([a-z0-9-]+)\s*$", read_bytes(path), re.MULTILINE)
+    except Refused:
         return None
     return match[1].decode() if match else None

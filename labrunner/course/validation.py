@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from labrunner.registry import references
 
 from .lab import Lab, Step
-from .lesson import Lesson, Refused
+from .lesson import Lesson, Refused, quote
 
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")  # as in Workspace.fill
 ALWAYS = {"registry", "port", "name"}  # the values that every workspace has
@@ -40,13 +41,23 @@ def validate_lab(lab: Lab, tree: ast.Module) -> None:
     """Raise `Refused` for the first thing that is wrong with a lab. tree: its parsed file."""
     if not lab.steps:
         raise Refused(0, "The lab has no step. Decorate a check with `@lab.step(lasting=True)`.")
-    if not lab.images or isinstance(lab.images, str):
+    if not isinstance(lab.title, str) or not lab.title.strip():
+        raise Refused(0, 'Give the lab a title: `Lab(title="…")`.')
+    if not lab.images or not _is_list_of(lab.images, str):
         raise Refused(0, "Name the images that the lab needs in a list: `Lab(images=[…])`.")
     for image in lab.images:
         try:
             references.parse(image)
         except references.InvalidReference as error:
-            raise Refused(0, f"`{image}` in `images` is no reference: {error}") from None
+            raise Refused(0, f"{quote(image)} in `images` is no reference: {error}") from None
+    if not _is_list_of(lab.requires, Callable):
+        raise Refused(0, "Give the requirements as a list of functions: `Lab(requires=[…])`.")
+    if not isinstance(lab.values, dict) or not _is_list_of([*lab.values.values()], Callable):
+        raise Refused(0, "Give the values as functions by name: `Lab(values={…})`.")
+    for name in lab.values:
+        if not PLACEHOLDER.fullmatch(f"{{{name}}}"):
+            what = f"Name the value {quote(str(name))} with lower-case letters, digits and `_`."
+            raise Refused(0, what)
     if lab.sample and not (lab.folder / "Dockerfile").is_file():
         raise Refused(0, "`sample=True` needs a `Dockerfile` beside the lab.")
     seen: dict[str, int] = {}
@@ -86,6 +97,10 @@ def _validate_values(what: str, text: str, line: int, known: set[str]) -> None:
     """Refuse a text with `{names}` that a workspace could not fill."""
     if unknown := set(PLACEHOLDER.findall(text)) - known:
         raise Refused(line, f"The {what} names {_names(unknown)}; there are {_names(known)}.")
+
+
+def _is_list_of(things: object, kind: Any) -> bool:
+    return isinstance(things, (list, tuple)) and all(isinstance(each, kind) for each in things)
 
 
 def _known_values(lab: Lab) -> set[str]:
