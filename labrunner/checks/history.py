@@ -27,6 +27,21 @@ def was_started(workspace: Workspace, references: Iterable[str]) -> bool:
     return any(image.removesuffix(":latest") in wanted for image in images)
 
 
+def require_memory(workspace: Workspace, again: str) -> None:
+    """Raise `CannotCheck` where the engine does not remember all that happened since the lab was
+    opened: it keeps its last events only, and none when it restarts. again: how the learner shows
+    it once more."""
+    bridges = [each for each in workspace.engine.networks() if each.name == "bridge"]
+    if any(each.created > workspace.record.opened for each in bridges):
+        why = "The engine was restarted after you began this lab"
+    elif len(workspace.events()) >= REMEMBERED:
+        why = f"The engine keeps its last {REMEMBERED} events"
+    else:
+        return
+    found = f"{why}, and has forgotten what happened before."
+    raise CannotCheck(found, next=f"Once more: {workspace.fill(again)}.", reason="forgotten")
+
+
 def recent_requests(workspace: Workspace) -> tuple[list[Request], bool]:
     """Return what the last lines of the registry's log say that it was asked since the lab was
     opened, oldest first; and whether that is all, so that it holds nothing else which is as new."""
@@ -59,16 +74,20 @@ def pushed_repositories(workspace: Workspace, requests: Sequence[Request]) -> It
             yield match["repository"]
 
 
+def logged_requests(workspace: Workspace, since: float = 0) -> list[Request]:
+    """Return what the registry was asked since that moment, by default since the lab was opened,
+    oldest first. Raises `CannotCheck` where no log that can be read has it."""
+    if requests := workspace.requests(since):
+        return requests
+    raise CannotCheck(  # not even those of the check itself are there
+        f"The log of `{workspace.registry}` cannot be read, so nobody can tell what it was asked.",
+        next="Run the registry in a container of `registry:2` that publishes "
+        f"{workspace.port} itself, as the lesson shows, and do the step once more.",
+        reason="no-log",
+    )
+
+
 def client_requests(workspace: Workspace) -> list[Request]:
-    """Return what clients that push and pull asked the registry since the lab was opened, oldest
-    first. Raises `CannotCheck` where no log that can be read has it."""
-    requests = workspace.requests()
-    if not requests:  # not even those of the check itself
-        raise CannotCheck(
-            f"The log of `{workspace.registry}` cannot be read, so nobody can tell what it was "
-            "asked.",
-            next="Run the registry in a container of `registry:2` that publishes "
-            f"{workspace.port} itself, as the lesson shows, and do the step once more.",
-            reason="no-log",
-        )
+    """Return those of clients that push and pull, since the lab was opened."""
+    requests = logged_requests(workspace)
     return [each for each in requests if each.agent and not each.agent.startswith(ONLY_LOOK)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labrunner.registry.client import LOOPBACK
+from labrunner.registry.client import LOOPBACK, Registry
 from labrunner.registry.models import Manifest
 from labrunner.registry.references import parse
 from labrunner.workspaces.workspace import Workspace
@@ -38,12 +38,18 @@ def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
     return f"{found}: its tag is `{reference.tag}`, not `{tag}`."
 
 
-def describe_difference(workspace: Workspace, manifest: Manifest) -> str:
-    """Return in what an image of the sample's repository differs from the one that the lab built,
-    as the end of a sentence."""
+def describe_difference(
+    workspace: Workspace,
+    manifest: Manifest,
+    repository: str | None = None,
+    registry: Registry | None = None,
+) -> str:
+    """Return in what an image in the registry differs from the one that the lab built, as the end
+    of a sentence. repository: the sample image's, unless it is given. registry: as for
+    `Workspace.is_sample`."""
     own = workspace.record.layers
     if not own:
         return ""
-    theirs = workspace.api.diff_ids(workspace.image, manifest)
+    theirs = (registry or workspace.api).diff_ids(repository or workspace.image, manifest)
     shared = max((len(set(own).intersection(each)) for each in theirs), default=0)
     return f": it has {shared} of the {len(own)} layers of yours"

@@ -8,7 +8,14 @@ from itertools import chain
 
 from labrunner.engine.models import Container
 from labrunner.registry.client import Registry
-from labrunner.registry.errors import BudgetSpent, NotARegistry, OtherScheme, RegistryDown
+from labrunner.registry.errors import (
+    BudgetSpent,
+    NotARegistry,
+    OtherScheme,
+    RegistryDown,
+    RegistrySlow,
+)
+from labrunner.registry.models import MANIFEST_TYPES
 from labrunner.verdicts import NotYet
 from labrunner.workspaces.troubleshooting import RUN, WHICH_PROGRAM, describe_state, diagnose
 from labrunner.workspaces.workspace import Workspace
@@ -41,13 +48,15 @@ def require_registry(
     """Return the container that serves the learner's registry.
 
     start: the command that starts the wanted registry, as the advice has it. expected: as in
-    `NotYet`, which is raised where no registry answers or no container serves it. tls: a registry
-    that speaks only TLS is right as well. login: user and password, for a proxy that lets no other
-    request through to the registry.
+    `NotYet`, which is raised where no registry answers or no container serves it. Where one runs,
+    but answers too slowly, `RegistrySlow` is. tls: a registry that speaks only TLS is right as
+    well. login: user and password, for a proxy that lets no other request through to the registry.
     """
     try:
         _ping(workspace, login)
     except (RegistryDown, NotARegistry) as error:
+        if isinstance(error, RegistrySlow) and _runs(workspace.registry_container()):
+            raise
         why = diagnose(workspace, error, start)
         raise NotYet(why.reason, expected=expected, found=why.found, next=why.next) from None
     except OtherScheme:
@@ -66,6 +75,11 @@ def require_registry(
         found=found,
         next=f"Stop the program that answers, then {start}. {WHICH_PROGRAM}",
     )
+
+
+def _runs(container: Container | None) -> bool:
+    """Return whether a container runs and is not paused."""
+    return container is not None and container.state == "running"
 
 
 def _ping(workspace: Workspace, login: tuple[str, str] | None) -> None:
@@ -128,5 +142,9 @@ def _first_repositories(registry: Registry) -> Iterator[str]:
 
 def has_blob(workspace: Workspace, repository: str, digest: str) -> bool:
     """Return whether a repository in the learner's registry has this digest as a configuration or
-    layer; a manifest is neither."""
-    return workspace.api.request("HEAD", f"{repository}/blobs/{digest}").status == 200
+    layer; a manifest is neither, though registry 3 has it as a blob as well."""
+    api, types = workspace.api, ", ".join(MANIFEST_TYPES)
+    return (
+        api.request("HEAD", f"{repository}/blobs/{digest}").status == 200
+        and api.request("HEAD", f"{repository}/manifests/{digest}", accept=types).status != 200
+    )

@@ -36,6 +36,7 @@ POWERS: dict[str, object] = {  # the same, where the API has it
 }
 BOOT = 30  # seconds until its engine answers
 NO_ENGINE = 100  # exit code of our own
+RESTARTED = 5  # seconds from a container's creation to a start that is not its first
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ class SecondHost:
         return code, output.strip()
 
     def look_up(self, domain: str) -> tuple[str | None, str]:
-        """Return the IP address of a name there, empty where it has none; None where no engine
-        answers. The second text is what was printed."""
-        script = f'docker ps -q || exit {NO_ENGINE}; ping -c 1 -W 1 "$0"'
+        """Return the IP address of a name there, empty where it has none within 3 seconds; None
+        where no engine answers. The second text is what was printed."""
+        script = f'docker ps -q || exit {NO_ENGINE}; timeout 3 ping -c 1 -W 1 "$0"'
         code, output = self.query("sh", "-c", script, domain)
         if code == NO_ENGINE:
             return None, output
@@ -180,6 +181,8 @@ class SecondHost:
         self.require_trust(workspace, place, renew=renew)
         if pulled_from(events, place, since=registry.started):
             return events
+        todo = f"`docker exec {self.name} docker pull {place}:5000/{{image}}`."
+        self.require_memory(events, place, todo)
         reason = "not-pulled"
         found = f"It trusts your CA, and has not pulled from `{place}:5000` yet."
         pulls = workspace.events(type="image", event="pull")
@@ -190,8 +193,17 @@ class SecondHost:
                 "You have pulled from `{registry}` on your own engine, which proves nothing: an "
                 "engine trusts its own machine without a certificate."
             )
-        todo = f"`docker exec {self.name} docker pull {place}:5000/{{image}}`."
         raise NotYet(reason, found=found, next=todo)
+
+    def require_memory(self, events: Sequence[Event], place: str, todo: str) -> None:
+        """Raise `CannotCheck` where its engine forgot a pull by this name or address: its container
+        was restarted. todo: how to pull once more."""
+        first_start = self.container.started - self.container.created < RESTARTED
+        if first_start or pulled_from(events, place, since=0):
+            return
+        if f"{place}:5000/" in self.query("docker", "images", "--format", "{{.Repository}}")[1]:
+            found = f"`{self.name}` was restarted, and its engine forgot what it pulled before."
+            raise CannotCheck(found, next=f"Once more: {todo}", reason="forgotten")
 
     def _trusts_without(self, events: Sequence[Event], place: str, registry: Container) -> bool:
         """Return whether it trusts the registry though it has no CA for this name or address: a

@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 
 from labrunner.engine.models import Container, Mount
-from labrunner.registry.errors import RegistryDown
+from labrunner.registry.errors import RegistryDown, RegistrySlow
 from labrunner.registry.models import Manifest
 from labrunner.text import short
 from labrunner.verdicts import CannotCheck
@@ -116,6 +116,8 @@ def find_phantom_blob(workspace: Workspace, repository: str) -> str | None:
         if head.status == 200 and int(head.headers.get("Content-Length", SMALL)) < SMALL:
             try:
                 workspace.api.request("GET", blob)
+            except RegistrySlow:
+                raise
             except RegistryDown:  # it hangs up without a whole answer
                 return digest
     return None

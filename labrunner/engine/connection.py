@@ -29,17 +29,22 @@ from .answers import rows
 from .context import Endpoint, NoEndpoint, find_endpoint
 from .description import EngineInfo, EngineVersion
 from .models import read_seconds
+from .transport import TooLarge, limit_answers, within
 
 OLDEST_API = "1.41"  # Engine 20.10
 NEWEST_API = "1.44"  # the newest whose fields are read here; 1.52 dropped some (Engine 29)
 CLOCK_TRUSTED = 60  # seconds
-QUERY_TIMEOUT = 10  # seconds without a byte after which a query is given up
-ACTION_TIMEOUT = 600  # the same for a pull, push or build, which are silent for long
+QUERY_TIMEOUT = 10  # seconds that a query may take in all
+ACTION_TIMEOUT = 600  # seconds without a byte after which a pull, push or build is given up
 CONNECTION_ERRORS = (  # of docker-py, requests and urllib3 when the engine dies during a call
     APIError,
     requests.RequestException,
     HTTPError,
     OSError,
+)
+NOT_AN_ENGINE = (
+    "Check again. If it stays so, restart the engine, or choose another one: "
+    "`docker context ls` lists them."
 )
 IMAGE_GONE = ("not found", "unable to find image")  # the engine's words
 LISTINGS = 5  # times that a list is asked for while images go
@@ -76,7 +81,8 @@ class EngineRefused(CannotCheck):
 
 
 def translate_errors(method: F) -> F:
-    """Decorate a method so that docker-py's errors become `EngineDown` or `EngineRefused`."""
+    """Decorate a method so that docker-py's errors become `EngineDown` or `EngineRefused`, and that
+    the queries of one call take no longer than one query may."""
 
     def translated(self: Connection, error: Exception) -> CannotCheck:
         if isinstance(error, APIError):
@@ -86,7 +92,8 @@ def translate_errors(method: F) -> F:
     @functools.wraps(method)
     def call(self: Connection, *args: Any, **kwargs: Any) -> Any:
         try:
-            return method(self, *args, **kwargs)
+            with within(self.timeout):
+                return method(self, *args, **kwargs)
         except (*CONNECTION_ERRORS, *UNREADABLE) as error:
             raise translated(self, error) from error
 
@@ -104,7 +111,7 @@ class Connection:
     """A connection to the engine that the `docker` command uses now, in the environment in which
     this object was made.
 
-    timeout:  seconds without a byte of answer after which a query is given up.
+    timeout:  seconds that a query may take in all.
     executed: the ids of the last commands that this object ran in containers.
     """
 
@@ -112,7 +119,7 @@ class Connection:
         self.timeout = timeout
         self.executed: deque[str] = deque(maxlen=1000)
         self._environment = dict(os.environ)
-        self._clients: dict[tuple[int, float, Endpoint], docker.APIClient] = {}
+        self._clients: dict[tuple[int, float, bool, Endpoint], docker.APIClient] = {}
         self._versions: dict[Endpoint, str] = {}  # of the API
         self._clock = -math.inf, 0.0  # `time.monotonic` and the engine's time
 
@@ -138,6 +145,7 @@ class Connection:
         """Return which program the engine is, and which versions of the API it speaks."""
         endpoint = self._endpoint
         with contextlib.closing(_connect(endpoint, OLDEST_API, self.timeout)) as client:
+            limit_answers(client)
             version = EngineVersion.from_api(client.version(api_version=False))
         self._versions[endpoint] = _version_of_both(version)
         return version
@@ -171,17 +179,21 @@ class Connection:
         return told + time.monotonic() - asked
 
     @translate_errors
-    def _client_for(self, timeout: float) -> docker.APIClient:
-        """Return a client for the newest API that the engine and this module both know.
+    def _client_for(self, timeout: float, *, limited: bool) -> docker.APIClient:
+        """Return a client for the newest API that the engine and this module both know. limited:
+        its answers are; see `limit_answers`.
 
         Each process has its own clients: a forked process must not share a socket.
         """
         endpoint = self._endpoint
-        key = os.getpid(), timeout, endpoint
+        key = os.getpid(), timeout, limited, endpoint
         if key not in self._clients:
             if endpoint not in self._versions:
                 self.version()
-            self._clients[key] = _connect(endpoint, self._versions[endpoint], timeout)
+            client = _connect(endpoint, self._versions[endpoint], timeout)
+            if limited:
+                limit_answers(client)
+            self._clients[key] = client
         return self._clients[key]
 
     @property
@@ -194,12 +206,12 @@ class Connection:
     @property
     def _client(self) -> docker.APIClient:
         """The client for queries, which are answered soon."""
-        return self._client_for(self.timeout)
+        return self._client_for(self.timeout, limited=True)
 
     @property
     def _patient_client(self) -> docker.APIClient:
         """The client for actions, which may take long."""
-        return self._client_for(ACTION_TIMEOUT)
+        return self._client_for(ACTION_TIMEOUT, limited=False)
 
     def _engine_down(self, error: Exception) -> EngineDown:
         words = repr(error)
@@ -213,12 +225,16 @@ class Connection:
                 f"The engine at `{self.address}` does not answer within {self.timeout:g} seconds.",
                 next="Restart it: `sudo systemctl restart docker`, or Docker Desktop.",
             )
+        if TooLarge.__name__ in words:
+            return EngineDown(
+                f"What answers at `{self.address}` sends an answer that is too large.",
+                next=NOT_AN_ENGINE,
+            )
         if isinstance(error, UNREADABLE):
             return EngineDown(
                 f"What answers at `{self.address}` does not answer as a Docker Engine does: "
                 f"{error!r:.200}.",
-                next="Check again. If it stays so, restart the engine, or choose another one: "
-                "`docker context ls` lists them.",
+                next=NOT_AN_ENGINE,
             )
         return EngineDown(
             f"No engine answers at `{self.address}`.",

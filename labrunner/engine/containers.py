@@ -13,17 +13,20 @@ from http import HTTPStatus
 from pathlib import PurePosixPath
 from typing import Any
 
+import docker
 from docker.errors import APIError, NotFound
+from requests import Response
 
 from labrunner.verdicts import CannotCheck
 
 from .answers import text
 from .connection import Connection, translate_errors
 from .models import Container, ContainerSummary
+from .transport import TooLarge
 
 LOCAL = "127.0.0.1"  # what the product starts is for this machine only
 LARGEST = 1 << 20  # bytes of an archive of files that are read out of a container
-LARGEST_LOG = 8 << 20  # bytes of a log
+LARGEST_LOG = 8 << 20  # bytes of a log, or of what a command prints
 FRAME_HEADER = 8  # bytes before each piece of a log, the last four of which say how long it is
 QUERIES = 3  # times that a command is run whose output was lost
 END = "end-of-output"
@@ -42,6 +45,7 @@ class Containers(Connection):
         """Return the container with this full id or exact name, or None."""
         return self._find(Container, self._client.inspect_container, container)
 
+    @translate_errors
     def logs(
         self, container: str, *, since: float = 0, tail: int = 2000, errors: bool = True
     ) -> str:
@@ -51,22 +55,21 @@ class Containers(Connection):
         fewer where these take more than `LARGEST_LOG` bytes. errors: whether to include standard
         error.
         """
-        while (log := self._read_log(container, since, tail, errors)) is None:
-            tail //= 10
-        return log.decode(errors="replace")
+        while True:
+            try:
+                return self._read_log(container, since, tail, errors).decode(errors="replace")
+            except TooLarge:
+                if not tail:
+                    raise
+                tail //= 10
 
-    @translate_errors
-    def _read_log(self, container: str, since: float, tail: int, errors: bool) -> bytes | None:
-        """Return the log, or None as soon as it is too large."""
-        client, log = self._client, bytearray()
+    def _read_log(self, container: str, since: float, tail: int, errors: bool) -> bytes:
+        client = self._client
         params = {"stdout": 1, "stderr": int(errors), "since": int(since), "tail": tail}
         url = client._url("/containers/{0}/logs", container)
         with client._get(url, params=params, stream=True) as response:
             client._raise_for_status(response)
-            for chunk in response.iter_content(1 << 16):
-                log += chunk
-                if len(log) > LARGEST_LOG:
-                    return None
+            log = _read(response)
         return bytes(log) if client._check_is_tty(container) else _join_frames(log)
 
     def create_container(
@@ -133,7 +136,8 @@ class Containers(Connection):
     @translate_errors
     def wait(self, container: str) -> int:
         """Wait until the container has ended, and return its exit code."""
-        return int(self._patient_client.wait(container)["StatusCode"])
+        client = self._patient_client
+        return int(client.wait(container, client.timeout)["StatusCode"])
 
     @translate_errors
     def set_restart_policy(self, container: str, policy: str) -> None:
@@ -150,19 +154,29 @@ class Containers(Connection):
         except APIError as error:
             if "already in progress" not in str(error.explanation):
                 raise
-            self._remove(self._patient_client.wait, container, condition="removed")
+            client = self._patient_client
+            self._remove(client.wait, container, client.timeout, condition="removed")
 
     # Inside
 
     @translate_errors
     def execute(self, container: str, command: Sequence[str]) -> tuple[int, str]:
         """Run a command in a running container. Return its exit code and its output."""
-        process = text(self._client.exec_create(container, list(command))["Id"])
+        return self._execute(self._patient_client, container, command)
+
+    def _execute(
+        self, client: docker.APIClient, container: str, command: Sequence[str]
+    ) -> tuple[int, str]:
+        process = text(client.exec_create(container, list(command))["Id"])
         self.executed.append(process)
-        output: bytes = self._client.exec_start(process)
-        code = self._client.exec_inspect(process)["ExitCode"]
+        url, how = client._url("/exec/{0}/start", process), {"Detach": False, "Tty": False}
+        with client._post_json(url, how, stream=True) as response:  # docker-py's has no time-out
+            client._raise_for_status(response)
+            output = _join_frames(_read(response))
+        code = client.exec_inspect(process)["ExitCode"]
         return int(code), output.decode(errors="replace")
 
+    @translate_errors
     def query(self, container: str, command: Sequence[str]) -> tuple[int, str]:
         """Run a command that changes nothing, as `execute`, and make sure that its output is whole.
 
@@ -171,7 +185,9 @@ class Containers(Connection):
         """
         script = f'"$@"; code=$?; printf {END}; exit $code'
         for _ in range(QUERIES):
-            code, output = self.execute(container, ["sh", "-c", script, "sh", *command])
+            code, output = self._execute(
+                self._client, container, ["sh", "-c", script, "sh", *command]
+            )
             if END in output or code in NOT_RUN:
                 return code, output.replace(END, "")
         found = f"The engine lost the output of `{command[0]}`."
@@ -232,6 +248,16 @@ class Containers(Connection):
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
         self._patient_client.put_archive(container, "/", archive.getvalue())
+
+
+def _read(response: Response) -> bytearray:
+    """Return the body of a log or of what a command prints. Raises `TooLarge`."""
+    body = bytearray()
+    for chunk in response.iter_content(1 << 16):
+        body += chunk
+        if len(body) > LARGEST_LOG:
+            raise TooLarge
+    return body
 
 
 def _join_frames(log: bytearray) -> bytes:

@@ -250,13 +250,15 @@ class Volume(Checked):
 
 @dataclass(frozen=True)
 class Network(Checked):
-    """A network. interface: that of its bridge; empty where the engine does not tell. predefined:
-    it is one of the engine's own, whose ids change when it restarts."""
+    """A network. interface: that of its bridge; empty where the engine does not tell. created:
+    seconds since 1970. predefined: it is one of the engine's own, which makes `bridge` anew
+    whenever it starts."""
 
     id: str
     name: str
     labels: dict[str, str]
     interface: str = ""
+    created: float = 0
 
     @classmethod
     def from_api(cls, row: Json) -> Network:
@@ -266,6 +268,7 @@ class Network(Checked):
             row["Name"],
             row.get("Labels") or {},
             options.get("com.docker.network.bridge.name", ""),
+            read_seconds(row.get("Created", NEVER)),
         )
 
     @property

@@ -23,13 +23,14 @@ from urllib.parse import quote, urljoin, urlsplit
 from labrunner.verdicts import CannotCheck
 
 from .budget import Budget
-from .connection import deadline, unverified_tls
+from .connection import deadline, name_fault, unverified_tls, verifying_tls
 from .errors import (
     BudgetSpent,
     NotARegistry,
     OtherScheme,
     RegistryDown,
     RegistryRefused,
+    RegistrySlow,
     Untrusted,
 )
 from .models import MANIFEST_TYPES, Descriptor, Manifest, Response
@@ -43,6 +44,8 @@ HTTPS_ONLY = (  # what servers that speak TLS say in plain HTTP: Go's, and nginx
     b"HTTP request to an HTTPS server",
     b"HTTP request was sent to HTTPS port",
 )
+START = "Start your registry, or look at `docker ps -a` for why it is not running."
+AGAIN = "Check again. If it stays so, restart your registry."
 ERROR_CODES = ("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "UNAUTHORIZED", "DENIED")  # for a manifest
 NEXT = re.compile(r'<(?P<url>[^>]+)>\s*;\s*rel="?next"?')  # in a Link header
 
@@ -83,11 +86,7 @@ class Registry:
         self._headers = {"Authorization": _basic(*login)} if login else {}
         self._name = name
         self._any_tls = any_tls
-        self._tls = ssl.create_default_context(cadata=ca) if name else None
-        if self._tls:  # as for Docker, what is trusted need be no authority
-            self._tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        if self._tls:  # Python insists on more of RFC 5280 from 3.13 on than engines do
-            self._tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        self._tls = verifying_tls(ca) if name else None
 
     def ping(self) -> Response:
         """Return the answer to `/v2/`: 200, or 401 with a challenge. Raises `NotARegistry`."""
@@ -191,6 +190,8 @@ class Registry:
                     connection.sock = self._tls.wrap_socket(
                         connection.sock, server_hostname=self._name
                     )
+                    if self._name and (fault := name_fault(connection.sock, self._name)):
+                        raise self._untrusted(fault)
                 headers = {"Accept": accept, **self._headers}
                 connection.request(method, urljoin("/v2/", path), headers=headers)
                 with connection.getresponse() as response:
@@ -201,14 +202,10 @@ class Registry:
         except TimeoutError:
             if limit := self.budget.reached:
                 raise self._given_up(f"it takes more than {limit}") from None
-            raise self._down(f"takes more than {self.timeout:g} seconds to answer") from None
+            found = f"`{self.address}` takes more than {self.timeout:g} seconds to answer."
+            raise self.explain(RegistrySlow(found, next=AGAIN)) from None
         except ssl.SSLCertVerificationError as error:
-            raise Untrusted(
-                f"The certificate of `{self.address}` is not valid for `{self._name}`: "
-                f"{error.verify_message}.",
-                next="Give the registry a certificate that is, and start it again.",
-                reason=error.verify_message,
-            ) from None
+            raise self._untrusted(error.verify_message) from None
         except ssl.SSLError:
             raise OtherScheme(
                 f"`{self.address}` answers over plain HTTP, without TLS.",
@@ -294,6 +291,13 @@ class Registry:
             raise self._not_a_registry("does not answer with JSON")
         return answer.json
 
+    def _untrusted(self, why: str) -> Untrusted:
+        return Untrusted(
+            f"The certificate of `{self.address}` is not valid for `{self._name}`: {why}.",
+            next="Give the registry a certificate that is, and start it again.",
+            reason=why,
+        )
+
     def _given_up(self, why: str) -> BudgetSpent:
         return BudgetSpent(
             f"Looking into `{self.address}` was given up: {why}.",
@@ -310,12 +314,7 @@ class Registry:
         )
 
     def _down(self, what: str) -> CannotCheck:
-        return self.explain(
-            RegistryDown(
-                f"`{self.address}` {what}.",
-                next="Start your registry, or look at `docker ps -a` for why it is not running.",
-            )
-        )
+        return self.explain(RegistryDown(f"`{self.address}` {what}.", next=START))
 
 
 def _is_specified_error(answer: Response) -> bool:

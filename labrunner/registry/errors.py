@@ -9,6 +9,10 @@ class RegistryDown(CannotCheck):
     """Nothing answers at the registry's address."""
 
 
+class RegistrySlow(RegistryDown):
+    """What answers there takes too long."""
+
+
 class NotARegistry(CannotCheck):
     """Something answers, but not as a registry does."""
 

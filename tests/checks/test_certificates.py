@@ -9,6 +9,15 @@ from labrunner import certificate_fault, issue_certificate
 from labrunner.checks import certificates
 
 
+@pytest.mark.parametrize("name", ["registry.lab", "Registry.LAB", "*.lab"])
+def test_a_certificate_in_capitals_or_for_all_names_of_a_domain_is_good(tmp_path, name):
+    issue_certificate(tmp_path, f"DNS:{name}", "IP:198.18.0.2")
+    certificate = (tmp_path / "certs/registry.crt").read_text()
+    assert certificate_fault(certificate, "registry.lab", "198.18.0.2") is None
+    fault = certificate_fault(certificate, "a.registry.lab", "198.18.0.2")
+    assert fault and fault[0] == "other-names"
+
+
 @pytest.mark.parametrize(
     ("days", "reason", "words"),
     [(-1, "not-yet-valid", "It is not valid before "), (40, "expired", "It is valid until ")],

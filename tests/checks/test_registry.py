@@ -1,10 +1,13 @@
 """Where an image is in a registry, and why a registry refuses one."""
 
+from functools import partial
+
 import pytest
 
 from labrunner.checks import history
 from labrunner.checks.refusals import last_refusal
-from labrunner.checks.registry import SEARCH
+from labrunner.checks.registry import SEARCH, require_registry
+from labrunner.course.lab import Step
 from labrunner.registry.access_log import parse_log
 from labrunner.registry.client import Registry
 from tests.fixtures.engine import eventually
@@ -89,6 +92,31 @@ def test_an_image_is_found_wherever_it_was_pushed_in_a_full_registry(
         workspace.engine.remove_image(name)
         run_inside(workspace, f"rm -r {REPOSITORIES}/zzz")
     assert verdict.reason == "elsewhere" and f"`{place}`" in verdict.found
+
+
+def test_a_registry_that_is_too_slow_cannot_be_checked_and_a_paused_one_is_no_longer_there(
+    opened, engine, docker, monkeypatch
+):
+    def ask(workspace):
+        """A registry answers."""
+        require_registry(workspace)
+        return "It does."
+
+    container = opened.registry_container().id
+    monkeypatch.setattr(opened, "client", partial(opened.client, timeout=0.2))
+    engine.kill(container, "SIGSTOP")
+    try:
+        slow = Step(ask).judge(opened)
+        docker("pause", container)
+        paused = Step(ask).judge(opened)
+        docker("unpause", container)
+    finally:
+        engine.kill(container, "SIGCONT")
+        opened.wait_for_registry()
+    assert slow.status == "unknown" and slow.next
+    assert slow.found == f"`{opened.registry}` takes more than 0.2 seconds to answer."
+    assert (paused.status, paused.reason) == ("failed", "paused")
+    assert Step(ask).judge(opened).passed
 
 
 # Refused

@@ -336,7 +336,7 @@ def made(tmp_path_factory):
     """A password file for ada with the password lovelace, and a certificate for registry.lab."""
     folder = tmp_path_factory.mktemp("made")
     words = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key", "-out", "crt"]
-    words += ["-subj", "/CN=x", "-addext", "subjectAltName=DNS:registry.lab,IP:10.1.2.3"]
+    words += ["-subj", "/CN=x", "-addext", "subjectAltName=DNS:registry.lab,DNS:*.all,IP:10.1.2.3"]
     subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
     bcrypt = "$2y$05$bvOXo5OsDgsDmpA4UiD71uVX2njzClCUtz.W/xgpAGQ9u77.66nfy"
     (folder / "htpasswd").write_text(f"ada:{bcrypt}\n")
@@ -408,7 +408,7 @@ def test_a_wrong_password_is_told_from_none(locked):
     assert refused.value.status == 401
 
 
-@pytest.mark.parametrize("name", ["registry.lab", "10.1.2.3"])
+@pytest.mark.parametrize("name", ["registry.lab", "REGISTRY.lab", "any.all", "10.1.2.3"])
 def test_a_certificate_for_the_name_is_trusted_with_its_authority(secure, made, name):
     ca = (made / "crt").read_text()
     assert Registry(secure, name=name, ca=ca).ping().status == 200
@@ -416,9 +416,8 @@ def test_a_certificate_for_the_name_is_trusted_with_its_authority(secure, made, 
 
 def test_a_certificate_that_does_not_hold_says_why(secure, made):
     ca = (made / "crt").read_text()
-    with pytest.raises(Untrusted, match=r"for `other.lab`: Hostname mismatch") as wrong:
+    with pytest.raises(Untrusted, match=r"for `other.lab`: hostname .other.lab. doesn.t match"):
         Registry(secure, name="other.lab", ca=ca).ping()
-    assert "not valid for 'other.lab'" in wrong.value.reason
     with pytest.raises(Untrusted, match="self-signed certificate"):
         Registry(secure, name="registry.lab").ping()
 
