@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from .checks.answers import digest_in, digests_in, last_line, last_word, tags_in
     from .checks.certificates import certificate_fault, issue_certificate
-    from .checks.history import REMEMBERED, client_requests, was_started
+    from .checks.history import client_requests, logged_requests, require_memory, was_started
     from .checks.images import describe_difference, find_name, misnamed
     from .checks.names import missing_parts, part_of, same_image
     from .checks.passwords import password_file_fault
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from .text import listed, megabytes, short
     from .verdicts import CannotCheck, NotYet, Passed
     from .workspaces.image_match import is_same
-    from .workspaces.registry_storage import configuration, storage_mount
+    from .workspaces.registry_storage import configuration, configuration_path, storage_mount
     from .workspaces.troubleshooting import RUN, describe_state
     from .workspaces.workspace import Workspace
 
@@ -71,7 +71,6 @@ _MODULES = {
     "NotYet": "verdicts",
     "Passed": "verdicts",
     "OtherScheme": "registry.errors",
-    "REMEMBERED": "checks.history",
     "RUN": "workspaces.troubleshooting",
     "RegistryDown": "registry.errors",
     "RegistryRefused": "registry.errors",
@@ -83,6 +82,7 @@ _MODULES = {
     "blob_sizes": "checks.storage",
     "certificate_fault": "checks.certificates",
     "client_requests": "checks.history",
+    "configuration_path": "workspaces.registry_storage",
     "configuration": "workspaces.registry_storage",
     "describe_difference": "checks.images",
     "describe_mount": "checks.storage",
@@ -102,6 +102,7 @@ _MODULES = {
     "last_line": "checks.answers",
     "last_word": "checks.answers",
     "listed": "text",
+    "logged_requests": "checks.history",
     "megabytes": "text",
     "misnamed": "checks.images",
     "missing_parts": "checks.names",
@@ -111,6 +112,7 @@ _MODULES = {
     "pull": "checks.acts",
     "pulled_from": "checks.second_host",
     "push_as": "checks.acts",
+    "require_memory": "checks.history",
     "require_no_refusal": "checks.refusals",
     "require_registry": "checks.registry",
     "require_second_host": "checks.second_host",
@@ -133,7 +135,6 @@ _MODULES = {
 
 __all__ = [
     "ANONYMOUS",
-    "REMEMBERED",
     "RUN",
     "STORAGE",
     "CannotCheck",
@@ -152,6 +153,7 @@ __all__ = [
     "certificate_fault",
     "client_requests",
     "configuration",
+    "configuration_path",
     "describe_difference",
     "describe_mount",
     "describe_other_mount",
@@ -170,6 +172,7 @@ __all__ = [
     "last_line",
     "last_word",
     "listed",
+    "logged_requests",
     "megabytes",
     "misnamed",
     "missing_parts",
@@ -179,6 +182,7 @@ __all__ = [
     "pull",
     "pulled_from",
     "push_as",
+    "require_memory",
     "require_no_refusal",
     "require_registry",
     "require_second_host",

@@ -105,7 +105,8 @@ def start_host(workspace, network):
 @act
 def execute(workspace, *command):
     """Run a command on the second host; return the last line that it prints."""
-    output = SecondHost.of(workspace).execute(*command)[1]
+    in_order = ("sh", "-c", '"$@" 2>&1', "sh")  # an error comes by itself, sometimes too early
+    output = SecondHost.of(workspace).execute(*in_order, *command)[1]
     return output.splitlines()[-1] if output else ""
 
 
@@ -307,6 +308,7 @@ def go_insecure(workspace):
     events = second.events()
     reloads = [each.time for each in events if (each.kind, each.action) == ("daemon", "reload")]
     if not pulled_from(events, DOMAIN, since=max(reloads, default=0)):
+        second.require_memory(events, DOMAIN, workspace.fill(f"{PULL}.", second=second.name))
         found = "The exception is in force, and there was no pull since."
         raise NotYet("not-pulled", found=found, next=f"{PULL}.", second=second.name)
     return f"`{second.name}` has pulled from `{DOMAIN}:5000` without knowing who answered."

@@ -9,11 +9,13 @@ from labrunner import (
     NotYet,
     act,
     client_requests,
+    describe_difference,
     fail_to_run_registry,
     find_tag,
     last_line,
     misnamed,
     password_file_fault,
+    require_memory,
     require_no_refusal,
     require_registry,
     run,
@@ -192,7 +194,8 @@ def log_in_and_push(workspace):
     if manifest:
         raise NotYet(
             "other-image",
-            found=f"`{APP}:latest` is another image there, {short(manifest.digest)}.",
+            found=f"`{APP}:latest` is another image there, {short(manifest.digest)}"
+            f"{describe_difference(workspace, manifest, APP, registry)}.",
             next=f"{retag} The tag will move.",
         )
     search = find_tag(workspace, login=login)
@@ -251,6 +254,7 @@ def run_it(workspace):
     if pulled and was_started(workspace, workspace.spellings(APP)):
         return "`{registry}/apps/internal-app` was pulled with your login, and run."
     if pulled:
+        require_memory(workspace, RUN_IT)
         reason, todo = "not-run", RUN_IT
         found = "It was pulled, but no container was started from that name."
     elif copies:

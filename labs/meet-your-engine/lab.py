@@ -3,7 +3,7 @@
 import re
 import secrets
 
-from labrunner import REMEMBERED, CannotCheck, Lab, NotYet, last_word, short, tag_as
+from labrunner import Lab, NotYet, last_word, require_memory, short, tag_as
 
 lab = Lab(
     title="Meet your engine",
@@ -224,10 +224,6 @@ def _ran_and_was_removed(workspace):
     ended = workspace.events(type="container", event="die", label=stamp)
     if any(event.attributes.get("exitCode") == "0" for event in ended):
         return True
-    if not ended and len(workspace.events()) >= REMEMBERED:
-        raise CannotCheck(
-            "No container of your image is left, and the engine has forgotten what ran before.",
-            next=workspace.fill("Run it again without `--rm`: `docker run {image}`."),
-            reason="forgotten",
-        )
+    if not ended:
+        require_memory(workspace, "`docker run {image}`, without `--rm`")
     return False

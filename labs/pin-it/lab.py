@@ -43,6 +43,7 @@ RETAG = (
     "`docker push {registry}/{app}:{to}`."
 )
 NOT_PULLS = ("curl/", "Wget/", "Mozilla/", "Docker-Client/")  # programs that only look
+A_PART = "one part of it: the image of a platform, or what was noted about its build."
 
 
 # Acts, for the solutions and mistakes
@@ -76,9 +77,8 @@ def push_it(workspace, answer):
     digest = digest_in(answer, expected=expected, next=todo)
     if digest == manifest.digest:
         return f"`{workspace['app']}:1.0` is {short(digest)}. Keep this digest."
-    if digest in [each.digest for each in manifest.manifests]:
-        reason = "part"
-        found = "is one part of it: the image of a platform, or what was noted about its build."
+    if digest in _parts(manifest):
+        reason, found = "part", f"is {A_PART}"
     elif digest in manifest.image_ids:
         reason, found = "image-id", "is the digest of its config"
         found += ", the image's id on your engine." if image and image.id == digest else "."
@@ -122,6 +122,9 @@ def move_the_tag(workspace, answer):
     digest = digest_in(answer, next=f"{LIST} shows the digests.")
     if digest == now.digest:
         raise _not_moved(workspace, now)
+    if digest in _parts(now):
+        found = f"{short(digest)} is {A_PART}"
+        raise NotYet("part", found=found, next=f"{LIST} shows the digest of the whole image.")
     first = _require_manifest(workspace, digest)
     tag = _tag_where(workspace, lambda manifest: manifest == first)
     if tag and _pushes(workspace) < 2:
@@ -347,6 +350,11 @@ def _require_manifest(workspace, digest):
 # What there is, and what happened
 
 
+def _parts(manifest):
+    """Return the digests of what an index names: images of platforms, notes about the build."""
+    return [each.digest for each in manifest.manifests]
+
+
 def _tag_where(workspace, condition):
     """Return a tag whose manifest meets the condition, or None."""
     app = workspace["app"]
@@ -391,7 +399,8 @@ def _pulls(workspace, now):
     vain, and whether `1.0` was pulled.
 
     The engine's events tell which name was pulled. It remembers only 256; and the registry's log
-    has what other clients did. A pull by tag asks by digest as well, but never by an old one.
+    has what other clients did. A pull by tag asks by digest as well, for what the tag has now and,
+    where that is an index, for its parts; but never for an old one.
     """
     events, places = workspace.events(type="image"), _places(workspace)
     tagged = [f"{place}:1.0" for place in places]
@@ -408,6 +417,6 @@ def _pulls(workspace, now):
         if each.path.startswith(path) and each.agent and not each.agent.startswith(NOT_PULLS)
     ]
     got = [digest for method, status, digest in asked if (method, status) == ("GET", 200)]
-    pulled += [digest for digest in got if digest != now.digest]
+    pulled += [digest for digest in got if digest not in (now.digest, *_parts(now))]
     refused = [digest for _, status, digest in asked if status >= 400 and digest not in got]
     return pulled, refused, any(name in tagged for name in pulls)

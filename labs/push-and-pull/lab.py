@@ -1,7 +1,6 @@
 """Name an image after your registry, push it there, and pull it back."""
 
 from labrunner import (
-    CannotCheck,
     Lab,
     NotYet,
     Passed,
@@ -12,6 +11,7 @@ from labrunner import (
     misnamed,
     pull,
     push_as,
+    require_memory,
     require_no_refusal,
     run,
     short,
@@ -50,10 +50,8 @@ def tag_the_image(workspace):
     if not mine:
         found = "Your engine no longer has the image `{image}`."
         raise NotYet("no-image", found=found, next=REBUILD)
-    others = [tag for tag in mine.tags if tag != f"{workspace.image}:latest"]
-    if others:
-        found = misnamed(workspace, others[0], workspace.image, "latest")
-        raise NotYet("misnamed", found=found, next=f"{TAG}.")
+    if other := _misnamed(workspace):
+        raise NotYet("misnamed", found=other, next=f"{TAG}.")
     found = "Your image has no name but `{image}:latest`."
     raise NotYet("not-tagged", found=found, next=f"{TAG}.")
 
@@ -95,6 +93,8 @@ def push_the_image(workspace):
         require_no_refusal(workspace, workspace.image, again=f"`docker push {name}`")
         found = f"`{name}` is a name on your engine, but {lacks}.{search.unread}"
         raise NotYet("not-pushed", found=found, next=f"`docker push {name}`.")
+    if other := _misnamed(workspace):
+        raise NotYet("misnamed", found=f"{other}{search.unread}", next=f"{TAG}, then {PUSH}.")
     found = f"Your engine has no image of that name, and {lacks}.{search.unread}"
     raise NotYet("not-tagged", found=found, next=f"{TAG}, then {PUSH}.")
 
@@ -200,8 +200,13 @@ def run_it(workspace):
     images = {name.removesuffix(":latest") for name in workspace.spellings()}
     for each in workspace.engine.containers():
         if each.image.removesuffix(":latest") in images:
+            container = workspace.engine.container(each.id)
+            if container and container.error:
+                found = f"The container `{each.name}` could not be started: {container.error}"
+                raise NotYet("not-started", found=found, next=f"Mend that. Then {RUN}.")
             found = f"The container `{each.name}` was created from it, but never started."
             raise NotYet("not-started", found=found, next=f"`docker start -a {each.name}`.")
+    require_memory(workspace, RUN)
     raise NotYet("not-run", found="No container was started from it.", next=f"{RUN}.")
 
 
@@ -212,6 +217,15 @@ run_it.mistake("run by the short name", advice=RUN, reason="short-name")(
 run_it.mistake("created, but not started", advice="docker start", reason="not-started")(
     lambda ws: ws.create(ws.ref())
 )
+
+
+def _misnamed(workspace):
+    """Return what is wrong with the name that the image has besides its own; None without one."""
+    mine = workspace.engine.image(workspace.sample)
+    for tag in mine.tags if mine else ():
+        if tag != f"{workspace.image}:latest":
+            return misnamed(workspace, tag, workspace.image, "latest")
+    return None
 
 
 def _known_as(workspace, *ids):
@@ -235,12 +249,7 @@ def _was_pulled(workspace, manifest):
     if gone and pulls and max(pulls) > min(gone):
         return True
     requests = workspace.requests()
-    if len(events) > 200 and not requests:
-        raise CannotCheck(
-            "The engine has forgotten what happened since the lab began, and your registry's log "
-            "is out of reach.",
-            next=f"Remove and pull it once more: `docker image rm {workspace.image} "
-            f"{workspace.registry}/{workspace.image}`, then `docker pull {workspace.ref()}`.",
-        )
+    if not requests:
+        require_memory(workspace, f"{REMOVE}, then {PULL}")
     read = f"/blobs/{manifest.layers[-1].digest}"
     return any(each.method == "GET" and each.succeeded and read in each.path for each in requests)

@@ -9,10 +9,12 @@ from labrunner import (
     NotYet,
     Passed,
     act,
+    describe_difference,
     describe_mount,
     describe_other_mount,
     is_anonymous,
     push_as,
+    require_memory,
     require_no_refusal,
     require_registry,
     run_registry,
@@ -120,11 +122,13 @@ def lose_the_image(workspace):
         left, gone = _left_over(workspace), _gone(workspace)
         if left:
             return f"`{name}` is new, and has no such image. {_listed(left)} is left over."
-        todo = f"Once more: {PUSH}. Then replace it without `-v`: {todo}."
+        again = f"{PUSH}. Then replace it without `-v`: {todo}"
+        todo = f"Once more: {again}."
         if gone:
             how = "as by `docker rm -v` or `docker run --rm`"
             found = f"Removed together with its container, {how}: {_listed(gone)}."
             raise NotYet("volume-gone", found=found, next=todo)
+        require_memory(workspace, again)
         found = "There was no registry with an anonymous volume before this one."
         raise NotYet("first-registry", found=found, next=todo)
     if mount and not is_anonymous(mount.source):
@@ -341,7 +345,8 @@ def _held(workspace):
     """Return the manifest of the lab's image in the registry, or None."""
     manifest = workspace.api.manifest(workspace.image, "latest")
     if manifest and not workspace.is_sample(manifest):
-        found = "`{registry}/{image}:latest` is not your image, but another one."
+        found = "`{registry}/{image}:latest` is not your image, but another one"
+        found += f"{describe_difference(workspace, manifest)}."
         raise NotYet("another-image", found=found, next=f"{PUSH}. The tag will move.")
     return manifest
 

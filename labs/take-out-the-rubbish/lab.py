@@ -10,12 +10,14 @@ from labrunner import (
     act,
     blob_sizes,
     configuration,
+    configuration_path,
     describe_mount,
     describe_other_mount,
     find_phantom_blob,
     has_blob,
     is_anonymous,
     listed,
+    logged_requests,
     megabytes,
     pull,
     push_as,
@@ -45,7 +47,6 @@ lab = Lab(
 OLD, NEW = "1.0", "2.0"
 OLD_NAME, NEW_NAME = "{registry}/{image}:1.0", "{registry}/{image}:2.0"
 LITTLE = 1 << 20  # bytes; less than this is not worth a collection
-CONFIG = "/etc/docker/registry/config.yml"
 NO_DIGEST = "sha256:" + 64 * "0"  # of no manifest
 ANOTHER_DIGEST = "sha256:" + 64 * "1"
 DELETION = {"REGISTRY_STORAGE_DELETE_ENABLED": "true"}
@@ -64,8 +65,8 @@ DELETE_PUSHED = "delete it by the digest that push prints"
 RESTART = "`docker restart {container}`"
 AGAIN, COLLECT_FROM = "docker restart {name}", "--volumes-from {name}"  # for the advice
 COLLECT = (
-    "`docker stop {container}`, then `docker run --rm --volumes-from {container} registry:2 "
-    "garbage-collect /etc/docker/registry/config.yml`, then `docker start {container}`"
+    "`docker stop {container}`, then `docker run --rm --volumes-from {container} {its_image} "
+    "garbage-collect {its_config}`, then `docker start {container}`"
 )
 
 
@@ -78,12 +79,14 @@ def start(workspace, environment, path=STORAGE):
 
 
 def collect(workspace, **host):
-    workspace.run_to_end("registry:2", ["garbage-collect", CONFIG], **host)
+    config = configuration_path(workspace.engine.container(workspace.name))
+    workspace.run_to_end("registry:2", ["garbage-collect", config], **host)
 
 
 def collect_running(workspace):
-    container = workspace.registry_container().id
-    workspace.engine.execute(container, ["registry", "garbage-collect", CONFIG])
+    container = workspace.registry_container()
+    words = ["registry", "garbage-collect", configuration_path(container)]
+    workspace.engine.execute(container.id, words)
 
 
 def stop_collect_start(workspace):
@@ -326,7 +329,7 @@ def pull_what_stays(workspace):
         found += f"blob {short(lost[0])}."
         raise NotYet("blob-lost", found=found, next=f"{PUSH_NEW}. It sends what is missing.")
     layer = max(blobs, key=lambda digest: blobs[digest])
-    requests = workspace.requests(container.started)
+    requests = logged_requests(workspace, container.started)
     if any(each.method == "GET" and each.status == 200 and layer in each.path for each in requests):
         return f"`{name}` was pulled whole, {megabytes(sum(blobs.values()))}: {short(new.digest)}."
     images = [image for image in workspace.engine.images() if image.id in new.image_ids]
@@ -403,8 +406,15 @@ def _require_clean(workspace, container):
         found = f"The disk is clean, but the registry still believes that it has {short(phantom)}: "
         found += "it ran while you collected, and remembers what it had."
     if reason:
-        digest = old.digest if old else ""
-        raise NotYet(reason, found=found, next=todo, container=container.name, digest=digest)
+        raise NotYet(
+            reason,
+            found=found,
+            next=todo,
+            container=container.name,
+            digest=old.digest if old else "",
+            its_image=container.image,
+            its_config=configuration_path(container),
+        )
 
 
 def _explain_refusal(request, old):

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from labrunner import SecondHost
+from labrunner.checks import second_host
 from labrunner.course import loader
 from labrunner.workspaces import resources
 from tests.fixtures.engine import ROOT, eventually
@@ -230,6 +231,18 @@ def test_a_ca_that_the_engine_cannot_use_is_named(trusted):
         assert f"/etc/docker/certs.d/{path}" in verdict.found and words in verdict.found
         assert f"{trusted['host']}:{right}" in verdict.next
     put(trusted, right, ca)
+
+
+def test_a_pull_that_the_second_host_has_forgotten_could_not_be_checked(trusted, monkeypatch):
+    """Its engine forgets what happened when it starts again, and keeps what it pulled."""
+    monkeypatch.setattr(second_host, "RESTARTED", 0)
+    trusted.engine.restart(trusted["host"])
+    SecondHost.of(trusted).wait_for_engine()
+    verdict = judge(trusted, "trust-the-ca")
+    assert (verdict.status, verdict.reason) == ("unknown", "forgotten")
+    assert f"docker exec {trusted['host']} docker pull {NAME}/" in verdict.next
+    on_host(trusted, "docker", "pull", f"{NAME}/{trusted.image}")
+    assert judge(trusted, "trust-the-ca").passed
 
 
 def test_an_exception_for_a_range_of_addresses_is_one_and_is_taken_back(trusted):

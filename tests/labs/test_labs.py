@@ -372,6 +372,25 @@ def test_neither_tagged_nor_pushed(untouched):
     assert f"`docker image tag {image} {registry}/{image}`, then `docker push" in verdict.next
 
 
+def test_tagged_for_another_port(untouched, engine):
+    name = f"localhost:1/{untouched.image}:latest"
+    untouched.tag(untouched.sample, name)
+    try:
+        verdict = judge(untouched, "push-the-image")
+    finally:
+        engine.remove_image(name)
+    assert "which is for the registry `localhost:1`" in verdict.found
+    assert "`docker image tag" in verdict.next and "`docker push" in verdict.next
+
+
+def test_a_container_that_could_not_be_started_says_why(pushing, docker, unique):
+    pushing.tag(pushing.sample, pushing.ref())
+    docker("create", "--name", unique, pushing.ref(), "no-such-program")
+    docker("start", unique, fails=True)
+    verdict = judge(pushing, "run-it")
+    assert verdict.reason == "not-started" and "no-such-program" in verdict.found
+
+
 @pytest.mark.parametrize("place", ["{image}:v1", "team/app:latest"])
 def test_pushed_elsewhere(pushing, docker, place):
     place = place.format(image=pushing.image)

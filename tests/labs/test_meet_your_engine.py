@@ -88,7 +88,6 @@ def test_a_part_of_the_version_and_the_apis_are_named(opened, engine):
         ("https://registry-1.docker.io/v2/", False, "pulls from in the end"),
         ("localhost:5000", False, "not where a name without a registry leads"),
         ("Docker Hub", False, "not an address"),
-        ("`", False, "not an address"),
     ],
 )
 def test_the_default_registry_by_any_of_its_names(opened, answer, passed, words):

@@ -4,6 +4,7 @@ import secrets
 import subprocess
 
 import pytest
+import requests
 
 ACCEPT = "Accept: application/vnd.docker.distribution.manifest.v2+json"
 
@@ -165,6 +166,38 @@ def test_an_image_id_is_named(shared):
         verdict = judge(shared, step, manifest(shared, first(shared)).config_digest)
         assert "is the digest of a config, which is an image's id" in verdict.found
         assert "--digests" in verdict.next
+
+
+@pytest.fixture
+def index(pushed, docker):
+    """An index that is `1.0` now, of the image that was pushed, which was pulled by the tag."""
+    part = manifest(pushed)
+    size = len(pushed.api.raw_manifest(pushed["app"], "1.0").body)
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    platform = {"os": "linux", "architecture": "amd64"}
+    row = {"mediaType": kind, "digest": part.digest, "size": size, "platform": platform}
+    index = "application/vnd.docker.distribution.manifest.list.v2+json"
+    sent = requests.put(
+        f"http://{pushed.registry}/v2/{pushed['app']}/manifests/1.0",
+        json={"schemaVersion": 2, "mediaType": index, "manifests": [row]},
+        headers={"Content-Type": index},
+        timeout=10,
+    )
+    assert sent.status_code == 201
+    docker("pull", f"{place(pushed)}:1.0")
+    return part.digest
+
+
+def test_a_part_of_an_index_is_neither_the_image_nor_an_older_one(pushed, index):
+    verdict = judge(pushed, "push-it", index)
+    assert verdict.reason == "part" and "the image of a platform" in verdict.found
+    verdict = judge(pushed, "move-the-tag", index)
+    assert (verdict.status, verdict.reason) == ("failed", "part")
+
+
+def test_a_pull_of_an_index_by_its_tag_is_none_by_digest(pushed, index):
+    """It asks for the parts by their digests."""
+    assert judge(pushed, "pull-by-digest").reason == "by-tag"
 
 
 def test_a_layers_digest_is_named(shared):

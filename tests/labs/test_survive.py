@@ -103,6 +103,17 @@ def test_the_volume_of_a_removed_registry_is_seen_and_offered_at_finish(opened, 
     assert lost in of_kind(opened, "volume")
 
 
+def test_whether_there_was_a_registry_before_a_restart_of_the_engine_could_not_be_checked(
+    opened, serve
+):
+    """A lab that was opened before the engine was started."""
+    opened.record.opened = 0
+    serve()
+    verdict = judge(opened, "lose-the-image")
+    assert (verdict.status, verdict.reason) == ("unknown", "forgotten")
+    assert "Then replace it without `-v`" in verdict.next
+
+
 def test_it_is_known_after_the_engine_has_forgotten_its_events(opened, serve, push, docker, engine):
     volume = volume_of(docker, serve())
     push()
@@ -348,7 +359,8 @@ def test_another_image_under_the_name_is_named(opened, serve, docker):
     docker("tag", "busybox:stable", name)
     docker("push", name)
     for step in ("lose-the-image", "get-it-back", "replace-it-again"):
-        assert judge(opened, step).found == f"`{name}:latest` is not your image, but another one."
+        found = f"`{name}:latest` is not your image, but another one"
+        assert judge(opened, step).found == f"{found}: it has 1 of the 2 layers of yours."
 
 
 def test_a_container_that_could_not_have_the_port_keeps_nothing(opened, docker, foreign_registry):
