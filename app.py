@@ -7,10 +7,11 @@ import secrets
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from flask import Flask
+from flask.helpers import get_debug_flag
 
 from labrunner import cli
 from labrunner.errors import CourseError, ExitStatus, NotWritable
@@ -35,7 +36,7 @@ def create_app(
     root = Path(root or HERE)
     instance = Path(instance or root / "instance")
     if command and is_server:
-        _require_loopback(command.params["host"])
+        _require_safe(command.params)
         port = port or command.params["port"]
     token = token or os.environ.get("LABRUNNER_TOKEN")
 
@@ -45,7 +46,7 @@ def create_app(
         template_folder=HERE / "templates",
         static_folder=HERE / "static",
     )
-    app.config["PORT"] = port or int(os.environ.get("LABRUNNER_PORT", "8000"))
+    app.config["PORT"] = port or _read_port()
     app.config["TERMINAL"] = os.environ.get("LABRUNNER_TERMINAL", "on") == "on"
     app.config["TOKEN"] = token or secrets.token_urlsafe(24)
 
@@ -66,15 +67,33 @@ def create_app(
     return app
 
 
-def _require_loopback(host: str) -> None:
-    """Exit where `flask run` would serve the course to other machines."""
-    if host not in ("127.0.0.1", "localhost", "::1"):
-        click.echo(
+def _require_safe(options: dict[str, Any]) -> None:
+    """Exit where `flask run` would serve the course to other machines, or a debugger beside it."""
+    if options["host"] not in ("127.0.0.1", "localhost", "::1"):
+        _exit_for_bad_call(
             "Leave out --host: the course is served to this machine alone, because who reaches it "
-            "controls the Docker Engine.",
-            err=True,
+            "controls the Docker Engine."
         )
-        raise SystemExit(ExitStatus.BAD_CALL)
+    if options["debugger"] or get_debug_flag():
+        _exit_for_bad_call(
+            "Leave out --debug, --debugger and FLASK_DEBUG: the debugger runs any code, and does "
+            "not check who asks."
+        )
+
+
+def _read_port() -> int:
+    """Return the port that the environment gives."""
+    given = os.environ.get("LABRUNNER_PORT") or "8000"
+    if not given.isdecimal() or not 1 <= int(given[:6]) <= 65535:
+        _exit_for_bad_call(
+            f'LABRUNNER_PORT is "{given}", which is no port. Give a number from 1 to 65535.'
+        )
+    return int(given)
+
+
+def _exit_for_bad_call(sentence: str) -> NoReturn:
+    click.echo(sentence, err=True)
+    raise SystemExit(ExitStatus.BAD_CALL)
 
 
 def _add_pages(app: Flask) -> None:

@@ -1,5 +1,6 @@
-"""What gunicorn does for script/server beyond its options: it prints the address of the course, and
-tells streams and shells, which hold a thread for long, when the server is closing."""
+"""What gunicorn does for script/server beyond its options: it prints the address of the course,
+tells streams and shells, which hold a thread for long, when the server is closing, and waits for no
+client without end."""
 
 import os
 import signal
@@ -8,7 +9,9 @@ from typing import Any
 from labrunner.web.limits import THREADS
 from labrunner.web.services import get_web_services
 
+worker_class = "labrunner.web.worker.Worker"
 threads = THREADS
+keepalive = 5  # seconds that a connection may be idle, or a request may take to come
 # No proxy is in front, so no header says where the app is, as SCRIPT_NAME does.
 forwarded_allow_ips = ""
 header_map = "refuse"

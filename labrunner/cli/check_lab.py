@@ -32,7 +32,8 @@ INTERVAL = 1  # seconds between two checks with --watch
 @with_appcontext
 @handle_errors
 def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: bool) -> None:
-    """Check your work: all steps of a lab, or one. Exits 0 when all that was checked has passed."""
+    """Check your work: all steps of a lab, or one with those that it proves. Exits 0 when all that
+    was checked has passed."""
     found = find_lab(lab)
     one = find_step(found, step) if step else None
     if answer and not (one and one.takes_answer):
@@ -43,7 +44,7 @@ def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: boo
     shown: dict[str, StepProgress] = {}
     while True:
         began = time.monotonic()
-        results = _check(session, one, answer, again=bool(shown))
+        results = check_steps(session, one, answer, again=bool(shown))
         if as_json:
             lab_result = LabResult.of(found, results, time.monotonic() - began)
             click.echo(json.dumps(lab_result.as_dict()))
@@ -57,14 +58,20 @@ def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: boo
         time.sleep(INTERVAL)
 
 
-def _check(
+def check_steps(
     session: Session, step: Step | None, answer: str, again: bool
 ) -> dict[str, StepProgress]:
+    """Check all steps, or one; return what is known of it and of those that it has shown."""
     if not step:
         return session.check_all()
+    steps = session.lab.steps
+    open_before = [each for each in steps if each != step and not session.known(each).done]
     if again and not step.takes_answer:
-        return {step.id: session.recheck(step)}
-    return {step.id: session.check(step, answer)}
+        result = session.recheck(step)
+    else:
+        result = session.check(step, answer)
+    proved = {each.id: session.known(each) for each in open_before if session.known(each).done}
+    return {**proved, step.id: result}
 
 
 def _changed(old: StepProgress | None, new: StepProgress) -> bool:

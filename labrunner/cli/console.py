@@ -45,7 +45,7 @@ def handle_errors(command: Command) -> Command:
             if known := NotWritable.from_os_error(error):
                 exit_with(known.exit_status, known.found, known.next)
             raise
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, click.Abort):  # the latter at a question
             exit_with(ExitStatus.INTERRUPTED, "Interrupted.")
 
     return run  # type: ignore[return-value]

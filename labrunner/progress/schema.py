@@ -48,15 +48,15 @@ class ProgressUnavailable(CourseError):
 
 
 @contextmanager
-def connect(path: Path) -> Iterator[sqlite3.Connection]:
+def connect(path: Path, seconds: float) -> Iterator[sqlite3.Connection]:
     """Open the database in this file, which is created if it is missing, in a transaction that is
-    stored whole or not at all.
+    stored whole or not at all. seconds: how long others that hold it are waited for.
 
     Raises `ProgressUnavailable`.
     """
     try:
         make_private_folder(path.parent)
-        with closing(sqlite3.connect(path, timeout=5)) as database, database:
+        with closing(sqlite3.connect(path, timeout=seconds)) as database, database:
             database.row_factory = sqlite3.Row
             if _version(database) != len(MIGRATIONS):
                 _migrate(path, database)

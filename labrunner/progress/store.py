@@ -16,8 +16,11 @@ from labrunner.errors import CourseError, ExitStatus
 from labrunner.verdicts import Verdict
 
 from .records import Event, LabEvent, LabProgress, ProgressArchive, StepProgress
-from .schema import connect
+from .schema import ProgressUnavailable, connect
 
+PATIENCE = 1  # seconds in which others that hold the file are waited for
+IMPATIENCE = 0.05  # the same, after that was in vain
+RECENT = 10  # seconds for which that holds
 LONGEST_TEXT = 500  # characters of a text in the history
 
 
@@ -46,15 +49,16 @@ class Progress:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._failed_at: float = -RECENT  # on the monotonic clock
 
     def load(self) -> ProgressArchive:
         """Return all progress."""
-        with connect(self.path) as database:
+        with self._open() as database:
             return _load(database)
 
     def load_lab(self, lab: str) -> LabProgress:
         """Return the progress in one lab, by its name."""
-        with connect(self.path) as database:
+        with self._open() as database:
             untouched = database.execute("select step, found from before where lab = ?", (lab,))
             done = database.execute("select done_at from lab where lab = ?", (lab,)).fetchone()
             return LabProgress(
@@ -166,9 +170,21 @@ class Progress:
                     _put_event(database, event)
 
     @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        """Open the database. Where it could not be used a moment ago, it is not waited for again:
+        a check of all steps asks for it many times."""
+        failed = time.monotonic() - self._failed_at < RECENT
+        try:
+            with connect(self.path, IMPATIENCE if failed else PATIENCE) as database:
+                yield database
+        except ProgressUnavailable:
+            self._failed_at = time.monotonic()
+            raise
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Open the database for a change, while nobody else can write."""
-        with connect(self.path) as database:
+        with self._open() as database:
             database.execute("begin immediate")  # two checks at once do not lose a pass
             yield database
 

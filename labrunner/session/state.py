@@ -16,7 +16,7 @@ from labrunner.workspaces.workspace import Workspace
 
 from .errors import Busy, NotStarted
 
-PATIENCE = 10  # seconds in which a check waits for its turn
+PATIENCE = 10  # seconds in which a check or a change waits for its turn
 
 
 @dataclass(frozen=True)
@@ -113,10 +113,12 @@ class LabState:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Lock the lab for a change. Raises `Busy` at once where another one is going on."""
+        """Lock the lab for a change. Raises `Busy` at once where another one is going on, and
+        where a check takes longer than `PATIENCE`."""
         try:
             change = self.workspaces.one_at_a_time(self.lab.name)
-            with change.acquire(timeout=0), self.workspaces.turn(self.lab.name):
+            turn = self.workspaces.turn(self.lab.name)
+            with change.acquire(timeout=0), turn.acquire(timeout=PATIENCE):
                 self.reload()
                 yield
         except LockTaken:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flask import request
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 
 def wants_json() -> bool:
@@ -24,6 +24,9 @@ def fields(*names: str, several: str | None = None) -> dict[str, str]:
     for a field that is missing, repeated, or not expected.
     """
     sent = {name: values for name, values in request.form.lists() if name != "csrf_token"}
+    is_of_any_length = request.content_length is None and "wsgi.input_terminated" in request.environ
+    if is_of_any_length and request.environ["wsgi.input"].read(1):
+        raise RequestEntityTooLarge  # Werkzeug has cut the form off at the limit
     if several:
         sent.pop(several, None)
     if set(sent) != set(names) or any(len(values) != 1 for values in sent.values()):

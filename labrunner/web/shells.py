@@ -98,6 +98,12 @@ class Shells:
         session = self._sessions.get(id)
         return None if session and session.is_abandoned else session
 
+    def end_all(self) -> None:
+        """End the shells that run now; their pages are told that they have ended."""
+        with self._lock:
+            for session in self._sessions.values():
+                session.shell.hang_up()
+
     def _end_abandoned(self) -> None:
         closing = False
         while not closing:

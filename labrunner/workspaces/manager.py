@@ -84,15 +84,17 @@ class Workspaces:
         workspace = Workspace(self.folder / record.id, record, lab, self.engine, explain)
         workspace.on_progress = on_progress
         try:
-            workspace.work.mkdir(parents=True, mode=0o700)
-            workspace.lock.acquire(timeout=0)
-            workspace.save()
+            with self._choosing():  # a sweep takes a folder without a record for one that was left
+                workspace.work.mkdir(parents=True, mode=0o700)
+                workspace.lock.acquire(timeout=0)
+                workspace.save()
             self._choose_and_prepare(workspace, port, say)
             record.state = "open"
             workspace.save()
         except BaseException:
-            with suppress(StillBuilding):  # the next sweep removes it
+            with suppress(CannotCheck, OSError):  # the next sweep removes it
                 self.close(workspace, resources.find_certain(workspace))
+            workspace.lock.release()
             raise
         if kind == "learner":
             workspace.lock.release()
@@ -113,6 +115,7 @@ class Workspaces:
     def sweep(self, *, kept: bool = False) -> list[Leftover]:
         """Remove what crashed runs left behind; with `kept` also what `--keep` left on purpose."""
         left: list[Leftover] = []
+        self._remove_unrecorded()
         for workspace in self._read():
             if not _left_behind(workspace, kept):
                 continue
@@ -126,6 +129,13 @@ class Workspaces:
                         with suppress(StillBuilding):  # the next one removes it
                             left += self.close(again, resources.find_certain(again))
         return left
+
+    def _remove_unrecorded(self) -> None:
+        """Remove the folders that were made for workspaces of which nothing was written down."""
+        with self._choosing():
+            for folder in filter(Path.is_dir, self.folder.iterdir()):
+                if not (folder / "record.json").exists() and not any((folder / "work").glob("*")):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def preview(self, lab: Lab) -> dict[str, str]:
         """Return the values that the lab would likely get now."""
@@ -159,7 +169,7 @@ class Workspaces:
     def _choose(self, workspace: Workspace, port: int | None, refused: set[int]) -> None:
         """Fill in the values, and the note that explains a port which is not the usual one."""
         record, lab = workspace.record, workspace.lab
-        with FileLock(self.folder / "choosing.lock"):
+        with self._choosing():
             record.values, record.names = {}, []
             workspace.save()
             workspace.reserved = self._reserved()
@@ -183,6 +193,10 @@ class Workspaces:
                 record.values[name] = make(workspace)
             record.names.append(workspace.name)
             workspace.save()
+
+    def _choosing(self) -> FileLock:
+        """Return the lock to begin a workspace, and to choose its names and port."""
+        return FileLock(self.folder / "choosing.lock")
 
     def _first_free(self, likely: Iterable[int], refused: Collection[int] = ()) -> int:
         """Return the first port that no container, no program and no other workspace has, and

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -306,4 +307,5 @@ def _note(workspace: Workspace, kind: str, found: Iterable[str]) -> None:
     new = [each for each in found if each not in seen]
     if new:
         seen += new
-        workspace.save()
+        with suppress(OSError):  # a full disk must not keep anything from being removed
+            workspace.save()

@@ -18,6 +18,7 @@ from labrunner.engine.connection import EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.events import Event
 from labrunner.engine.models import Container, Image
+from labrunner.engine.transport import within
 from labrunner.file_lock import FileLock
 from labrunner.registry.access_log import Request
 from labrunner.registry.budget import Budget
@@ -114,11 +115,12 @@ class Workspace(Creation):
 
     @contextmanager
     def look(self) -> Iterator[None]:
-        """Give all that the block asks of the registry one budget, and find out once what serves
-        the port."""
+        """Give all that the block asks of the registry one budget, and the engine as many seconds;
+        find out once what serves the port."""
         self._budget, self._service = Budget(), None
         try:
-            yield
+            with within(self._budget.seconds):
+                yield
         finally:
             self._budget = self._service = None
 

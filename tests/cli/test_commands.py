@@ -15,12 +15,14 @@ import pytest
 from click.testing import CliRunner
 
 from labrunner.cli.kit import kit_commands
+from labrunner.course.loader import load_course
 from labrunner.engine.engine import Engine
 from labrunner.headless.junit import write_report
 from labrunner.headless.results import LabResult, Run, StepResult
 from labrunner.kit.builder import MADE_FROM
 from labrunner.kit.kit import Kit
 from labrunner.workspaces.labels import WORKSPACE
+from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.commands import Commands
 from tests.fixtures.engine import UNSUITABLE, VERSION, eventually, response, standing_in
 
@@ -112,6 +114,13 @@ def test_a_bad_call_exits_2_with_a_sentence_that_says_what_to_do(commands, words
     code, out, err = commands(*words)
     assert (code, out) == (2, "")
     assert says in err
+
+
+@pytest.mark.parametrize("port", ["x", "0", "70000", "-1", "8000 "])
+def test_a_port_in_the_environment_that_is_none_exits_2_with_one_sentence(commands, port):
+    code, out, err = commands("labs", LABRUNNER_PORT=port)
+    assert (code, out) == (2, "")
+    assert err == f'LABRUNNER_PORT is "{port}", which is no port. Give a number from 1 to 65535.\n'
 
 
 @pytest.mark.parametrize(
@@ -319,6 +328,45 @@ def test_ctrl_c_cleans_up_and_exits_130(commands):
     assert process.returncode == 130, out + err
     assert "Traceback" not in err
     assert "Left behind" not in out
+
+
+def test_ctrl_c_at_a_question_and_between_two_checks_exits_130(broken, instance):
+    workspace = broken.json("start-lab", "good")[1]["workspace"]
+    (instance / "workspaces" / workspace / "work" / "notes.txt").touch()  # to be asked about
+    ours, theirs = pty.openpty()
+    for words in (("finish-lab", "good"), ("check-lab", "good", "--watch")):
+        with broken.start(*words, stdin=theirs) as process:
+            assert process.stdout.readline()
+            if words[0] == "finish-lab":
+                assert process.stdout.read(len("Remove these?")) == "Remove these?"
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=60)
+        assert (process.returncode, err.strip()) == (130, "Interrupted.")
+    os.close(ours)
+    os.close(theirs)
+    assert broken("finish-lab", "good", "--yes")[0] == 0
+
+
+def test_finishing_exits_1_while_something_cannot_be_removed_and_then_0(
+    broken, docker, engine, instance, tmp_path
+):
+    name = broken.json("start-lab", "good")[1]["name"]
+    labs = load_course(tmp_path / "course").labs
+    Workspaces(instance / "workspaces", engine, labs).find_open("good").create_volume(name)
+    user = docker("create", "-v", f"{name}:/x", "busybox:stable")
+    code, _, err = broken("finish-lab", "good", "--yes")
+    assert (code, f"Not removed: volume {name}" in err) == (1, True)
+    assert "The lab stays open." in err
+    docker("rm", user)
+    assert broken("finish-lab", "good", "--yes")[0] == 0
+    assert engine.volume(name) is None
+
+
+def test_two_runs_of_a_lab_at_once_both_pass(broken):
+    runs = [broken.start("run-lab", "good") for _ in range(2)]
+    for run in runs:
+        out, err = run.communicate(timeout=60)
+        assert run.returncode == 0, out + err
 
 
 def test_a_run_whose_terminal_is_closed_cleans_up(commands, engine):

@@ -3,6 +3,7 @@
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 
 import pytest
 
@@ -437,6 +438,25 @@ def test_a_disk_that_is_full_leaves_what_was_kept(progress, lasting, monkeypatch
         progress.record("lab", lasting, Verdict("failed", "x" * 100_000, "y", "z"))
     monkeypatch.undo()
     assert progress.load_lab("lab").steps["a-step"].verdict == PASSED
+
+
+def test_a_file_that_another_program_holds_is_waited_for_once(progress, lasting, monkeypatch):
+    """A page asks for it once, and a check of all steps twice for each of them."""
+    progress.record("lab", lasting, PASSED)
+    connect, waits = sqlite3.connect, []
+
+    def wait(path, timeout):
+        waits.append(timeout)
+        return connect(path, timeout=0)
+
+    monkeypatch.setattr(sqlite3, "connect", wait)
+    with closing(connect(progress.path, isolation_level=None)) as holder:
+        holder.execute("begin exclusive")
+        for ask in (progress.load, *(partial(progress.load_lab, "lab") for _ in range(20))):
+            with pytest.raises(ProgressUnavailable, match="locked"):
+                ask()
+    assert len(waits) == 21
+    assert waits[0] < 2 and sum(waits) < 5
 
 
 def test_a_file_that_another_program_holds_is_said(progress, lasting, monkeypatch):

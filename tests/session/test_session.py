@@ -216,6 +216,16 @@ def test_a_check_does_not_wait_for_long_while_something_else_is_done(small, volu
     assert small.session(volumes).check(make).state == "failed"
 
 
+def test_a_change_does_not_wait_for_long_while_a_step_is_checked(small, volumes, monkeypatch):
+    monkeypatch.setattr(labrunner.session.state, "PATIENCE", 0.1)
+    small.session(volumes).start(quiet)
+    with small.workspaces.turn(volumes.name):
+        for change in (small.session(volumes).finish, small.session(volumes).reset):
+            with pytest.raises(Busy):
+                change([])
+    assert small.session(volumes).finish([]) == []
+
+
 def test_a_step_is_solved_once_and_nothing_else_is_done_to_the_lab_meanwhile(small, volumes):
     make = volumes.steps[0]
     small.session(volumes).start(quiet)
@@ -462,7 +472,7 @@ def test_finishing_removes_what_is_chosen_and_the_rest_is_the_learners(
     drop = docker("create", "-p", publish, "--name", f"{unique}-2", "registry:2")
     assert {keep, drop} <= {item.id for item in services.session(lab).resources()}
 
-    assert services.session(lab).finish([drop, "no-such-id"]) == []
+    assert services.session(lab).finish([drop, "no-such-id", keep[:12]]) == []
 
     assert engine.container(keep) and not engine.container(drop)
     assert services.session(lab).workspace is None

@@ -2,6 +2,7 @@
 
 import pytest
 
+from labrunner.cli.check_lab import check_steps
 from labrunner.workspaces.actions import perform
 
 
@@ -36,6 +37,17 @@ def test_what_a_later_step_shows_is_said_to_be_shown_by_it(services, real_course
     shown = services.session(lab).known(remove)
     assert shown.state == "passed" and shown.attempts == 1
     assert shown.verdict.found.startswith("A later step shows it: Your engine has `localhost:")
+
+
+def test_check_lab_names_the_steps_that_the_one_asked_for_has_shown(services, real_course):
+    lab = real_course.labs["push-and-pull"]
+    workspace = services.session(lab).start(nothing)
+    for step in lab.steps[:4]:
+        perform(step.solve, workspace)
+    remove, pull = lab.steps[2:4]
+    shown = check_steps(services.session(lab), pull, "", again=False)
+    assert list(shown) == [remove.id, pull.id]
+    assert {each.state for each in shown.values()} == {"passed"}
 
 
 def test_an_image_that_never_left_does_not_prove_that_it_was_removed(services, real_course):

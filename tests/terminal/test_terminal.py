@@ -37,10 +37,12 @@ from labrunner.terminal.supervisor import members
 from labrunner.web.limits import MAX_CONNECTIONS, ConnectionLimit, Full
 from labrunner.web.services import get_web_services
 from labrunner.web.shells import GRACE, UNSEEN, ShellConnection, Shells
+from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.record import Record
 from labrunner.workspaces.workspace import Workspace
 from tests.fixtures.engine import ROOT, eventually
 from tests.fixtures.web import JSON, Site, Visitor, free_port, write_tiny
+from tests.session.test_live_stream import Stream
 
 BEGIN = "/lessons/tiny/terminal"
 HERE = "http://127.0.0.1:8000"
@@ -404,9 +406,8 @@ def site(tmp_path_factory):
 
 def serving(folder, **environment):
     root, instance = write_tiny(folder / "tiny"), folder / "instance"
-    site = Site(root, instance, free_port(), **environment)
     start_lab(root, instance)
-    return site
+    return Site(root, instance, free_port(), **environment)
 
 
 def start_lab(root, instance, id="1a2b3c4d"):
@@ -414,8 +415,9 @@ def start_lab(root, instance, id="1a2b3c4d"):
     values = {"registry": "localhost:5001", "port": "5001", "name": "registry", "word": "word-1"}
     record = Record(id, "tiny", "learner", "open", time.time(), NOTHING, values)
     workspace = Workspace(instance / "workspaces" / record.id, record, lab, Engine())
-    workspace.work.mkdir(parents=True)
-    workspace.save()
+    with Workspaces(instance / "workspaces", Engine(), {})._choosing():  # no sweep takes it away
+        workspace.work.mkdir(parents=True)
+        workspace.save()
 
 
 @pytest.fixture(scope="module")
@@ -487,6 +489,21 @@ def test_nobody_without_the_cookie_gets_a_shell(site, visitor):
     stranger.cookies.set(f"labrunner-{site.port}", "forged")
     assert Line(site, address, stranger.cookies).status == 403
     assert before and shells_of(site) <= before
+
+
+def test_logging_out_ends_the_open_shells_and_streams(site, visitor, line):
+    session = line.session()
+    stream = Stream(visitor, "/lessons/tiny/live")
+    try:
+        assert eventually(lambda: "event: steps" in stream.text)
+        site.visitor().submit("/logout")
+        assert eventually(lambda: line.is_closed() is not None, 10)
+        assert eventually(lambda: ended(session) and not shells_of(site), 10)
+        assert eventually(lambda: stream.ended, 10)
+    finally:
+        stream.close()
+        visitor.get("/", params={"token": site.token})  # for the other tests
+        del visitor.csrf
 
 
 def test_no_other_host_gets_a_shell(site, visitor):

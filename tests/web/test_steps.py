@@ -2,6 +2,7 @@
 is there again after everything was switched off."""
 
 import html
+import json
 import os
 import re
 import signal
@@ -325,3 +326,17 @@ def test_a_full_disk_is_told_and_the_step_is_done_once_there_is_room(started_sit
     full.unlink()
     visitor.submit(f"{STEP}/solve")
     assert settled(visitor, STEP)["status"] == "solved"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a full disk is at hand on Linux alone")
+def test_a_full_disk_keeps_nobody_from_finishing_which_frees_some(started_site, visitor, docker):
+    port = re.search(r"Your registry is localhost:(\d+)", text(visitor.get("/lessons/tiny")))[1]
+    [record] = started_site.instance.glob("workspaces/*/record.json")
+    record.with_name("record.json.new").symlink_to("/dev/full")
+    name = json.loads(record.read_text())["values"]["name"]
+    made = docker("create", "-p", f"{port}:5000", "--name", name, "registry:2")  # not noted yet
+    listed = items(visitor, "/lessons/tiny/finish")
+    assert made in listed
+    assert visitor.submit("/lessons/tiny/finish", {"item": listed}).ok
+    assert docker("ps", "-aq", "--no-trunc", "--filter", f"id={made}") == ""
+    assert not record.exists()

@@ -226,7 +226,7 @@ def test_an_answer_is_shown_as_written_and_never_as_markup(visitor):
     for headers in ({}, HTMX):
         answer = visitor.submit(CHECK_WORD, {"answer": evil}, headers=headers)
         assert "<img src=x" not in answer.text and "<script>alert" not in answer.text
-        assert evil.replace("`", "") in text(answer)
+        assert evil.replace("`", "").replace("\u202e", "") in text(answer)
 
 
 def test_any_answer_gets_a_verdict_or_a_refusal(visitor):

@@ -1,5 +1,6 @@
 """Workspaces: what they take, what they own, and what they leave alone, on the real engine."""
 
+import errno
 import json
 import os
 import random
@@ -15,7 +16,7 @@ from dataclasses import replace
 import pytest
 
 from labrunner.course.lab import Lab
-from labrunner.engine.connection import EngineRefused
+from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces import builds, ports, resources
 from labrunner.workspaces import manager as module
@@ -261,6 +262,46 @@ def test_whatever_stops_the_opening_leaves_nothing(workspaces, lab, engine, stop
 # Owning
 
 
+def down(workspace):
+    raise EngineDown("No engine answers.", next="Start it.")
+
+
+def test_an_opening_that_fails_while_the_engine_goes_says_why_and_is_swept(
+    workspaces, lab, monkeypatch
+):
+    def fail(workspace):
+        monkeypatch.setattr(resources, "find_certain", down)
+        raise CannotCheck("No room.", next="Make some.")
+
+    for kind in ("headless", "learner"):
+        with pytest.raises(CannotCheck, match="No room"):
+            workspaces.open(replace(lab, values={"word": fail}), kind)
+        monkeypatch.undo()
+        [left] = workspaces.all()
+        assert workspaces.sweep() == [] and not left.folder.exists()
+
+
+def test_what_was_never_written_down_goes_with_the_next_sweep(workspaces, lab, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Workspace, "save", full)
+    monkeypatch.setattr(resources, "find_certain", down)
+    with pytest.raises(OSError, match="No space"):
+        workspaces.open(lab, "headless")
+    monkeypatch.undo()
+    kept = workspaces.folder / "0a1b2c3d/work/notes.txt"  # somebody's, whatever has become of it
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    assert len(folders(workspaces)) == 2
+    assert workspaces.sweep() == []
+    assert folders(workspaces) == [kept.parents[1]]
+
+
+def folders(workspaces):
+    return [each for each in workspaces.folder.iterdir() if each.is_dir()]
+
+
 def test_a_start_that_fails_leaves_no_container(workspace, engine, unique):
     with closing(socket.create_server(("", 0))) as program:
         port = program.getsockname()[1]
@@ -293,6 +334,8 @@ def test_decoys_survive_and_only_ours_goes(workspaces, workspace, engine, docker
         workspace.create_volume(volume)
         word = workspace.record.owned[-1]["word"]
         twin = docker(*words, f"{OBJECT}={word}", "busybox:stable")  # the volume's own word
+        made = {row["id"]: row["word"] for row in workspace.record.owned}
+        double = docker(*words, f"{OBJECT}={made[container]}", "busybox:stable")
 
         assert close(workspaces, workspace) == []
 
@@ -300,7 +343,7 @@ def test_decoys_survive_and_only_ours_goes(workspaces, workspace, engine, docker
         assert gone[:2] == ([], None)
         left = {each.id for each in engine.networks(name=name)}
         assert left == networks
-        assert all(engine.container(decoy) for decoy in {*decoys, twin})
+        assert all(engine.container(decoy) for decoy in {*decoys, twin, double})
         assert all(engine.volume(f"{name}-{number}") for number in range(4))
         assert engine.volume(f"{name}-theirs") and engine.image(f"{name}:latest")
     finally:

@@ -14,6 +14,7 @@ from werkzeug.exceptions import Forbidden
 
 from labrunner.session.services import get_services
 from labrunner.web.forms import fields, wants_json
+from labrunner.web.services import get_web_services
 
 from .origin import TOKEN
 from .secret import renew_secret
@@ -68,9 +69,11 @@ def login() -> ResponseReturnValue:
 
 @bp.post("/logout")
 def logout() -> ResponseReturnValue:
-    """Log out all browsers: with another key, no cookie of before is worth anything."""
+    """Log out all browsers: with another key, no cookie of before is worth anything. Streams end
+    as well, which look at the key, and so do shells."""
     fields()
     current_app.secret_key = renew_secret(get_services().instance)
+    get_web_services().shells.end_all()
     session.clear()
     return redirect("/", 303)
 

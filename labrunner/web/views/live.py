@@ -6,12 +6,11 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack
 from queue import Empty
 
-from flask import Blueprint, Response, copy_current_request_context, request
+from flask import Blueprint, Response, copy_current_request_context, current_app, request
 from flask.typing import ResponseReturnValue
 
 from labrunner.session.services import get_services
@@ -24,7 +23,7 @@ from .lessons import find_session
 
 bp = Blueprint("live", __name__)
 
-PATIENCE = 0.5  # seconds in which a stream notices that the server closes
+PATIENCE = 0.5  # seconds in which a stream notices that the server closes, or a logout
 BEATS = 4  # so often it waits for that, until either side hears that the other is still there
 RETRY = "retry: 1000\n\n"  # milliseconds until a browser tries again
 
@@ -42,23 +41,28 @@ def stream(slug: str) -> ResponseReturnValue:
     def render(watched: Session, ids: Collection[str]) -> str:
         return render_steps(lesson, watched, ids)
 
-    services = get_web_services()
+    services, key = get_web_services(), current_app.secret_key
+
+    @copy_current_request_context
+    def is_over() -> bool:
+        return services.closing.is_set() or current_app.secret_key != key  # new with a logout
+
     with ExitStack() as held:
         held.enter_context(services.connection_limit.take())
         watched = get_services().session(session.lab)
         subscription = held.enter_context(services.watcher.subscribe(watched, render))
         session.reload()  # what changes after this is in the subscription
         now = render_steps(lesson, session, [step.id for step in session.lab.steps])
-        events = _events(Message("steps", now), subscription, services.closing)
+        events = _events(Message("steps", now), subscription, is_over)
         response = Response(events, mimetype="text/event-stream")
         response.call_on_close(held.pop_all().close)  # also where nothing of it was ever sent
     return response
 
 
-def _events(now: Message, subscription: Subscription, closing: threading.Event) -> Iterator[str]:
+def _events(now: Message, subscription: Subscription, is_over: Callable[[], bool]) -> Iterator[str]:
     yield RETRY + _event(now)
     beats = 0
-    while not closing.is_set():
+    while not is_over():
         try:
             message = subscription.get(timeout=PATIENCE)
             yield _event(message)
