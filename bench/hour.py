@@ -90,7 +90,7 @@ class Use:
                 act(visitor, lab)
                 self.done[act.__name__] += 1
             except (RequestException, AssertionError, OSError) as error:
-                self.faults.append(f"{act.__name__}: {error!r}"[:300])
+                self._note(f"{act.__name__}: {error!r}")
             time.sleep(0.2)
 
     def read(self, visitor: Visitor, lab: str) -> None:
@@ -107,8 +107,11 @@ class Use:
             self._expect(visitor.submit(f"{path}/steps/{step}/solve", headers=JSON))
             self._await(visitor, f"{path}/steps/{step}/solve", "solving")
         self._expect(visitor.get(f"{path}/registry"))
-        listed = visitor.get(f"{path}/finish", headers=JSON).json()
-        chosen = [each["id"] for each in listed["belongings"] if each["certain"]]
+        listed = visitor.get(f"{path}/finish", headers=JSON)
+        if listed.status_code != 200:
+            self._note(f"finish: {listed.status_code} {listed.text}")
+            return
+        chosen = [each["id"] for each in listed.json()["belongings"] if each["certain"]]
         self._expect(visitor.submit(f"{path}/finish", {"item": chosen}, headers=JSON))
 
     def watch(self, visitor: Visitor, lab: str) -> None:
@@ -125,8 +128,9 @@ class Use:
             return
         line = Line(self.site, answer.json()["socket"], visitor.cookies)
         try:
-            line.type("echo so-$((6*7)); exit\n")
-            line.until("so-42", 30)
+            if line.status == 101:  # else it was finished meanwhile
+                line.type("echo so-$((6*7)); exit\n")
+                line.until("so-42", 30)
         finally:
             line.leave()
             Line.all.clear()
@@ -137,7 +141,11 @@ class Use:
 
     def _expect(self, answer: Response) -> None:
         if answer.status_code >= 500:
-            self.faults.append(f"{answer.status_code} for {answer.url}: {answer.text[:200]}")
+            self._note(f"{answer.status_code} for {answer.url}: {answer.text}")
+
+    def _note(self, fault: str) -> None:
+        self.faults.append(fault[:300])
+        print(fault[:300], flush=True)
 
 
 def main() -> None:

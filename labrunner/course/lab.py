@@ -134,7 +134,7 @@ class Step:
     def judge(self, workspace: Any, answer: str = "") -> Verdict:
         """Check, and return the verdict. Never raises: a check that crashes is `unknown`."""
         answer = plain(COLOUR.sub("", answer)).strip()  # a verdict shows and stores it again
-        if self.takes_answer and not answer.strip("\"'`"):
+        if self.takes_answer and not answer:
             return Verdict(
                 "failed",
                 workspace.fill(self.goal),

@@ -83,10 +83,9 @@ class LessonShell:
         code = fill(block.code, self.values)
         if unread := _unreadable(code):
             return Ran("", (f"In {_place(block)}, bash cannot read this: {unread}", "Mend it."))
-        try:
-            os.write(self._blocks, AROUND.format(code=code).encode() + b"\0")
-        except BrokenPipeError:
+        if self._bash.poll() is not None:  # what it started may hold its pipe a little longer
             return Ran("", ("The shell has ended.", f"Take `exit` out before line {block.line}."))
+        os.write(self._blocks, AROUND.format(code=code).encode() + b"\0")
         commands = self._read_records()
         if commands is None:
             self._end()

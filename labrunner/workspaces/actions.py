@@ -51,6 +51,6 @@ def perform(act: Action | None, workspace: Workspace) -> str:
     try:
         answer = act(workspace)
         resources.observe(workspace)
-    except Exception as error:  # whatever a lab's author overlooked
+    except (Exception, SystemExit) as error:  # whatever a lab's author overlooked
         raise ActionFailed(error, error_location(error, act)) from error
     return answer or ""

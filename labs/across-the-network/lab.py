@@ -180,7 +180,7 @@ def meet_the_error(workspace, answer):
         found=found,
         next=todo,
         said=" ".join(answer.split())[:120],
-        named=named and named[1],
+        named=named and named[1][:100],
         second=second.name,
     )
 

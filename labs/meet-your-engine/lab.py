@@ -38,7 +38,7 @@ NOT_DEFAULT = {
 def ask_the_engine(workspace, answer):
     """You know the version of your engine, which is the server."""
     engine = workspace.engine.version()
-    versions = re.findall(r"\d+(?:\.\d+)+[\w.+~-]*", answer.rpartition("Server")[2])
+    versions = re.findall(r"(?<!\d)\d+(?:\.\d+)+[\w.+~-]*", answer.rpartition("Server")[2])
     if any(_same_version(each, engine.version) for each in versions):
         return f"Your engine is version `{engine.version}`."
     said = versions[0] if versions else ""

@@ -133,7 +133,7 @@ def list_its_tags(workspace, answer):
     said = tags_in(answer)
     if said == tags:
         return "`{repository}` has the tags " + f"{listed(sorted(tags))}."
-    foreign = sorted(said - tags)
+    foreign = sorted(said - tags)[:5]
     if foreign:
         reason = "no-tag"
         found = (
@@ -205,7 +205,8 @@ def open_the_layer(workspace, answer):
     shared, name = _shared(workspace).digest, last_word(answer).removeprefix("./").strip("/")
     if name in _files(workspace, shared):
         return f"`{name}` is in the layer {short(shared)}."
-    reason, found = "no-file", "That layer has no file `{file}`."
+    reason = "no-file"
+    found = "That layer has no file `{file}`." if name else "Your answer names no file."
     for tag in (workspace["small"], workspace["large"]):
         if name == f"own-{tag}":
             reason, found = "own-layer", f"`{name}` is in the layer that only `{tag}` has."

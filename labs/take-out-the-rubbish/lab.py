@@ -262,7 +262,7 @@ def collect_the_garbage(workspace, answer):
     container = require_registry(workspace, start=START)
     _require_clean(workspace, container)
     held = stored_bytes(workspace)
-    number = re.search(r"\d+\.?\d*", answer.replace(",", ""))
+    number = re.search(r"\d{1,15}\.?\d{0,9}", answer.replace(",", ""))
     units = (1024, 1, 1_000_000)  # kilobytes as of `du`, bytes, megabytes
     sizes = [int(float(number[0]) * unit) for unit in units] if number else []
     for size in sizes:

@@ -104,11 +104,12 @@ def test_the_volume_of_a_removed_registry_is_seen_and_offered_at_finish(opened, 
 
 
 def test_whether_there_was_a_registry_before_a_restart_of_the_engine_could_not_be_checked(
-    opened, serve
+    workspaces,
 ):
     """A lab that was opened before the engine was started."""
+    opened = workspaces.open(workspaces.labs["survive"], "headless")
+    opened.run_registry()
     opened.record.opened = 0
-    serve()
     verdict = judge(opened, "lose-the-image")
     assert (verdict.status, verdict.reason) == ("unknown", "forgotten")
     assert "Then replace it without `-v`" in verdict.next
