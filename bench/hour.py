@@ -20,6 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT)]
@@ -101,7 +102,10 @@ class Use:
         """Start a lab, do its steps, check them, and finish it."""
         path = self.paths[lab]
         self._expect(visitor.submit(f"{path}/start", headers=JSON))
-        self._await(visitor, f"{path}/start", "starting")
+        started = self._await(visitor, f"{path}/start", "starting")
+        if started.get("status") != "started":
+            self._note(f"{lab} is not started: {started}")
+            return
         for step in self.steps[lab]:
             self._expect(visitor.submit(f"{path}/steps/{step}/check", headers=JSON))
             self._expect(visitor.submit(f"{path}/steps/{step}/solve", headers=JSON))
@@ -135,9 +139,10 @@ class Use:
             line.leave()
             Line.all.clear()
 
-    def _await(self, visitor: Visitor, path: str, status: str) -> None:
-        while visitor.get(path, headers=JSON).json().get("status") == status:
+    def _await(self, visitor: Visitor, path: str, status: str) -> dict[str, Any]:
+        while (answer := visitor.get(path, headers=JSON).json()).get("status") == status:
             time.sleep(0.05)
+        return dict(answer)
 
     def _expect(self, answer: Response) -> None:
         if answer.status_code >= 500:

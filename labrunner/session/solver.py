@@ -47,7 +47,7 @@ def mistakes(step: Step, verdict: Verdict) -> list[str] | None:
     return [mistake.name for mistake in step.mistakes if mistake.reason == verdict.reason]
 
 
-def _explain(error: Exception, place: str) -> Verdict:
+def _explain(error: Exception | SystemExit, place: str) -> Verdict:
     if isinstance(error, EngineRefused):
         return _not_done(error.found, f"{error.next} {BACK}")
     if known := error if isinstance(error, CannotCheck) else NotWritable.from_os_error(error):

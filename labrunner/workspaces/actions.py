@@ -23,7 +23,7 @@ class ActionFailed(Exception):
     error: what was raised. place: where in the lab's file, like `lab.py`, line 30.
     """
 
-    def __init__(self, error: Exception, place: str) -> None:
+    def __init__(self, error: Exception | SystemExit, place: str) -> None:
         super().__init__(f"{error} ({place})")
         self.error = error
         self.place = place
