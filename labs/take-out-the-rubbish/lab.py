@@ -4,6 +4,7 @@ import re
 
 from labrunner import (
     STORAGE,
+    CannotCheck,
     Lab,
     NotYet,
     Passed,
@@ -180,10 +181,10 @@ push_two_images.mistake("another image as 1.0", reason="wrong-old")(
 @lab.step(advice=CURL)
 def delete_by_digest(workspace):
     """The registry no longer has the image `{image}:1.0`; it still has `2.0`."""
-    old, new = _images(workspace)
+    (old, new), requests = _images(workspace), workspace.requests()
     asked = [
         request
-        for request in workspace.requests()
+        for request in requests
         if request.method == "DELETE" and f"/{workspace.image}/manifests/" in request.path
         if not request.path.endswith(NO_DIGEST)
     ]
@@ -191,6 +192,11 @@ def delete_by_digest(workspace):
     loose = untagged_bytes(workspace, workspace.image) if new and not old else 0
     if not asked:  # the log goes with its container
         deleted = loose > LITTLE
+        if new and not (old or loose) and not any(map(_pushed_new, requests)):
+            found = "`1.0` is not there, and nothing on the disk is left of it. The registry's log "
+            found += "does not reach back far enough to say why: a log goes with its container."
+            todo = f"Show it once more: {PUSH_OLD}. Then {DELETE_PUSHED}."
+            raise CannotCheck(workspace.fill(found), next=workspace.fill(todo), reason="no-log")
     digest = old.digest if old else ""
     if new and (digest == new.digest or not (old or deleted)):
         reason = "tag-moved"
@@ -358,6 +364,10 @@ pull_what_stays.mistake("pulled what was still there", advice="image rm", reason
 def _(workspace):
     layer = _images(workspace)[1].layers[-1].digest
     workspace.api.request("DELETE", f"{workspace.image}/blobs/{layer}")
+
+
+def _pushed_new(request):
+    return request.method == "PUT" and request.path.endswith(f"/manifests/{NEW}")
 
 
 def _delete_old(workspace):

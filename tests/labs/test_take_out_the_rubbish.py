@@ -195,6 +195,14 @@ def test_another_client_that_fetches_the_layer_has_pulled(switched_on):
     assert judge(switched_on, "pull-what-stays").passed
 
 
+def test_a_deletion_that_no_log_has_any_more_could_not_be_checked(switched_on):
+    until(switched_on, "collect-the-garbage")
+    act(switched_on, "switch-deletion-on")
+    verdict = judge(switched_on, "delete-by-digest")
+    assert (verdict.status, verdict.reason) == ("unknown", "no-log")
+    assert "a log goes with its container" in verdict.found
+
+
 def test_what_was_never_pushed_is_not_taken_for_deleted(opened):
     act(opened, "switch-deletion-on")
     opened.tag(opened.image, f"{opened.registry}/{opened.image}:2.0")
