@@ -26,12 +26,18 @@ def test_a_lab_that_is_checked_when_all_is_done_is_passed(services, real_course,
     assert session.summary == "done"
 
 
-def test_what_a_later_step_shows_is_said_to_be_shown_by_it(services, real_course):
+@pytest.fixture
+def pulled(services, real_course):
+    """A lab of which the first four steps are done, and none is checked."""
     lab = real_course.labs["push-and-pull"]
     workspace = services.session(lab).start(nothing)
     for step in lab.steps[:4]:
         perform(step.solve, workspace)
-    remove, pull = lab.steps[2:4]
+    return lab
+
+
+def test_what_a_later_step_shows_is_said_to_be_shown_by_it(services, pulled):
+    lab, (remove, pull) = pulled, pulled.steps[2:4]
     assert services.session(lab).check(remove).state == "failed"
     assert services.session(lab).check(pull).state == "passed"
     shown = services.session(lab).known(remove)
@@ -39,13 +45,9 @@ def test_what_a_later_step_shows_is_said_to_be_shown_by_it(services, real_course
     assert shown.verdict.found.startswith("A later step shows it: Your engine has `localhost:")
 
 
-def test_check_lab_names_the_steps_that_the_one_asked_for_has_shown(services, real_course):
-    lab = real_course.labs["push-and-pull"]
-    workspace = services.session(lab).start(nothing)
-    for step in lab.steps[:4]:
-        perform(step.solve, workspace)
-    remove, pull = lab.steps[2:4]
-    shown = check_steps(services.session(lab), pull, "", again=False)
+def test_check_lab_names_the_steps_that_the_one_asked_for_has_shown(services, pulled):
+    remove, pull = pulled.steps[2:4]
+    shown = check_steps(services.session(pulled), pull, "", again=False)
     assert list(shown) == [remove.id, pull.id]
     assert {each.state for each in shown.values()} == {"passed"}
 
