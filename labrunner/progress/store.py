@@ -18,8 +18,8 @@ from labrunner.verdicts import Verdict
 from .records import Event, LabEvent, LabProgress, ProgressArchive, StepProgress
 from .schema import ProgressUnavailable, connect
 
-PATIENCE = 1  # seconds in which others that hold the file are waited for
-IMPATIENCE = 0.05  # the same, after that was in vain
+PATIENCE = 2  # seconds in which others that hold the file are waited for
+IMPATIENCE = 0.1  # the same, after that was in vain
 RECENT = 10  # seconds for which that holds
 LONGEST_TEXT = 500  # characters of a text in the history
 
@@ -173,12 +173,14 @@ class Progress:
     def _open(self) -> Iterator[sqlite3.Connection]:
         """Open the database. Where it could not be used a moment ago, it is not waited for again:
         a check of all steps asks for it many times."""
-        failed = time.monotonic() - self._failed_at < RECENT
+        impatient = time.monotonic() - self._failed_at < RECENT
         try:
-            with connect(self.path, IMPATIENCE if failed else PATIENCE) as database:
+            with connect(self.path, IMPATIENCE if impatient else PATIENCE) as database:
+                self._failed_at = -RECENT
                 yield database
         except ProgressUnavailable:
-            self._failed_at = time.monotonic()
+            if not impatient:  # else a busy file would never be waited for again
+                self._failed_at = time.monotonic()
             raise
 
     @contextmanager
