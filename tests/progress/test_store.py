@@ -464,9 +464,12 @@ def test_a_file_that_is_busy_for_long_is_waited_for_again_and_again(progress, la
     progress.record("lab", lasting, PASSED)
     connect, waits, now = sqlite3.connect, [], [1000.0]
     monkeypatch.setattr(store.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(
-        sqlite3, "connect", lambda path, timeout: waits.append(timeout) or connect(path, timeout=0)
-    )
+
+    def wait(path, timeout):
+        waits.append(timeout)
+        return connect(path, timeout=0)
+
+    monkeypatch.setattr(sqlite3, "connect", wait)
     with closing(connect(progress.path, isolation_level=None)) as holder:
         holder.execute("begin exclusive")
         for now[0] in range(1000, 1030, 3):
