@@ -17,22 +17,18 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+
+from requests import RequestException
+
+from labrunner.engine.connection import EngineDown
+from labrunner.session.services import Services
+from tests.fixtures.foreign_objects import everything
+from tests.fixtures.web import JSON, Site, Visitor, free_port
+from tests.fixtures.workers import Engines, inside
 
 ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT)]
-
-from requests import RequestException  # noqa: E402 - after the path
-
-from labrunner.engine.connection import EngineDown  # noqa: E402
-from labrunner.session.services import Services  # noqa: E402
-from tests.fixtures.foreign_objects import everything  # noqa: E402
-from tests.fixtures.web import JSON, Site, Visitor, free_port  # noqa: E402
-from tests.fixtures.workers import Engines, enter  # noqa: E402
-
 WORKER = "gw0"
 LONGEST = 7  # seconds after which whatever runs is killed at the latest
 VICTIMS = ("run-lab", "server", "engine under run-lab", "engine under the server")
@@ -110,14 +106,13 @@ class Kills:
             visitor = site.visitor()
             path = f"/lessons/{self._slug(lab)}"
             _post(visitor, f"{path}/start")
-            _await(lambda: visitor.get(f"{path}/start", headers=JSON).json(), "starting", end)
+            _await(visitor, f"{path}/start", "starting", end)
             for step in self.services.course.labs[lab].steps:
                 if time.monotonic() > end:
                     break
                 asked.add(step.id)
                 _post(visitor, f"{path}/steps/{step.id}/solve")
-                where = f"{path}/steps/{step.id}/solve"
-                _await(lambda: visitor.get(where, headers=JSON).json(), "solving", end)  # noqa: B023
+                _await(visitor, f"{path}/steps/{step.id}/solve", "solving", end)
         if engine:
             self._kill_engine()
             time.sleep(self.choices.uniform(0, 2))
@@ -190,10 +185,9 @@ def main() -> None:
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else time.time_ns() % 1000
     engines = Engines(1)
     engines.start()
-    enter(engines.network(WORKER))
     os.environ["DOCKER_HOST"] = engines.address(WORKER)
     try:
-        with tempfile.TemporaryDirectory() as folder:
+        with inside(engines.network(WORKER)), tempfile.TemporaryDirectory() as folder:
             make_decoys()
             kills = Kills(engines, Path(folder), random.Random(seed))  # noqa: S311 - no secret
             for number in range(count):
@@ -240,9 +234,9 @@ def _post(visitor: Visitor, path: str) -> None:
     visitor.submit(path, headers=JSON)
 
 
-def _await(ask: Callable[[], dict[str, Any]], status: str, end: float) -> None:
+def _await(visitor: Visitor, path: str, status: str, end: float) -> None:
     """Ask until the status is another one; raise `TimeoutError` at the end."""
-    while ask().get("status") == status:
+    while visitor.get(path, headers=JSON).json().get("status") == status:
         if time.monotonic() > end:
             raise TimeoutError
         time.sleep(0.05)

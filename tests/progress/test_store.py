@@ -440,8 +440,9 @@ def test_a_disk_that_is_full_leaves_what_was_kept(progress, lasting, monkeypatch
     assert progress.load_lab("lab").steps["a-step"].verdict == PASSED
 
 
-def test_a_file_that_another_program_holds_is_waited_for_once(progress, lasting, monkeypatch):
-    """A page asks for it once, and a check of all steps twice for each of them."""
+@pytest.fixture
+def waits(progress, lasting, monkeypatch):
+    """The seconds for which the file, which another program holds, would have been waited for."""
     progress.record("lab", lasting, PASSED)
     connect, waits = sqlite3.connect, []
 
@@ -452,29 +453,24 @@ def test_a_file_that_another_program_holds_is_waited_for_once(progress, lasting,
     monkeypatch.setattr(sqlite3, "connect", wait)
     with closing(connect(progress.path, isolation_level=None)) as holder:
         holder.execute("begin exclusive")
-        for ask in (progress.load, *(partial(progress.load_lab, "lab") for _ in range(20))):
-            with pytest.raises(ProgressUnavailable, match="locked"):
-                ask()
+        yield waits
+
+
+def test_a_file_that_another_program_holds_is_waited_for_once(progress, waits):
+    """A page asks for it once, and a check of all steps twice for each of them."""
+    for ask in (progress.load, *(partial(progress.load_lab, "lab") for _ in range(20))):
+        with pytest.raises(ProgressUnavailable, match="locked"):
+            ask()
     assert len(waits) == 21
     assert waits[0] <= 2 and sum(waits) < 5
 
 
-def test_a_file_that_is_busy_for_long_is_waited_for_again_and_again(progress, lasting, monkeypatch):
+def test_a_file_that_is_busy_for_long_is_waited_for_again_and_again(progress, waits, monkeypatch):
     """However often it is asked for meanwhile."""
-    progress.record("lab", lasting, PASSED)
-    connect, waits, now = sqlite3.connect, [], [1000.0]
-    monkeypatch.setattr(store.time, "monotonic", lambda: now[0])
-
-    def wait(path, timeout):
-        waits.append(timeout)
-        return connect(path, timeout=0)
-
-    monkeypatch.setattr(sqlite3, "connect", wait)
-    with closing(connect(progress.path, isolation_level=None)) as holder:
-        holder.execute("begin exclusive")
-        for now[0] in range(1000, 1030, 3):
-            with pytest.raises(ProgressUnavailable, match="locked"):
-                progress.load()
+    for now in range(1000, 1030, 3):
+        monkeypatch.setattr(store.time, "monotonic", lambda now=now: now)
+        with pytest.raises(ProgressUnavailable, match="locked"):
+            progress.load()
     assert waits.count(max(waits)) == 3
 
 
