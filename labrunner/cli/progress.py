@@ -29,7 +29,7 @@ def progress() -> None:
 @handle_errors
 def export_progress(file: Path) -> None:
     """Write all progress to a new FILE."""
-    data = export.pack(get_services().progress.load())
+    data = export.pack(get_services().progress.load_archive())
     try:
         new = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(new, "wb") as opened:

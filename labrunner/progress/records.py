@@ -114,8 +114,8 @@ class LabProgress:
 
 @dataclass
 class ProgressArchive:
-    """All progress at one moment: steps by lab and id, when each lab was first done by the
-    learner, and what happened, oldest first. Times are in seconds since 1970."""
+    """All progress at one moment, as a file takes it along: steps by lab and id, when each lab was
+    first done by the learner, and what happened, oldest first. Times are in seconds since 1970."""
 
     steps: dict[str, dict[str, StepProgress]] = field(default_factory=dict)
     done: dict[str, float] = field(default_factory=dict)
@@ -132,7 +132,3 @@ class ProgressArchive:
                 times = (step.checked_at, step.passed_at, step.skipped_at, step.solved_at)
                 found[lab] = max(found.get(lab, 0), *(moment or 0 for moment in times))
         return found
-
-    def lab(self, name: str) -> LabProgress:
-        """Return the progress in one lab, without what its untouched steps look like."""
-        return LabProgress(self.steps.get(name, {}), {}, self.done.get(name))

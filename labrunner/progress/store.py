@@ -15,6 +15,7 @@ from labrunner.course.lab import Step
 from labrunner.errors import CourseError, ExitStatus
 from labrunner.verdicts import Verdict
 
+from .history import CourseProgress, LabHistory
 from .records import Event, LabEvent, LabProgress, ProgressArchive, StepProgress
 from .schema import ProgressUnavailable, connect
 
@@ -51,10 +52,18 @@ class Progress:
         self.path = path
         self._failed_at: float = -RECENT  # on the monotonic clock
 
-    def load(self) -> ProgressArchive:
-        """Return all progress."""
+    def load(self) -> CourseProgress:
+        """Return all progress. Of a long history no more than its outcome is held in memory."""
         with self._open() as database:
-            return _load(database)
+            progress = CourseProgress(*_current(database))
+            for event in _events(database):
+                progress.histories.setdefault(event.lab, LabHistory()).add(event)
+            return progress
+
+    def load_archive(self) -> ProgressArchive:
+        """Return all progress with all that happened."""
+        with self._open() as database:
+            return _archive(database)
 
     def load_lab(self, lab: str) -> LabProgress:
         """Return the progress in one lab, by its name."""
@@ -151,7 +160,7 @@ class Progress:
         changed.
         """
         with self._transaction() as database:
-            here, there = _load(database), archive.latest
+            here, there = _archive(database), archive.latest
             known = here.latest
             newer = [lab for lab in sorted(there) if known.get(lab, 0) > there[lab]]
             if newer and not replace:
@@ -191,14 +200,22 @@ class Progress:
             yield database
 
 
-def _load(database: sqlite3.Connection) -> ProgressArchive:
-    archive = ProgressArchive()
+def _archive(database: sqlite3.Connection) -> ProgressArchive:
+    return ProgressArchive(*_current(database), [*_events(database)])
+
+
+def _current(
+    database: sqlite3.Connection,
+) -> tuple[dict[str, dict[str, StepProgress]], dict[str, float]]:
+    """Return how the steps stand now, by lab and id, and when each lab was done."""
+    steps: dict[str, dict[str, StepProgress]] = {}
     for row in database.execute("select * from step order by lab, rowid"):
-        archive.steps.setdefault(row["lab"], {})[row["step"]] = _step(row)
-    for row in database.execute("select * from lab"):
-        archive.done[row["lab"]] = row["done_at"]
-    archive.events += map(_event, database.execute("select * from history order by at, id"))
-    return archive
+        steps.setdefault(row["lab"], {})[row["step"]] = _step(row)
+    return steps, {row["lab"]: row["done_at"] for row in database.execute("select * from lab")}
+
+
+def _events(database: sqlite3.Connection) -> Iterator[Event]:
+    return map(_event, database.execute("select * from history order by at, id"))
 
 
 def _steps(database: sqlite3.Connection, lab: str) -> dict[str, StepProgress]:

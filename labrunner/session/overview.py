@@ -7,7 +7,8 @@ from functools import cached_property
 from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
-from labrunner.progress.records import ProgressArchive, StepProgress
+from labrunner.progress.history import CourseProgress, LabHistory
+from labrunner.progress.records import StepProgress
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.record import describe_unreadable
 from labrunner.workspaces.workspace import Workspace
@@ -22,7 +23,7 @@ class Overview:
     """
 
     def __init__(
-        self, course: Course, workspaces: Workspaces, progress: ProgressArchive | None
+        self, course: Course, workspaces: Workspaces, progress: CourseProgress | None
     ) -> None:
         self.course = course
         self.progress = progress
@@ -52,10 +53,8 @@ class Overview:
     @cached_property
     def seconds(self) -> dict[str, float]:
         """The seconds of work on each lab, by its name; 0 where they are not known."""
-        if self.progress is None:
-            return dict.fromkeys(self.course.labs, 0)
-        labs = report.report(self.course, self.progress).labs
-        return {lab.lesson.lab_name or "": lab.seconds for lab in labs}
+        histories = self.progress.histories if self.progress else {}
+        return {name: histories.get(name, LabHistory()).seconds for name in self.course.labs}
 
     @property
     def place(self) -> tuple[Lesson, str | None] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, get_args
@@ -10,11 +9,10 @@ from typing import Any, get_args
 from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
-from labrunner.progress.records import Event, LabEvent, ProgressArchive, State, StepProgress
+from labrunner.progress.history import CourseProgress, LabHistory, MistakeHistory, StepHistory
+from labrunner.progress.records import State, StepProgress
 from labrunner.text import length
 
-PAUSE = 15 * 60  # seconds; a longer time between two events is not counted as work
-UNKNOWN_MISTAKE = "a mistake that the lab does not know"
 WORDS: dict[State, str] = {
     "not started": "not done yet",
     "passed": "passed",
@@ -24,31 +22,6 @@ WORDS: dict[State, str] = {
     "skipped": "skipped",
     "solved": "done for you",
 }
-
-
-@dataclass(frozen=True)
-class MistakeReport:
-    """A mistake that the learner made.
-
-    names: of the known mistakes that it can have been; they have the same reason. times: how often
-    it was made. found, next: what the check said the last time, which was `at` that moment.
-    """
-
-    names: tuple[str, ...]
-    times: int
-    at: float
-    found: str | None
-    next: str | None
-
-    @property
-    def name(self) -> str:
-        """What the mistake is called on the page."""
-        return " or ".join(f"“{each}”" for each in self.names) or UNKNOWN_MISTAKE
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
-        row = {"names": list(self.names), "times": self.times, "last_at": _moment(self.at)}
-        return {**row, "found": self.found, "next": self.next}
 
 
 @dataclass(frozen=True)
@@ -65,7 +38,7 @@ class StepReport:
     passed_at: float | None
     skipped_at: float | None
     solved_at: float | None
-    mistakes: tuple[MistakeReport, ...]
+    mistakes: tuple[MistakeHistory, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -77,7 +50,7 @@ class StepReport:
             "passed_at": _moment(self.passed_at),
             "skipped_at": _moment(self.skipped_at),
             "solved_at": _moment(self.solved_at),
-            "mistakes": [mistake.as_dict() for mistake in self.mistakes],
+            "mistakes": [_mistake(each) for each in self.mistakes],
         }
 
 
@@ -159,42 +132,29 @@ class Report:
         }
 
 
-def report(course: Course, progress: ProgressArchive, lab: str | None = None) -> Report:
+def report(course: Course, progress: CourseProgress, lab: str | None = None) -> Report:
     """Report on all labs of the course, or on the one with this name."""
-    labs = []
-    for lesson in course.lessons:
-        if lesson.lab and lab in (None, lesson.lab.name):
-            name = lesson.lab.name
-            events = [event for event in progress.events if event.lab == name]
-            steps = progress.steps.get(name, {})
-            labs.append(_lab(lesson, lesson.lab, events, steps, progress.done.get(name)))
-    return Report(tuple(labs))
+    return Report(
+        tuple(
+            _lab(lesson, lesson.lab, progress)
+            for lesson in course.lessons
+            if lesson.lab and lab in (None, lesson.lab.name)
+        )
+    )
 
 
-def count_seconds(events: Iterable[Event]) -> float:
-    """Return the seconds of work that the events of one lab show, which come oldest first: those
-    from each start to done, without pauses."""
-    seconds, running, last = 0.0, True, None
-    for event in events:
-        if running and last is not None and event.at - last <= PAUSE:
-            seconds += event.at - last
-        if event.kind in get_args(LabEvent):
-            running = event.kind == "started"
-        last = event.at
-    return seconds
-
-
-def find_place(course: Course, progress: ProgressArchive) -> tuple[Lesson, str | None] | None:
+def find_place(course: Course, progress: CourseProgress) -> tuple[Lesson, str | None] | None:
     """Return where the learner goes on: the lesson of the last event, with the id of its first open
     step; once that lab is done, the next lesson whose lab is not.
 
     None where nothing was done yet, or nothing is left.
     """
-    last = next(
-        (event.lab for event in reversed(progress.events) if event.lab in course.labs), None
-    )
-    if not last:
+    moments = {
+        name: history.last_at for name, history in progress.histories.items() if name in course.labs
+    }
+    if not moments:
         return None
+    last = max(moments, key=moments.__getitem__)
     lessons = [(lesson, lesson.lab) for lesson in course.lessons if lesson.lab]
     at = next(number for number, (_, lab) in enumerate(lessons) if lab.name == last)
     for lesson, lab in lessons[at:] + lessons[:at]:
@@ -208,54 +168,38 @@ def find_place(course: Course, progress: ProgressArchive) -> tuple[Lesson, str |
     return None
 
 
-def _lab(
-    lesson: Lesson,
-    lab: Lab,
-    events: list[Event],
-    steps: dict[str, StepProgress],
-    done_at: float | None,
-) -> LabReport:
-    rows = []
-    for step in lab.steps:
-        own = [event for event in events if event.step == step.id and event.kind in get_args(State)]
-        rows.append(_step(step.id, lesson.titles[step.id], own, steps.get(step.id)))
-    began = events[0].at if events else None
-    return LabReport(lesson, tuple(rows), count_seconds(events), began, done_at)
+def _lab(lesson: Lesson, lab: Lab, progress: CourseProgress) -> LabReport:
+    history = progress.histories.get(lab.name, LabHistory())
+    steps = progress.steps.get(lab.name, {})
+    rows = tuple(
+        _step(
+            step.id,
+            lesson.titles[step.id],
+            history.steps.get(step.id, StepHistory()),
+            steps.get(step.id),
+        )
+        for step in lab.steps
+    )
+    done_at = progress.done.get(lab.name)
+    return LabReport(lesson, rows, history.seconds, history.began_at, done_at)
 
 
-def _step(id: str, title: str, events: list[Event], now: StepProgress | None) -> StepReport:
-    moments: dict[str, float] = {}
-    for event in events:
-        if event.kind == "passed":
-            moments.setdefault(event.kind, event.at)
-        else:
-            moments[event.kind] = event.at
-    state: Any = now.state if now else events[-1].kind if events else "not started"
+def _step(id: str, title: str, history: StepHistory, now: StepProgress | None) -> StepReport:
     return StepReport(
         id,
         title,
-        state,
-        sum(event.attempts for event in events),
-        moments.get("passed"),
-        moments.get("skipped"),
-        now.solved_at if now else moments.get("solved"),
-        _mistakes(events),
+        now.state if now else history.state,
+        history.attempts,
+        history.passed_at,
+        history.skipped_at,
+        now.solved_at if now else history.solved_at,
+        tuple(history.mistakes.values()),
     )
 
 
-def _mistakes(events: Sequence[Event]) -> tuple[MistakeReport, ...]:
-    """Return the mistakes in the order in which they were first made. Those without a name are
-    distinguished by what was found."""
-    found: dict[object, list[Event]] = {}
-    for event in events:
-        if event.mistakes is not None:
-            found.setdefault(event.mistakes or event.found, []).append(event)
-    return tuple(
-        MistakeReport(
-            same[-1].mistakes or (), len(same), same[-1].at, same[-1].found, same[-1].next
-        )
-        for same in found.values()
-    )
+def _mistake(mistake: MistakeHistory) -> dict[str, Any]:
+    row = {"names": list(mistake.names), "times": mistake.times, "last_at": _moment(mistake.at)}
+    return {**row, "found": mistake.found, "next": mistake.next}
 
 
 def _moment(seconds: float | None) -> str | None:

@@ -1,15 +1,17 @@
 """What the learner has done, kept in SQLite."""
 
 import sqlite3
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from labrunner.course.lab import Step
 from labrunner.progress import schema, store
-from labrunner.progress.records import Event, LabProgress, StepProgress
+from labrunner.progress.records import Event, LabProgress, ProgressArchive, StepProgress
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.progress.store import LONGEST_TEXT, Progress
 from labrunner.verdicts import Verdict
@@ -121,16 +123,20 @@ def test_a_check_that_nobody_asked_for_is_no_attempt_and_is_noted_when_it_says_s
     for verdict in (FAILED, FAILED, PASSED, PASSED, FAILED):
         progress.record("lab", lasting, verdict, asked=False)
     assert progress.load_lab("lab").steps["a-step"].attempts == 0
-    assert [event.kind for event in progress.load().events] == ["failed", "passed", "broken"]
+    assert [event.kind for event in progress.load_archive().events] == [
+        "failed",
+        "passed",
+        "broken",
+    ]
     progress.record("lab", lasting, FAILED)
-    assert [event.attempts for event in progress.load().events] == [0, 0, 0, 1]
+    assert [event.attempts for event in progress.load_archive().events] == [0, 0, 0, 1]
 
 
 def test_every_check_that_was_asked_for_is_in_the_history_with_what_it_said(progress, lasting):
     progress.record("lab", lasting, FAILED, mistakes=["a slip"])
     progress.record("lab", lasting, FAILED)
     progress.record("lab", lasting, PASSED)
-    first, second, third = progress.load().events
+    first, second, third = progress.load_archive().events
     assert (first.kind, first.found, first.next) == ("failed", "B.", "C.")
     assert (first.mistakes, second.mistakes, third.mistakes) == (("a slip",), None, None)
     assert (third.kind, third.found) == ("passed", None)
@@ -140,7 +146,7 @@ def test_every_check_that_was_asked_for_is_in_the_history_with_what_it_said(prog
 def test_a_long_answer_does_not_fill_the_history(progress, lasting):
     long = "x" * 65536
     progress.record("lab", lasting, Verdict("failed", long, long, long))
-    [event] = progress.load().events
+    [event] = progress.load_archive().events
     assert len(event.found) == len(event.next) == LONGEST_TEXT
     assert progress.load_lab("lab").steps["a-step"].verdict.found == long
 
@@ -163,7 +169,7 @@ def test_what_is_skipped_stays_so_until_it_passes_or_is_tried(
     assert progress.load_lab("lab").steps["a-step"] == skipped
     progress.record("lab", lasting, verdict, asked=asked)
     assert progress.load_lab("lab").steps["a-step"].state == state
-    assert progress.load().events[0].kind == "skipped"
+    assert progress.load_archive().events[0].kind == "skipped"
 
 
 def test_what_is_done_cannot_be_skipped_and_what_broke_can(progress, lasting):
@@ -181,7 +187,7 @@ def test_what_was_solved_is_never_passed_by_the_learner(progress, kind, request)
     assert (solved.state, solved.done, solved.done_by_learner) == ("solved", True, False)
     again = progress.record("lab", step, PASSED)
     assert again.state == "solved" and again.passed_at is None
-    assert "passed" not in [event.kind for event in progress.load().events]
+    assert "passed" not in [event.kind for event in progress.load_archive().events]
 
 
 def test_what_was_solved_can_break_and_is_solved_when_it_is_mended(progress, lasting):
@@ -214,7 +220,7 @@ def test_beginning_anew_keeps_what_happened(progress, lasting):
     progress.note("lab", "reset")
     progress.begin("lab")
     assert progress.load_lab("lab").steps == progress.load_lab("lab").untouched == {}
-    happened = [event.kind for event in progress.load().events]
+    happened = [event.kind for event in progress.load_archive().events]
     assert happened == ["started", "passed", "done", "reset", "started"]
 
 
@@ -285,7 +291,7 @@ def written(progress):
 
 
 def test_progress_of_the_first_version_is_there_with_all_that_it_says(written):
-    progress = written(FIRST_VERSION).load()
+    progress = written(FIRST_VERSION).load_archive()
     one, two = progress.steps["one"], progress.steps["two"]
     failed = Verdict("failed", "A.", "B.", "C.")
     assert one["a-step"] == StepProgress(PASSED, 30, 10, 3)
@@ -302,7 +308,7 @@ def test_progress_of_the_first_version_is_there_with_all_that_it_says(written):
 
 def test_progress_of_the_second_version_is_there_with_all_that_it_says(written):
     store = written(SECOND_VERSION)
-    progress = store.load()
+    progress = store.load_archive()
     assert progress.steps["one"] == {
         "a-step": StepProgress(PASSED, 30, 10, 3),
         "skipped": StepProgress(skipped_at=40),
@@ -323,7 +329,7 @@ def test_progress_of_the_third_version_is_there_with_all_that_it_says(written):
     store = written(THIRD_VERSION)
     broken = StepProgress(FAILED, 30, 10, 3)
     assert store.load_lab("one") == LabProgress({"a-step": broken}, {"a-step": "D."}, 20)
-    assert store.load().events == [Event(30, "one", "a-step", "broken", 2, "B.", "C.")]
+    assert store.load_archive().events == [Event(30, "one", "a-step", "broken", 2, "B.", "C.")]
 
 
 def test_a_file_of_the_current_version_is_brought_to_the_next_one(progress, lasting, monkeypatch):
@@ -354,12 +360,12 @@ def test_a_file_of_the_first_version_is_brought_up_to_date_once(written, lasting
     progress = written(FIRST_VERSION)
 
     def read(_):
-        return len(Progress(progress.path).load().events)
+        return len(Progress(progress.path).load_archive().events)
 
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(read, range(16))) == {6}
     assert progress.record("two", lasting, PASSED).attempts == 5
-    assert len(progress.load().events) == 7
+    assert len(progress.load_archive().events) == 7
 
 
 def test_a_file_of_a_newer_version_is_said_and_left_as_it_is(progress, lasting):
@@ -486,3 +492,16 @@ def test_a_file_that_another_program_holds_is_said(progress, lasting, monkeypatc
     finally:
         holder.close()
     assert progress.record("lab", lasting, FAILED).state == "broken"
+
+
+def test_of_a_long_history_no_more_than_its_outcome_is_held(progress, lasting):
+    event = Event(1, "lab", lasting.id, "failed", 1, "B" * 500, "C" * 500, ("a slip",))
+    progress.import_archive(ProgressArchive(events=[replace(event, at=at) for at in range(2000)]))
+    tracemalloc.start()
+    try:
+        [met] = progress.load().histories["lab"].steps[lasting.id].mistakes.values()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert met.times == 2000
+    assert most < 200_000

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from labrunner.course.lab import Step
+from labrunner.progress.history import PAUSE, LabHistory
 from labrunner.progress.records import Event
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.progress.store import NewerProgress, Progress
 from labrunner.session import export, report
 from labrunner.session.export import LIMIT, BadFile
-from labrunner.session.report import PAUSE, count_seconds
 from labrunner.verdicts import Verdict
 from tests.fixtures.commands import Commands
 from tests.fixtures.engine import LAB
@@ -123,7 +123,10 @@ ENDS = ("started", "done", "finished", "reset")
     ],
 )
 def test_time_is_what_passed_from_start_to_done_without_pauses(happened, seconds):
-    assert count_seconds(events(*happened)) == seconds
+    history = LabHistory()
+    for event in events(*happened):
+        history.add(event)
+    assert history.seconds == seconds
 
 
 def test_one_goes_on_at_the_first_open_step_of_the_last_lab_or_in_the_next_one(
@@ -155,35 +158,35 @@ def fill(progress, step):
 
 
 def everything(progress):
-    return progress.load()
+    return progress.load_archive()
 
 
 def test_progress_is_the_same_on_another_machine_and_twice_is_once(progress, step, tmp_path):
     fill(progress, step)
     other = Progress(tmp_path / "other.db")
-    data = export.pack(progress.load())
+    data = export.pack(progress.load_archive())
     for _ in range(2):
         other.import_archive(export.unpack(data))
         assert everything(other) == everything(progress)
-    assert export.pack(other.load()) == data
+    assert export.pack(other.load_archive()) == data
 
 
 def test_what_the_file_does_not_speak_of_stays_as_it_is(progress, step, tmp_path):
     other = Progress(tmp_path / "other.db")
     other.record("lake", step, PASSED)
-    data = export.pack(other.load())
+    data = export.pack(other.load_archive())
     kept = progress.record("river", step, FAILED)
     progress.import_archive(export.unpack(data))
     assert progress.load_lab("river").steps == {"make-a-volume": kept}
     assert progress.load_lab("lake").steps == other.load_lab("lake").steps
-    assert len(progress.load().events) == 2
+    assert len(progress.load_archive().events) == 2
 
 
 def test_newer_progress_is_replaced_only_when_that_is_said_and_its_history_stays(
     progress, step, tmp_path
 ):
     fill(progress, step)
-    data = export.pack(progress.load())
+    data = export.pack(progress.load_archive())
     progress.record("lake", step, FAILED)
     before = everything(progress)
     with pytest.raises(NewerProgress) as caught:
@@ -192,7 +195,7 @@ def test_newer_progress_is_replaced_only_when_that_is_said_and_its_history_stays
     assert everything(progress) == before
     progress.import_archive(export.unpack(data), replace=True)
     assert progress.load_lab("lake").steps["make-a-volume"].state == "passed"
-    assert progress.load().events == before.events
+    assert progress.load_archive().events == before.events
 
 
 def changed(line, **fields):
@@ -263,7 +266,9 @@ def test_a_file_with_a_fault_is_refused_whole_with_its_line(
     other.record("sea", step, PASSED)
     before = everything(other)
     with pytest.raises(BadFile, match=re.escape(says)) as caught:
-        other.import_archive(export.unpack(change(export.pack(progress.load()))), replace=True)
+        other.import_archive(
+            export.unpack(change(export.pack(progress.load_archive()))), replace=True
+        )
     assert str(caught.value).startswith(f"Line {line}: ") or not line
     assert everything(other) == before
 
@@ -273,7 +278,7 @@ def test_an_import_that_cannot_be_written_changes_nothing(progress, step, tmp_pa
     other = Progress(tmp_path / "other.db")
     other.record("sea", step, FAILED)
     before = everything(other)
-    archive = export.unpack(export.pack(progress.load()))
+    archive = export.unpack(export.pack(progress.load_archive()))
     unkept: Any = {}  # SQLite has no such type
     archive.events.append(Event(time.time(), "lake", None, "done", found=unkept))
     with pytest.raises(ProgressUnavailable):
@@ -286,13 +291,13 @@ def test_a_file_is_never_larger_than_what_is_taken_in(progress, step, monkeypatc
     long = Verdict("failed", "é" * 5000, "é" * 5000, "é" * 5000)
     for _ in range(30):
         progress.record("lake", step, long)
-    data = export.pack(progress.load())
+    data = export.pack(progress.load_archive())
     assert len(data) <= 40_000
     archive = export.unpack(data)
     assert archive.steps["lake"]["make-a-volume"].attempts == 30
     assert 0 < len(archive.events) < 30
     assert archive.events == export.unpack(data).events
-    assert archive.events[-1].at == progress.load().events[-1].at
+    assert archive.events[-1].at == progress.load_archive().events[-1].at
 
 
 # In a terminal

@@ -117,7 +117,7 @@ def test_a_check_reads_each_record_once_and_opens_sqlite_twice(small, volumes, r
     reads.clear()
     assert small.session(volumes).check(remove).state == "passed"
     assert reads.pop("sqlite") == 2 and set(reads.values()) == {1}
-    assert small.progress.load().events[-1].kind == "done"
+    assert small.progress.load_archive().events[-1].kind == "done"
 
 
 def test_what_another_process_does_while_a_check_waits_is_not_lost(small, volumes):
@@ -174,7 +174,7 @@ def test_a_step_done_for_the_learner_is_never_theirs(small, volumes, engine):
     assert small.session(volumes).check(make).state == "solved"
     assert small.session(volumes).summary == "done, 2 for you"
     assert volumes.name not in small.progress.load().done
-    happened = [event.kind for event in small.progress.load().events]
+    happened = [event.kind for event in small.progress.load_archive().events]
     assert "done" in happened and "passed" not in happened
 
 
@@ -272,7 +272,7 @@ def test_a_lab_is_reset_and_its_history_stays(small, volumes, engine):
     assert again.id != workspace.id
     assert known(small, volumes) == {}
     assert small.session(volumes).check(make).state == "failed"
-    happened = [event.kind for event in small.progress.load().events]
+    happened = [event.kind for event in small.progress.load_archive().events]
     assert happened == ["started", "passed", "reset", "started", "failed"]
 
 
@@ -292,7 +292,7 @@ def test_going_back_does_the_steps_before_for_the_learner(small, volumes, engine
         said[-1] == f"Doing for you: There is a volume `{small.session(volumes).workspace.name}`."
     )
     assert small.session(volumes).check(remove).state == "failed"
-    [back] = [event for event in small.progress.load().events if event.kind == "back"]
+    [back] = [event for event in small.progress.load_archive().events if event.kind == "back"]
     assert back.step == "remove-it"
 
 
@@ -326,12 +326,12 @@ def test_a_reset_that_leaves_something_is_none(small, volumes, docker, engine):
     [left] = small.session(volumes).reset([workspace.name])
     assert "volume is in use" in left.reason
     assert known(small, volumes)["make-a-volume"].state == "passed"
-    assert "reset" not in [event.kind for event in small.progress.load().events]
+    assert "reset" not in [event.kind for event in small.progress.load_archive().events]
     engine.remove_container(user)
 
 
 def met(services):
-    return [event.mistakes for event in services.progress.load().events if event.attempts]
+    return [event.mistakes for event in services.progress.load_archive().events if event.attempts]
 
 
 def test_the_mistake_that_was_made_is_noted_and_one_not_begun_is_none(services, lab, unique):

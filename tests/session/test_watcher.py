@@ -417,7 +417,7 @@ def test_an_engine_that_is_killed_and_started_leaves_no_wrong_verdict(
         docker("-H", address, "volume", "rm", workspace["word"])
         assert told() == changed("make-a-volume")
     assert states == ["passed", "passed"]
-    assert [each.kind for each in services.progress.load().events] == [
+    assert [each.kind for each in services.progress.load_archive().events] == [
         "started",
         "passed",
         "broken",

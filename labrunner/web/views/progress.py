@@ -33,7 +33,7 @@ def _make_room() -> None:
 @bp.get("/progress.jsonl")
 def export_progress() -> ResponseReturnValue:
     """Send all progress as a file, which `import_progress` accepts."""
-    return export.pack(get_services().progress.load()), {
+    return export.pack(get_services().progress.load_archive()), {
         "Content-Type": "application/jsonl",
         "Content-Disposition": 'attachment; filename="registry-lab-progress.jsonl"',
     }
