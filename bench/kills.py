@@ -118,7 +118,7 @@ class Kills:
             time.sleep(self.choices.uniform(0, 2))
             self.engines.launch(WORKER)
         else:
-            kill(site)
+            site.kill()
             site = self._site()
         self._finish(lab, asked)
         answer = site.visitor().get("/")
@@ -209,16 +209,6 @@ def make_decoys() -> None:
     docker("create", "--name", "registry-theirs", "-p", "5000:5000", "registry:2")
     docker("tag", "busybox:stable", "theirs:1")
     docker("tag", "registry:2", "localhost:5000/theirs:1")
-
-
-def kill(site: Site) -> None:
-    """Kill a server with its worker and the shells of its pages."""
-    pid = str(site.process.pid)
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", pid], capture_output=True, text=True)
-    for each in [site.process.pid, *map(int, listed.stdout.split())]:
-        with suppress(ProcessLookupError):
-            os.kill(each, signal.SIGKILL)
-    site.process.wait()
 
 
 def docker(*words: str) -> str:

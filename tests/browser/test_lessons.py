@@ -183,6 +183,8 @@ def do_lesson(page, lesson, site, terminal, workspace, engine):
     expect(row.locator(".word")).to_have_text("done")
     assert engine.container(workspace.name) is None
     assert traces(engine, {workspace.id}) == nothing()
+    if password := workspace.record.values.get("password"):
+        assert password not in site.log.read_text()
 
 
 def expect_advice(page, step, advice):

@@ -328,6 +328,16 @@ def test_no_engine_is_said_at_once_with_what_to_do(tmp_path, monkeypatch):
     assert "script/bootstrap" in caught.value.next
 
 
+def test_an_engine_that_takes_no_connection_is_given_up(tmp_path, monkeypatch):
+    with socket.socket(socket.AF_UNIX) as hung, socket.socket(socket.AF_UNIX) as waiting:
+        hung.bind(f"{tmp_path}/engine.sock")
+        hung.listen(0)  # so one connection waits, and no other can
+        waiting.connect(f"{tmp_path}/engine.sock")
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
+        with pytest.raises(EngineDown, match="No engine answers at"):
+            Engine(timeout=5).info()
+
+
 def test_no_permission_on_the_socket_is_said_with_what_to_do():
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as closed:
         closed.bind(f"{folder}/engine.sock")

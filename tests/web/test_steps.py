@@ -5,8 +5,6 @@ import html
 import json
 import os
 import re
-import signal
-import subprocess
 
 import pytest
 
@@ -52,15 +50,6 @@ def started(visitor) -> bool:
 
 def items(visitor, path) -> list[str]:
     return re.findall(r'name="item" value="([^"]+)"', visitor.get(path).text)
-
-
-def kill(site):
-    """As when the machine is switched off: the server's processes get no time for anything."""
-    parent = str(site.process.pid)
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", parent], capture_output=True, text=True)
-    for pid in [site.process.pid, *map(int, listed.stdout.split())]:
-        os.kill(pid, signal.SIGKILL)
-    site.process.wait()
 
 
 def test_a_step_is_skipped_and_can_still_be_done(started_site, visitor, docker):
@@ -253,7 +242,7 @@ def test_after_a_kill_and_a_new_start_progress_and_workspace_are_found_again(ser
     visitor.submit(f"{SAY}/skip")
     before = text(visitor.get("/lessons/tiny"))
     assert "Passed at" in before and "Skipped at" in before
-    kill(first)
+    first.kill()
 
     second = serve(port=first.port, token="another")
     after = second.visitor()
@@ -282,7 +271,7 @@ def test_killed_while_a_step_is_being_done_the_step_is_open_again(serve, tiny):
     visitor.submit(f"{SAY}/solve", headers=HTMX)
     assert eventually((tiny / "labs/tiny/at-it").exists)
     assert first.visitor().submit("/lessons/tiny/finish").status_code == 409
-    kill(first)
+    first.kill()
     second = serve(port=first.port)
     visitor = second.visitor()
     assert visitor.get(f"{SAY}/solve", headers=JSON).json()["status"] == "not started"
@@ -304,7 +293,7 @@ def test_what_was_done_for_the_learner_when_the_server_was_killed_is_never_their
     name = word(visitor)
     visitor.submit(f"{STEP}/solve", headers=HTMX)
     assert eventually(lambda: engine.volume(name), 60)
-    kill(first)
+    first.kill()
     after = serve(port=first.port).visitor()
     after.submit(f"{STEP}/check")
     assert "0 of 2 done, 1 for you" in text(after.get("/lessons/tiny"))
