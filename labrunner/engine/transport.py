@@ -1,4 +1,4 @@
-"""The transport of queries: each answer has a limit of time and of bytes.
+"""The transport of queries: each answer has a limit of time, of bytes and of memory.
 
 The time-out of a socket is one of silence: an engine that sends a byte now and then never reaches
 it.
@@ -19,17 +19,21 @@ from typing import Any
 import docker
 from docker.transport import UnixHTTPAdapter
 from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
+from requests import Response
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from labrunner.json_size import memory_of
+
 MOST_KEPT = 50  # connections that wait for the next query; urllib3 logs each one beyond
-LARGEST_ANSWER = 32_000_000  # bytes; a list of ten thousand containers has fewer
+LARGEST_ANSWER = 16_000_000  # bytes
+MOST_MEMORY = 64_000_000  # bytes of JSON that is read; a list of 4,000 containers takes fewer
 
 _end: ContextVar[float] = ContextVar("end", default=math.inf)  # by `time.monotonic`
 
 
 class TooLarge(OSError):
-    """An answer has more bytes than it may."""
+    """An answer has more bytes than it may, or takes more memory."""
 
 
 @contextmanager
@@ -43,12 +47,20 @@ def within(seconds: float) -> Iterator[None]:
 
 
 def limit_answers(client: docker.APIClient) -> None:
-    """Limit each answer to the client's time-out, to that of `within`, and to `LARGEST_ANSWER`."""
+    """Limit each answer to the client's time-out and that of `within`, to `LARGEST_ANSWER`, and to
+    `MOST_MEMORY`."""
+    client.hooks["response"].append(_require_little_memory)
     adapter = client.get_adapter(client.base_url)
     if isinstance(adapter, UnixHTTPAdapter):
         client.mount("http+docker://", _UnixAdapter(adapter.socket_path, adapter.timeout))
     else:
         adapter.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+def _require_little_memory(answer: Response, **how: Any) -> None:
+    """Raise `TooLarge` for JSON of very many parts. A stream is read piece by piece instead."""
+    if not how.get("stream") and memory_of(answer.content) > MOST_MEMORY:
+        raise TooLarge
 
 
 class _Reader(io.RawIOBase):

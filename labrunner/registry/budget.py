@@ -11,7 +11,7 @@ class Budget:
     """The limits of one look: seconds from now on, bytes of all answers, and requests."""
 
     seconds: float = 8
-    size: int = 64_000_000
+    size: int = 24_000_000
     requests: int = 1000
     _began: float = field(default_factory=time.monotonic, init=False)
     _read: int = field(default=0, init=False)

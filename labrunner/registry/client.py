@@ -20,6 +20,7 @@ from http.client import HTTPConnection, HTTPException, IncompleteRead
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
+from labrunner.json_size import memory_of
 from labrunner.verdicts import CannotCheck
 
 from .budget import Budget
@@ -37,6 +38,7 @@ from .models import MANIFEST_TYPES, Descriptor, Manifest, Response
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # names of this machine, so of one registry
 LARGEST = 4 << 20  # bytes; the limit that the specification suggests for a manifest
+MOST_MEMORY = 32_000_000  # bytes that an answer takes once it is read
 LONGEST_LIST = 100_000  # names, of repositories or tags
 MOST_LAYERS = 1000  # of a manifest; engines take 127
 DEEPEST_INDEX = 4  # indexes, one in the other
@@ -221,6 +223,8 @@ class Registry:
             connection.close()
         if len(body) > LARGEST:
             raise self._not_a_registry(f"sends more than {LARGEST >> 20} MiB")
+        if body[:1] in (b"{", b"[") and memory_of(body) > MOST_MEMORY:
+            raise self._given_up(f"an answer takes more than {MOST_MEMORY / 1e6:g} MB of memory")
         if response.status == 400 and any(words in body for words in HTTPS_ONLY):
             if self._any_tls and not self._tls:
                 self._tls = unverified_tls()

@@ -49,9 +49,10 @@ FULL_PAGE = {"repositories": ["x" * 1000] * 4000}  # close to the largest answer
         ({"repositories": ["a"]}, ANOTHER, {"requests": 9}, "takes more than 9 requests"),
         (FULL_PAGE, ANOTHER, {"size": 6_000_000}, "takes more than 6 MB"),
         ({"repositories": ["a"]}, ANOTHER, {"seconds": 0.3}, "takes more than 0.3 seconds"),
-        ({"repositories": ["a"] * 440_000}, "", {}, "has more than 100,000 names"),
+        ({"repositories": ["a"] * 300_000}, "", {}, "has more than 100,000 names"),
+        ({"repositories": [[]] * 300_000}, "", {}, "takes more than 32 MB of memory"),
     ],
-    ids=["a page that repeats", "small pages", "large pages", "pages", "one page"],
+    ids=["a page that repeats", "small pages", "large pages", "pages", "one page", "many parts"],
 )
 def test_a_list_without_an_end_is_given_up(body, headers, budget, words):
     assert len(json.dumps(body)) < LARGEST
