@@ -26,9 +26,9 @@ from requests import RequestException, Response
 
 from labrunner.course.loader import load_course
 from tests.fixtures.foreign_objects import differences, everything
+from tests.fixtures.line import Line
 from tests.fixtures.web import JSON, Site, Visitor, free_port
 from tests.fixtures.workers import Engines, inside
-from tests.terminal.test_terminal import Line
 
 ROOT = Path(__file__).parent.parent
 LABS = ("name-that-image", "push-and-pull")  # two that do not share a registry

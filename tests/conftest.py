@@ -5,4 +5,5 @@ pytest_plugins = [
     "tests.fixtures.commands",
     "tests.fixtures.web",
     "tests.fixtures.started_lab",
+    "tests.fixtures.terminal",
 ]

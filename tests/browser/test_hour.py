@@ -10,7 +10,6 @@ from tests.browser.test_pages import WIDE
 from tests.browser.test_terminal import END, PROMPT, open_terminal, type_line, wait_for
 from tests.fixtures.engine import ROOT
 from tests.fixtures.web import load
-from tests.terminal.test_terminal import bash  # noqa: F401 - a fixture
 
 LESSON = loader.load_course(ROOT).lesson("push-and-pull")
 STEPS = LESSON.lab.steps
@@ -23,6 +22,8 @@ COUNT = """() => {
     document.addEventListener("submit", event =>
         window.pressed += event.target.action.includes("/check"), true);
 }"""
+
+pytestmark = pytest.mark.usefixtures("bash")
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from labrunner.terminal.supervisor import members
 from labrunner.web.shells import UNSEEN
 from tests.browser.test_pages import DARK, NARROW, WIDE, violations
 from tests.fixtures.engine import eventually
+from tests.fixtures.terminal import ended, serving, start_lab
 from tests.fixtures.web import load, opened_pages, wait_until, weights
-from tests.terminal.test_terminal import bash, ended, serving, start_lab  # noqa: F401 - a fixture
 
 PATIENCE = 60_000  # milliseconds
 GONE = 10_000  # milliseconds after which a page gives its server up
@@ -29,6 +29,8 @@ NOTE_NAMES = """button => {
 ROWS = "[...document.querySelectorAll('.xterm-rows > div')].map(row => row.textContent)"
 SHOWN = rf"{ROWS}.map(row => row.replaceAll('\xa0', ' ').trimEnd()).join('\n').trimEnd()"
 FIND = f"pattern => ({SHOWN}).match(new RegExp(pattern, 'm'))"
+
+pytestmark = pytest.mark.usefixtures("bash")
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The events of an engine, followed as they happen."""
+"""The events of an engine: those of a time gone by, and those that are followed as they happen."""
 
 import json
 
@@ -8,6 +8,14 @@ from labrunner.engine import events as events_module
 from labrunner.engine.connection import EngineDown
 from labrunner.engine.engine import Engine
 from tests.fixtures.engine import INFO, request_of, response, serving
+
+
+def test_events_between_two_moments_are_found_by_filter(engine, docker, unique):
+    began = engine.ask_time()
+    docker("volume", "create", unique)
+    events = engine.events(began, engine.ask_time(), type="volume", event="create")
+    assert unique in [event.id for event in events]
+    assert engine.events(began - 20, began - 10, type="volume", volume=unique) == []
 
 
 def test_events_come_as_they_happen_with_a_pulse(engine, docker, unique, monkeypatch):

@@ -10,12 +10,8 @@ import pytest
 from labrunner.engine.connection import EngineDown
 from labrunner.registry.errors import NotARegistry, RegistryDown
 from labrunner.text import clock
+from labrunner.verdicts import CannotCheck
 from tests.fixtures.engine import eventually, request_of, response
-
-
-@pytest.fixture
-def workspace(workspaces, real_course):
-    return workspaces.open(real_course.labs["run-a-registry"], "headless")
 
 
 @pytest.fixture
@@ -242,3 +238,13 @@ def test_an_engine_that_is_down_is_what_is_said(workspace, monkeypatch, tmp_path
     with pytest.raises(EngineDown):
         workspace.api.ping()
     monkeypatch.undo()
+
+
+def test_a_registry_that_never_answers_is_said_with_what_stands_there(
+    workspaces, workspace, monkeypatch
+):
+    monkeypatch.setattr("labrunner.workspaces.workspace.STARTUP", 0.2)
+    workspace.run("busybox:stable", name=workspace.name, command=["sleep", "60"])
+    with pytest.raises(CannotCheck) as caught:
+        workspace.wait_for_registry()
+    assert f"The name `{workspace.name}` is taken" in caught.value.found
