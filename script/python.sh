@@ -62,8 +62,15 @@ need_python() {
     stop 3 "$missing is missing. To get it: $advice." "Then run this again."
 }
 
-# need_environment: makes .venv whole, with the pinned packages.
+# need_environment: makes .venv whole, with the packages of requirements.txt.
 need_environment() {
+    make_environment
+    pip_install "Installing the Python packages" requirements.txt
+    say "Python $(python_version .venv/bin/python) in .venv has the pinned packages."
+}
+
+# make_environment: makes .venv, with pip alone, unless it is there.
+make_environment() {
     if ! .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
     then
         need_python
@@ -71,6 +78,4 @@ need_environment() {
             "$python" -m venv --clear .venv ||
             stop 3 "The environment could not be made with $python."
     fi
-    pip_install "Installing the Python packages" requirements.txt
-    say "Python $(python_version .venv/bin/python) in .venv has the pinned packages."
 }
