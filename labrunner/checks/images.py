@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from labrunner.registry.client import LOOPBACK, Registry
+from labrunner.registry.client import Registry
 from labrunner.registry.models import Manifest
 from labrunner.registry.references import parse
+from labrunner.registry.transport import LOOPBACK
 from labrunner.workspaces.workspace import Workspace
 
 

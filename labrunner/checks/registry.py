@@ -11,7 +11,6 @@ from labrunner.registry.client import Registry
 from labrunner.registry.errors import (
     BudgetSpent,
     NotARegistry,
-    OtherScheme,
     RegistryDown,
     RegistrySlow,
 )
@@ -50,18 +49,16 @@ def require_registry(
     start: the command that starts the wanted registry, as the advice has it. expected: as in
     `NotYet`, which is raised where no registry answers or no container serves it. Where one runs,
     but answers too slowly, `RegistrySlow` is. tls: a registry that speaks only TLS is right as
-    well. login: user and password, for a proxy that lets no other request through to the registry.
+    well, whatever its certificate. login: user and password, for a proxy that lets no other
+    request through to the registry.
     """
     try:
-        _ping(workspace, login)
+        _ping(workspace, login, any_tls=tls)
     except (RegistryDown, NotARegistry) as error:
         if isinstance(error, RegistrySlow) and _runs(workspace.registry_container()):
             raise
         why = diagnose(workspace, error, start)
         raise NotYet(why.reason, expected=expected, found=why.found, next=why.next) from None
-    except OtherScheme:
-        if not tls:
-            raise
     service = workspace.service()
     if service.container:
         return service.container
@@ -82,13 +79,13 @@ def _runs(container: Container | None) -> bool:
     return container is not None and container.state == "running"
 
 
-def _ping(workspace: Workspace, login: tuple[str, str] | None) -> None:
+def _ping(workspace: Workspace, login: tuple[str, str] | None, *, any_tls: bool) -> None:
     try:
-        workspace.client(explain=None).ping()
+        workspace.client(explain=None, any_tls=any_tls).ping()
     except NotARegistry:
         if not login:
             raise
-        workspace.client(explain=None, login=login).ping()
+        workspace.client(explain=None, login=login, any_tls=any_tls).ping()
 
 
 def require_started(workspace: Workspace, expected: str = "") -> Container:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labrunner.engine.models import Container, Image, Network, Volume
-from labrunner.registry.client import LOOPBACK
+from labrunner.registry.transport import LOOPBACK
 from labrunner.verdicts import CannotCheck
 
 from .labels import OBJECT, WORKSPACE

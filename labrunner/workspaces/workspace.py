@@ -22,9 +22,10 @@ from labrunner.engine.transport import within
 from labrunner.file_lock import FileLock
 from labrunner.registry.access_log import Request
 from labrunner.registry.budget import Budget
-from labrunner.registry.client import LOOPBACK, Registry
+from labrunner.registry.client import Registry
 from labrunner.registry.errors import NotARegistry, OtherScheme, RegistryDown
 from labrunner.registry.models import Manifest
+from labrunner.registry.transport import LOOPBACK
 from labrunner.verdicts import CannotCheck
 
 from .creation import Creation

@@ -1,6 +1,7 @@
 """The lab with a second host, done in other ways and in other wrong ways than the lab's own."""
 
 import subprocess
+import sys
 
 import pytest
 
@@ -132,6 +133,58 @@ def test_the_registrys_own_certificate_is_as_good_as_the_cas(trusted):
     on_host(trusted, "docker", "pull", f"{NAME}/{trusted.image}")
     assert judge(trusted, "trust-the-ca").passed, judge(trusted, "trust-the-ca")
     assert judge(trusted, "trust-again").passed, judge(trusted, "trust-again")
+
+
+PROXY = """
+import asyncio, ssl, sys
+
+async def pump(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
+
+async def serve(reader, writer):
+    behind = await asyncio.open_connection(sys.argv[1], 5000)
+    await asyncio.gather(pump(reader, behind[1]), pump(behind[0], writer), return_exceptions=True)
+
+async def main():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain("registry.crt", "registry.key")
+    server = await asyncio.start_server(serve, port=5000, ssl=context)
+    print("ready", flush=True)
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+
+
+def test_tls_that_a_proxy_speaks_is_as_good_as_the_registrys(opened, docker, unique, tmp_path):
+    """The proxy stands in the network of a container, and hangs up on plain HTTP."""
+    network, format = ("--network", opened["network"]), "{{.State.Pid}}"
+    docker("rm", "-f", opened.registry_container().id)
+    volume = ("-v", f"{opened['volume']}:/var/lib/registry")
+    behind = docker("run", "-d", "--name", f"{unique}-behind", *network, *volume, "registry:2")
+    publish = ("-p", f"127.0.0.1:{opened.port}:5000", "--network-alias", "registry.lab")
+    front = docker(
+        "run", "-d", "--name", unique, *network, *publish, "busybox:stable", "sleep", "9d"
+    )
+    at, to = (
+        opened.engine.container(each).addresses[opened["network"]] for each in (front, behind)
+    )
+    certify(tmp_path, f"DNS:registry.lab,IP:{at}")
+    enter = ["nsenter", f"--net=/proc/{docker('inspect', '-f', format, front)}/ns/net"]
+    words = [*enter, sys.executable, "-c", PROXY, to]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as proxy:
+        assert proxy.stdout.readline() == "ready\n"
+        assert judge(opened, "serve-tls").passed, judge(opened, "serve-tls")
+        put(opened, f"/etc/docker/certs.d/{NAME}/ca.crt", (tmp_path / "ca.crt").read_bytes())
+        on_host(opened, "docker", "pull", f"{NAME}/{opened.image}")
+        assert judge(opened, "trust-the-ca").passed, judge(opened, "trust-the-ca")
+        proxy.kill()
+    docker("rm", "-f", front, behind)
+    assert not judge(opened, "serve-tls").passed
+    act(opened, "serve-tls", "trust-the-ca")
 
 
 def test_the_powers_on_the_page_are_those_that_this_engine_gives(opened, docker):

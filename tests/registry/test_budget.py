@@ -10,8 +10,9 @@ import pytest
 
 from labrunner.course.lab import Lab, Step
 from labrunner.registry.budget import Budget
-from labrunner.registry.client import LARGEST, Registry
+from labrunner.registry.client import Registry
 from labrunner.registry.errors import BudgetSpent
+from labrunner.registry.transport import LARGEST
 from labrunner.workspaces import workspace as workspace_module
 from labrunner.workspaces.record import Record
 from labrunner.workspaces.workspace import Workspace

@@ -301,6 +301,14 @@ def test_a_proxy_that_speaks_tls_only_is_told_from_a_program_that_is_no_registry
         Registry(address).ping()
 
 
+def test_a_refusal_over_plain_http_stays_one_where_the_port_does_not_speak_tls():
+    with serve(response("{}", "400 Bad Request", TELLS)) as address:
+        registry = Registry(address, any_tls=True)
+        assert [registry.request("GET", "x").status for _ in range(2)] == [400, 400]
+    with pytest.raises(RegistryDown):
+        registry.ping()
+
+
 def test_a_registry_that_asks_for_a_password_is_one_and_says_so():
     with serve(response("{}", "401 Unauthorized", TELLS)) as address:
         assert Registry(address).ping().status == 401

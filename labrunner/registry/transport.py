@@ -1,0 +1,203 @@
+"""Requests to a registry. The only HTTP client.
+
+Every request has a deadline and a size limit, goes to the registry itself (never through a proxy)
+and follows no redirect; all requests of a client share a `Budget`. What keeps an answer from being
+read is raised as `CannotCheck`.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from base64 import b64encode
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException, IncompleteRead
+from urllib.parse import urljoin
+
+from labrunner.json_size import memory_of
+from labrunner.verdicts import CannotCheck
+
+from .budget import Budget
+from .connection import deadline, name_fault, unverified_tls, verifying_tls
+from .errors import BudgetSpent, NotARegistry, OtherScheme, RegistryDown, RegistrySlow, Untrusted
+from .models import Response
+
+LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # names of this machine, so of one registry
+LARGEST = 4 << 20  # bytes; the limit that the specification suggests for a manifest
+MOST_MEMORY = 32_000_000  # bytes that an answer takes once it is read
+HTTPS_ONLY = (  # what servers that speak TLS say in plain HTTP: Go's, and nginx
+    b"HTTP request to an HTTPS server",
+    b"HTTP request was sent to HTTPS port",
+)
+START = "Start your registry, or look at `docker ps -a` for why it is not running."
+AGAIN = "Check again. If it stays so, restart your registry."
+
+
+class Transport:
+    """Requests to the registry at `host:port`, over plain HTTP, or over TLS where `name` is given.
+
+    budget:  of all requests; a request beyond it raises `BudgetSpent`. A new one unless given.
+    timeout: seconds for the whole of one request.
+    explain: takes a `RegistryDown` or `NotARegistry` before it is raised, and returns the error to
+             raise, which may say more precisely what was found and what to do.
+    login:   user and password, sent with each request.
+    name:    the host name or IP address that the registry's certificate must be for.
+    ca:      the authority that must have signed the certificate, as PEM text.
+    any_tls: accept any certificate if the registry speaks only TLS. Use it to look into a registry
+             of this machine, never to judge one.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        budget: Budget | None = None,
+        timeout: float = 5,
+        explain: Callable[[CannotCheck], CannotCheck] | None = None,
+        login: tuple[str, str] | None = None,
+        name: str | None = None,
+        ca: str | None = None,
+        any_tls: bool = False,
+    ) -> None:
+        self.address = address
+        self.budget = budget or Budget()
+        self.timeout = timeout
+        self.explain = explain or (lambda error: error)
+        host, _, port = address.rpartition(":")
+        loopback = host in LOOPBACK
+        self._host, self._port = "127.0.0.1" if loopback else host, int(port)
+        self._headers = {"Authorization": _basic(*login)} if login else {}
+        self._name = name
+        self._any_tls = any_tls
+        self._tls = verifying_tls(ca) if name else None
+
+    def certificate(self) -> str | None:
+        """Return the certificate that the port shows, valid or not, as PEM text, or None if it
+        does not speak TLS."""
+        timeout = self._take_request()
+        end = time.monotonic() + timeout
+        try:
+            with (
+                socket.create_connection((self._host, self._port), timeout) as plain,
+                deadline(plain, end - time.monotonic()),
+                unverified_tls().wrap_socket(plain, server_hostname=self._name) as secure,
+            ):
+                shown = secure.getpeercert(binary_form=True)
+        except OSError:
+            return None
+        return ssl.DER_cert_to_PEM_cert(shown) if shown else None
+
+    def request(self, method: str, path: str, *, accept: str = "application/json") -> Response:
+        """Send one request below `/v2/`, and return the answer, whatever its status.
+
+        Raises `RegistryDown`, `NotARegistry`, `OtherScheme`, `Untrusted` or `BudgetSpent`.
+        """
+        if not self._any_tls or self._tls:
+            return self._request(method, path, accept)
+        try:
+            answer = self._request(method, path, accept)
+        except (OtherScheme, NotARegistry, RegistryDown) as error:
+            if isinstance(error, RegistrySlow) or not (found := self._switch(method, path, accept)):
+                raise
+            return found
+        if answer.status == 400 and (found := self._switch(method, path, accept)):
+            return found
+        return answer
+
+    def _switch(self, method: str, path: str, accept: str) -> Response | None:
+        """Send a request over TLS, and all that follow; return None where the port does not speak
+        it. What it says to plain HTTP, if anything, differs from server to server."""
+        self._tls = unverified_tls()
+        try:
+            return self._request(method, path, accept)
+        except (OtherScheme, NotARegistry, RegistryDown):
+            self._tls = None
+            return None
+
+    def _request(self, method: str, path: str, accept: str) -> Response:
+        timeout = self._take_request()
+        end = time.monotonic() + timeout
+        connection = HTTPConnection(self._host, self._port, timeout=timeout)
+        try:
+            connection.connect()
+            with deadline(connection.sock, end - time.monotonic()):
+                if self._tls:
+                    connection.sock = self._tls.wrap_socket(
+                        connection.sock, server_hostname=self._name
+                    )
+                    if self._name and (fault := name_fault(connection.sock, self._name)):
+                        raise self._untrusted(fault)
+                headers = {"Accept": accept, **self._headers}
+                connection.request(method, urljoin("/v2/", path), headers=headers)
+                with connection.getresponse() as response:
+                    body = response.read(LARGEST + 1)
+                    self.budget.count_answer(len(body))
+                    if len(body) <= LARGEST and response.length:
+                        raise IncompleteRead(body, response.length)
+        except TimeoutError:
+            if limit := self.budget.reached:
+                raise self._given_up(f"it takes more than {limit}") from None
+            found = f"`{self.address}` takes more than {self.timeout:g} seconds to answer."
+            raise self.explain(RegistrySlow(found, next=AGAIN)) from None
+        except ssl.SSLCertVerificationError as error:
+            raise self._untrusted(error.verify_message) from None
+        except ssl.SSLError:
+            raise OtherScheme(
+                f"`{self.address}` answers over plain HTTP, without TLS.",
+                next="Start the registry with its certificate and key.",
+            ) from None
+        except (ConnectionResetError, BrokenPipeError, IncompleteRead):
+            raise self._down("hangs up without a whole answer") from None
+        except OSError:
+            raise self._down("does not answer") from None
+        except (HTTPException, UnicodeError):
+            raise self._not_a_registry("does not speak HTTP") from None
+        finally:
+            connection.close()
+        if len(body) > LARGEST:
+            raise self._not_a_registry(f"sends more than {LARGEST >> 20} MiB")
+        if body[:1] in (b"{", b"[") and memory_of(body) > MOST_MEMORY:
+            raise self._given_up(f"an answer takes more than {MOST_MEMORY / 1e6:g} MB of memory")
+        if response.status == 400 and any(words in body for words in HTTPS_ONLY):
+            raise OtherScheme(
+                f"`{self.address}` answers over TLS only.",
+                next="Use a registry without TLS here.",
+            )
+        return Response(response.status, response.headers, body)
+
+    def _take_request(self) -> float:
+        """Take a request from the budget, and return the seconds that it may last."""
+        if limit := self.budget.reached:
+            raise self._given_up(f"it takes more than {limit}")
+        self.budget.count_request()
+        return max(0.01, min(self.timeout, self.budget.seconds_left))
+
+    def _untrusted(self, why: str) -> Untrusted:
+        return Untrusted(
+            f"The certificate of `{self.address}` is not valid for `{self._name}`: {why}.",
+            next="Give the registry a certificate that is, and start it again.",
+            reason=why,
+        )
+
+    def _given_up(self, why: str) -> BudgetSpent:
+        return BudgetSpent(
+            f"Looking into `{self.address}` was given up: {why}.",
+            next="Check again. If it stays so, use a registry for this lab alone: it holds less.",
+            reason="given-up",
+        )
+
+    def _not_a_registry(self, what: str) -> CannotCheck:
+        return self.explain(
+            NotARegistry(
+                f"Something answers on `{self.address}`, but it is not a registry: it {what}.",
+                next="Stop that program, or give the registry another port.",
+            )
+        )
+
+    def _down(self, what: str) -> CannotCheck:
+        return self.explain(RegistryDown(f"`{self.address}` {what}.", next=START))
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
