@@ -135,7 +135,7 @@ class Session(LabState):
     def resources(self) -> list[Resource]:
         """Return what finishing the lab would remove, and what may as well be somebody else's and
         stays if it is not chosen. Raises `NotStarted`."""
-        return resources.find_resources(self.require_workspace())
+        return self.workspaces.find_resources(self.require_workspace())
 
     def finish(self, chosen: Collection[str]) -> list[Leftover]:
         """Remove the resources with the chosen ids, and close the workspace.

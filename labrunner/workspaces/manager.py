@@ -11,6 +11,7 @@ import secrets
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from labrunner.course.lab import Lab
@@ -20,6 +21,7 @@ from labrunner.engine.models import ContainerSummary
 from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.file_lock import FileLock, LockTaken
 from labrunner.registry.client import Registry
+from labrunner.text import listed
 from labrunner.verdicts import CannotCheck
 
 from . import ports, resources
@@ -243,6 +245,23 @@ class Workspaces:
         if container := self._serving(workspace):
             note = {"container": container.id, "port": workspace.port}
             (self.folder / "registry.json").write_text(json.dumps(note))
+
+    def find_resources(self, workspace: Workspace) -> list[resources.Resource]:
+        """Return all that belongs to the workspace or may do so; of its registry, say which other
+        open labs use it. Raises `StillBuilding`."""
+        found = resources.find_resources(workspace)
+        others = [each.record for each in self.all() if each.id != workspace.id]
+        for number, item in enumerate(found):
+            place = {"name": item.name, "port": str(workspace.record.values.get("port"))}
+            labs = [
+                each.lab
+                for each in others
+                if (item.kind, each.kind, each.state) == ("container", "learner", "open")
+                if place.items() <= each.values.items()
+            ]
+            if labs:
+                found[number] = replace(item, why=f"{item.why}; also used by {listed(labs)}")
+        return found
 
     def _serving(self, workspace: Workspace) -> ContainerSummary | None:
         before = workspace.record.before.get("containers", ())

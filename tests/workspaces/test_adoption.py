@@ -26,7 +26,8 @@ def test_a_registry_of_an_open_lab_is_adopted_by_the_next(
     assert (second.port, second.name) == (first.port, unique)
     assert second.record.note == f"It is the container `{unique}`, which is running already."
     assert container not in {item.id for item in resources.find_resources(second)}
-    assert container in {item.id for item in resources.find_resources(first)}
+    [item] = [each for each in workspaces.find_resources(first) if each.id == container]
+    assert item.why == f"it is on your registry's port; also used by `{registry_lab.name}`"
     assert close(workspaces, second) == []
     assert engine.container(container).running
 
