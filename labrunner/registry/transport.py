@@ -30,6 +30,7 @@ HTTPS_ONLY = (  # what servers that speak TLS say in plain HTTP: Go's, and nginx
     b"HTTP request to an HTTPS server",
     b"HTTP request was sent to HTTPS port",
 )
+HANDSHAKE = 2  # seconds; a server without TLS may wait for more of what it cannot read
 START = "Start your registry, or look at `docker ps -a` for why it is not running."
 AGAIN = "Check again. If it stays so, restart your registry."
 
@@ -108,12 +109,15 @@ class Transport:
     def _switch(self, method: str, path: str, accept: str) -> Response | None:
         """Send a request over TLS, and all that follow; return None where the port does not speak
         it. What it says to plain HTTP, if anything, differs from server to server."""
+        timeout, self.timeout = self.timeout, min(self.timeout, HANDSHAKE)
         self._tls = unverified_tls()
         try:
             return self._request(method, path, accept)
         except (OtherScheme, NotARegistry, RegistryDown):
             self._tls = None
             return None
+        finally:
+            self.timeout = timeout
 
     def _request(self, method: str, path: str, accept: str) -> Response:
         timeout = self._take_request()

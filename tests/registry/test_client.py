@@ -303,7 +303,7 @@ def test_a_proxy_that_speaks_tls_only_is_told_from_a_program_that_is_no_registry
 
 def test_a_refusal_over_plain_http_stays_one_where_the_port_does_not_speak_tls():
     with serve(response("{}", "400 Bad Request", TELLS)) as address:
-        registry = Registry(address, any_tls=True)
+        registry = Registry(address, any_tls=True, timeout=0.2)
         assert [registry.request("GET", "x").status for _ in range(2)] == [400, 400]
     with pytest.raises(RegistryDown):
         registry.ping()
