@@ -5,6 +5,7 @@ import pytest
 from labrunner.engine import containers
 from labrunner.engine.connection import EngineRefused
 from labrunner.verdicts import CannotCheck
+from tests.fixtures.engine import eventually
 
 
 def test_a_container_is_listed_with_its_published_ports_and_inspected_with_the_wanted(
@@ -148,10 +149,11 @@ def test_a_file_of_a_container_is_read_however_its_path_is_written_and_through_l
 
 
 def test_a_container_is_sent_the_signal_that_is_named(engine, docker):
-    says = "trap 'echo hung up; exit 3' HUP; while :; do sleep 0.1; done"
+    says = "trap 'echo hung up; exit 3' HUP; echo ready; while :; do sleep 0.1; done"
     container = docker("run", "-d", "busybox:stable", "sh", "-c", says)
+    assert eventually(lambda: engine.logs(container) == "ready\n")  # before, it ignores signals
     engine.kill(container, "SIGHUP")
-    assert engine.wait(container) == 3 and engine.logs(container) == "hung up\n"
+    assert engine.wait(container) == 3 and engine.logs(container) == "ready\nhung up\n"
 
 
 def test_the_log_of_a_container_holds_both_streams(engine, docker):
