@@ -209,10 +209,11 @@ def _tree(server: int) -> list[int]:
 
 
 def _kilobytes(process: Path) -> int:
-    """Return the memory of a process, of what it shares only its part."""
+    """Return the memory that a process has for itself. What a fork shares with its parent counts:
+    it comes to be its own little by little, which is no growth."""
     with suppress(OSError):
-        for line in (process / "smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+        for line in (process / "status").read_text().splitlines():
+            if line.startswith("RssAnon:"):
                 return int(line.split()[1])
     return 0
 

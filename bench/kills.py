@@ -192,6 +192,8 @@ def main() -> None:
             kills = Kills(engines, Path(folder), random.Random(seed))  # noqa: S311 - no secret
             for number in range(count):
                 kills.one(number)
+                if number % 10 == 9:
+                    print(f"{number + 1} kills, {sum(kills.seconds):.0f} s", flush=True)
             print(f"{count} kills (seed {seed}), {len(kills.faults)} faults: {dict(kills.counts)}")
             print(f"{sum(kills.seconds):.0f} s, the longest {max(kills.seconds):.1f} s")
     finally:
