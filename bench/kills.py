@@ -23,6 +23,7 @@ from pathlib import Path
 from requests import RequestException
 
 from labrunner.engine.connection import EngineDown
+from labrunner.session.errors import Busy
 from labrunner.session.services import Services
 from tests.fixtures.foreign_objects import everything
 from tests.fixtures.web import JSON, Site, Visitor, free_port
@@ -142,7 +143,7 @@ class Kills:
                 if left := session.finish(certain):
                     self.faults.append(f"finish leaves {[str(each) for each in left]}")
                 break
-            except EngineDown as error:
+            except (EngineDown, Busy) as error:
                 if time.monotonic() > end:
                     self.faults.append(f"the lab cannot be finished: {error}")
                     break
