@@ -31,6 +31,7 @@ NOT_INHERITED = (  # from the server, and from the terminal that it was started 
     "GUNICORN_",
     "LABRUNNER_",
     "LINES",
+    "MALLOC_ARENA_MAX",
     "STY",
     "TERM_PROGRAM",
     "TMUX",
