@@ -57,11 +57,12 @@ def session(shell):
 def test_a_shell_has_the_values_of_the_lab_and_nothing_of_the_server(begin, tmp_path, monkeypatch):
     monkeypatch.setenv("LABRUNNER_TOKEN", "the-token")
     monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
     shell = begin(registry="localhost:5001", image="my-image", port="5001", old_image="it's; $x")
     assert answer(shell, "echo $REGISTRY $IMAGE $PORT") == "localhost:5001 my-image 5001"
     assert answer(shell, 'echo "$OLD_IMAGE"') == "it's; $x"
     assert answer(shell, "echo $BUILDX_NO_DEFAULT_ATTESTATIONS $TERM") == "1 xterm-256color"
-    assert answer(shell, "env | grep -c 'LABRUNNER\\|the-token\\|COLORTERM'") == "0"
+    assert answer(shell, "env | grep -c 'LABRUNNER\\|the-token\\|COLORTERM\\|MALLOC'") == "0"
     assert answer(shell, "pwd") == str(tmp_path)
 
 
