@@ -21,6 +21,9 @@ COUNT = 20_000
         "{" + ",".join(f'"{number}":{number}' for number in range(COUNT)) + "}",
         json.dumps([{"Id": "a" * 64, "Names": ["/b"], "Labels": {"c": "d"}, "Ports": []}] * 1000),
         json.dumps(["a" * 200] * 1000),
+        '["' + "a" * COUNT + '\N{GRINNING FACE}"]',
+        '["' + "a" * COUNT + '\\ud83d\\ude00"]',
+        '["' + "\u4e00" * COUNT + '"]',
     ],
     ids=lambda text: text[:12],
 )

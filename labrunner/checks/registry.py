@@ -11,6 +11,7 @@ from labrunner.registry.client import Registry
 from labrunner.registry.errors import (
     BudgetSpent,
     NotARegistry,
+    OtherScheme,
     RegistryDown,
     RegistrySlow,
 )
@@ -59,6 +60,9 @@ def require_registry(
             raise
         why = diagnose(workspace, error, start)
         raise NotYet(why.reason, expected=expected, found=why.found, next=why.next) from None
+    except OtherScheme:
+        if not tls:
+            raise
     service = workspace.service()
     if service.container:
         return service.container

@@ -10,8 +10,11 @@ from typing import Any
 from docker.utils import convert_filters
 from requests import Response
 
+from labrunner.json_size import memory_of
+
 from .answers import Checked, Json
 from .connection import Connection, translate_errors
+from .transport import MOST_MEMORY, TooLarge
 
 HEARTBEAT = 5  # seconds; shorter than `QUERY_TIMEOUT`
 
@@ -46,6 +49,8 @@ class Events(Connection):
         The engine remembers its last 256 events. An `until` in the future is waited for.
         """
         with self._open_stream(since, until, filters) as response:
+            if memory_of(response.content) > MOST_MEMORY:
+                raise TooLarge
             lines = response.content.splitlines()
         return [Event.from_api(json.loads(line)) for line in lines]
 

@@ -30,6 +30,7 @@ HTTPS_ONLY = (  # what servers that speak TLS say in plain HTTP: Go's, and nginx
     b"HTTP request to an HTTPS server",
     b"HTTP request was sent to HTTPS port",
 )
+BLANK = b" \t\r\n\xef\xbb\xbf"  # before JSON, with a byte order mark
 HANDSHAKE = 2  # seconds; a server without TLS may wait for more of what it cannot read
 START = "Start your registry, or look at `docker ps -a` for why it is not running."
 AGAIN = "Check again. If it stays so, restart your registry."
@@ -72,6 +73,7 @@ class Transport:
         self._name = name
         self._any_tls = any_tls
         self._tls = verifying_tls(ca) if name else None
+        self._speaks_tls = False  # as far as it was tried
 
     def certificate(self) -> str | None:
         """Return the certificate that the port shows, valid or not, as PEM text, or None if it
@@ -94,30 +96,37 @@ class Transport:
 
         Raises `RegistryDown`, `NotARegistry`, `OtherScheme`, `Untrusted` or `BudgetSpent`.
         """
-        if not self._any_tls or self._tls:
-            return self._request(method, path, accept)
+        try:
+            if not self._any_tls or self._tls:
+                return self._request(method, path, accept)
+            return self._request_either_way(method, path, accept)
+        except (RegistryDown, NotARegistry) as error:
+            raise self.explain(error) from None
+
+    def _request_either_way(self, method: str, path: str, accept: str) -> Response:
+        """Send a request over plain HTTP or, if that is not understood, over TLS."""
         try:
             answer = self._request(method, path, accept)
-        except (OtherScheme, NotARegistry, RegistryDown) as error:
-            if isinstance(error, RegistrySlow) or not (found := self._switch(method, path, accept)):
-                raise
-            return found
-        if answer.status == 400 and (found := self._switch(method, path, accept)):
-            return found
-        return answer
+        except RegistrySlow:
+            raise
+        except (OtherScheme, NotARegistry, RegistryDown):
+            if found := self._switch(method, path, accept):
+                return found
+            raise
+        return (self._switch(method, path, accept) if answer.status == 400 else None) or answer
 
     def _switch(self, method: str, path: str, accept: str) -> Response | None:
         """Send a request over TLS, and all that follow; return None where the port does not speak
         it. What it says to plain HTTP, if anything, differs from server to server."""
-        timeout, self.timeout = self.timeout, min(self.timeout, HANDSHAKE)
         self._tls = unverified_tls()
         try:
             return self._request(method, path, accept)
-        except (OtherScheme, NotARegistry, RegistryDown):
+        except CannotCheck as error:
+            if self._speaks_tls:
+                raise
             self._tls = None
+            self._any_tls = not isinstance(error, OtherScheme)  # it need not be tried again
             return None
-        finally:
-            self.timeout = timeout
 
     def _request(self, method: str, path: str, accept: str) -> Response:
         timeout = self._take_request()
@@ -127,9 +136,13 @@ class Transport:
             connection.connect()
             with deadline(connection.sock, end - time.monotonic()):
                 if self._tls:
+                    if not self._speaks_tls:
+                        connection.sock.settimeout(min(timeout, HANDSHAKE))
                     connection.sock = self._tls.wrap_socket(
                         connection.sock, server_hostname=self._name
                     )
+                    connection.sock.settimeout(timeout)
+                    self._speaks_tls = True
                     if self._name and (fault := name_fault(connection.sock, self._name)):
                         raise self._untrusted(fault)
                 headers = {"Accept": accept, **self._headers}
@@ -143,7 +156,7 @@ class Transport:
             if limit := self.budget.reached:
                 raise self._given_up(f"it takes more than {limit}") from None
             found = f"`{self.address}` takes more than {self.timeout:g} seconds to answer."
-            raise self.explain(RegistrySlow(found, next=AGAIN)) from None
+            raise RegistrySlow(found, next=AGAIN) from None
         except ssl.SSLCertVerificationError as error:
             raise self._untrusted(error.verify_message) from None
         except ssl.SSLError:
@@ -156,12 +169,12 @@ class Transport:
         except OSError:
             raise self._down("does not answer") from None
         except (HTTPException, UnicodeError):
-            raise self._not_a_registry("does not speak HTTP") from None
+            raise self._other_program("does not speak HTTP") from None
         finally:
             connection.close()
         if len(body) > LARGEST:
-            raise self._not_a_registry(f"sends more than {LARGEST >> 20} MiB")
-        if body[:1] in (b"{", b"[") and memory_of(body) > MOST_MEMORY:
+            raise self._other_program(f"sends more than {LARGEST >> 20} MiB")
+        if body.lstrip(BLANK)[:1] in (b"{", b"[") and memory_of(body) > MOST_MEMORY:
             raise self._given_up(f"an answer takes more than {MOST_MEMORY / 1e6:g} MB of memory")
         if response.status == 400 and any(words in body for words in HTTPS_ONLY):
             raise OtherScheme(
@@ -192,15 +205,16 @@ class Transport:
         )
 
     def _not_a_registry(self, what: str) -> CannotCheck:
-        return self.explain(
-            NotARegistry(
-                f"Something answers on `{self.address}`, but it is not a registry: it {what}.",
-                next="Stop that program, or give the registry another port.",
-            )
+        return self.explain(self._other_program(what))
+
+    def _other_program(self, what: str) -> NotARegistry:
+        return NotARegistry(
+            f"Something answers on `{self.address}`, but it is not a registry: it {what}.",
+            next="Stop that program, or give the registry another port.",
         )
 
     def _down(self, what: str) -> CannotCheck:
-        return self.explain(RegistryDown(f"`{self.address}` {what}.", next=START))
+        return RegistryDown(f"`{self.address}` {what}.", next=START)
 
 
 def _basic(user: str, password: str) -> str:

@@ -9,6 +9,7 @@ from labrunner import SecondHost
 from labrunner.checks import second_host
 from labrunner.course import loader
 from labrunner.workspaces import resources
+from tests.fixtures import workers
 from tests.fixtures.engine import ROOT, eventually
 
 LAB = loader.load_course(ROOT).labs["across-the-network"]
@@ -159,6 +160,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.skipif(bool(workers.missing()), reason=workers.missing())
 def test_tls_that_a_proxy_speaks_is_as_good_as_the_registrys(opened, docker, unique, tmp_path):
     """The proxy stands in the network of a container, and hangs up on plain HTTP."""
     network, format = ("--network", opened["network"]), "{{.State.Pid}}"
@@ -175,13 +177,16 @@ def test_tls_that_a_proxy_speaks_is_as_good_as_the_registrys(opened, docker, uni
     certify(tmp_path, f"DNS:registry.lab,IP:{at}")
     enter = ["nsenter", f"--net=/proc/{docker('inspect', '-f', format, front)}/ns/net"]
     words = [*enter, sys.executable, "-c", PROXY, to]
-    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as proxy:
+    proxy = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
         assert proxy.stdout.readline() == "ready\n"
         assert judge(opened, "serve-tls").passed, judge(opened, "serve-tls")
         put(opened, f"/etc/docker/certs.d/{NAME}/ca.crt", (tmp_path / "ca.crt").read_bytes())
         on_host(opened, "docker", "pull", f"{NAME}/{opened.image}")
         assert judge(opened, "trust-the-ca").passed, judge(opened, "trust-the-ca")
+    finally:
         proxy.kill()
+        proxy.communicate()
     docker("rm", "-f", front, behind)
     assert not judge(opened, "serve-tls").passed
     act(opened, "serve-tls", "trust-the-ca")
