@@ -170,7 +170,8 @@ def test_the_button_tells_the_other_parts_as_well(site, open_page):
     page.get_by_role("button", name="Check my work").first.click()
     expect(state(page, "make-a-volume")).to_have_text("not there yet")
     assert wait_until(page, "() => heard >= 2")  # the stream brings the same again
-    assert page.evaluate("told") == ["make-a-volume"]
+    # Twice, where the stream is faster than the answer to the button.
+    assert set(page.evaluate("told")) == {"make-a-volume"}
     assert page.evaluate("said") == ["Make a volume: not there yet."]
 
 
