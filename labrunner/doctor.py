@@ -67,7 +67,7 @@ def _engine(kit: Kit, workspaces: Path) -> Iterator[Finding]:
                 f"{version.product} {version.version}, API {version.api}, image store "
                 f"{info.image_store}, {info.system}, at `{engine.address}`.",
             )
-            yield from _kit(kit)  # on another one, images are of no use
+        yield from _kit(kit)
         yield from _disk(info)
         yield from _workspaces(engine, workspaces)
     except CannotCheck as error:

@@ -250,16 +250,12 @@ class Workspaces:
         """Return all that belongs to the workspace or may do so; of its registry, say which other
         open labs use it. Raises `StillBuilding`."""
         found = resources.find_resources(workspace)
-        others = [each.record for each in self.all() if each.id != workspace.id]
+        records = [each.record for each in self.all() if each.id != workspace.id]
+        users = [each for each in records if (each.kind, each.state) == ("learner", "open")]
         for number, item in enumerate(found):
-            place = {"name": item.name, "port": str(workspace.record.values.get("port"))}
-            labs = [
-                each.lab
-                for each in others
-                if (item.kind, each.kind, each.state) == ("container", "learner", "open")
-                if place.items() <= each.values.items()
-            ]
-            if labs:
+            place = {"name": item.name, "port": workspace.record.values.get("port")}
+            labs = [each.lab for each in users if place.items() <= each.values.items()]
+            if labs and item.kind == "container":
                 found[number] = replace(item, why=f"{item.why}; also used by {listed(labs)}")
         return found
 

@@ -99,7 +99,7 @@ def test_after_kill_9_at_any_moment_a_sweep_finds_all(
     headless_run, workspaces, engine, docker, moment
 ):
     before = images(docker)
-    time.sleep(random.uniform(0.05, 0.8) * (moment + 1))  # noqa: S311
+    time.sleep(random.uniform(0.05, 0.8) * (moment + 1))  # noqa: S311 - no secret
     headless_run.send_signal(signal.SIGKILL)
     headless_run.wait()
     left = ids(workspaces)
@@ -114,7 +114,7 @@ def test_after_kill_9_at_any_moment_a_sweep_finds_all(
 @pytest.mark.parametrize("moment", range(3))
 def test_ctrl_c_cleans_up(headless_run, workspaces, engine, docker, moment):
     before = images(docker)
-    time.sleep(random.uniform(0.1, 0.8) * (moment + 1))  # noqa: S311
+    time.sleep(random.uniform(0.1, 0.8) * (moment + 1))  # noqa: S311 - no secret
     made = ids(workspaces)
     headless_run.send_signal(signal.SIGINT)
     output, _ = headless_run.communicate(timeout=60)
