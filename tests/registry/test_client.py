@@ -2,6 +2,7 @@
 
 import json
 import math
+import socket
 import ssl
 import subprocess
 import time
@@ -15,6 +16,7 @@ from labrunner.registry.errors import (
     OtherScheme,
     RegistryDown,
     RegistryRefused,
+    RegistrySlow,
     Untrusted,
 )
 from labrunner.registry.models import MANIFEST_TYPES
@@ -349,6 +351,20 @@ def made(tmp_path_factory):
     bcrypt = "$2y$05$bvOXo5OsDgsDmpA4UiD71uVX2njzClCUtz.W/xgpAGQ9u77.66nfy"
     (folder / "htpasswd").write_text(f"ada:{bcrypt}\n")
     return folder
+
+
+def test_a_registry_that_hangs_up_on_plain_http_and_is_slow_over_tls_is_slow(made):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made / "crt", made / "key")
+
+    def answer(connection):
+        if connection.recv(1, socket.MSG_PEEK) == b"\x16":  # the begin of a handshake
+            with context.wrap_socket(connection, server_side=True) as secure:
+                while secure.recv(1000):
+                    pass
+
+    with serving(answer) as address, pytest.raises(RegistrySlow):
+        Registry(address, any_tls=True, timeout=1).ping()
 
 
 @pytest.fixture(scope="module")
