@@ -52,6 +52,7 @@ def limit_answers(client: docker.APIClient) -> None:
     client.hooks["response"].append(_require_little_memory)
     adapter = client.get_adapter(client.base_url)
     if isinstance(adapter, UnixHTTPAdapter):
+        client.trust_env = False  # No proxy and no netrc is for a socket; each query would look.
         client.mount("http+docker://", _UnixAdapter(adapter.socket_path, adapter.timeout))
     else:
         adapter.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
