@@ -89,6 +89,8 @@ def test_it_ends_again_and_again(workspace, says, docker):
     container = f"The container `{workspace.name}` restarts again and again, "
     assert found.startswith(f"{nothing(workspace)}. {container}")
     assert " times so far. The last line of its log: `panic: unable to configure auth" in found
+    times = int(re.search(r"again and again, (\d+) times", found)[1])
+    assert 2 <= times <= workspace.engine.container(workspace.name).restart_count
     assert "docker start" not in todo
     assert f"`docker logs {workspace.name}` has the rest." in todo
     assert todo.endswith(f"`docker rm -f {workspace.name}`, then {run(workspace)}.")
