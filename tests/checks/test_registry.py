@@ -4,12 +4,14 @@ from functools import partial
 
 import pytest
 
-from labrunner.checks import history
-from labrunner.checks.refusals import last_refusal
+from labrunner.checks import history, refusals
+from labrunner.checks.refusals import last_refusal, require_no_refusal
 from labrunner.checks.registry import SEARCH, require_registry
 from labrunner.course.lab import Step
 from labrunner.registry.access_log import parse_log
 from labrunner.registry.client import Registry
+from labrunner.registry.configuration import Configuration
+from labrunner.verdicts import NotYet
 from tests.fixtures.engine import eventually
 
 REPOSITORIES = "/var/lib/registry/docker/registry/v2/repositories"
@@ -177,3 +179,30 @@ def test_a_push_that_a_read_only_registry_refuses_is_explained(opened, docker):
     assert "with HTTP 405: it is read-only, as its setting `readonly` says." in verdict.found
     assert f"`docker rm -f {opened.name}-2`, then `docker run -d -p {opened.port}" in verdict.next
     assert verdict.next.endswith(f"then `docker push {name}`.")
+
+
+CACHE = {"REGISTRY_PROXY_REMOTEURL": "https://registry-1.docker.io"}
+
+
+@pytest.mark.parametrize(
+    ("status", "settings", "reason", "why", "todo"),
+    [
+        (401, {}, "no-login", "it came without a login, or with a wrong one.", "`docker login "),
+        (413, {}, "too-large", "a layer is larger than a server in front", "Raise its limit"),
+        (405, CACHE, "cache", "it is a cache of another registry", "Create the container again"),
+        (405, {}, "not-allowed", "it does not allow that.", "Create the container again"),
+        (503, {}, "refused", "its log may say why.", "Read `docker logs "),
+    ],
+)
+def test_each_other_refusal_of_a_push_is_explained(
+    opened, monkeypatch, status, settings, reason, why, todo
+):
+    requests = parse_log(line("POST", UPLOAD, status))
+    monkeypatch.setattr(opened, "requests", lambda **how: requests)
+    monkeypatch.setattr(refusals, "configuration", lambda *of: Configuration(settings))
+    with pytest.raises(NotYet) as refused:
+        require_no_refusal(opened, "box", again="`docker push box`")
+    assert refused.value.reason == reason
+    assert f"with HTTP {status}: {why}" in refused.value.found
+    assert refused.value.next.startswith(todo)
+    assert refused.value.next.endswith(", then `docker push box`.")

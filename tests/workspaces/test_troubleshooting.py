@@ -62,6 +62,18 @@ def test_created_and_its_start_failed(workspace, says, docker, engine):
     assert "address already in use" in found and todo.startswith("Fix that, then ")
 
 
+def test_exited_and_it_could_not_be_started_again(workspace, says, docker):
+    """The engine's reason stands in the container, as after a first start that fails."""
+    workspace.run_registry()
+    docker("stop", workspace.name)
+    with closing(socket.create_server(("", workspace.port))):
+        docker("start", workspace.name, fails=True)
+    found, todo = says()
+    assert f"The container `{workspace.name}` exited " in found
+    assert " It could not be started again: " in found and "address already in use" in found
+    assert todo == f"Fix that, then `docker start {workspace.name}`."
+
+
 def test_stopped_by_hand(workspace, says, engine):
     container = workspace.run_registry()
     engine.kill(container)
