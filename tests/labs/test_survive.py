@@ -222,6 +222,19 @@ def test_any_place_that_outlives_the_container_is_right(
         docker("run", "--rm", "-v", f"{folder}:/f", "busybox:stable", "rm", "-rf", "/f/docker")
 
 
+def test_the_file_that_a_registry_is_told_to_read_says_where_it_keeps_its_files(
+    opened, docker, unique, tmp_path
+):
+    (tmp_path / "mine.yml").write_text(CONFIG)
+    docker("volume", "create", unique)
+    publish = ("-p", f"{opened.port}:5000", "--name", opened.name)
+    mounts = ("-v", f"{unique}:/data", "-v", f"{tmp_path}:/mine:ro")
+    docker("run", "-d", *publish, *mounts, "registry:2", "/mine/mine.yml")
+    opened.wait_for_registry()
+    verdict = judge(opened, "name-a-volume")
+    assert verdict.passed and f"`{unique}`" in verdict.found, verdict
+
+
 def test_a_place_that_goes_with_the_container_is_named(opened, serve, docker, unique):
     docker("volume", "create", unique)
     for options, where in (
