@@ -313,7 +313,7 @@ LOOKS_LIKE_A_NAME = st.text(alphabet="aZ0._-:/@[]%$ é\x00\u200f", max_size=40) 
 ).map("".join)
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(LOOKS_LIKE_A_NAME | st.text())
 def test_any_text_gives_a_reference_or_one_sentence(text: str) -> None:
     try:
@@ -355,7 +355,7 @@ def references(draw: st.DrawFn) -> str:
     return registry + path + tag + digest
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(references())
 @example("private_registry.io/app")
 @example("docker.io/docker.io/app")
@@ -364,7 +364,7 @@ def test_the_canonical_form_is_a_fixed_point(written: str) -> None:
     assert parse(canonical).canonical == canonical
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(references())
 def test_the_familiar_form_means_the_same_image_or_a_note_warns(written: str) -> None:
     reference = parse(written)
