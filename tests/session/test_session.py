@@ -480,6 +480,18 @@ def test_finishing_removes_what_is_chosen_and_the_rest_is_the_learners(
     assert keep not in {item.id for item in resources.find_resources(again)}
 
 
+def test_finishing_says_which_other_open_labs_use_the_registry(
+    services, lab, real_course, docker, unique
+):
+    workspace = services.session(lab).start(quiet)
+    docker("run", "-d", "-p", f"{workspace.port}:5000", "--name", unique, "registry:2")
+    workspace.wait_for_registry()
+    following = real_course.labs["push-and-pull"]
+    assert services.session(following).start(quiet).name == unique
+    [why] = [item.why for item in services.session(lab).resources() if item.name == unique]
+    assert why == f"it is on your registry's port; also used by `{following.name}`"
+
+
 def test_what_was_there_before_cannot_be_chosen(services, lab, docker, engine):
     foreign = docker("create", "busybox:stable")
     services.session(lab).start(quiet)
