@@ -300,14 +300,24 @@ def test_every_requirement_is_pinned_with_its_hashes() -> None:
         assert asked and {each.lower() for each in asked} <= pinned
 
 
-def test_an_altered_package_is_not_installed(bare: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("hashes", "says"),
+    [
+        (f" --hash=sha256:{'0' * 64}", "THESE PACKAGES DO NOT MATCH THE HASHES"),
+        ("", "Hashes are required"),
+    ],
+    ids=["altered", "without a hash"],
+)
+def test_a_package_that_its_hash_does_not_vouch_for_is_not_installed(
+    bare: Path, tmp_path: Path, hashes: str, says: str
+) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare / ".venv"], check=True)
     own, ours = (next(root.glob(".venv/lib/python*/site-packages")) for root in (bare, ROOT))
     (own / "pip").symlink_to(ours / "pip")
     (tmp_path / "idna-9.9-py3-none-any.whl").write_bytes(b"altered")
-    (bare / "requirements.txt").write_text(f"idna==9.9 --hash=sha256:{'0' * 64}\n")
+    (bare / "requirements.txt").write_text(f"idna==9.9{hashes}\n")
     result = run(
         "bootstrap", "--no-install", root=bare, PIP_NO_INDEX="1", PIP_FIND_LINKS=f"{tmp_path}"
     )
     assert result.returncode == 3
-    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in result.stderr
+    assert says in result.stderr
