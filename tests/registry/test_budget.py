@@ -71,6 +71,17 @@ def test_an_answer_that_is_slow_is_not_waited_for_beyond_the_budget():
         assert len(asked) <= 2
 
 
+def test_an_answer_behind_a_byte_order_mark_takes_no_more_memory():
+    marked = "\ufeff" + json.dumps({"repositories": [[]] * 300_000})
+
+    def answer(connection):
+        request_of(connection)
+        connection.sendall(response(marked))
+
+    with serving(answer) as address, pytest.raises(BudgetSpent, match="32 MB of memory"):
+        Registry(address).repositories()
+
+
 @pytest.mark.parametrize(
     ("manifest", "words"),
     [
