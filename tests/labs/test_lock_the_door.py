@@ -365,6 +365,16 @@ def test_a_login_for_another_spelling_of_the_host_does_not_count(locked, docker)
     assert f"--password-stdin {other}`, then `docker push {other}/{APP}`" in verdict.next
 
 
+def test_another_image_under_the_name_is_named(locked, docker):
+    name = f"{locked.registry}/{APP}"
+    assert log_in(locked.registry, locked["password"]).returncode == 0
+    docker("tag", "busybox:stable", name)
+    docker("push", name)
+    found = judge(locked, "log-in-and-push").found
+    assert found.startswith(f"`{APP}:latest` is another image there, ")
+    assert found.endswith(": it has 1 of the 2 layers of yours.")
+
+
 def test_an_image_pushed_under_another_tag_is_found(locked, docker):
     place = f"{APP}:1.0"
     assert log_in(locked.registry, locked["password"]).returncode == 0
