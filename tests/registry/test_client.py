@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from labrunner.registry import transport
 from labrunner.registry.budget import Budget
 from labrunner.registry.client import Registry
 from labrunner.registry.errors import (
@@ -309,6 +310,32 @@ def test_a_refusal_over_plain_http_stays_one_where_the_port_does_not_speak_tls()
         assert [registry.request("GET", "x").status for _ in range(2)] == [400, 400]
     with pytest.raises(RegistryDown):
         registry.ping()
+
+
+@pytest.mark.parametrize(
+    ("to_tls", "asked"),
+    [(b"", b"G\x16G\x16"), (response("", "400 Bad Request"), b"G\x16G")],
+    ids=["silent", "plain"],
+)
+def test_a_port_that_does_not_speak_tls_is_soon_known_and_not_asked_again_where_it_says_so(
+    monkeypatch, to_tls, asked
+):
+    monkeypatch.setattr(transport, "HANDSHAKE", 0.1)
+    begins = []
+
+    def answer(connection):
+        begins.append(connection.recv(1, socket.MSG_PEEK))
+        plain = begins[-1] != b"\x16"  # the begin of a handshake
+        connection.sendall(response("{}", "400 Bad Request", TELLS) if plain else to_tls)
+        while connection.recv(1000):
+            pass
+
+    began = time.monotonic()
+    with serving(answer) as address:
+        registry = Registry(address, any_tls=True)
+        assert [registry.request("GET", "x").status for _ in range(2)] == [400, 400]
+    assert time.monotonic() - began < 4
+    assert b"".join(begins) == asked
 
 
 def test_a_registry_that_asks_for_a_password_is_one_and_says_so():
