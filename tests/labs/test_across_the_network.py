@@ -318,6 +318,20 @@ def test_an_exception_for_a_range_of_addresses_is_one_and_is_taken_back(trusted)
     assert judge(trusted, "trust-again").passed
 
 
+def test_a_pull_by_an_exception_that_the_second_host_has_forgotten_could_not_be_checked(
+    trusted, monkeypatch
+):
+    monkeypatch.setattr(second_host, "RESTARTED", 0)
+    act(trusted, "go-insecure")
+    assert judge(trusted, "go-insecure").passed
+    trusted.engine.restart(trusted["host"])
+    SecondHost.of(trusted).wait_for_engine()
+    verdict = judge(trusted, "go-insecure")
+    assert (verdict.status, verdict.reason) == ("unknown", "forgotten")
+    act(trusted, "trust-again")
+    assert judge(trusted, "trust-again").passed
+
+
 def test_no_check_passes_on_an_engine_without_a_second_host(workspaces):
     lab = workspaces.open(LAB, "headless")
     for step in LAB.steps:

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from labrunner.checks import history
 from labrunner.course import loader
 from labrunner.engine.engine import Engine
 from labrunner.headless.runner import Runner
@@ -344,6 +345,19 @@ def test_a_pull_after_an_image_was_still_there_is_no_proof(pushing, docker):
     verdict = judge(pushing, "pull-it-back")
     assert verdict.status == "failed" and "it never left" in verdict.found
     assert "docker image rm" in verdict.next and "docker pull" in verdict.next
+
+
+def test_a_pull_that_engine_and_registry_have_forgotten_could_not_be_checked(
+    pushing, docker, monkeypatch
+):
+    name = f"{pushing.registry}/{pushing.image}"
+    docker("tag", pushing.image, name)
+    docker("push", name)
+    monkeypatch.setattr(history, "REMEMBERED", 0)
+    monkeypatch.setattr(pushing, "requests", list)
+    verdict = judge(pushing, "pull-it-back")
+    assert (verdict.status, verdict.reason) == ("unknown", "forgotten")
+    assert f"`docker pull {name}`" in verdict.next
 
 
 # What a verdict sounds like

@@ -6,6 +6,7 @@ from base64 import b64encode
 
 import pytest
 
+from labrunner.checks import history
 from labrunner.course import loader
 from labrunner.engine.engine import Engine
 from labrunner.headless.runner import Runner
@@ -353,6 +354,16 @@ def test_the_way_by_either_host_with_another_container_and_a_volume(opened, dock
     docker("rmi", name)
     error = docker("run", "--rm", name, fails=True)
     assert judge(opened, "log-out", error).passed
+
+
+def test_a_run_that_the_engine_has_forgotten_could_not_be_checked(locked, docker, monkeypatch):
+    do(locked, "log-in-and-push")
+    assert log_in(locked.registry, locked["password"]).returncode == 0
+    docker("pull", f"{locked.registry}/{APP}")
+    monkeypatch.setattr(history, "REMEMBERED", 0)
+    verdict = judge(locked, "run-it")
+    assert (verdict.status, verdict.reason) == ("unknown", "forgotten")
+    assert f"`docker run --rm {locked.registry}/{APP}`" in verdict.next
 
 
 def test_a_login_for_another_spelling_of_the_host_does_not_count(locked, docker):
