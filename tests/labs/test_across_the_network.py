@@ -192,6 +192,24 @@ def test_tls_that_a_proxy_speaks_is_as_good_as_the_registrys(opened, docker, uni
     act(opened, "serve-tls", "trust-the-ca")
 
 
+def test_a_registry_that_wants_a_certificate_of_its_clients_is_as_good(opened, tmp_path):
+    certify(tmp_path, f"DNS:registry.lab,IP:{opened['address']}")
+    opened.run_registry(
+        network=opened["network"],
+        aliases=["registry.lab"],
+        volumes={"/certs:ro": str(tmp_path), "/var/lib/registry": opened["volume"]},
+        environment={
+            **dict(each.split("=") for each in TLS[1::2]),
+            "REGISTRY_HTTP_TLS_CLIENTCAS": "[/certs/ca.crt]",
+        },
+    )
+    try:
+        assert eventually(lambda: opened.api.certificate())
+        assert judge(opened, "serve-tls").passed, judge(opened, "serve-tls")
+    finally:
+        act(opened, "serve-tls", "trust-the-ca")
+
+
 def test_the_powers_on_the_page_are_those_that_this_engine_gives(opened, docker):
     docker("run", "--rm", *opened["powers"].split(), "busybox:stable", "true")
 
