@@ -38,7 +38,7 @@ class Response:
     def json(self) -> Any:
         """The body as JSON, or None if it is not JSON."""
         try:
-            return json.loads(self.body)
+            return json.loads(self.body.decode("utf-8-sig"))  # JSON is UTF-8 between machines
         except (ValueError, RecursionError):
             return None
 

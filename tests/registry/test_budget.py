@@ -12,6 +12,7 @@ from labrunner.course.lab import Lab, Step
 from labrunner.registry.budget import Budget
 from labrunner.registry.client import Registry
 from labrunner.registry.errors import BudgetSpent
+from labrunner.registry.models import Response
 from labrunner.registry.transport import LARGEST
 from labrunner.workspaces import workspace as workspace_module
 from labrunner.workspaces.record import Record
@@ -80,6 +81,11 @@ def test_an_answer_behind_a_byte_order_mark_takes_no_more_memory():
 
     with serving(answer) as address, pytest.raises(BudgetSpent, match="32 MB of memory"):
         Registry(address).repositories()
+
+
+def test_an_answer_in_another_coding_than_utf_8_is_no_json():
+    assert Response(200, {}, '{"a":1}'.encode("utf-8-sig")).json == {"a": 1}
+    assert Response(200, {}, '{"a":1}'.encode("utf-16")).json is None
 
 
 @pytest.mark.parametrize(
