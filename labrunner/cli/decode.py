@@ -67,7 +67,7 @@ def _show(finding: decoder.Finding) -> None:
     rows = (
         ("Found", f"`{finding.said}`"),
         ("Means", finding.means),
-        ("Why", finding.why),
+        *_why(finding),
         ("Next", finding.next),
         ("Lesson", _lesson(finding.message.lesson)),
         ("Read on", finding.message.page),
@@ -76,6 +76,14 @@ def _show(finding: decoder.Finding) -> None:
     for label, sentence in rows:
         if sentence:
             show(sentence, label=f"  {label:<8} ")
+
+
+def _why(finding: decoder.Finding) -> list[tuple[str, str]]:
+    """Return the row of the cause, or one row for each of several."""
+    if not finding.causes:
+        return [("Why", finding.why)]
+    rows = [f"{number}. {cause} {sign}" for number, (cause, sign) in enumerate(finding.causes, 1)]
+    return [("Why", rows[0]), *(("", row) for row in rows[1:])]
 
 
 def _lesson(slug: str) -> str:

@@ -2,7 +2,7 @@
 
 A terminal breaks long lines anywhere, also inside a word, and what is copied from it keeps the
 breaks. So the messages are looked for in the text in lower case and without its blanks. What they
-are is data: `messages.toml`.
+are is data: the files in `entries/`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from labrunner.registry import references
 
-from .messages import PLACEHOLDER, Message, known_messages
+from .messages import PLACEHOLDER, Message, known_messages, other_programs
 
 LIMIT = 20_000  # characters; of a longer text the end is looked at, where the error stands
 NOT_KNOWN = (
@@ -81,7 +82,16 @@ class Finding:
 
     @property
     def why(self) -> str:
-        return self._fill(self.message.why)
+        """Return the cause; of several, all in a row."""
+        return " ".join(f"{cause} {sign}" for cause, sign in self.causes) or self._fill(
+            self.message.why
+        )
+
+    @property
+    def causes(self) -> list[tuple[str, str]]:
+        """Return what may have caused it and how to tell, the likeliest first; nothing where there
+        is one cause."""
+        return [(self._fill(each.text), self._fill(each.sign)) for each in self.message.causes]
 
     @property
     def next(self) -> str:
@@ -94,8 +104,9 @@ class Finding:
         """Return a value; one that the text does not tell is shown as `<its name>`."""
         return self.values.get(name, f"<{name.replace('_', ' ')}>")
 
-    def as_dict(self) -> dict[str, str]:
-        """Return it as `--json` has it: with the lesson's slug and the official page."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as `--json` has it: with the lesson's slug and the official page. `why` has all
+        causes in a row, `causes` has each of several with how to tell."""
         message = self.message
         return {
             "id": message.id,
@@ -103,6 +114,7 @@ class Finding:
             "said": self.said,
             "means": self.means,
             "why": self.why,
+            "causes": [{"cause": cause, "sign": sign} for cause, sign in self.causes],
             "next": self.next,
             "lesson": message.lesson,
             "page": message.page,
@@ -136,7 +148,7 @@ class _Paste:
     """
 
     def __init__(self, text: str) -> None:
-        self.text = _CONTROLS.sub("", text[-LIMIT:])
+        self.text = other_programs().sub("", _CONTROLS.sub("", text[-LIMIT:]))
         self.at = [
             place
             for place, character in enumerate(self.text)

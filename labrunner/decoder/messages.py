@@ -1,4 +1,4 @@
-"""Reads the errors that the decoder knows from `messages.toml`, where the format is explained."""
+"""Reads the errors that the decoder knows from `entries/`; `00-format.toml` explains the format."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-FILE = Path(__file__).with_name("messages.toml")
+FOLDER = Path(__file__).with_name("entries")
 
-SHAPES = ("values", "parts")  # the tables that are no messages
-TEXTS = ("title", "says", "means", "why", "next", "lesson", "page")
-KEYS = {*TEXTS, "patterns", "examples"}
+SHAPES = ("values", "parts", "others")  # the tables that are no messages
+TEXTS = ("title", "says", "means", "next", "lesson", "page")
+KEYS = {*TEXTS, "why", "causes", "patterns", "examples"}
 PLACEHOLDER = re.compile(r"\{([a-z][a-z_]*)\}")
 CONTEXT = {"registry", "repository", "image", "reference", "port", "another_port", "lowercase"}
 """The values that the pasted text may tell besides those that a pattern finds."""
@@ -31,7 +31,7 @@ _UNBOUNDED = re.compile(r"[*+]|\{[0-9]*,\}")
 
 
 class BadMessages(Exception):
-    """An entry of `messages.toml` that cannot be used: which one, and what is wrong with it."""
+    """An entry that cannot be used: which one, and what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,28 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Cause:
+    """One of several causes. sign: how to tell it from the others."""
+
+    text: str
+    sign: str
+
+
+@dataclass(frozen=True)
 class Message:
     """An error that learners meet. The named groups of the patterns are the values of its texts;
-    `lesson` is a slug, `page` an address."""
+    `lesson` is a slug, `page` an address. `why` is empty where there are several causes, which
+    stand in the order of likelihood."""
 
     id: str
     title: str
     says: str
     means: str
-    why: str
     next: str
     lesson: str
     page: str
+    why: str
+    causes: tuple[Cause, ...]
     patterns: tuple[re.Pattern[str], ...]
     examples: tuple[Example, ...]
 
@@ -63,15 +73,27 @@ class Message:
 @cache
 def known_messages() -> tuple[Message, ...]:
     """Return the messages of the decoder, from the specific to the general."""
-    return load_messages(FILE.read_text(encoding="utf-8"))
+    return load_messages(_text_of_all())
+
+
+def _text_of_all() -> str:
+    return "\n".join(each.read_text(encoding="utf-8") for each in sorted(FOLDER.glob("*.toml")))
+
+
+@cache
+def other_programs() -> re.Pattern[str]:
+    """Return what finds the lines of other programs, with the end of each."""
+    lines = tomllib.loads(_text_of_all())["others"]["lines"]
+    begins = "|".join(f"(?:{line})" for line in lines)
+    return re.compile(rf"^[ \t]{{0,40}}(?:{begins})[^\n]{{0,5000}}", re.IGNORECASE | re.MULTILINE)
 
 
 def load_messages(text: str) -> tuple[Message, ...]:
-    """Return the messages of a file's text. Raises `BadMessages` for the first bad entry."""
+    """Return the messages of a text in TOML. Raises `BadMessages` for the first bad entry."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BadMessages(f"The file is not TOML: {error}.") from error
+        raise BadMessages(f"This is not TOML: {error}.") from error
     shapes = _shapes(tables)
     return tuple(_message(id, table, shapes) for id, table in tables.items() if id not in SHAPES)
 
@@ -92,10 +114,28 @@ def _message(id: str, table: Any, shapes: dict[str, str]) -> Message:
     if unknown := sorted(set(table) - KEYS):
         raise BadMessages(f"`{id}`: there is no `{unknown[0]}`. Use {', '.join(sorted(KEYS))}.")
     texts = {key: _text(id, key, table.get(key)) for key in TEXTS}
+    if ("why" in table) == ("causes" in table):
+        raise BadMessages(f"`{id}`: write one of `why` and `causes`.")
+    why = _text(id, "why", table["why"]) if "why" in table else ""
+    causes = tuple(_causes(id, table)) if "causes" in table else ()
     patterns = tuple(_pattern(id, each, shapes) for each in _listed(id, "patterns", table))
-    for fault in _faults(texts, patterns):
+    sentences = {key: texts[key] for key in ("means", "next")}
+    if why:
+        sentences["why"] = why
+    for number, cause in enumerate(causes, 1):
+        sentences[f"causes[{number}]"] = f"{cause.text} {cause.sign}"
+    for fault in (*_faults(texts), *_sentence_faults(sentences, patterns)):
         raise BadMessages(f"`{id}`: {fault}")
-    return Message(id, **texts, patterns=patterns, examples=tuple(_examples(id, table)))
+    return Message(
+        id, **texts, why=why, causes=causes, patterns=patterns, examples=tuple(_examples(id, table))
+    )
+
+
+def _causes(id: str, table: dict[str, Any]) -> Iterator[Cause]:
+    for cause in _listed(id, "causes", table):
+        if not isinstance(cause, list) or len(cause) != 2:
+            raise BadMessages(f"`{id}`: a cause is two texts: what it is, and how to tell.")
+        yield Cause(*(_text(id, "causes", each) for each in cause))
 
 
 def _text(id: str, key: str, value: Any) -> str:
@@ -111,18 +151,23 @@ def _listed(id: str, key: str, table: dict[str, Any]) -> list[Any]:
     return value
 
 
-def _faults(texts: dict[str, str], patterns: tuple[re.Pattern[str], ...]) -> Iterator[str]:
+def _faults(texts: dict[str, str]) -> Iterator[str]:
     if texts["title"].endswith("."):
         yield "`title` has no full stop at its end."
-    if not re.fullmatch(r"https://[a-z.]+/\S+", texts["page"]):
+    if not re.fullmatch(r"https://[a-z0-9.]+/\S+", texts["page"]):
         yield "`page` must be an address that begins with `https://`."
+
+
+def _sentence_faults(
+    sentences: dict[str, str], patterns: tuple[re.Pattern[str], ...]
+) -> Iterator[str]:
     found = {name for pattern in patterns for name in pattern.groupindex}
-    for key in ("means", "why", "next"):
-        if not texts[key].endswith((".", ".`")):
+    for key, text in sentences.items():
+        if not text.endswith((".", ".`")):
             yield f"`{key}` must end with a full stop."
-        if texts[key].count("`") % 2:
+        if text.count("`") % 2:
             yield f"`{key}` has a backtick without its partner."
-        if unknown := sorted(set(PLACEHOLDER.findall(texts[key])) - found - CONTEXT):
+        if unknown := sorted(set(PLACEHOLDER.findall(text)) - found - CONTEXT):
             yield f"`{key}` shows `{{{unknown[0]}}}`, which no pattern finds."
 
 
