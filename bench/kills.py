@@ -118,6 +118,7 @@ class Kills:
             self._kill_engine()
             time.sleep(self.choices.uniform(0, 2))
             self.engines.launch(WORKER)
+            self._await_jobs(site, lab)
         else:
             site.kill()
             site = self._site()
@@ -128,6 +129,17 @@ class Kills:
         if "Traceback" in site.log.read_text():
             self.faults.append(f"a traceback in the server's log: {site.log.read_text()[-500:]}")
         site.stop()
+
+    def _await_jobs(self, site: Site, lab: str) -> None:
+        """Wait until a start that lost its engine has cleaned up, and what was solved has ended."""
+        visitor, end = site.visitor(), time.monotonic() + 60
+        path = f"/lessons/{self._slug(lab)}"
+        try:
+            _await(visitor, f"{path}/start", "starting", end)
+            for step in self.services.course.labs[lab].steps:
+                _await(visitor, f"{path}/steps/{step.id}/solve", "solving", end)
+        except TimeoutError:
+            self.faults.append("a job goes on for a minute after its engine was killed")
 
     def _finish(self, lab: str, asked: set[str]) -> None:
         """Compare what has passed with what was asked for, and finish the lab."""
