@@ -18,6 +18,7 @@ VALUE = re.compile(r"\{\{\s*(?P<name>[a-z][a-z0-9_]*)\s*\}\}")  # Go templates b
 ATTRIBUTES = re.compile(r"\{([^{}]*)\}")
 FENCE = re.compile(r"(?P<indent>\s*)(?P<fence>`{3,}|~{3,})(?P<info>[^`]*)")
 BASH = re.compile(r'bash|\{\s*\.bash(?:\s+fails="(?P<fails>[^"]+)")?\s*\}')
+HINT, INDENT = "??? hint", "    "
 LANGUAGE = re.compile(r"\{?\s*\.?(?P<name>[^\s{}]*)")
 OWN_LANGUAGES = ("", "text", "console", "json", "reference")  # most blocks: others are looked up
 LARGEST = 1_000_000  # bytes of an author's file
@@ -33,12 +34,14 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Block:
-    """The commands of one `bash` block. fails: the words of the error that its command gives."""
+    """The commands of one `bash` block. fails: the words of the error that its command gives. hint:
+    whether it is folded in the step's hint."""
 
     step: str
     line: int
     code: str
     fails: str | None = None
+    hint: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,9 +177,12 @@ class _Scan:
         self.blocks: list[Block] = []
         self.values: list[tuple[str, int]] = []
         self.step: str | None = None
+        self.in_hint = False
         lines = iter(list(enumerate(written, 1))[first:])
         for number, line in lines:
             self.values += [(match["name"], number) for match in VALUE.finditer(line)]
+            if line.strip() and not line[0].isspace():
+                self.in_hint = line.startswith(HINT)
             if fence := FENCE.fullmatch(line):
                 self._block(fence, number, lines)
             elif line.startswith("#"):
@@ -222,13 +228,16 @@ class _Scan:
                 raise Refused(start, what)
             _validate_language(info, start)
             return
-        if self.step is None or fence["indent"]:
+        hint = self.in_hint and fence["indent"] == INDENT
+        if self.step is None or (fence["indent"] and not hint):
             raise Refused(
                 start,
-                "A `bash` block is run by `flask run-lab --shell`, so it stands under a step and "
-                "is not indented. Write `console` for one that only shows something.",
+                "A `bash` block is run by `flask run-lab --shell`, so it stands under a step, and "
+                "is indented in a hint only. Write `console` for one that only shows something.",
             )
-        block = Block(self.step, start, "\n".join(code), bash["fails"])
+        if hint:
+            code = [line.removeprefix(INDENT) for line in code]
+        block = Block(self.step, start, "\n".join(code), bash["fails"], hint)
         if block.fails and len(_commands(code)) != 1:
             raise Refused(start, "A block that must fail holds one command.")
         self.blocks.append(block)

@@ -46,6 +46,13 @@ def test_a_lesson_has_what_its_author_wrote(write):
     assert lesson.values == (("image", 6), ("registry", 11), ("registry", 22))
 
 
+def test_commands_in_a_hint_are_read_without_their_indent(write):
+    hint = "??? hint\n    Look:\n\n    ```bash\n    cat <<X\n      y\n    X\n    ```\n"
+    text = f"{HEAD}## Do {{#do .step}}\n```bash\nls\n```\n{hint}"
+    blocks = read_lesson(write(text)).blocks
+    assert [(each.code, each.hint) for each in blocks] == [("ls", False), ("cat <<X\n  y\nX", True)]
+
+
 def test_settings_of_a_windows_editor_are_read(write):
     text = (HEAD + "## Do {#do .step}\n```bash\nls\n```\n").replace("\n", "\r\n")
     lesson = read_lesson(write(b"\xef\xbb\xbf" + text.encode()))

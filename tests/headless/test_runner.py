@@ -417,6 +417,19 @@ def test_commands_that_never_end_are_given_up(headless):
     assert step.status in ("failed", "unknown") and "took more than 1 seconds" in step.found
 
 
+@pytest.mark.parametrize(("said", "status"), [("no", "passed"), ("yes", "failed")])
+def test_an_answer_comes_from_the_hint_and_not_from_the_commands_above_it(headless, said, status):
+    asked = (
+        ("def make_a_volume(workspace):", "def make_a_volume(workspace, answer):"),
+        ("if workspace.engine.volume(workspace.name):", "if answer.strip() == 'yes':"),
+    )
+    hint = "??? hint\n    ```bash\n    echo yes\n    ```\n"
+    lesson = f"{LESSON.partition('```')[0]}```bash\necho {said}\n```\n{hint}"
+    step = only(headless(*asked, lesson=lesson, shell=True))
+    assert step.status == status
+    assert (step.found == "The commands above its hint print its answer.") is (said == "yes")
+
+
 def test_no_engine_raises(headless, monkeypatch, tmp_path):
     headless()
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
