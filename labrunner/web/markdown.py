@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 from flask import get_template_attribute
@@ -126,7 +126,7 @@ class _Cutter(Extension):
 
     def extendMarkdown(self, md: Markdown) -> None:
         md.treeprocessors.register(_Cut(md, self), "cut", -1)  # the last one
-        md.treeprocessors.register(_Scroll(md), "scroll", -2)
+        md.treeprocessors.register(_Tables(md), "tables", -2)
 
 
 class _Cut(Treeprocessor):
@@ -155,17 +155,37 @@ class _Cut(Treeprocessor):
                 del element.attrib["id"]
 
 
-class _Scroll(Treeprocessor):
-    """Let a table that is too wide scroll on its own, also by keyboard."""
+class _Tables(Treeprocessor):
+    """Let a table that is too wide scroll on its own, also by keyboard. A narrow screen shows it as
+    a list: it keeps its roles, and each cell has the head of its column."""
+
+    ROLES: ClassVar = {
+        "table": "table",
+        "thead": "rowgroup",
+        "tbody": "rowgroup",
+        "tr": "row",
+        "th": "columnheader",
+        "td": "cell",
+    }
 
     def run(self, root: ElementTree.Element) -> None:
         for parent in list(root.iter()):
             for at, child in enumerate(list(parent)):
                 if child.tag == "table":
+                    self._describe(child)
                     wrapper = ElementTree.Element("div", {"class": "scroll", "tabindex": "0"})
                     wrapper.append(child)
                     wrapper.tail, child.tail = child.tail, None
                     parent[at] = wrapper
+
+    def _describe(self, table: ElementTree.Element) -> None:
+        heads = ["".join(head.itertext()) for head in table.iter("th")]
+        for part in table.iter():
+            if role := self.ROLES.get(part.tag):
+                part.set("role", role)
+        for row in table.iter("tr"):
+            for head, cell in zip(heads, row.findall("td"), strict=False):
+                cell.set("data-head", head)
 
 
 def _options(

@@ -105,6 +105,22 @@ def test_a_script_in_an_answer_is_text_in_the_browser(started_site, open_page):
     assert page.locator("img").count() == 0
 
 
+def test_if_it_fails_opens_once_where_it_explains_what_was_found(started_site, open_page):
+    page = open_page(started_site, "/lessons/tiny")
+    fold = page.get_by_role("group").filter(has=page.get_by_text("If it fails"))
+
+    def answer(words):
+        page.get_by_label("Your answer").fill(words)
+        page.keyboard.press("Enter")
+        page.locator("#verdict-say-it").get_by_text(f"You said {words}", exact=True).wait_for()
+        return fold.get_attribute("open") is not None
+
+    assert not answer("no")
+    assert answer("something")
+    page.get_by_text("If it fails").click()
+    assert not answer("something else")
+
+
 def test_scripts_and_styles_that_are_lost_on_the_way_are_asked_for_again(shared_site, chromium):
     context = chromium.new_context()
     page = context.new_page()

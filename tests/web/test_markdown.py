@@ -84,10 +84,11 @@ def test_commands_are_shown_character_by_character(tmp_path):
     assert html.unescape(re.sub("<[^>]+>", "", found[1])) == code
 
 
-def test_hints_are_folded_and_tables_scroll_by_keyboard(tmp_path):
+def test_hints_are_folded_and_tables_scroll_by_keyboard_or_are_lists(tmp_path):
     (part,) = render(tmp_path, "??? hint\n    Look.\n\n| a |\n|---|\n| `b` |\n")
     assert '<details class="hint">\n<summary>Hint</summary>\n<p>Look.</p>' in part.html
-    assert '<div class="scroll" tabindex="0"><table>' in part.html
+    assert '<div class="scroll" tabindex="0"><table role="table">' in part.html
+    assert '<td data-head="a" role="cell"><code>b</code></td>' in part.html
 
 
 def test_prose_is_escaped_and_backticks_make_code():
