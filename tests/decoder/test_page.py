@@ -115,7 +115,7 @@ def test_a_verdict_links_to_what_its_error_means(serve, tiny):
     assert "/decode#" not in visitor.get("/lessons/tiny").text
     answer = visitor.submit("/lessons/tiny/steps/make-a-volume/check", headers=HTMX)
     assert 'href="/decode#port-is-allocated"' in answer.text
-    assert "What this error means: Another container has the port" in text(answer)
+    assert "What this error means: Another container uses the port" in text(answer)
     said = visitor.submit("/lessons/tiny/steps/make-a-volume/check", headers=JSON).json()
     assert set(said) == {"step", "status", "seconds", "expected", "found", "next"}
     visitor.submit("/lessons/tiny/steps/say-it/check", {"answer": "hello"})
