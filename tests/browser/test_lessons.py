@@ -131,7 +131,7 @@ def check(page, step, answer):
     section = page.locator(f"section[aria-labelledby={step.id}]")
     if step.takes_answer:
         section.get_by_label("Your answer").fill(answer)
-    # The verdict before may have the words that are waited for next, and its place moves the button.
+    # The verdict before may have the words that are waited for next.
     with page.expect_response(lambda response: response.url.endswith(f"/{step.id}/check")):
         section.get_by_role("button", name="Check my work").click()
 
