@@ -73,27 +73,36 @@ class Message:
 @cache
 def known_messages() -> tuple[Message, ...]:
     """Return the messages of the decoder, from the specific to the general."""
-    return load_messages(_text_of_all())
-
-
-def _text_of_all() -> str:
-    return "\n".join(each.read_text(encoding="utf-8") for each in sorted(FOLDER.glob("*.toml")))
+    return _messages(_tables())
 
 
 @cache
 def other_programs() -> re.Pattern[str]:
     """Return what finds the lines of other programs, with the end of each."""
-    lines = tomllib.loads(_text_of_all())["others"]["lines"]
-    begins = "|".join(f"(?:{line})" for line in lines)
+    begins = "|".join(f"(?:{line})" for line in _tables()["others"]["lines"])
     return re.compile(rf"^[ \t]{{0,40}}(?:{begins})[^\n]{{0,5000}}", re.IGNORECASE | re.MULTILINE)
 
 
 def load_messages(text: str) -> tuple[Message, ...]:
     """Return the messages of a text in TOML. Raises `BadMessages` for the first bad entry."""
+    return _messages(_parse(text))
+
+
+@cache
+def _tables() -> dict[str, Any]:
+    """Return what is in all files: each name is in one of them only."""
+    files = sorted(FOLDER.glob("*.toml"))
+    return _parse("\n".join(each.read_text(encoding="utf-8") for each in files))
+
+
+def _parse(text: str) -> dict[str, Any]:
     try:
-        tables = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BadMessages(f"This is not TOML: {error}.") from error
+
+
+def _messages(tables: dict[str, Any]) -> tuple[Message, ...]:
     shapes = _shapes(tables)
     return tuple(_message(id, table, shapes) for id, table in tables.items() if id not in SHAPES)
 
