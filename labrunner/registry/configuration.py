@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import yaml
-
 STORAGE = "/var/lib/registry"  # where the image `registry` keeps its files
 TRUE = {"true", "yes", "on", "y"}
 
@@ -55,6 +53,8 @@ class Configuration:
 
 def _parse(text: str) -> object:
     """Return what YAML text says, with all scalars as text; None where it is not YAML."""
+    import yaml  # long to import, and only some checks need it
+
     try:
         return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes only text
     except (yaml.YAMLError, RecursionError):

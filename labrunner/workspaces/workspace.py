@@ -220,7 +220,7 @@ class Workspace(Creation):
             except (RegistryDown, NotARegistry):
                 if time.monotonic() > end:
                     self.api.ping()
-                time.sleep(0.02)
+                time.sleep(0.01)
 
     # Opening
 
