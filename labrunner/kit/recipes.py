@@ -97,6 +97,37 @@ fi
 exec "$@"
 """
 
+# The official image's own settings in what the course needs: the page of /usr/share/nginx/html on
+# port 80, and more servers in /etc/nginx/conf.d.
+NGINX_CONFIG = """\
+user nginx;
+pid /run/nginx.pid;
+error_log /dev/stderr notice;
+events {}
+http {
+    include mime.types;
+    default_type application/octet-stream;
+    access_log /dev/stdout combined;
+    include conf.d/*.conf;
+}
+"""
+
+NGINX_SERVER = """\
+server {
+    listen 80;
+    location / {
+        root /usr/share/nginx/html;
+        index index.html;
+    }
+}
+"""
+
+NGINX_PAGE = """\
+<!DOCTYPE html>
+<title>Welcome to nginx!</title>
+<h1>Welcome to nginx!</h1>
+"""
+
 RECIPES = {
     "registry:2": Recipe(
         packages=("docker-registry",),
@@ -138,6 +169,24 @@ RECIPES = {
         changes=(
             "ENV PATH=/usr/local/apache2/bin:/usr/local/bin:/usr/bin:/bin",
             'CMD ["htpasswd"]',
+        ),
+    ),
+    "nginx:latest": Recipe(
+        packages=("nginx", "nginx-common"),
+        programs={"/usr/sbin/nginx": "/usr/sbin/nginx"},
+        files={
+            "/etc/nginx/mime.types": "types { text/html html; text/plain txt; }\n",
+            "/etc/nginx/nginx.conf": NGINX_CONFIG,
+            "/etc/nginx/conf.d/default.conf": NGINX_SERVER,
+            "/usr/share/nginx/html/index.html": NGINX_PAGE,
+            "/etc/passwd": "root:x:0:0::/root:/bin/sh\nnginx:x:101:101::/nonexistent:/bin/false\n",
+            "/etc/group": "root:x:0:\nnginx:x:101:\n",
+        },
+        folders=("/run", "/var/lib/nginx", "/var/log/nginx"),
+        busybox=True,
+        changes=(
+            'CMD ["nginx", "-g", "daemon off;"]',
+            "EXPOSE 80",
         ),
     ),
     "docker:dind": Recipe(
