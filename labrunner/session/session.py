@@ -111,9 +111,23 @@ class Session(LabState):
                     found = self._judge_for_news(step)
                 yield
                 time.sleep(0.005)  # lets one who waits have the turn
-            blocked |= not (found.done or found.skipped_at)
+            blocked |= not self._is_over(step)
         with self.patient_turn():
             self._observe()
+
+    def advise(self) -> None:
+        """Judge the first open step, where the learner has not had it checked yet. Store what it
+        lacks if that is something else than before they began: they did something else than what
+        the step asks for.
+
+        Raises as `recheck_changed` does.
+        """
+        self.reload()
+        open_steps = (step for step in self.lab.steps if not self._is_over(step))
+        step = next(open_steps, None)
+        if step and not step.takes_answer and not self.progress.step(step.id).verdict:
+            with self.patient_turn():
+                self._judge_for_news(step, begun=True)
 
     def skip(self, step: Step) -> StepProgress:
         """Go on without the step; one that is done stays done. Raises `NotStarted` and
@@ -174,13 +188,19 @@ class Session(LabState):
         self._observe()
         answered = bool(answer.strip()) or not step.takes_answer
         try:
-            saved = self._save(step, verdict, asked=asked, answered=answered)
+            saved = self._save(step, verdict, asked=asked, wrong=asked and answered)
             return replace(saved, seconds=seconds)
         except ProgressUnavailable:
             passed_at = time.time() if verdict.passed else None
             return StepProgress(verdict, passed_at=passed_at, seconds=seconds, unsaved=True)
 
-    def _judge_for_news(self, step: Step) -> StepProgress:
+    def _is_over(self, step: Step) -> bool:
+        """Return whether the learner can go on to the next step."""
+        found = self.progress.step(step.id)
+        return found.done or found.skipped_at is not None
+
+    def _judge_for_news(self, step: Step, *, begun: bool = False) -> StepProgress:
+        """begun: the learner may have begun with it."""
         workspace, before = self.require_workspace(), self.progress.step(step.id)
         if before.done and not step.lasting:
             return before
@@ -193,6 +213,9 @@ class Session(LabState):
             return before
         if verdict.status == "unknown":
             self.engine.containers(status="running")  # raises where that is why
+        untouched = self.progress.untouched.get(step.id, verdict.found)
+        if begun and verdict.status == "failed" and verdict.found != untouched:
+            return self._save(step, verdict, wrong=True)
         if not _is_news(before.verdict, verdict):
             return before
         return self._save(step, verdict)
@@ -211,13 +234,13 @@ class Session(LabState):
         *,
         asked: bool = False,
         solved: bool = False,
-        answered: bool = True,
+        wrong: bool = False,
     ) -> StepProgress:
-        """Store a verdict with the known mistakes that lead to it, and what follows from it."""
+        """Store a verdict, and what follows from it. wrong: the learner did something that leads to
+        it, so the known mistakes that do so are stored as well."""
         workspace, before = self.require_workspace(), self.progress
-        mistakes = None
-        if asked and answered and verdict.found != before.untouched.get(step.id, ""):
-            mistakes = solver.mistakes(step, verdict)
+        wrong = wrong and verdict.found != before.untouched.get(step.id, "")
+        mistakes = solver.mistakes(step, verdict) if wrong else None
         mark = solver.mark(workspace, step)
         steps, untouched = self.lab.steps, {}
         if verdict.passed and not before.step(step.id).done:

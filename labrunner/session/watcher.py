@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Literal
 
@@ -59,12 +60,17 @@ CHANGES = {  # the events that can change a verdict; a program that only reads m
 SLOW = ("start", "restart", "kill", "unpause")  # what a container does after these takes a while
 ECHOES = (0.5, 1, 2, 4)  # seconds from recheck to recheck after such an event
 SETTLED = 0.15  # seconds from an event to the recheck: it may be the first of many
+QUIET = 0.4  # seconds without an event after which what a step lacks is said
 REST = 0.5  # seconds from one recheck of a lab to the next, at least
 MANY = 20  # rechecks in a row after which the rest is longer, as on an engine that is never quiet
 LONG_REST = 3  # seconds
 POLL = 3  # seconds between two readings of a registry's log
 PAUSES = (0.5, 1, 2, 4, 5)  # seconds before the engine is asked for its events again
 LOG_LINES = 1000  # of a registry's log, its latest
+
+RunsCommand = Callable[[Path], bool]
+"""Whether the learner runs a command in a terminal of the server's pages that was opened in a
+folder."""
 
 Render = Callable[[Session, Collection[str]], str]
 """Renders the fragment of a lesson's page for the steps with these ids, in any thread."""
@@ -87,10 +93,13 @@ Subscription = SimpleQueue[Message]
 
 
 class Watcher:
-    """Watches the labs that pages show."""
+    """Watches the labs that pages show. runs_command: whether the learner is still at it."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(
+        self, services: Services, runs_command: RunsCommand = lambda folder: False
+    ) -> None:
         self.services = services
+        self._runs_command = runs_command
         self._lock = threading.Lock()
         self._labs: dict[str, LabWatcher] = {}  # by the id of the workspace
         self._follower: threading.Thread | None = None
@@ -106,7 +115,7 @@ class Watcher:
         """
         subscription: Subscription = SimpleQueue()
         with self._lock:
-            new = LabWatcher(session)
+            new = LabWatcher(session, self._runs_command)
             lab = self._labs.setdefault(new.id, new)
             lab.add(subscription, render)
             if not self._follower:
@@ -193,9 +202,10 @@ class LabWatcher:
     Raises `NotStarted` and `ProgressUnavailable`.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, runs_command: RunsCommand) -> None:
         session.reload()
         self.session = session
+        self._runs_command = runs_command
         self.id = session.require_workspace().id
         self.registry: str | None = None
         self._dirty = False  # the registry may hold something else by now
@@ -203,6 +213,7 @@ class LabWatcher:
         self._pages: dict[Subscription, Render] = {}
         self._scheduled = threading.Event()
         self._echoes: Iterator[float] = iter(())
+        self._unadvised = False  # something happened since it was last said what a step lacks
         self._published: Mapping[str, StepProgress] = session.progress.steps
         self._log_read = time.time()
         self._requests: set[Request] = set()
@@ -243,7 +254,7 @@ class LabWatcher:
         rechecked, many, missed = 0.0, 0, False
         while self._pages:
             echo = next(self._echoes, None)
-            scheduled = self._scheduled.wait(echo or POLL)
+            scheduled = self._scheduled.wait(echo or (REST if self._unadvised else POLL))
             many = many + 1 if scheduled else 0
             again, missed = missed, True  # a recheck that fails is made again
             try:
@@ -261,10 +272,15 @@ class LabWatcher:
                     rechecked = time.monotonic()
                     for _ in session.recheck_changed():
                         self._publish_steps()
+                    self._unadvised = True
                 self._publish_steps()
                 if self._dirty or (echo and time.monotonic() < self._settles):
                     self._dirty = False
                     self.publish(LOOKED)
+                if self._unadvised and self._is_quiet(workspace):
+                    session.advise()
+                    self._unadvised = False
+                    self._publish_steps()
                 missed = False
             except NotStarted:
                 self.publish(OVER)
@@ -272,6 +288,10 @@ class LabWatcher:
                 continue  # the page says so when it is loaded
             except Exception:
                 logging.getLogger(__name__).exception("Checking %s again broke", session.lab.name)
+
+    def _is_quiet(self, workspace: Workspace) -> bool:
+        """Return whether nothing more happens for a while, and no command runs that may go on."""
+        return not self._scheduled.wait(QUIET) and not self._runs_command(workspace.work)
 
     def _publish_steps(self) -> None:
         """Tell the pages what is not as they have it, whoever's check it was."""

@@ -86,6 +86,18 @@ class Shell:
     def ended(self) -> bool:
         return self._supervisor.poll() is not None
 
+    @property
+    def runs_command(self) -> bool:
+        """Whether a command is in the foreground, and not the shell, which leads the session."""
+        try:
+            foreground = os.tcgetpgrp(self._terminal)
+        except OSError:  # it has ended
+            return False
+        try:
+            return os.getsid(foreground) != foreground
+        except ProcessLookupError:  # the first program of a pipe, whose others still run
+            return True
+
     def read(self, seconds: float) -> bytes | None:
         """Return what it prints next: b"" if it prints nothing in time, None if it has ended."""
         if not select.select([self._terminal], [], [], seconds)[0]:

@@ -48,8 +48,8 @@ def init_app(app: Flask) -> None:
     Compress(app)
     closing = threading.Event()
     connection_limit = ConnectionLimit(MAX_CONNECTIONS)
-    watcher = Watcher(services)
     shells = Shells(connection_limit, closing)
+    watcher = Watcher(services, shells.run_command_in)
     web_services = WebServices(Jobs(), connection_limit, watcher, shells, Scanner(), closing)
     web_services.init_app(app)
     for module in (lessons, start, checks, live, steps, finish, report, decoder, names, registry):

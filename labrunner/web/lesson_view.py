@@ -75,6 +75,12 @@ class LessonView:
         return [part for part in self.parts if isinstance(part, StepView)]
 
     @property
+    def current(self) -> StepView | None:
+        """The first step that is open, which the learner works on."""
+        steps = (step for step in self.steps if not (step.progress.done or step.progress.skipped_at))
+        return next(steps, None)
+
+    @property
     def names_registry(self) -> bool:
         """Whether the text speaks of the lab's registry."""
         return any(name in ("registry", "port") for name, _ in self.lesson.values)

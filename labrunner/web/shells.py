@@ -38,7 +38,7 @@ class ShellSession:
     def __init__(self, shell: Shell, folder: Path, resources: ExitStack) -> None:
         self.shell = shell
         self.reading = threading.Lock()  # held by the connection that reads from the shell
-        self._folder = folder
+        self.folder = folder
         self._resources = resources
         self._connection: ShellConnection | None = None
         self._disconnected_at = time.monotonic()
@@ -46,7 +46,7 @@ class ShellSession:
     @property
     def is_abandoned(self) -> bool:
         """Whether no page will use it again: a finished lab has no folder any more."""
-        forgotten = time.monotonic() - self._disconnected_at > GRACE or not self._folder.is_dir()
+        forgotten = time.monotonic() - self._disconnected_at > GRACE or not self.folder.is_dir()
         return (forgotten and not self._connection) or self.shell.ended
 
     def attach(self, connection: ShellConnection) -> None:
@@ -97,6 +97,14 @@ class Shells:
         """Return a session that a page may connect to."""
         session = self._sessions.get(id)
         return None if session and session.is_abandoned else session
+
+    def run_command_in(self, folder: Path) -> bool:
+        """Return whether a shell that was opened in the folder runs a command now."""
+        with self._lock:
+            return any(
+                each.folder == folder and each.shell.runs_command
+                for each in self._sessions.values()
+            )
 
     def end_all(self) -> None:
         """End the shells that run now; their pages are told that they have ended."""

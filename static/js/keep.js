@@ -7,3 +7,11 @@ export function keep(name, value) {
     return;
   }
 }
+
+export function recall(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}

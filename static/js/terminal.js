@@ -1,7 +1,7 @@
 // The terminal in the page: a shell of the learner, over a websocket. xterm.js is loaded when it
 // is opened. What goes over the websocket is told in labrunner/web/terminal.py.
 
-import { keep } from "./keep.js";
+import { keep, recall } from "./keep.js";
 import { build } from "./screen.js";
 
 const RETRY = 500; // milliseconds between attempts to reach the shell again
@@ -11,6 +11,7 @@ const PROMPT = 3_000; // milliseconds to wait for a shell's prompt
 const PASTE = 64 * 1024; // bytes that can be pasted at once
 const CHUNK = 16 * 1024; // bytes of a message
 const BRACKETED = 2004; // the mode in which pasted lines go in as one: a prompt is waiting
+const MOST_LINES = 60; // of a command's output that are looked at for an error
 const TOO_MUCH = 1009;
 const TAKEN = 4001;
 const NO_ANSWER = "No terminal can be opened: the server does not answer as it should. Is it running?";
@@ -30,6 +31,7 @@ let address = null; // of the shell's websocket, until the shell has ended
 let socket = null;
 let typing = false; // whether what is typed goes to the shell
 let opening = null; // the promise of an opening that is under way
+let entered = null; // marks the line where a command was entered, until its prompt is back
 let prompts = false; // whether this shell tells when its prompt waits: an old bash does not
 
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
@@ -92,12 +94,18 @@ async function show() {
   if (!view) {
     view = await build(place, reader.checked);
     view.screen.textarea.setAttribute("aria-describedby", "terminal-help");
-    view.screen.onData((text) => type(new TextEncoder().encode(text)));
+    view.screen.onData((text) => {
+      if (text.includes("\r") && atPrompt()) entered = view.screen.registerMarker(0);
+      type(new TextEncoder().encode(text));
+    });
     view.screen.onBinary((text) => type(Uint8Array.from(text, (each) => each.charCodeAt(0))));
     view.screen.onResize(tellSize);
     view.screen.attachCustomKeyEventHandler(leave);
     view.screen.parser.registerCsiHandler({ prefix: "?", final: "h" }, (modes) => {
-      prompts ||= modes.includes(BRACKETED);
+      if (modes.includes(BRACKETED)) {
+        prompts = true;
+        if (entered) tellOutput();
+      }
       return false; // it is for the screen
     });
   }
@@ -110,7 +118,7 @@ function close() {
   tell({ end: true });
   end("");
   view?.dispose();
-  view = null;
+  view = entered = null;
   place.hidden = closer.hidden = true;
   opener.textContent = "Open terminal";
 }
@@ -213,6 +221,20 @@ async function run({ code, sent }) {
   await pause(200); // until the prompt is gone
 }
 
+// Tells the other parts of the page what the command has printed.
+function tellOutput() {
+  const { normal } = view.screen.buffer;
+  const last = normal.baseY + normal.cursorY;
+  let text = "";
+  for (let at = Math.max(entered.line + 1, last - MOST_LINES); at <= last; at++) {
+    const goesOn = normal.getLine(at + 1)?.isWrapped;
+    text += normal.getLine(at).translateToString(!goesOn) + (goesOn ? "" : "\n");
+  }
+  entered.dispose();
+  entered = null;
+  document.dispatchEvent(new CustomEvent("lab:printed", { detail: { text } }));
+}
+
 // A program that has the whole screen to itself may want pasted lines as one, too.
 function atPrompt() {
   const { modes, buffer } = view.screen;
@@ -254,7 +276,7 @@ closer.addEventListener("click", () => {
   opener.focus(); // it stands where the button was
 });
 
-reader.checked = recall("localStorage", "terminal-reader") === "on";
+reader.checked = recall("terminal-reader") === "on";
 reader.addEventListener("change", () => {
   keep("terminal-reader", reader.checked ? "on" : "off");
   if (view) view.screen.options.screenReaderMode = reader.checked;
@@ -267,9 +289,11 @@ document.addEventListener("lab:run", ({ detail }) => {
 // A page that is loaded again finds its shell again. The address is kept only while the page is
 // away, so that a second tab made from this one does not take it.
 
-function recall(storage, name) {
+function takeKept() {
   try {
-    return window[storage].getItem(name);
+    const found = sessionStorage.getItem(memory);
+    sessionStorage.removeItem(memory);
+    return found;
   } catch {
     return null; // this browser keeps nothing
   }
@@ -279,9 +303,8 @@ addEventListener("pagehide", () => {
   if (address) sessionStorage.setItem(memory, address);
 });
 
-const kept = recall("sessionStorage", memory);
+const kept = takeKept();
 if (kept) {
-  sessionStorage.removeItem(memory);
   opening = reach(kept, RETURN, close).finally(() => (opening = null));
 }
 tools.hidden = false;

@@ -121,6 +121,7 @@ def test_by_keyboard_a_lab_is_solved_gone_back_in_and_reset(site, open_page, jav
     press("button", "Remove these and go back")
     expect(page.locator("#state-make-a-volume")).to_have_text("done for you", timeout=PATIENCE)
     expect(page.locator("#state-say-it")).to_have_text("not done yet")
+    page.get_by_text("Start it again, or reset it").click()
     press("link", "Reset lab")
     press("button", "Remove these and reset")
     expect(page.locator("#state-make-a-volume")).to_have_text("not done yet", timeout=PATIENCE)
