@@ -53,6 +53,11 @@ class StepProgress:
         return self.state in ("passed", "solved")
 
     @property
+    def is_open(self) -> bool:
+        """Whether it is still to be done: it is neither done nor skipped."""
+        return not self.done and self.skipped_at is None
+
+    @property
     def done_by_learner(self) -> bool:
         """Whether it is done, and was never done for the learner."""
         return self.done and not self.solved_at

@@ -111,7 +111,7 @@ class Session(LabState):
                     found = self._judge_for_news(step)
                 yield
                 time.sleep(0.005)  # lets one who waits have the turn
-            blocked |= not self._is_over(step)
+            blocked |= found.is_open
         with self.patient_turn():
             self._observe()
 
@@ -123,9 +123,9 @@ class Session(LabState):
         Raises as `recheck_changed` does.
         """
         self.reload()
-        open_steps = (step for step in self.lab.steps if not self._is_over(step))
-        step = next(open_steps, None)
-        if step and not step.takes_answer and not self.progress.step(step.id).verdict:
+        progress = self.progress
+        step = next((each for each in self.lab.steps if progress.step(each.id).is_open), None)
+        if step and not step.takes_answer and not progress.step(step.id).verdict:
             with self.patient_turn():
                 self._judge_for_news(step, begun=True)
 
@@ -193,11 +193,6 @@ class Session(LabState):
         except ProgressUnavailable:
             passed_at = time.time() if verdict.passed else None
             return StepProgress(verdict, passed_at=passed_at, seconds=seconds, unsaved=True)
-
-    def _is_over(self, step: Step) -> bool:
-        """Return whether the learner can go on to the next step."""
-        found = self.progress.step(step.id)
-        return found.done or found.skipped_at is not None
 
     def _judge_for_news(self, step: Step, *, begun: bool = False) -> StepProgress:
         """begun: the learner may have begun with it."""

@@ -77,8 +77,7 @@ class LessonView:
     @property
     def current(self) -> StepView | None:
         """The first step that is open, which the learner works on."""
-        steps = (step for step in self.steps if not (step.progress.done or step.progress.skipped_at))
-        return next(steps, None)
+        return next((step for step in self.steps if step.progress.is_open), None)
 
     @property
     def names_registry(self) -> bool:

@@ -131,6 +131,8 @@ def remove_your_copies(workspace):
     if users := [each.name for each in workspace.engine.containers(ancestor=image.id)]:
         found += f" The container {listed(users)} was made from it, and so holds it."
         raise NotYet("in-use", found=found, next=f"`docker rm -f {' '.join(users)}`, then {remove}")
+    if any(event.id in workspace.spellings() for event in workspace.events(event=["pull"])):
+        found += " So a pull fetches nothing."
     raise NotYet("still-there", found=found, next=remove)
 
 

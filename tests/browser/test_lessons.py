@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from labrunner.course import loader
 from labrunner.kit.kit import Kit
 from labrunner.workspaces.manager import Workspaces
+from tests.browser.test_pages import NARROW, WIDE
 from tests.fixtures.engine import ROOT, close_all, nothing, services_of, traces
 from tests.fixtures.web import Site, free_port, load, opened_pages
 
@@ -255,12 +256,21 @@ COPY_ALL = """async () => {
 }"""
 
 
+# How many pixels a block of commands is too high to be seen with the current step below it, which
+# takes at most 45 % of the window.
+TOO_HIGH = """() => Math.max(...Array.from(document.querySelectorAll(".commands"),
+    (block) => block.getBoundingClientRect().height)) - 0.55 * innerHeight"""
+
+
 def test_each_block_is_copied_as_it_stands_and_each_lesson_leads_on_to_the_next(site, page):
     load(page, f"{site.url}/lessons/{COURSE.lessons[0].slug}")
     button = page.locator(".commands").first.get_by_role("button")
     button.click()
     expect(button).to_have_text("Copied")
     for lesson, following in zip_longest(COURSE.lessons, COURSE.lessons[1:]):
+        page.set_viewport_size(NARROW["viewport"])
+        assert page.evaluate(TOO_HIGH) < 0
+        page.set_viewport_size(WIDE["viewport"])
         blocks = page.evaluate(COPY_ALL)
         assert len(blocks) >= len(lesson.steps)
         assert all(code and copied == code for code, copied in blocks)

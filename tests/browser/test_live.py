@@ -6,7 +6,6 @@ Pages that lose their server complain in the console, rightly: those open in con
 import os
 import re
 import signal
-import subprocess
 from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.fixtures.engine import ROOT, eventually
+from tests.fixtures.engine import eventually
 from tests.fixtures.started_lab import start_tiny
 from tests.fixtures.web import wait_until
 from tests.fixtures.wire import Wire
@@ -83,24 +82,6 @@ def says(page, words):
 
 
 @pytest.fixture
-def terminal(tmp_path, engine):
-    """Runs what a block of the page says, as a learner does."""
-    environment = {**os.environ, "HOME": str(tmp_path), "DOCKER_HOST": engine.address}
-
-    def run(block):
-        done = subprocess.run(
-            ["bash", "-e", "-c", block.inner_text()],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-
-    return run
-
-
-@pytest.fixture
 def own_page(chromium):
     """Opens a page whose console may complain, and whose clock can be put forward."""
     with ExitStack() as opened:
@@ -126,25 +107,6 @@ def volume(docker):
         docker("volume", verb, name)
 
     return command
-
-
-def test_a_push_in_a_terminal_turns_the_step_without_a_click(serve, open_page, terminal):
-    page = open_page(serve(ROOT), "/lessons/push-and-pull", reduced_motion="reduce")
-    page.get_by_role("button", name="Start lab").click()
-    expect(page.locator("#live")).to_have_text(LIVE)
-    page.evaluate(RECORD)
-    page.get_by_role("button", name="Check all").focus()
-    for step in ("tag-the-image", "push-the-image"):
-        expect(state(page, step)).to_have_text("not done yet")
-        terminal(page.locator(f"section[aria-labelledby={step}] pre code").first)
-        expect(state(page, step)).to_have_text("passed")
-        expect(page.locator(f"#verdict-{step}")).to_contain_text("Passed at")
-    expect(page.locator("#tally")).to_contain_text("2 of 5")
-    heard = r"Tag the image: passed\.|Push the image: passed\.|\d of 5 steps are done\."
-    assert all(re.fullmatch(heard, each) for each in page.evaluate("said"))
-    assert page.evaluate("told") == ["tag-the-image", "push-the-image"]
-    assert page.evaluate("document.activeElement.textContent") == "Check all"
-    expect(state(page, "remove-your-copies")).to_have_text("not done yet")
 
 
 def test_a_step_that_breaks_later_says_so(site, open_page, volume):

@@ -224,6 +224,29 @@ def test_a_check_of_another_page_or_terminal_is_shown(live, services, lab, works
         assert told() == changed("make-a-volume")
 
 
+def test_an_act_that_does_not_reach_the_current_step_is_told_once(
+    live, services, workspace, docker
+):
+    with watching(live) as told:
+        docker("volume", "create", f"{workspace['word']}-x")
+        assert told() == changed("make-a-volume")
+        step = known(services)["make-a-volume"]
+        assert (step.state, step.attempts) == ("failed", 0)
+        assert step.verdict.found == "There is another one."
+        docker("volume", "create", f"{workspace['word']}-y")
+        assert told(1) is None
+
+
+def test_what_a_step_lacks_is_not_told_while_a_command_runs(services, workspace, docker):
+    running = [workspace.work]
+    live = Watcher(services, running.__contains__)
+    with watching(live) as told:
+        docker("volume", "create", f"{workspace['word']}-x")
+        assert told(1.5) is None
+        running.clear()
+        assert told() == changed("make-a-volume")
+
+
 def test_a_lab_that_is_finished_elsewhere_is_over(live, services, lab, workspace):
     with watching(live) as told:
         services.session(lab).finish([])

@@ -54,6 +54,20 @@ def session(shell):
     return int(answer(shell, "echo $$"))
 
 
+@pytest.mark.parametrize("command", ["sleep 60", "true | sleep 60"])
+def test_it_can_be_told_whether_a_command_runs(begin, command):
+    shell = begin()
+    assert answer(shell, "echo 1") == "1"
+    assert eventually(lambda: not shell.runs_command)
+    shell.type(f"{command}\n".encode())
+    assert eventually(lambda: shell.runs_command)
+    shell.type(b"\x03")
+    assert eventually(lambda: not shell.runs_command)
+    shell.hang_up()
+    shell.wait()
+    assert not shell.runs_command
+
+
 def test_a_shell_has_the_values_of_the_lab_and_nothing_of_the_server(begin, tmp_path, monkeypatch):
     monkeypatch.setenv("LABRUNNER_TOKEN", "the-token")
     monkeypatch.setenv("COLORTERM", "truecolor")
