@@ -89,10 +89,9 @@ class Shell:
     @property
     def runs_command(self) -> bool:
         """Whether a command is in the foreground, and not the shell, which leads the session."""
-        try:
-            foreground = os.tcgetpgrp(self._terminal)
-        except OSError:  # it has ended
+        if self.ended:
             return False
+        foreground = os.tcgetpgrp(self._terminal)
         try:
             return os.getsid(foreground) != foreground
         except ProcessLookupError:  # the first program of a pipe, whose others still run
