@@ -130,8 +130,10 @@ def test_the_pane_is_beside_the_text_below_it_or_folded_by_the_width(lab_page):
     page.reload()
     assert box(page, "#pane")["y"] > box(page, "#lab-foot")["y"]
     assert not page.locator("#work").is_visible()
-    stuck = "[...document.querySelectorAll('body *')].map(e => getComputedStyle(e).position)"
-    assert "sticky" not in page.evaluate(stuck) and "fixed" not in page.evaluate(stuck)
+    stuck = """() => Array.from(document.querySelectorAll("body *"))
+        .filter((each) => ["sticky", "fixed"].includes(getComputedStyle(each).position))
+        .map((each) => each.id)"""
+    assert page.evaluate(stuck) == ["current"]
     page.get_by_role("button", name="Open pane").click()
     assert page.locator("#work").is_visible()
 

@@ -176,7 +176,7 @@ def test_what_is_skipped_and_done_for_the_learner_is_accessible_and_fits(site, o
     expect(page.locator("#verdict-make-a-volume")).to_contain_text("commands:", timeout=PATIENCE)
     page.get_by_label("Your answer").fill("no")
     page.keyboard.press("Enter")
-    page.get_by_text("You said no").wait_for()
+    page.get_by_text("You said no").first.wait_for()
     step(page, "say-it").get_by_role("button", name="Skip").click()
     page.get_by_text("You can still do it.").wait_for()
     for size, colours in ((WIDE, "light"), (NARROW, "dark")):
