@@ -184,7 +184,7 @@ def test_htmx_gets_what_changes_and_nothing_else(visitor):
     ids = re.findall(r'id="([^"]+)" hx-swap-oob', answer.text)
     assert ids == [
         *("verdict-make-a-volume", "state-make-a-volume", "tick-make-a-volume"),
-        *("tally", "besides", "word", "all-said", "announce"),
+        *("current-title", "current-said", "tally", "besides", "word", "all-said", "announce"),
     ]
     assert "Make a volume: not there yet." in text(answer) and "<html" not in answer.text
     answer = visitor.post(CHECK_VOLUME, headers=HTMX)
