@@ -19,7 +19,7 @@ PATIENCE = 60_000  # milliseconds
 GONE = 10_000  # milliseconds after which a page gives its server up
 LESSON = "/lessons/tiny"
 MUCH = 2 * UNSEEN  # bytes of an endless output: it had to wait for the page
-MOST = 250_000  # bytes of a lesson page with its terminal open, compressed
+MOST = 150_000  # bytes of a lesson page with its terminal open, compressed
 END = "(?![^])"  # of the screen
 PROMPT = f"[$#]{END}"
 NOTE_NAMES = """button => {
