@@ -22,7 +22,8 @@ from pathlib import Path
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 HISTORY = 64 * 1024  # bytes of output that are kept
 MOST_TYPED = 128 * 1024  # bytes that wait for the shell to read them
-CHUNK = 16 * 1024  # bytes that are read at once
+CHUNK = 64 * 1024  # bytes that are read at once; the system gives 4 KiB at a time
+GATHERING = 0.001  # seconds in which more is waited for, so that much output goes in few messages
 FALLBACK = "bash"
 NOT_INHERITED = (  # from the server, and from the terminal that it was started in
     "COLORTERM",
@@ -99,19 +100,25 @@ class Shell:
 
     def read(self, seconds: float) -> bytes | None:
         """Return what it prints next: b"" if it prints nothing in time, None if it has ended."""
-        if not select.select([self._terminal], [], [], seconds)[0]:
-            return b""
-        try:
-            data = os.read(self._terminal, CHUNK)
-        except BlockingIOError:
-            return b""
-        except OSError:  # on Linux EIO says that the session is gone, on macOS nothing is read
-            return None
+        data = b""
+        while len(data) < CHUNK and select.select([self._terminal], [], [], seconds)[0]:
+            try:
+                more = os.read(self._terminal, CHUNK)
+            except BlockingIOError:
+                break
+            except OSError:  # on Linux EIO says that the session is gone, on macOS nothing is read
+                more = b""
+            if not more and not data:
+                return None
+            if not more:
+                break
+            data += more
+            seconds = GATHERING
         kept = self.history + data
         if len(kept) > HISTORY:  # from the beginning of a line
             kept = kept[-HISTORY:].partition(b"\n")[2] or kept[-HISTORY:]
         self.history = kept
-        return data or None
+        return data
 
     def type(self, data: bytes = b"") -> bool:
         """Type this after what is waiting, and return whether nothing is left waiting.
