@@ -7,13 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from labrunner.text import plain
 
 from .lab import Lab
 from .lab_file import load_lab
-from .lesson import Lesson, Refused
+from .lesson import Lesson, Refused, quote
 from .validation import validate_lesson
+
+if TYPE_CHECKING:
+    from .questions import LessonQuestions, Question
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Course:
             for name, lab in loaded.items()
             if isinstance(lab, Lab) and name not in named
         ]
-        return (*labs, *lessons, *orphans)
+        return (*labs, *lessons, *orphans, *self._asked[1])
 
     @cached_property
     def labs(self) -> Mapping[str, Lab]:
@@ -105,6 +109,15 @@ class Course:
         the first image is asked for."""
         yield from dict.fromkeys(image for lab in self.labs.values() for image in lab.images)
 
+    def questions(self, lesson: Lesson) -> LessonQuestions:
+        """Return what a lesson asks; nothing where no file beside it says it, or it is refused."""
+        return self._asked[0][lesson.slug]
+
+    def find_question(self, id: str) -> Question | None:
+        """Return the question with this id that later lessons ask, or None if there is none."""
+        asked = (each for lesson in self.lessons for each in self.questions(lesson).review)
+        return next((each for each in asked if each.id == id), None)
+
     def lesson(self, slug: str) -> Lesson | None:
         """Return the lesson with its lab, or None if there is none or it is refused."""
         found = next((each for each in self.outline if each.slug == slug), None)
@@ -114,6 +127,25 @@ class Course:
         """Return the lesson that has this lab, or None if there is none or it is refused."""
         found = next((each for each in self.outline if each.lab_name == lab), None)
         return self._with_lab(found) if found else None
+
+    @cached_property
+    def _asked(self) -> tuple[dict[str, LessonQuestions], list[Problem]]:
+        """What the lessons ask, by slug, and what is refused of it."""
+        from .questions import LessonQuestions, read_questions  # most commands need none of it
+
+        asked = {lesson.slug: LessonQuestions() for lesson in self.outline}
+        lessons = {lesson.path.with_suffix(".toml"): lesson for lesson in self.outline}
+        problems = []
+        for path in sorted((self.root / "lessons").glob("*.toml")):
+            try:
+                if lesson := lessons.get(path):
+                    asked[lesson.slug] = read_questions(path, lesson)
+                elif not path.with_suffix(".md").exists():
+                    what = f"There is no lesson {quote(path.with_suffix('.md').name)} beside it."
+                    raise Refused(0, what)
+            except Refused as refused:
+                problems.append(Problem.of(path.relative_to(self.root), refused, None))
+        return asked, problems
 
     def _with_lab(self, lesson: Lesson) -> Lesson | None:
         joined = self._join(lesson)

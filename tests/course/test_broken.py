@@ -18,11 +18,12 @@ import pytest
 from labrunner import Lab, NotYet
 from labrunner.course import loader
 from labrunner.course.lesson import LARGEST
+from labrunner.course.questions import LessonQuestions
 from labrunner.text import plain
 from labrunner.verdicts import Verdict
 from labrunner.workspaces.record import Record
 from labrunner.workspaces.workspace import Workspace
-from tests.fixtures.engine import LAB, LESSON
+from tests.fixtures.engine import ASKED, LAB, LESSON
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,6 +32,7 @@ else:
 
 HERE = Path(__file__).with_name("broken")
 LAB_FILE, LESSON_FILE = "labs/volumes/lab.py", "lessons/01-volumes.md"
+ASKED_FILE = "lessons/01-volumes.toml"
 HEADING = "## Make a volume"
 GOOD = {"labs/good/lab.py": LAB, "lessons/09-good.md": LESSON.replace("lab: volumes", "lab: good")}
 TEXTS = {
@@ -181,6 +183,22 @@ def test_a_lesson_with_too_much_is_refused_with_its_line(problems, text, line, s
         each for each in problems({LAB_FILE: LAB, LESSON_FILE: text}) if each[0] == LESSON_FILE
     ]
     assert found == [(LESSON_FILE, line, says)]
+
+
+@pytest.mark.parametrize("case", cases("questions"))
+def test_broken_questions_are_named_with_their_line_and_their_lesson_is_served(course, case):
+    files = {LAB_FILE: LAB, LESSON_FILE: LESSON, ASKED_FILE: written(case, ASKED)}
+    loaded = course({**GOOD, **files})
+    assert said_of(loaded) == [(ASKED_FILE, case["line"], case["says"])]
+    lesson = loaded.lesson("volumes")
+    assert lesson.lab and loaded.questions(lesson) == LessonQuestions()
+
+
+@pytest.mark.parametrize("text", [f"x = {'[' * 100_000}", f"x = {'9' * 5000}"])
+def test_questions_with_too_much_are_named(problems, text):
+    files = {LAB_FILE: LAB, LESSON_FILE: LESSON, ASKED_FILE: text}
+    says = "This cannot be read: something in it is too long, or nested too deeply."
+    assert problems(files) == [(ASKED_FILE, 0, says)]
 
 
 def refused(line, says):
