@@ -41,6 +41,12 @@ class StepHistory:
     solved_at: float | None = None
     mistakes: dict[object, MistakeHistory] = field(default_factory=dict)
 
+    @property
+    def was_hard(self) -> bool:
+        """Whether the learner made a mistake in it, or went on without having done it."""
+        skipped = self.passed_at is None and bool(self.skipped_at or self.solved_at)
+        return bool(self.mistakes) or skipped
+
     def add(self, event: Event, state: State) -> None:
         """Add an event that brought the step to a state. Events come oldest first."""
         self.state = state
@@ -88,10 +94,11 @@ class LabHistory:
 @dataclass
 class CourseProgress:
     """All progress at one moment: steps by lab and id, when each lab was first done by the learner
-    (in seconds since 1970), and the history of each lab by its name."""
+    (in seconds since 1970), and what they predict and the history of each lab, by its name."""
 
     steps: dict[str, dict[str, StepProgress]] = field(default_factory=dict)
     done: dict[str, float] = field(default_factory=dict)
+    predictions: dict[str, str] = field(default_factory=dict)
     histories: dict[str, LabHistory] = field(default_factory=dict)
 
     def lab(self, name: str) -> LabProgress:

@@ -49,8 +49,13 @@ class StepProgress:
     def done(self) -> bool:
         """Whether it was passed or solved, and is not known to be broken since."""
         if self.state == "unknown":
-            return bool(self.passed_at or self.solved_at)
+            return self.was_done
         return self.state in ("passed", "solved")
+
+    @property
+    def was_done(self) -> bool:
+        """Whether it was passed or solved once. It may be broken since."""
+        return bool(self.passed_at or self.solved_at)
 
     @property
     def is_open(self) -> bool:
@@ -88,12 +93,14 @@ class LabProgress:
 
     steps: by id; a step that nothing was done with is not in it. untouched: what the check of a
     step finds before the learner begins with it, by the step's id, as far as it is known.
-    done_at: when the learner had first passed every step, in seconds since 1970.
+    done_at: when the learner had first passed every step, in seconds since 1970. prediction: the
+    option that they chose, which is never counted.
     """
 
     steps: Mapping[str, StepProgress] = field(default_factory=dict)
     untouched: Mapping[str, str | None] = field(default_factory=dict)
     done_at: float | None = None
+    prediction: str | None = None
 
     def step(self, id: str) -> StepProgress:
         """Return how a step stands, by its id."""

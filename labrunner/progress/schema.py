@@ -36,6 +36,9 @@ MIGRATIONS = [
         " where found like 'This step could not be done for you: %'"
         " or found like 'This was done for you, and yet: %'",
     ],
+    [  # to version 4
+        "create table prediction (lab text primary key, choice text, at real)",
+    ],
 ]
 """The statements of each step, from the version before it. A file has the number of its version as
 `pragma user_version`."""

@@ -56,6 +56,8 @@ class Progress:
         """Return all progress. Of a long history no more than its outcome is held in memory."""
         with self._open() as database:
             progress = CourseProgress(*_current(database))
+            for row in database.execute("select lab, choice from prediction"):
+                progress.predictions[row["lab"]] = row["choice"]
             for event in _events(database):
                 progress.histories.setdefault(event.lab, LabHistory()).add(event)
             return progress
@@ -70,10 +72,13 @@ class Progress:
         with self._open() as database:
             untouched = database.execute("select step, found from before where lab = ?", (lab,))
             done = database.execute("select done_at from lab where lab = ?", (lab,)).fetchone()
+            predicted = "select choice from prediction where lab = ?"
+            choice = database.execute(predicted, (lab,)).fetchone()
             return LabProgress(
                 _steps(database, lab),
                 {row["step"]: row["found"] for row in untouched},
                 done["done_at"] if done else None,
+                choice["choice"] if choice else None,
             )
 
     def record(
@@ -138,13 +143,24 @@ class Progress:
             _put_event(database, Event(now, lab, step.id, "skipped"))
         return new
 
+    def predict(self, lab: str, choice: str) -> None:
+        """Store the option that the learner chose in the prediction of a lab's lesson."""
+        with self._transaction() as database:
+            _insert(database, "prediction", lab=lab, choice=choice, at=time.time())
+
     def begin(self, lab: str, untouched: Mapping[str, str | None] | None = None) -> None:
         """Open all steps of a lab that is started. What happened stays, and that it was once done.
+        A prediction stays unless it was made before the lab was last closed.
 
         untouched: as for `record`.
         """
         with self._transaction() as database:
             _delete_lab(database, lab)
+            database.execute(
+                "delete from prediction where lab = :lab and at < (select max(at) from history"
+                " where lab = :lab and what in ('reset', 'back', 'finished'))",
+                {"lab": lab},
+            )
             _put_untouched(database, lab, untouched or {})
             _put_event(database, Event(time.time(), lab, None, "started"))
 

@@ -7,13 +7,14 @@ from functools import cached_property
 from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
+from labrunner.course.questions import Question
 from labrunner.progress.history import CourseProgress, LabHistory
 from labrunner.progress.records import StepProgress
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.record import describe_unreadable
 from labrunner.workspaces.workspace import Workspace
 
-from . import report
+from . import report, review
 
 
 class Overview:
@@ -42,6 +43,14 @@ class Overview:
     def steps(self, lab: Lab) -> dict[str, StepProgress]:
         """Return how the steps of a lab stand, by id, as far as that is known."""
         return self.progress.steps.get(lab.name, {}) if self.progress else {}
+
+    def prediction(self, lab: Lab) -> str | None:
+        """Return what the learner predicts of a lab, as far as that is known."""
+        return self.progress.predictions.get(lab.name) if self.progress else None
+
+    def questions(self, lesson: Lesson) -> list[Question]:
+        """Return the questions that a lesson ends with."""
+        return review.choose_questions(self.course, self.progress or CourseProgress(), lesson)
 
     def summary(self, lab: Lab) -> str:
         """Say in a few words how far the learner is with a lab."""

@@ -137,6 +137,15 @@ class Session(LabState):
         self.update(step, skipped)
         return skipped
 
+    def predict(self, choice: str, step_id: str) -> None:
+        """Store what the learner predicts, unless the step that shows it was done already.
+
+        Raises `ProgressUnavailable`, as that is stored nowhere else.
+        """
+        if not self.progress.step(step_id).was_done:
+            self.store.predict(self.lab.name, choice)
+            self.reload()
+
     def solve(self, step: Step, on_progress: ProgressCallback = silent) -> StepProgress:
         """Do the step for the learner, and check it. A step that is done stays as it is; a solution
         that fails is a verdict `unknown`. on_progress: as for `start`.

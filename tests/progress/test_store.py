@@ -101,6 +101,25 @@ def test_a_lab_begun_anew_is_open_again_and_was_done_once(progress, lasting):
     assert progress.load().done == when
 
 
+def test_a_prediction_is_kept_until_the_lab_it_was_made_for_is_closed_and_begun_anew(progress):
+    progress.predict("lab", "before the start")
+    progress.begin("lab")
+    assert progress.load_lab("lab").prediction == "before the start"
+    progress.predict("lab", "another")
+    assert progress.load().predictions == {"lab": "another"}
+    for kind in ("reset", "back", "finished"):
+        progress.note("lab", kind)
+        assert progress.load_lab("lab").prediction == "another"
+        progress.begin("other")
+        progress.begin("lab")
+        assert progress.load_lab("lab").prediction is None
+        progress.predict("lab", "another")
+    progress.note("lab", "finished")
+    progress.predict("lab", "for the next time")
+    progress.begin("lab")
+    assert progress.load().predictions == {"lab": "for the next time"}
+
+
 def test_checks_at_the_same_time_lose_nothing(progress, lasting):
     def record(number):
         Progress(progress.path).record("lab", lasting, PASSED if number == 7 else FAILED)
