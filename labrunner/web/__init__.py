@@ -27,6 +27,7 @@ from .views import (
     live,
     names,
     progress,
+    questions,
     registry,
     report,
     start,
@@ -52,7 +53,19 @@ def init_app(app: Flask) -> None:
     watcher = Watcher(services, shells.run_command_in)
     web_services = WebServices(Jobs(), connection_limit, watcher, shells, Scanner(), closing)
     web_services.init_app(app)
-    for module in (lessons, start, checks, live, steps, finish, report, decoder, names, registry):
+    for module in (
+        lessons,
+        questions,
+        start,
+        checks,
+        live,
+        steps,
+        finish,
+        report,
+        decoder,
+        names,
+        registry,
+    ):
         app.register_blueprint(module.bp)
     if app.config["TERMINAL"]:
         terminal.init_app(app)

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from labrunner.course.lab import Step
 from labrunner.course.lesson import Lesson, fill
+from labrunner.course.questions import Question
 from labrunner.progress.records import StepProgress
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.session.services import get_services
@@ -33,7 +34,8 @@ class StepView:
     """A step as the page shows it.
 
     commands: those of its blocks, with the values filled in. last: it is the lesson's last step.
-    open_before: the titles of the steps before it that are not done.
+    open_before: the titles of the steps before it that are not done. outcome: whether what the
+    learner predicted is so, where this step has shown it.
     """
 
     id: str
@@ -45,6 +47,36 @@ class StepView:
     commands: list[str] = field(default_factory=list)
     last: bool = False
     open_before: list[Markup] = field(default_factory=list)
+    outcome: str = ""
+
+
+@dataclass(frozen=True)
+class PredictionView:
+    """What a lesson has the learner predict. choice: the option that they chose, if any. shown: the
+    step was done that shows what is right."""
+
+    question: Question
+    choice: str | None
+    shown: bool
+
+    @property
+    def outcome(self) -> str:
+        """Whether it is so, once the step has shown it and where the learner predicted it."""
+        if not self.shown or not self.choice:
+            return ""
+        if self.choice == self.question.right:
+            return f"You predicted: {self.choice}. It was so."
+        return f"You predicted: {self.choice}. It was not so. {self.question.why}"
+
+    @property
+    def said(self) -> str:
+        """What is said below the question."""
+        if self.shown:
+            return self.outcome or f"The answer: {self.question.right}. {self.question.why}"
+        shows = f"The step “{self.question.title}” shows whether it is so."
+        if self.choice:
+            return f"Your prediction is kept. {shows} You can change it until then."
+        return f"{shows} Nothing is counted."
 
 
 @dataclass
@@ -52,14 +84,17 @@ class LessonView:
     """A lesson with all that its page says.
 
     note: why the registry's port is not the usual one. workspace: the id of the lab's open
-    workspace, empty where the lab is not started. parts: stretches of HTML and the steps. faults:
-    why the lab cannot be worked on now, in sentences. following: the next lesson of the course.
+    workspace, empty where the lab is not started. opening: the text before its first heading.
+    parts: stretches of HTML and the steps, after that. faults: why the lab cannot be worked on now,
+    in sentences. following: the next lesson of the course.
     """
 
     lesson: Lesson
     values: Values
     note: str
     workspace: str
+    opening: Markup
+    prediction: PredictionView | None
     parts: list[Markup | StepView]
     faults: list[str]
     following: Lesson | None
@@ -78,6 +113,12 @@ class LessonView:
     def current(self) -> StepView | None:
         """The first step that is open, which the learner works on."""
         return next((step for step in self.steps if step.progress.is_open), None)
+
+    @property
+    def outcome(self) -> str:
+        """What the step before the current one has just shown of the prediction, if anything."""
+        before = self.steps[: self.steps.index(self.current)] if self.current else self.steps
+        return before[-1].outcome if before else ""
 
     @property
     def names_registry(self) -> bool:
@@ -103,12 +144,13 @@ def view_lesson(
     lesson: Lesson,
     workspace: Workspace | None,
     steps: Mapping[str, StepProgress],
+    choice: str | None = None,
     problem: ProgressUnavailable | None = None,
 ) -> LessonView:
     """Return the view of a lesson.
 
-    workspace: the open one of its lab, if any. steps: how the steps stand, by id. problem: why
-    that cannot be read.
+    workspace: the open one of its lab, if any. steps: how the steps stand, by id. choice: what the
+    learner predicts. problem: why the last two cannot be read.
     """
     faults = engine_faults()
     values, note = Values(USUAL), ""
@@ -122,8 +164,22 @@ def view_lesson(
     lessons = get_services().course.lessons
     following = next((each for each in lessons if each.number > lesson.number), None)
     opened = workspace.id if workspace else ""
-    parts = _parts(lesson, values, steps)
-    return LessonView(lesson, values, note, opened, parts, faults, following)
+    prediction = view_prediction(lesson, steps, choice)
+    opening, parts = _split(_parts(lesson, values, steps, prediction))
+    return LessonView(lesson, values, note, opened, opening, prediction, parts, faults, following)
+
+
+def view_prediction(
+    lesson: Lesson, steps: Mapping[str, StepProgress], choice: str | None
+) -> PredictionView | None:
+    """Return what a lesson has the learner predict, if it does. steps, choice: as for
+    `view_lesson`."""
+    question = get_services().course.questions(lesson).prediction
+    if not question:
+        return None
+    if choice not in question.options:  # the course may have changed since
+        choice = None
+    return PredictionView(question, choice, steps.get(question.step, StepProgress()).was_done)
 
 
 def view_session(
@@ -133,12 +189,13 @@ def view_session(
 
     now: verdicts of this request, which count even where they could not be stored.
     """
-    steps, problem = dict(now or {}), None
+    steps, choice, problem = dict(now or {}), None, None
     try:
         steps = {**session.progress.steps, **steps}
+        choice = session.progress.prediction
     except ProgressUnavailable as error:
         problem = error
-    return view_lesson(lesson, session.workspace, steps, problem)
+    return view_lesson(lesson, session.workspace, steps, choice, problem)
 
 
 def engine_faults() -> list[str]:
@@ -150,8 +207,19 @@ def engine_faults() -> list[str]:
     return []
 
 
+def _split(parts: list[Markup | StepView]) -> tuple[Markup, list[Markup | StepView]]:
+    """Return the text before the first heading, and the parts after it."""
+    if not parts or isinstance(parts[0], StepView):
+        return Markup(), parts
+    opening, heading, text = parts[0].partition(Markup("<h2"))
+    return opening, [heading + text, *parts[1:]] if heading else parts[1:]
+
+
 def _parts(
-    lesson: Lesson, values: Values, steps: Mapping[str, StepProgress]
+    lesson: Lesson,
+    values: Values,
+    steps: Mapping[str, StepProgress],
+    prediction: PredictionView | None,
 ) -> list[Markup | StepView]:
     parts: list[Markup | StepView] = []
     still_open: list[Markup] = []
@@ -161,6 +229,7 @@ def _parts(
             parts.append(part.html)
             continue
         progress = steps.get(step.id, StepProgress())
+        shows = prediction and prediction.question.step == step.id
         parts.append(
             StepView(
                 id=step.id,
@@ -172,6 +241,7 @@ def _parts(
                 commands=[fill(block.code, values) for block in lesson.blocks_of(step.id)],
                 last=step.id == list(lesson.steps)[-1],
                 open_before=list(still_open),
+                outcome=prediction.outcome if prediction and shows else "",
             )
         )
         if not progress.done:

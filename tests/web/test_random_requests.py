@@ -12,6 +12,7 @@ import pytest
 from requests import RequestException
 
 from app import create_app
+from tests.fixtures.engine import ASKED
 from tests.fixtures.web import HTMX, JSON, TOKEN, Site, end, free_port, write_tiny
 
 COUNT = int(os.environ.get("RANDOM_REQUESTS", "400"))
@@ -20,7 +21,7 @@ VALUES = {
     "slug": ["tiny"] * 8 + ["reading", "tiny ", "TINY"],
     "step_id": ["make-a-volume", "say-it"] * 4 + ["no-step"],
     "filename": ["css/base.css", "vendor/htmx-4.0.1.min.js", "icon.svg", "css"],
-    "id": ["0", "a" * 32],
+    "id": ["0", "a" * 32, "tiny-1"],
 }
 STRANGE = [
     "",
@@ -47,11 +48,12 @@ STRANGE = [
     "[]",
     "{",
     "localhost:5000/my-image:1.0",
+    "one",
     "sha256:" + "0" * 64,
     "true",
     "0",
 ]
-FIELDS = ["answer", "item", "text", "name", "token", "file"]
+FIELDS = ["answer", "choice", "item", "text", "name", "token", "file"]
 HEADERS = [
     {},
     {},
@@ -74,7 +76,9 @@ HEADERS = [
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, engine):
     folder = tmp_path_factory.mktemp("random")
-    site = Site(write_tiny(folder / "tiny"), folder / "instance", free_port())
+    root = write_tiny(folder / "tiny")
+    (root / "lessons/01-tiny.toml").write_text(ASKED)
+    site = Site(root, folder / "instance", free_port())
     yield site
     end(site, engine)
 

@@ -69,14 +69,15 @@ def lesson(slug: str) -> ResponseReturnValue:
 def show(lesson: Lesson, now: Mapping[str, StepProgress] | None = None) -> ResponseReturnValue:
     """Return the lesson's page. now: verdicts of this request that could not be stored."""
     overview, problem = _overview()
-    workspace, steps, job = None, {**(now or {})}, None
+    workspace, steps, choice, job = None, {**(now or {})}, None, None
     if lab := lesson.lab:
-        workspace = overview.workspace(lab)
+        workspace, choice = overview.workspace(lab), overview.prediction(lab)
         steps = {**overview.steps(lab), **steps}
         job = get_web_services().jobs.find(lab.name)
     return render_template(
         "lesson/page.html",
-        view=view_lesson(lesson, workspace, steps, problem),
+        view=view_lesson(lesson, workspace, steps, choice, problem),
+        questions=overview.questions(lesson),
         course=get_services().course,
         overview=overview,
         start=job,
