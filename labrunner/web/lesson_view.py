@@ -115,10 +115,10 @@ class LessonView:
         return next((step for step in self.steps if step.progress.is_open), None)
 
     @property
-    def outcome(self) -> str:
-        """What the step before the current one has just shown of the prediction, if anything."""
+    def before_current(self) -> StepView | None:
+        """The step before the current one, which the learner has just left."""
         before = self.steps[: self.steps.index(self.current)] if self.current else self.steps
-        return before[-1].outcome if before else ""
+        return before[-1] if before else None
 
     @property
     def names_registry(self) -> bool:

@@ -50,6 +50,7 @@ def test_what_was_predicted_is_told_beside_the_verdict_without_a_click(
     says = "You predicted: no. It was not so. You make it."
     for place in ("#verdict-make-a-volume", "#prediction", "#current-said"):
         expect(page.locator(place)).to_contain_text(says)
+    expect(page.locator("#current-said")).to_contain_text(f"Make a volume. {says}")
     expect(group).to_have_count(0)
     told = [each for each in page.evaluate("said") if "You predicted" in each]
     assert told == [f"Make a volume: passed. {says}"]
