@@ -22,7 +22,7 @@ from labrunner.web.views.checks import render_steps
 LAB = "push-and-pull"
 LESSON = f"/lessons/{LAB}"
 ADDRESS = "http://127.0.0.1:8000"
-LOADED = re.compile(r'(?:src|href)="(/static/[^"]+)"')  # by a page; the terminal's come later
+LOADED = re.compile(r'(?:src|href)="(/static/[^"#]+)')  # by a page; the terminal's come later
 CLIENTS = 50
 
 

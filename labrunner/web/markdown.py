@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree import ElementTree
 
@@ -31,6 +32,8 @@ VALUE_TOKEN = f"held{secrets.token_hex(16)}n"  # stands for a value in Markdown'
 VALUE_PLACE = re.compile(rf"{VALUE_TOKEN}(\d+)e")
 REFERENCE_TOKEN = f"drawn{secrets.token_hex(16)}n"  # stands for the diagram of a reference
 REFERENCE_PLACE = re.compile(rf"<div>{REFERENCE_TOKEN}(\d+)e</div>")
+ROOT = Path(__file__).resolve().parents[2]  # the folder that has `static`
+SIZE = re.compile(r'<svg[^>]* width="(\d+)" height="(\d+)"')
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,7 @@ class _Cutter(Extension):
     def extendMarkdown(self, md: Markdown) -> None:
         md.treeprocessors.register(_Cut(md, self), "cut", -1)  # the last one
         md.treeprocessors.register(_Tables(md), "tables", -2)
+        md.treeprocessors.register(_Pictures(md), "pictures", -3)
 
 
 class _Cut(Treeprocessor):
@@ -186,6 +190,66 @@ class _Tables(Treeprocessor):
         for row in table.iter("tr"):
             for head, cell in zip(heads, row.findall("td"), strict=False):
                 cell.set("data-head", head)
+
+
+class _Pictures(Treeprocessor):
+    """Give each picture its size, so that the text below it stays where it is when it comes. A
+    numbered list whose items begin with a picture is stepped through: each is a frame, and the text
+    behind it is its caption. Without JavaScript and on paper, all frames are shown in order."""
+
+    def run(self, root: ElementTree.Element) -> None:
+        for picture in root.iter("img"):
+            if size := _size(picture.get("src", "")):
+                picture.attrib.update(size)
+        for parent in list(root.iter()):
+            for at, child in enumerate(list(parent)):
+                if child.tag == "ol" and all(map(_begins_with_picture, child)):
+                    parent[at] = self._step_through(child)
+
+    def _step_through(self, frames: ElementTree.Element) -> ElementTree.Element:
+        for item in frames:
+            item[:], item.text = [_figure(item)], None
+        frames[0].set("class", "shown")
+        name = f"{len(frames)} pictures in order"
+        group = ElementTree.Element("div", {"class": "frames", "role": "group", "aria-label": name})
+        group.append(frames)
+        buttons = ElementTree.SubElement(group, "p", {"class": "scripted"})
+        _add_button(buttons, "Previous").set("aria-disabled", "true")
+        ElementTree.SubElement(buttons, "span").text = f"1 of {len(frames)}"
+        _add_button(buttons, "Next")
+        return group
+
+
+@lru_cache
+def _size(address: str) -> dict[str, str]:
+    """Return the width and height of a picture of the course in pixels, if it says them."""
+    path = ROOT / address.partition("#")[0].lstrip("/")
+    found = SIZE.search(path.read_text()) if path.suffix == ".svg" and path.is_file() else None
+    return {"width": found[1], "height": found[2]} if found else {}
+
+
+def _begins_with_picture(item: ElementTree.Element) -> bool:
+    first = next(iter(item), None)
+    if first is None or (item.text or "").strip():
+        return False
+    return first.tag == "img" or (first.tag == "p" and _begins_with_picture(first))
+
+
+def _figure(item: ElementTree.Element) -> ElementTree.Element:
+    """Return an item of a list as a figure: its picture, and the rest of it as the caption."""
+    line = item if item[0].tag == "img" else item[0]  # the items of a loose list hold paragraphs
+    figure = ElementTree.Element("figure")
+    figure.append(line[0])
+    caption = ElementTree.SubElement(figure, "figcaption")
+    caption.text, line[0].tail = (line[0].tail or "").lstrip(), None
+    caption.extend([*line[1:], *(item[1:] if line is not item else [])])
+    return figure
+
+
+def _add_button(parent: ElementTree.Element, name: str) -> ElementTree.Element:
+    button = ElementTree.SubElement(parent, "button", {"class": "quiet", "type": "button"})
+    button.text = name
+    return button
 
 
 def _options(

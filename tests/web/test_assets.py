@@ -21,6 +21,22 @@ def test_each_style_sheet_is_a_layer_of_its_name_in_the_declared_order():
         assert not re.search(r"^\S", path.read_text().split("{", 1)[1].rstrip()[:-1], re.MULTILINE)
 
 
+def test_each_picture_of_a_lesson_is_there_with_the_view_that_it_names(real_course):
+    addresses = [
+        address
+        for lesson in real_course.outline
+        for address in re.findall(r"!\[[^]]+\]\(([^)]+)\)", lesson.text)
+    ]
+    assert len(addresses) > 20
+    for address in addresses:
+        name, _, view = address.partition("#")
+        picture = (ROOT / name.lstrip("/")).read_text()
+        size = re.match(r'<svg[^>]* width="(\d+)" height="(\d+)" viewBox="0 0 \1 \2"', picture)
+        assert size, address
+        shown = rf'<view id="{view}" viewBox="0 \d+ {size[1]} {size[2]}"/>'
+        assert not view or re.search(shown, picture), address
+
+
 def test_each_vendored_file_is_unchanged():
     """The sums are those of the files in htmx.org, @xterm/xterm and @xterm/addon-fit on npm."""
     folder = ROOT / "static/vendor"

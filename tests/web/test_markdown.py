@@ -91,6 +91,32 @@ def test_hints_are_folded_and_tables_scroll_by_keyboard_or_are_lists(tmp_path):
     assert '<td data-head="a" role="cell"><code>b</code></td>' in part.html
 
 
+def test_a_numbered_list_of_pictures_is_stepped_through(tmp_path):
+    text = "1. ![One](/static/x.svg#a)\n   **First.** `{{ name }}`\n2. ![Two](/static/x.svg#b)\n"
+    loose = (
+        "1. ![One](/static/x.svg#a)\n\n    **First.** `{{ name }}`\n\n2. ![Two](/static/x.svg#b)\n"
+    )
+    for written in (text, loose):
+        (part,) = render(tmp_path, f"{written}\nText.", name="<b>")
+        figures = re.findall(r"<li[^>]*><figure>(.*?)</figure></li>", part.html, re.DOTALL)
+        assert len(figures) == 2 and 'class="frames"' in part.html
+        assert figures[0].startswith('<img alt="One" src="/static/x.svg#a"')
+        assert "<strong>First.</strong> <code>&lt;b&gt;</code>" in figures[0].split("figcaption")[1]
+        assert part.html.count("<button") == 2 and "<span>1 of 2</span>" in part.html
+        assert part.html.endswith("<p>Text.</p>")
+
+
+def test_other_lists_with_pictures_stay_lists(tmp_path):
+    for text in ("- ![](/x.svg) a", "1. ![](/x.svg) a\n2. b", "1. See ![](/x.svg)", "1. a"):
+        assert "frames" not in render(tmp_path, text)[0].html
+
+
+def test_a_picture_of_the_course_has_its_size(tmp_path):
+    (part,) = render(tmp_path, "![A](/static/pictures/login.svg#x) ![](/static/no.svg) ![](/x.png)")
+    sizes = re.findall(r'width="(\d+)"', part.html)
+    assert sizes == ["520"] and "height" in part.html
+
+
 def test_prose_is_escaped_and_backticks_make_code():
     assert prose("`a` <b> `c`") == "<code>a</code> &lt;b&gt; <code>c</code>"
     assert prose("`<img src=x>`") == "<code>&lt;img src=x&gt;</code>"
