@@ -19,6 +19,8 @@ ATTRIBUTES = re.compile(r"\{([^{}]*)\}")
 FENCE = re.compile(r"(?P<indent>\s*)(?P<fence>`{3,}|~{3,})(?P<info>[^`]*)")
 BASH = re.compile(r'bash|\{\s*\.bash(?:\s+fails="(?P<fails>[^"]+)")?\s*\}')
 HINT, INDENT = "??? hint", "    "
+GOAL = re.compile(r"\s*After this lesson you ((?:(?!\n\n)[^{}])+?\.)(?!\S)")
+PICTURE = re.compile(r"!\[[^\]]*\]\((/static/[^)\s]+)\)")
 LANGUAGE = re.compile(r"\{?\s*\.?(?P<name>[^\s{}]*)")
 OWN_LANGUAGES = ("", "text", "console", "json", "reference")  # most blocks: others are looked up
 LARGEST = 1_000_000  # bytes of an author's file
@@ -66,6 +68,19 @@ class Lesson:
     blocks: tuple[Block, ...]
     values: tuple[tuple[str, int], ...]
     lab: Lab | None = field(default=None, compare=False)
+
+    @property
+    def goal(self) -> str:
+        """What the reader can do afterwards, if the text begins with `After this lesson you`: its
+        first sentence, from `You` on."""
+        found = GOAL.match(self.text)
+        return f"You {' '.join(found[1].split())}" if found else ""
+
+    @property
+    def picture(self) -> str:
+        """The address of the first picture in the text, if there is one."""
+        found = PICTURE.search(self.text)
+        return found[1] if found else ""
 
     def blocks_of(self, step: str) -> list[Block]:
         return [block for block in self.blocks if block.step == step]

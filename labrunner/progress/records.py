@@ -67,6 +67,11 @@ class StepProgress:
         """Whether it is done, and was never done for the learner."""
         return self.done and not self.solved_at
 
+    @property
+    def to_do(self) -> bool:
+        """Whether it is neither done nor skipped."""
+        return not self.done and self.state != "skipped"
+
 
 @dataclass(frozen=True)
 class Event:
@@ -111,7 +116,7 @@ class LabProgress:
 
         started: the lab has an open workspace.
         """
-        if self.done_at and not (started and self.steps):
+        if self._is_done(started=started):
             return "done"
         if not self.steps and not started:
             return "not started"
@@ -122,6 +127,16 @@ class LabProgress:
         if all(step.done for step in steps):
             return f"done, {len(steps) - by_learner} for you"
         return f"{by_learner} of {len(steps)}"
+
+    def share_to_do(self, ids: Sequence[str], *, started: bool) -> float:
+        """Return the share of a lab's steps that are to do; the arguments are as in `summary`."""
+        if self._is_done(started=started):
+            return 0
+        return sum(self.step(id).to_do for id in ids) / len(ids)
+
+    def _is_done(self, *, started: bool) -> bool:
+        """Return whether the lab was done once and has not been begun anew."""
+        return bool(self.done_at) and not (started and self.steps)
 
 
 @dataclass

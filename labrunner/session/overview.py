@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import ceil
 
 from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
 from labrunner.course.questions import Question
-from labrunner.progress.history import CourseProgress, LabHistory
+from labrunner.progress.history import CourseProgress, LabHistory, MistakeHistory
 from labrunner.progress.records import StepProgress
 from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.record import describe_unreadable
 from labrunner.workspaces.workspace import Workspace
 
 from . import report, review
+from .report import StepReport
 
 
 class Overview:
@@ -69,3 +71,33 @@ class Overview:
     def place(self) -> tuple[Lesson, str | None] | None:
         """The lesson and the id of the step to go on with, if that is known."""
         return report.find_place(self.course, self.progress) if self.progress else None
+
+    @property
+    def nothing_done(self) -> bool:
+        """Whether nothing was done in the course yet. False where that is not known."""
+        return self.progress is not None and not any(
+            name in self.progress.histories for name in self.course.labs
+        )
+
+    def minutes_left(self, lesson: Lesson) -> int | None:
+        """Return the minutes that the rest of a lesson takes: its minutes times the share of its
+        steps that are to do. None where that is not known."""
+        if not lesson.lab or self.progress is None:
+            return None
+        ids = [step.id for step in lesson.lab.steps]
+        started = lesson.lab.name in self._workspaces
+        share = self.progress.lab(lesson.lab.name).share_to_do(ids, started=started)
+        return ceil(lesson.minutes * share)
+
+    @property
+    def all_minutes_left(self) -> int:
+        """The minutes that the rest of the course takes, up to the next five; 0 where they are not
+        known."""
+        return 5 * ceil(sum(self.minutes_left(each) or 0 for each in self.course.lessons) / 5)
+
+    @cached_property
+    def last_mistakes(self) -> dict[str, list[tuple[StepReport, MistakeHistory]]]:
+        """The last two mistakes in each lab, by its name, each with its step."""
+        progress = self.progress or CourseProgress()
+        labs = report.report(self.course, progress).labs
+        return {lab.lesson.lab_name: lab.last_mistakes for lab in labs if lab.lesson.lab_name}

@@ -73,6 +73,12 @@ class LabReport:
         """The number of checks that the learner asked for."""
         return sum(step.attempts for step in self.steps)
 
+    @property
+    def last_mistakes(self) -> list[tuple[StepReport, MistakeHistory]]:
+        """The last two mistakes that the lab knows, each with its step; the last one is first."""
+        met = [(step, each) for step in self.steps for each in step.mistakes if each.names]
+        return sorted(met, key=lambda pair: -pair[1].at)[:2]
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return {
@@ -162,8 +168,7 @@ def find_place(course: Course, progress: CourseProgress) -> tuple[Lesson, str | 
         if lab.name in progress.done and not (steps and lab.name == last):
             continue
         for step in lab.steps:
-            found = steps.get(step.id, StepProgress())
-            if not found.done and found.state != "skipped":
+            if steps.get(step.id, StepProgress()).to_do:
                 return lesson, step.id if steps else None
     return None
 

@@ -16,6 +16,7 @@ MIDDLE = {"width": 900, "height": 900}
 GROUND = "getComputedStyle(document.body).backgroundColor"
 LIGHT_GROUND, DARK_GROUND = "rgb(255, 255, 255)", "rgb(20, 24, 29)"
 PICTURE = "/lessons/push-and-pull"
+FRAMES = "/lessons/tags-and-digests"
 MOST = 60_000  # bytes of a lesson page without a terminal, compressed, headers and all
 
 
@@ -81,6 +82,64 @@ def test_the_pictures_of_a_lesson_follow_the_colours_chosen_by_hand(course_site,
 def test_no_style_asks_the_system_for_its_colours(path: Path):
     """It would not follow the choice by hand; `light-dark()` does."""
     assert "prefers-color-scheme" not in path.read_text()
+
+
+# Pictures in order
+
+
+def test_pictures_in_order_are_stepped_through_by_buttons_and_arrow_keys(course_site, open_page):
+    page = open_page(course_site, FRAMES, **STILL, **WIDE)
+    group = page.get_by_role("group", name="3 pictures in order")
+    shown = group.get_by_role("listitem").filter(visible=True)
+    place = group.locator("p span")
+    expect(shown).to_have_count(1)
+    height = box(page, ".frames")["height"]
+
+    def expect_frame(number, words):
+        expect(place).to_have_text(f"{number} of 3")
+        expect(shown).to_have_count(1)
+        expect(shown).to_contain_text(words)
+        expect(page.locator("#announce")).to_contain_text(f"{number} of 3. {words}")
+        assert box(page, ".frames")["height"] == height
+
+    forward = group.get_by_role("button", name="Next")
+    forward.click()
+    expect_frame(2, "You push another image")
+    page.keyboard.press("ArrowRight")
+    expect_frame(3, "You roll back.")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Alt+Shift+ArrowRight")
+    expect_frame(3, "You roll back.")
+    assert forward.get_attribute("aria-disabled") == "true"
+    assert page.evaluate(FOCUS) == "Next"
+    page.keyboard.press("Home")
+    expect_frame(1, "You push 1.0.")
+    page.keyboard.press("End")
+    expect_frame(3, "You roll back.")
+    group.get_by_role("button", name="Previous").press("Enter")
+    expect_frame(2, "You push another image")
+    page.keyboard.press("ArrowLeft")
+    expect_frame(1, "You push 1.0.")
+
+
+def test_one_picture_passes_into_the_next_unless_it_is_to_stay_still(course_site, open_page):
+    page = open_page(course_site, FRAMES)
+    takes = "getComputedStyle(document.querySelector('.frames li')).transitionDuration"
+    assert page.evaluate(takes) != "0s"
+    page.emulate_media(reduced_motion="reduce")
+    assert page.evaluate(takes) == "0s"
+
+
+def test_without_javascript_and_on_paper_all_pictures_are_there_in_order(course_site, open_page):
+    page = open_page(course_site, FRAMES, java_script_enabled=False)
+    pictures = page.locator(".frames img")
+    assert len({picture.screenshot() for picture in pictures.all()}) == 3
+    expect(page.locator(".frames button").first).to_be_hidden()
+    page = open_page(course_site, FRAMES)
+    page.emulate_media(media="print")
+    expect(page.locator(".frames li").filter(visible=True)).to_have_count(3)
+    tops = [item.bounding_box()["y"] for item in page.locator(".frames li").all()]
+    assert tops == sorted(set(tops))
 
 
 # The text and the pane beside it
@@ -323,6 +382,24 @@ def test_a_lesson_page_without_its_terminal_is_light(serve, open_page):
             break
     assert all_loaded(page, found)
     assert found.total() < MOST, found
+
+
+SHIFTS = """new Promise(done => new PerformanceObserver(list => done(list.getEntries().length))
+    .observe({type: "layout-shift", buffered: true}) || setTimeout(() => done(0), 500))"""
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
+def test_the_course_page_is_light_and_nothing_on_it_moves(course_site, open_page, size):
+    page = open_page(course_site, "/", **size)
+    found = weights(page)
+    page.reload(wait_until="load")
+    page.evaluate("for (const each of document.images) each.loading = 'eager'")
+    loaded = "[...document.images].every(each => each.complete && each.naturalWidth)"
+    assert eventually(lambda: page.evaluate(loaded), 20)
+    assert page.locator(".lessons img").count() == 10
+    assert {"style.css", "push-pull.svg"} <= {re.sub(r".*/|\?.*", "", each) for each in found}
+    assert found.total() < MOST, found
+    assert page.evaluate(SHIFTS) == 0
 
 
 def test_each_style_sheet_is_in_the_one_that_is_served_and_short(shared_site):

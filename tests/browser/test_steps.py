@@ -79,7 +79,7 @@ def test_a_passed_step_has_a_tick_and_offers_no_other_way(site, open_page, docke
     expect(section.get_by_role("button", name="Skip")).to_be_hidden()
     expect(section.get_by_role("button", name="Do it for me")).to_be_hidden()
     page.goto(site.url)
-    page.get_by_role("link", name="Continue where you were").click()
+    page.get_by_role("link", name="Continue: lesson 1, Say it").click()
     expect(page).to_have_url(f"{site.url}/lessons/tiny#say-it")
 
 

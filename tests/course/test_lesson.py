@@ -53,6 +53,30 @@ def test_commands_in_a_hint_are_read_without_their_indent(write):
     assert [(each.code, each.hint) for each in blocks] == [("ls", False), ("cat <<X\n  y\nX", True)]
 
 
+@pytest.mark.parametrize(
+    ("text", "goal"),
+    [
+        (
+            "After this lesson you can push\nto a.b, and pull. You know why.",
+            "You can push to a.b, and pull.",
+        ),
+        ("\nAfter this lesson you know it.", "You know it."),
+        ("After this lesson you can push {{ image }}. And so on.", ""),
+        ("After this lesson you can push\n\nto a registry.", ""),
+        ("You push an image.", ""),
+        ("", ""),
+    ],
+)
+def test_the_goal_is_the_first_sentence_if_it_says_what_can_be_done_afterwards(write, text, goal):
+    assert read_lesson(write(HEAD + text)).goal == goal
+
+
+def test_the_picture_is_the_first_one_of_the_course(write):
+    text = "![Far](https://x.test/a.svg) [no](/static/b.svg)\n\n1. ![A b](/static/c.svg#two)\n"
+    assert read_lesson(write(HEAD + text + "![](/static/d.svg)")).picture == "/static/c.svg#two"
+    assert read_lesson(write(HEAD)).picture == ""
+
+
 def test_settings_of_a_windows_editor_are_read(write):
     text = (HEAD + "## Do {#do .step}\n```bash\nls\n```\n").replace("\n", "\r\n")
     lesson = read_lesson(write(b"\xef\xbb\xbf" + text.encode()))

@@ -103,6 +103,14 @@ def test_mistakes_without_a_name_are_told_apart_by_what_was_found(waters, progre
     ]
 
 
+def test_the_last_two_mistakes_that_the_lab_knows_come_with_their_steps(waters, progress, step):
+    for mistakes in (["one"], ["two"], ["three"], ["one"], []):
+        progress.record("lake", step, FAILED, mistakes=mistakes)
+    [lake] = report.report(waters, progress.load(), "lake").labs
+    met = [(met.id, mistake.names) for met, mistake in lake.last_mistakes]
+    assert met == [(step.id, ("one",)), (step.id, ("three",))]
+
+
 def events(*pairs):
     return [Event(at, "lake", None if what in ENDS else "s", what) for at, what in pairs]
 
@@ -433,9 +441,10 @@ def test_the_page_says_what_was_done_and_leads_there(visitor, tiny_progress):
     assert found == visitor.get("/lessons/tiny/report", headers=JSON).json()
     assert found["labs"][0]["steps"][0]["mistakes"][0]["next"] == "C."
     assert visitor.get("/lessons/reading/report").status_code == 404
-    assert "Continue where you were Lesson 1: A tiny lesson, “Make a volume”" in text(
-        visitor.get("/")
-    )
+    page = visitor.get("/")
+    assert "Continue: lesson 1, Make a volume About 5 minutes left" in text(page)
+    assert "Mistakes last time: “a slip in its name” in Make a volume" in text(page)
+    assert page.text.count('href="/lessons/tiny#make-a-volume"') == 2
 
 
 def test_progress_is_saved_and_taken_in_on_the_page(visitor, tiny_progress):

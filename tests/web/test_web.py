@@ -56,6 +56,7 @@ def open_workspaces(site) -> list[str]:
 def test_the_course_page_lists_the_lessons_with_a_word_for_progress(site):
     said = text(site.visitor().get("/"))
     assert "A tiny lesson 2 steps, about 5 minutes not started" in said
+    assert "Start with lesson 1 About 5 minutes left" in said
     assert "Only to read to read" in said
 
 
@@ -92,7 +93,9 @@ def test_a_lab_is_started_checked_and_finished_without_javascript(site, engine):
         said = text(visitor.get("/lessons/tiny"))
         assert re.search(rf"Passed at \d\d:\d\d\. {name} is there\.", said)
         assert "1 of 2 done" in said
-        assert "A tiny lesson 2 steps, about 5 minutes 1 of 2" in text(visitor.get("/"))
+        said = text(visitor.get("/"))
+        assert "A tiny lesson 2 steps, about 3 minutes left 1 of 2" in said
+        assert "Continue: lesson 1, Say it About 5 minutes left" in said
     finally:
         subprocess.run(["docker", "volume", "rm", name], check=True, capture_output=True)
     visitor.submit("/lessons/tiny/check")
@@ -437,6 +440,7 @@ def test_a_damaged_progress_file_is_told_and_checks_still_work(site):
         said = text(visitor.get(path))
         assert said.count("cannot be read or written") == 1
         assert "move the file away to begin a new one" in said
+        assert " left" not in said and "Start with" not in said
     answer = visitor.submit(CHECK_VOLUME, allow_redirects=False)
     assert answer.status_code == 200 and "Not there yet. Expected A volume" in text(answer)
     assert "Not there yet" in visitor.submit(CHECK_VOLUME, headers=HTMX).text
