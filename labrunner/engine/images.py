@@ -14,10 +14,13 @@ from docker.auth import encode_header, get_config_header, resolve_repository_nam
 from docker.utils import parse_repository_tag
 
 from . import connection
+from .answers import text
 from .connection import Connection, EngineRefused, translate_errors
 from .models import Image
 from .transfer_progress import ProgressLine
+from .transport import within
 
+ASKED = 5  # seconds in which a registry must answer the engine
 FROM = re.compile(r"^\s*FROM\s.*$", re.IGNORECASE | re.MULTILINE)  # in a Dockerfile
 
 
@@ -100,6 +103,16 @@ class Images(Connection):
             headers={"X-Registry-Auth": header} if header else {},
             timeout=silence or connection.ACTION_TIMEOUT,
         )
+
+    @translate_errors
+    def public_digest(self, reference: str) -> str:
+        """Return the digest that a registry gives for a reference to anyone: the engine asks it
+        without a login, and pulls nothing."""
+        client = self._client
+        with within(ASKED):
+            response = client._get(client._url("/distribution/{0}/json", reference))
+        client._raise_for_status(response)
+        return text(response.json()["Descriptor"]["digest"])
 
     @translate_errors
     def import_image(self, archive: Path, reference: str, changes: Sequence[str]) -> None:
