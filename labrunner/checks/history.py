@@ -18,13 +18,15 @@ MANIFEST = re.compile(r"/v2/(?P<repository>.+)/manifests/[^/]+")
 
 
 def was_started(workspace: Workspace, references: Iterable[str]) -> bool:
-    """Return whether a container was started from an image by one of these references, with or
+    """Return whether a new container was started from an image by one of these references, with or
     without the tag `latest`: an event says so, or a container that was kept."""
     wanted = {reference.removesuffix(":latest") for reference in references}
     events = workspace.events(type="container", event="start")
-    images = [event.attributes.get("image", "") for event in events]
-    images += [each.image for each in workspace.engine.containers() if each.state != "created"]
-    return any(image.removesuffix(":latest") in wanted for image in images)
+    started = [(event.id, event.attributes.get("image", "")) for event in events]
+    kept = [each for each in workspace.engine.containers() if each.state != "created"]
+    started += [(each.id, each.image) for each in kept]
+    older = workspace.record.before["containers"]
+    return any(image.removesuffix(":latest") in wanted for id, image in started if id not in older)
 
 
 def require_memory(workspace: Workspace, again: str) -> None:

@@ -226,6 +226,7 @@ class Lab:
     ballast:  so many random bytes, which no other image has, are beside that Dockerfile in the file
               `ballast`.
     values:   functions of the workspace by name, as `value` decorates one.
+    usual:    what most learners get for some of them, which the page has before the lab is started.
     requires: functions of the engine that return why the lab cannot run on this machine, or None.
               Such a lab is skipped with that reason, never failed.
     """
@@ -237,6 +238,7 @@ class Lab:
     ballast: int = 0
     requires: Sequence[Callable[[Any], str | None]] = ()
     values: dict[str, Callable[[Any], str]] = field(default_factory=dict)
+    usual: dict[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     setups: list[Callable[[Any], None]] = field(default_factory=list)
     name: str = ""  # its folder's name

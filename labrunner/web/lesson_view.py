@@ -153,7 +153,7 @@ def view_lesson(
     learner predicts. problem: why the last two cannot be read.
     """
     faults = engine_faults()
-    values, note = Values(USUAL), ""
+    values, note = Values({**(lesson.lab.usual if lesson.lab else {}), **USUAL}), ""
     if workspace:
         values, note = Values(workspace.record.values), workspace.record.note
     elif lesson.lab and not faults:

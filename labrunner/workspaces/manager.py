@@ -6,7 +6,6 @@ They are in one folder, each in a folder of its own with its record, a lock and 
 from __future__ import annotations
 
 import json
-import random
 import secrets
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -32,7 +31,6 @@ from .troubleshooting import explain
 from .workspace import Say, Workspace, free, image_names
 
 PREFERRED_PORT = 5000
-HEADLESS_PORTS = range(5100, 5900)
 FREE_IT = "Free that port, or give another."
 MOST_PORTS = 5  # that the engine may refuse before a lab cannot be opened
 
@@ -143,7 +141,7 @@ class Workspaces:
         """Return the values that the lab would likely get now."""
         adopted = self._adoptable() if lab.registry else None
         port, name = adopted or (self._first_free(_likely_ports()), None)
-        return self._named(port, name, lab)
+        return {**lab.usual, **self._named(port, name, lab)}
 
     def _read(self, id: str = "*") -> Iterator[Workspace]:
         for record in read_records(self.folder, id):
@@ -175,11 +173,10 @@ class Workspaces:
             record.values, record.names = {}, []
             workspace.save()
             workspace.reserved = self._reserved()
-            if port and self._is_taken(port):
+            if port and (str(port) in self._reserved() or ports.is_taken(self.engine, port)):
                 raise CannotCheck(self._why_not(port), next=FREE_IT)
             if record.kind == "headless":
-                shuffled = random.sample(HEADLESS_PORTS, len(HEADLESS_PORTS))
-                chosen = port or self._first_free(shuffled, refused)
+                chosen = port or self._first_free(ports.for_headless_run(), refused)
                 record.values = _values(chosen, f"registry-{record.id}")
                 if lab.sample:
                     record.values["image"] = f"my-image-{record.id}"
@@ -203,19 +200,8 @@ class Workspaces:
     def _first_free(self, likely: Iterable[int], refused: Collection[int] = ()) -> int:
         """Return the first port that no container, no program and no other workspace has, and
         that the engine has not refused."""
-        for port in likely:
-            if port not in refused and not self._is_taken(port):
-                return port
-        raise CannotCheck("There is no free port.", next="Stop a container.")
-
-    def _is_taken(self, port: int) -> bool:
-        """Return whether another workspace, a container or a program has the port."""
-        if any(each.record.values.get("port") == str(port) for each in self.all()):
-            return True
-        return ports.is_in_use(port) or self._container_on(port) is not None
-
-    def _container_on(self, port: int) -> ContainerSummary | None:
-        return next((each for each in self.engine.containers() if each.publishes(port)), None)
+        reserved = {*self._reserved(), *map(str, refused)}
+        return ports.first_free(self.engine, likely, reserved)
 
     def _named(self, port: int, name: str | None, lab: Lab) -> dict[str, str]:
         """Return values with the usual names, with a number behind where one is taken: the
@@ -234,7 +220,7 @@ class Workspaces:
         return {value for each in self.all() for value in each.record.values.values()}
 
     def _why_not(self, port: int) -> str:
-        if container := self._container_on(port):
+        if container := ports.container_on(self.engine, port):
             return f"{port} is taken by the container `{container.name}`."
         return f"{port} is taken by another program, or kept for another lab."
 

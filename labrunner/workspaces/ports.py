@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import errno
+import random
 import socket
+from collections.abc import Collection, Iterable
 
 from labrunner.engine.connection import EngineRefused
+from labrunner.engine.engine import Engine
+from labrunner.engine.models import ContainerSummary
+from labrunner.verdicts import CannotCheck
 
+HEADLESS = range(5100, 5900)
 CONNECTED = 0.5  # seconds for a program on this machine to take a connection
 IN_USE = (  # another container; a program on Linux; Docker Desktop; Windows
     "port is already allocated",
@@ -19,6 +25,29 @@ IN_USE = (  # another container; a program on Linux; Docker Desktop; Windows
 def is_refused_as_taken(error: EngineRefused) -> bool:
     """Return whether the engine did not start a container because its port is taken."""
     return any(words in error.words for words in IN_USE)
+
+
+def for_headless_run() -> list[int]:
+    """Return the ports that a headless run may get, in any order: several run side by side."""
+    return random.sample(HEADLESS, len(HEADLESS))
+
+
+def first_free(engine: Engine, likely: Iterable[int], reserved: Collection[str]) -> int:
+    """Return the first of these ports that is not reserved and that nobody has."""
+    for port in likely:
+        if str(port) not in reserved and not is_taken(engine, port):
+            return port
+    raise CannotCheck("There is no free port.", next="Stop a container.")
+
+
+def is_taken(engine: Engine, port: int) -> bool:
+    """Return whether a program or a container has the port."""
+    return is_in_use(port) or container_on(engine, port) is not None
+
+
+def container_on(engine: Engine, port: int) -> ContainerSummary | None:
+    """Return the container that publishes the port."""
+    return next((each for each in engine.containers() if each.publishes(port)), None)
 
 
 def is_in_use(port: int) -> bool:

@@ -28,6 +28,7 @@ from labrunner.registry.models import Manifest
 from labrunner.registry.transport import LOOPBACK
 from labrunner.verdicts import CannotCheck
 
+from . import ports
 from .creation import Creation
 from .image_match import is_same
 from .labels import WORKSPACE
@@ -188,6 +189,14 @@ class Workspace(Creation):
         self.record.names.append(chosen)
         return chosen
 
+    def unused_port(self, port: int) -> str:
+        """Return a port of this machine that nobody has, for one more server of the lab: this one
+        or one that follows."""
+        headless = self.record.kind == "headless"
+        likely = ports.for_headless_run() if headless else range(port, port + 100)
+        reserved = {*self.reserved, *self.record.values.values()}
+        return str(ports.first_free(self.engine, likely, reserved))
+
     # The registry, for solutions and mistakes
 
     def run_registry(self, **options: Any) -> str:
@@ -208,18 +217,20 @@ class Workspace(Creation):
             if container and (container.name == name or (port and container.binds(port))):
                 self.engine.remove_container(container.id)
 
-    def wait_for_registry(self) -> None:
-        """Return once the registry answers; raise `CannotCheck` after `STARTUP` seconds."""
+    def wait_for_registry(self, address: str = "") -> None:
+        """Return once the registry answers; raise `CannotCheck` after `STARTUP` seconds. address:
+        of another one than the workspace's."""
+        registry = Registry(address or self.registry)
         end = time.monotonic() + STARTUP
         while True:
             try:
-                Registry(self.registry).ping()
+                registry.ping()
                 return
             except OtherScheme:
                 return
             except (RegistryDown, NotARegistry):
                 if time.monotonic() > end:
-                    self.api.ping()
+                    (registry if address else self.api).ping()
                 time.sleep(0.01)
 
     # Opening

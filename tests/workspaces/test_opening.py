@@ -75,6 +75,22 @@ def test_the_name_of_an_image_a_volume_or_a_network_does_not_keep_the_registry_f
     assert workspaces.preview(replace(lab, name="other"))["name"] != workspace.name
 
 
+def test_what_most_learners_get_is_on_the_page_before_the_lab_is_started(workspaces, lab):
+    lab = replace(lab, usual={"web": "web", "name": "other"})
+    values = workspaces.preview(lab)
+    assert values["web"] == "web" and values["name"] != "other"
+
+
+@pytest.mark.parametrize("kind", ["learner", "headless"])
+def test_one_more_port_of_a_lab_is_nobody_elses(workspaces, lab, kind):
+    with closing(socket.create_server(("", 0))) as program:
+        taken = program.getsockname()[1]
+        lab = replace(lab, values={"web_port": lambda ws: ws.unused_port(taken)})
+        one, other = (workspaces.open(replace(lab, name=name), kind) for name in ("one", "other"))
+    chosen = {one["web_port"], other["web_port"], one["port"], other["port"]}
+    assert len(chosen) == 4 and str(taken) not in chosen
+
+
 def test_a_port_that_the_engine_refuses_is_passed_over(
     workspaces, push_and_pull, preferred, monkeypatch, engine
 ):
