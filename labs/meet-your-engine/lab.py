@@ -1,19 +1,53 @@
-"""Ask your engine who it is and where it pulls from, then build an image on it and run it."""
+"""Pull an image from a registry and run it, ask your engine who it is and where it pulls from, then
+build an image of your own and run that."""
 
 import re
 import secrets
 
-from labrunner import Lab, NotYet, last_word, require_memory, short, tag_as
+from labrunner import (
+    CannotCheck,
+    Lab,
+    NotYet,
+    describe_state,
+    last_word,
+    pull,
+    require_memory,
+    run,
+    short,
+    tag_as,
+    untag,
+    was_started,
+)
+
+HUB = "Docker Hub"
+STAND_IN = "one that this lab has started in place of Docker Hub"
 
 lab = Lab(
     title="Meet your engine",
-    images=["busybox:stable"],
+    images=["registry:2", "busybox:stable", "nginx:latest"],
     values={
+        "hub": lambda ws: _choose_hub(ws),
+        "hub_name": lambda ws: ws.unused("docker-hub"),
+        "hub_port": lambda ws: ws.unused_port(5001),
+        "nginx": lambda ws: _name_nginx(ws),
+        "short_name": lambda ws: ws.unused("nginx") if _is_headless(ws) else "nginx",
+        "web": lambda ws: ws.unused("web"),
+        "web_port": lambda ws: ws.unused_port(8080),
         "image": lambda ws: ws.unused("my-image"),
         "stamp": lambda ws: secrets.token_hex(3),
     },
+    usual={
+        "hub": HUB,
+        "nginx": "nginx",
+        "short_name": "nginx",
+        "web": "web",
+        "web_port": "8080",
+        "image": "my-image",
+    },
 )
 
+PULL = "`docker pull {nginx}`"
+RUN_NGINX = "`docker run -d --name {web} -p {web_port}:80 {short_name}`"
 ASK_ENGINE = "Ask the engine for it: `docker version --format '{{.Server.Version}}'`."
 ASK_REGISTRY = "Ask the engine for it: `docker info --format '{{.IndexServerAddress}}'`."
 BUILD = "the three lines of the Dockerfile and `docker build -t {image} -`"
@@ -32,6 +66,130 @@ NOT_DEFAULT = {
     "docker.com": "is the company's website",
     "www.docker.com": "is the company's website",
 }
+
+
+@lab.setup
+def give_short_name(workspace):
+    """Give the engine's `nginx` a short name of its own in a headless run: others, beside it, start
+    containers from `nginx` as well."""
+    if _is_headless(workspace):
+        workspace.tag("nginx:latest", f"{workspace['short_name']}:latest")
+
+
+@lab.setup
+def play_docker_hub(workspace):
+    """Start a registry that holds the engine's `nginx`, if the learner does not pull from Docker
+    Hub."""
+    if workspace["hub"] == HUB:
+        return
+    name, reference = workspace["hub_name"], f"{workspace['nginx']}:latest"
+    if container := workspace.engine.container(name):
+        workspace.engine.start(container.id)
+    else:
+        workspace.run("registry:2", name=name, ports={5000: int(workspace["hub_port"])})
+    workspace.wait_for_registry(f"localhost:{workspace['hub_port']}")
+    try:
+        workspace.engine.public_digest(reference)
+    except CannotCheck:
+        workspace.push_as("nginx:latest", reference)
+        workspace.engine.remove_image(reference)
+
+
+@lab.step(advice=PULL)
+def pull_an_image(workspace):
+    """Your engine has pulled `{nginx}`, and the registry gives that image to anyone."""
+    name = f"{workspace['nginx']}:latest"
+    image = workspace.engine.image(name)
+    pulls = workspace.events(type="image", event="pull")
+    if not any(event.id == name for event in pulls):
+        require_memory(workspace, PULL)
+        found = "Your engine has not pulled `{nginx}` since you started this lab"
+        found += ": it had the image before." if image else "."
+        raise NotYet("not-pulled", found=found, next=f"{PULL}.")
+    if not image:
+        found = "Your engine has pulled `{nginx}`, but no longer has it."
+        raise NotYet("removed", found=found, next=f"{PULL}.")
+    given = workspace.engine.public_digest(name)
+    if not any(each.endswith(given) for each in image.digests):
+        raise NotYet(
+            "another-image",
+            found="On your engine, `{nginx}` is another image than in the registry, which gives "
+            f"{short(given)}.",
+            next=f"{PULL}. The name moves to the registry's image.",
+        )
+    return f"You have pulled {short(given)}. Asked without a login, the registry gives the same."
+
+
+pull_an_image.solution(pull("{nginx}:latest"))
+pull_an_image.mistake("only named", reason="not-pulled")(tag_as("{nginx}:latest", "nginx:latest"))
+pull_an_image.mistake("pulled and removed", reason="removed")(
+    pull("{nginx}:latest"), untag("{nginx}:latest")
+)
+pull_an_image.mistake("another image under the name", reason="another-image")(
+    pull("{nginx}:latest"), tag_as("{nginx}:latest", "busybox:stable")
+)
+pull_an_image.mistake("only run", reason="not-pulled")(lambda ws: ws.run(ws["short_name"]))
+
+
+@lab.step(advice=RUN_NGINX)
+def run_by_its_short_name(workspace):
+    """A container was started from `{short_name}`, by this short name."""
+    short_name = workspace["short_name"]
+    if was_started(workspace, [short_name]):
+        return "A container was started from `{short_name}`."
+    older = workspace.record.before["containers"]
+    for each in workspace.engine.containers(status="created"):
+        if each.id in older or each.image.removesuffix(":latest") != short_name:
+            continue
+        if container := workspace.engine.container(each.id):
+            state = describe_state(workspace.engine, container, RUN_NGINX)
+            raise NotYet("not-started", found=state.found, next=state.next)
+    for name in (workspace["nginx"], "library/nginx", "docker.io/library/nginx"):
+        if was_started(workspace, [name]):
+            found = f"A container was started from `{name}`, which is more than the short name."
+            todo = f"`docker rm -f {{web}}`, if that is its name, then {RUN_NGINX}."
+            raise NotYet("full-name", found=found, next=todo)
+    require_memory(workspace, RUN_NGINX)
+    found = "No container was started from `{short_name}`."
+    raise NotYet("not-run", found=found, next=f"{RUN_NGINX}.")
+
+
+run_by_its_short_name.solution(lambda ws: ws.run(ws["short_name"]))
+run_by_its_short_name.mistake("run by its full name", reason="full-name")(
+    lambda ws: ws.run(ws["nginx"])
+)
+run_by_its_short_name.mistake(
+    "created, but not started", advice="docker start", reason="not-started"
+)(lambda ws: ws.create(ws["short_name"]))
+run_by_its_short_name.mistake("another image run", reason="not-run")(run("busybox:stable"))
+
+
+@lab.step(advice=ASK_REGISTRY)
+def find_the_default_registry(workspace, answer):
+    """You know the address of the registry that your engine asks when a name does not say."""
+    host = re.sub("^[a-z]+://", "", last_word(answer).lower()).partition("/")[0]
+    if host == "index.docker.io":
+        return "`https://index.docker.io/v1/` is Docker Hub. In a name it is written `docker.io`."
+    if host == "docker.io":
+        return (
+            "`docker.io` is Docker Hub in an image's name. The engine calls the same registry "
+            "`https://index.docker.io/v1/`, its original address."
+        )
+    if "." not in host and ":" not in host:
+        reason, found = "no-address", "Your answer is not an address."
+    elif host in NOT_DEFAULT:
+        reason, found = "part-of-hub", f"`{{host}}` belongs to it, but it {NOT_DEFAULT[host]}."
+    else:
+        reason, found = "other", "`{host}` is not where a name without a registry leads."
+    raise NotYet(reason, found=found, next=ASK_REGISTRY, host=host)
+
+
+find_the_default_registry.solution("https://index.docker.io/v1/")
+find_the_default_registry.near_miss("the website", reason="part-of-hub")("https://hub.docker.com/")
+find_the_default_registry.near_miss("the server behind it", reason="part-of-hub")(
+    "registry-1.docker.io"
+)
+find_the_default_registry.near_miss("a registry on this machine", reason="other")("{registry}")
 
 
 @lab.step(advice=ASK_ENGINE)
@@ -64,34 +222,6 @@ ask_the_engine.near_miss("the version of the command line", reason="other")(
     "Docker version 17.03.1-ce, build c6d412e"
 )
 ask_the_engine.near_miss("no version at all", reason="no-version")("Docker Engine - Community")
-
-
-@lab.step(advice=ASK_REGISTRY)
-def find_the_default_registry(workspace, answer):
-    """You know the address of the registry that your engine asks when a name does not say."""
-    host = re.sub("^[a-z]+://", "", last_word(answer).lower()).partition("/")[0]
-    if host == "index.docker.io":
-        return "`https://index.docker.io/v1/` is Docker Hub. In a name it is written `docker.io`."
-    if host == "docker.io":
-        return (
-            "`docker.io` is Docker Hub in an image's name. The engine calls the same registry "
-            "`https://index.docker.io/v1/`, its original address."
-        )
-    if "." not in host and ":" not in host:
-        reason, found = "no-address", "Your answer is not an address."
-    elif host in NOT_DEFAULT:
-        reason, found = "part-of-hub", f"`{{host}}` belongs to it, but it {NOT_DEFAULT[host]}."
-    else:
-        reason, found = "other", "`{host}` is not where a name without a registry leads."
-    raise NotYet(reason, found=found, next=ASK_REGISTRY, host=host)
-
-
-find_the_default_registry.solution("https://index.docker.io/v1/")
-find_the_default_registry.near_miss("the website", reason="part-of-hub")("https://hub.docker.com/")
-find_the_default_registry.near_miss("the server behind it", reason="part-of-hub")(
-    "registry-1.docker.io"
-)
-find_the_default_registry.near_miss("a registry on this machine", reason="other")("{registry}")
 
 
 @lab.step(lasting=True, advice=BUILD)
@@ -197,6 +327,32 @@ run_it.mistake("another command in place of its own", reason="nothing-printed")(
 run_it.mistake("busybox run instead", reason="no-container")(
     lambda ws: ws.run_to_end("busybox:stable", ["echo", "Hello"])
 )
+
+
+def _choose_hub(workspace):
+    """Return what the learner pulls from: Docker Hub, if the engine can pull from there without
+    moving the name `nginx` to another image. A headless run needs no network, and takes nothing
+    off Docker Hub's limit."""
+    if _is_headless(workspace):
+        return STAND_IN
+    try:
+        given = workspace.engine.public_digest("nginx:latest")
+    except CannotCheck:
+        return f"{STAND_IN}, because your engine cannot pull from there now"
+    image = workspace.engine.image("nginx:latest")
+    if image and not any(each.endswith(given) for each in image.digests):
+        return f"{STAND_IN}, because a pull from there would move the name nginx to another image"
+    return HUB
+
+
+def _is_headless(workspace):
+    return workspace.record.kind == "headless"
+
+
+def _name_nginx(workspace):
+    if workspace["hub"] == HUB:
+        return "nginx"
+    return workspace.unused(f"localhost:{workspace['hub_port']}/library/nginx")
 
 
 def _build(workspace, dockerfile):

@@ -12,7 +12,8 @@ def test_the_real_course_has_no_problem(real_course):
     assert real_course.problems == ()
     assert [lesson.number for lesson in real_course.lessons] == list(range(1, 11))
     assert [lesson.lab.name for lesson in real_course.lessons] == list(real_course.labs)
-    assert list(real_course.images) == ["busybox:stable", "registry:2", "httpd:2", "docker:dind"]
+    images = ["registry:2", "busybox:stable", "nginx:latest", "httpd:2", "docker:dind"]
+    assert list(real_course.images) == images
     assert real_course.lesson("push-and-pull") is real_course.lesson_of("push-and-pull")
     assert real_course.lesson("nothing") is real_course.lesson_of("nothing") is None
 

@@ -1,14 +1,26 @@
-"""Lab 1: answers as people copy them, and images built and run in other ways than the page's."""
+"""Lab 1: where the learner pulls from, answers as people copy them, and images built and run in
+other ways than the page's."""
 
 import subprocess
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from labrunner import CannotCheck
+from labrunner.checks.second_host import WORDS
 from labrunner.course import loader
 from labrunner.engine.engine import Engine
-from tests.fixtures.engine import ROOT
+from labrunner.workspaces import resources
+from labrunner.workspaces.manager import Workspaces
+from labrunner.workspaces.record import Record
+from labrunner.workspaces.workspace import Workspace
+from tests.fixtures.engine import ROOT, eventually
+from tests.fixtures.workspaces import close
 
-LAB = loader.load_course(ROOT).labs["meet-your-engine"]
+WHOLE = loader.load_course(ROOT).labs["meet-your-engine"]
+LAB = replace(WHOLE, setups=[])  # without its registry
 DOCKERFILE = """\
 FROM busybox:stable
 LABEL stamp={stamp}
@@ -35,6 +47,141 @@ def build(opened, tmp_path):
 
 def judge(workspace, step, answer=""):
     return workspace.lab.find(step).judge(workspace, answer)
+
+
+# Where the learner pulls from
+
+
+class Asked:
+    """An engine that knows what Docker Hub gives as `nginx`, and what it has itself."""
+
+    def __init__(self, given: str, here: tuple[str, ...] | None) -> None:
+        self.given = given
+        self.here = here
+
+    def public_digest(self, name):
+        if not self.given:
+            raise CannotCheck("no such host", next="Wait.")
+        return self.given
+
+    def image(self, name):
+        return None if self.here is None else SimpleNamespace(digests=self.here)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "here", "words"),
+    [
+        ("learner", "sha256:1", None, "Docker Hub"),
+        ("learner", "sha256:1", ("nginx@sha256:1",), "Docker Hub"),
+        ("learner", "sha256:1", ("nginx@sha256:2",), "would move the name nginx to another image"),
+        ("learner", "sha256:1", (), "would move the name nginx to another image"),
+        ("learner", "", None, "cannot pull from there now"),
+        ("headless", "sha256:1", None, "one that this lab has started in place of Docker Hub"),
+    ],
+)
+def test_the_learner_pulls_from_docker_hub_where_that_moves_no_name(
+    tmp_path, kind, given, here, words
+):
+    engine: Any = Asked(given, here)
+    record = Record("1", LAB.name, kind, "opening", 0, {})
+    assert LAB.values["hub"](Workspace(tmp_path, record, LAB, engine)).endswith(words)
+
+
+@pytest.fixture
+def behind_a_mirror(docker, tmp_path, engine):
+    """An engine that gets what Docker Hub has from a mirror, without any other network; and what
+    brings an image there."""
+    words = ("--dns", "127.0.0.1", "-p", "127.0.0.1::5000")  # no name server: it says so at once
+    mirror = docker("run", "-d", *words, "registry:2")
+    path = tmp_path / "engine.sock"
+    within = ("--network", f"container:{mirror}", "-v", f"{tmp_path}:{tmp_path}")
+    options = ("-H", f"unix://{path}", "--registry-mirror", "http://localhost:5000")
+    docker("run", "-d", *WORDS.split(), *within, "docker:dind", *options)
+    [port] = [each.host for each in engine.container(mirror).ports if each.host]
+    address = f"unix://{path}"
+
+    def answers():
+        words = ["docker", "-H", address, "version"]
+        return subprocess.run(words, capture_output=True).returncode == 0
+
+    assert eventually(answers, 60)
+
+    def bring(image):
+        name = f"localhost:{port}/library/nginx:latest"
+        docker("tag", image, name)
+        docker("push", name)
+        engine.remove_image(name)
+
+    return address, bring
+
+
+def test_the_learner_pulls_nginx_from_docker_hub(behind_a_mirror, docker, tmp_path, monkeypatch):
+    """What `docker pull nginx` says to Docker Hub, here to its mirror."""
+    address, bring = behind_a_mirror
+    with monkeypatch.context() as patch:
+        patch.setenv("DOCKER_HOST", address)
+        inner = Engine()
+        assert inner.info()  # it stays with this way
+    workspaces = Workspaces(tmp_path / "workspaces", inner, {WHOLE.name: WHOLE})
+    bring("nginx:latest")
+    workspace = workspaces.open(WHOLE, "learner")
+    assert workspace["hub"] == "Docker Hub" and workspace["nginx"] == "nginx"
+    assert inner.containers() == []
+    step = WHOLE.find("pull-an-image")
+    assert step.judge(workspace).reason == "not-pulled"
+    docker("-H", address, "pull", "nginx")
+    verdict = step.judge(workspace)
+    assert verdict.passed and "Asked without a login" in verdict.found
+
+    bring("busybox:stable")
+    assert step.judge(workspace).reason == "another-image"
+    assert "would move the name" in WHOLE.values["hub"](workspace)
+    docker("-H", address, "pull", "docker.io/library/nginx:latest")
+    assert step.judge(workspace).passed
+    assert close(workspaces, workspace) == []
+
+
+@pytest.fixture(scope="module")
+def beside_hub(shared_workspaces):
+    """A workspace with the registry that stands in for Docker Hub."""
+    return shared_workspaces.open(WHOLE, "headless")
+
+
+def test_the_registry_in_place_of_docker_hub_outlives_its_end_and_a_new_start(beside_hub, engine):
+    """The lab is started again after it was stopped, and after it was removed."""
+    name, nginx = beside_hub["hub_name"], f"{beside_hub['nginx']}:latest"
+    given = engine.public_digest(nginx)
+    assert engine.image(nginx) is None
+    engine.stop(name)
+    beside_hub.prepare(lambda line: None)
+    assert engine.public_digest(nginx) == given
+    engine.remove_container(name)
+    beside_hub.prepare(lambda line: None)
+    assert engine.public_digest(nginx) == given and engine.image(nginx) is None
+
+
+def test_a_run_that_pulls_by_itself_is_a_pull_and_its_container_belongs(beside_hub, docker, engine):
+    nginx, theirs = beside_hub["nginx"], engine.image("nginx:latest")
+    assert judge(beside_hub, "pull-an-image").reason == "not-pulled"
+    made = docker("run", "-d", nginx)
+    assert judge(beside_hub, "pull-an-image").passed
+    assert judge(beside_hub, "run-by-its-short-name").reason == "full-name"
+    found = {(item.kind, item.id) for item in resources.find_certain(beside_hub)}
+    assert {("container", made), ("image", f"{nginx}:latest")} <= found
+    assert engine.image("nginx:latest").id == theirs.id
+
+
+def test_a_container_that_was_there_before_is_no_run_of_this_lab(beside_hub, docker):
+    """Also where it starts again meanwhile, as by its restart policy."""
+    older = docker("run", "-d", beside_hub["short_name"])
+    beside_hub.record.before["containers"].append(older)
+    docker("restart", "-t", "0", older)
+    assert judge(beside_hub, "run-by-its-short-name").status == "failed"
+    docker("run", "-d", f"{beside_hub['short_name']}:latest")
+    assert judge(beside_hub, "run-by-its-short-name").passed
+
+
+# Answers, and images of one's own
 
 
 @pytest.mark.parametrize(
