@@ -1,12 +1,14 @@
 """Take the names of images apart, and give one of your own the name that it needs."""
 
 import random
+import re
 
 from labrunner import (
     Lab,
     NotYet,
     digests_in,
     last_line,
+    listed,
     misnamed,
     missing_parts,
     parse,
@@ -29,6 +31,24 @@ ARTIFACT_REGISTRY = "europe-west3-docker.pkg.dev/{owner}/releases/{app}:{tag}"
 ECR = "{number}.dkr.ecr.eu-central-1.amazonaws.com/{team}/{app}:{tag}"
 ACR = "{owner}.azurecr.io/{team}/{app}:{tag}"
 OWN = "localhost:5000/{team}/{app}:{tag}"
+
+CLOUDS = {  # by the end of the host: a word for it, and where its names say whose an image is
+    "amazonaws.com": (
+        "aws",
+        "In a name of Amazon ECR, the account is the number at the front of the host. All of the "
+        "path is the repository.",
+    ),
+    "pkg.dev": (
+        "google",
+        "In a name of Artifact Registry, the project is the first part of the path. What Google "
+        "calls the repository follows it.",
+    ),
+    "azurecr.io": (
+        "azure",
+        "In a name of Azure Container Registry there is no account. The registry's own name is the "
+        "front of the host, and all of the path is the repository.",
+    ),
+}
 
 lab = Lab(
     title="Name that image",
@@ -53,21 +73,24 @@ lab = Lab(
 )
 
 WRITE_OUT = "Put `docker.io/library/` in front of the short name, and `:latest` behind it."
+THREE_WORDS = "Submit three words: the number of the account, the project, the registry's own name."
 LOOK_IN_FRONT = (
     "Look only at what stands before the first slash of each: no dot, no colon, and not "
     "`localhost`."
 )
-CUT_REGISTRY = "Take all that stands before the first slash: `echo {hosted_name} | cut -d / -f 1`."
-CUT_ACCOUNT = "Take what stands between the first two slashes: `echo {owned_name} | cut -d / -f 2`."
-CUT_REPOSITORY = (
-    "Take all from the first slash to the tag: `echo {long_name} | cut -d / -f 2- | cut -d : -f 1`."
-)
-LOOK_BEHIND = (
-    "Look behind the last slash. Or let the engine tell you: `docker image tag {image} "
-    "{tagged_name}`, then `docker image ls --format '{{.Tag}}' {tagged_name}`."
-)
-CUT_DIGEST = "Take all that stands behind the `@`: `echo {pinned_name} | cut -d @ -f 2`."
+CUT_REGISTRY = "Take all that stands before the first slash of `{hosted_name}`."
+CUT_ACCOUNT = "Take what stands between the first two slashes of `{owned_name}`."
+CUT_REPOSITORY = "Take all that stands between the first slash of `{long_name}` and its tag."
+LOOK_BEHIND = "Look behind the last slash of `{tagged_name}`: a tag follows a colon there, if any."
+CUT_DIGEST = "Take all that stands behind the `@`."
 TAG = "`docker image tag {image} {registry}/team/{image}:1.0`."
+
+
+@lab.value
+def cloud_names(workspace):
+    names = [_invented(shape) for shape in (ECR, ARTIFACT_REGISTRY, ACR)]
+    CHANCE.shuffle(names)
+    return " ".join(names)
 
 
 @lab.value
@@ -191,6 +214,40 @@ find_the_account.near_miss("the last part", reason="one-part")(
 )
 
 
+@lab.step
+def take_three_clouds_apart(workspace, answer):
+    """You know what says whose each of the images is: a number, a project, a registry's name."""
+    names = workspace["cloud_names"].split()
+    said = re.findall(r"[^\s,;\"'`]{1,200}", answer)
+    for name in names:
+        if _owner(name) not in said:
+            reason, where = _cloud(name)
+            found, near = _near_owner(said, name)
+            raise NotYet(reason, found=found, next=where, said=near)
+    if len(said) > len(names):
+        found = f"Your answer has {len(said)} words, and only three of them are right."
+        raise NotYet("too-many", found=found, next=THREE_WORDS)
+    return f"{listed(map(_owner, names))} say whose the three images are."
+
+
+take_three_clouds_apart.solution(lambda ws: _owners(ws))
+take_three_clouds_apart.near_miss(
+    "AWS: the whole host", advice="the number at the front", reason="aws"
+)(lambda ws: _owners(ws, "aws", lambda reference: reference.registry))
+take_three_clouds_apart.near_miss(
+    "AWS: an account in the path", advice="All of the path is the repository", reason="aws"
+)(lambda ws: _owners(ws, "aws", lambda reference: reference.repository.split("/")[0]))
+take_three_clouds_apart.near_miss(
+    "Google: what it calls the repository", advice="the first part of the path", reason="google"
+)(lambda ws: _owners(ws, "google", lambda reference: reference.repository.split("/")[1]))
+take_three_clouds_apart.near_miss(
+    "Azure: an account in the path", advice="there is no account", reason="azure"
+)(lambda ws: _owners(ws, "azure", lambda reference: reference.repository.split("/")[0]))
+take_three_clouds_apart.near_miss(
+    "all that the names consist of", advice="Submit three words", reason="too-many"
+)(lambda ws: re.sub("[/:.]", " ", ws["cloud_names"]))
+
+
 @lab.step(advice=CUT_REPOSITORY)
 def find_the_repository(workspace, answer):
     """You know the repository in `{long_name}`."""
@@ -305,6 +362,38 @@ def _invented(shape):
         app=CHANCE.choice(APPS),
         tag=f"{CHANCE.randint(1, 9)}.{CHANCE.randint(0, 20)}",
     )
+
+
+def _cloud(name):
+    """Return the word for the cloud of a name, and where its names say whose an image is."""
+    host = parse(name).registry
+    return next(cloud for end, cloud in CLOUDS.items() if host.endswith(f".{end}"))
+
+
+def _owner(name):
+    """Return what in a name of a cloud says whose the image is."""
+    reference = parse(name)
+    if _cloud(name)[0] == "google":
+        return reference.repository.split("/")[0]
+    return reference.registry.split(".")[0]
+
+
+def _owners(workspace, wrong="", mistake=None):
+    """Return the answer, with a mistake in the name of one cloud."""
+    return " ".join(
+        mistake(parse(name)) if _cloud(name)[0] == wrong else _owner(name)
+        for name in workspace["cloud_names"].split()
+    )
+
+
+def _near_owner(said, name):
+    """Return what an answer that does not say whose a name is says of it, and the word for that."""
+    found = f"Your answer does not say whose `{name}` is."
+    for word in said:
+        kind, sentence = part_of(word, parse(name))
+        if kind != "not-there":
+            return f"{found} {sentence}", word
+    return found, ""
 
 
 def _one_of_four(workspace, part):

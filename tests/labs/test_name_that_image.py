@@ -1,5 +1,6 @@
 """Lab 2: the questions that may be asked, the answers to them, and the name that is given."""
 
+import re
 import subprocess
 
 import pytest
@@ -20,6 +21,8 @@ VALUES = {
     "four_names": "localhost/shop:1.0 birch1:5000/mail birch2/shop.web:5000 birch3.web/blog:2.1",
     "hosted_name": "localhost:5000/web/shop:1.0",
     "owned_name": "europe-west3-docker.pkg.dev/birch1/releases/shop:1.0",
+    "cloud_names": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/web/shop:1.0 "
+    "birch2.azurecr.io/data/mail:2.0 europe-west3-docker.pkg.dev/birch3/releases/blog:3.0",
     "long_name": "123456789012.dkr.ecr.eu-central-1.amazonaws.com/web/shop:1.0",
     "tagged_name": "localhost:5123/web/shop",
     "pinned_name": f"ghcr.io/birch1/shop:1.0@{DIGEST}",
@@ -78,6 +81,23 @@ def test_all_services_are_asked_about_and_tags_are_left_out_now_and_then(ask):
     assert len({each["pinned_name"] for each in asked}) == len(asked)
 
 
+def test_every_learner_takes_a_name_of_each_cloud_apart(ask):
+    clouds = {"amazonaws.com", "azurecr.io", "pkg.dev"}
+    orders = set()
+    for _ in range(50):
+        hosts = [parse(name).registry for name in ask()["cloud_names"].split()]
+        orders.add(tuple(end for host in hosts for end in clouds if host.endswith(end)))
+    assert {frozenset(each) for each in orders} == {frozenset(clouds)} and len(orders) > 1
+
+
+def test_no_advice_has_a_command_that_computes_the_answer(ask):
+    """It is in the hint, for those who want it."""
+    for step in QUESTIONS:
+        for answer in ("", "nonsense", *(str(each.make(ask(VALUES))) for each in step.mistakes)):
+            advice = step.judge(ask(VALUES), answer).next
+            assert advice and not re.search(r"`(echo|docker|printf) ", advice), (step.id, advice)
+
+
 @pytest.mark.parametrize(
     ("step", "answer"),
     [
@@ -88,6 +108,8 @@ def test_all_services_are_asked_about_and_tags_are_left_out_now_and_then(ask):
         ("find-the-registry", "`localhost:5000`"),
         ("find-the-registry", "LocalHost:5000/"),
         ("find-the-account", " birch1 "),
+        ("take-three-clouds-apart", "123456789012\nbirch2\nbirch3\n"),
+        ("take-three-clouds-apart", "`birch3`, `birch2`, `123456789012`"),
         ("find-the-repository", "/web/shop"),
         ("find-the-tag", "Untagged: nothing\nlatest"),
         ("find-the-tag", ":latest"),
@@ -130,6 +152,11 @@ def test_an_answer_is_right_however_it_was_copied(ask, step, answer):
         ("find-the-account", "birch1/releases/shop", "is the repository", {}),
         ("find-the-account", "europe-west3-docker.pkg.dev", "is the registry", {}),
         ("find-the-account", "library", "is not in the name", {}),
+        ("take-three-clouds-apart", "123456789012 birch3", "say whose `birch2.azurecr.io/", {}),
+        ("take-three-clouds-apart", "123456789012 data birch3", "`data` is only one part", {}),
+        ("take-three-clouds-apart", "birch2 birch3 eu-central-1", "`eu-central-1` is in the", {}),
+        ("take-three-clouds-apart", "123456789012 birch2 releases", "`releases` is only one", {}),
+        ("take-three-clouds-apart", "123456789012 birch1 birch2 birch3", "has 4 words", {}),
         ("find-the-repository", "shop", "only one part of the repository", {}),
         ("find-the-repository", "web/shop:1.0", "more than one part, or less", {}),
         ("find-the-repository", VALUES["long_name"], "is the whole name", {}),
