@@ -78,6 +78,9 @@ def _kit(kit: Kit) -> Iterator[Finding]:
     for image in kit.status():
         if image.present:
             yield Finding("ok", f"`{image.reference}` is here, made from {image.made_from}.")
+        elif kit.is_compiled(image.reference):
+            next = "A lab that needs it gets it when you start it, as does `script/lab kit get`."
+            yield Finding("note", f"`{image.reference}` is missing.", next)
         else:
             yield Finding(
                 "problem", f"`{image.reference}` is missing.", "Run `script/lab kit get`."

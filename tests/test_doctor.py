@@ -8,6 +8,7 @@ import pytest
 from labrunner.doctor import examine
 from labrunner.engine.engine import Engine
 from labrunner.kit.kit import Kit
+from labrunner.kit.recipes import RECIPES
 from labrunner.workspaces import manager
 from tests.fixtures.engine import UNSUITABLE, response, serving, standing_in
 
@@ -95,6 +96,13 @@ def test_a_port_is_taken_also_where_nothing_can_connect_to_it(
         [found] = findings(f"Port {port}, for the registry,")
     assert found.kind == "note"
     assert "is taken by a program of this machine." in found.found
+
+
+def test_an_image_that_a_lab_compiles_is_a_note_and_any_other_a_problem(engine, tmp_path):
+    missing = ("localhost:9/busybox:x", "localhost:9/registry:x")
+    kit = Kit(engine, missing, {missing[1]: RECIPES["registry:3"]})
+    found = [each for each in examine(kit, 1, tmp_path) if "is missing" in each.found]
+    assert [each.kind for each in found] == ["problem", "note"]
 
 
 @pytest.mark.parametrize(("answers", "why"), UNSUITABLE.values(), ids=UNSUITABLE)

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,7 +14,7 @@ from rich.filesize import decimal
 
 from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.errors import ExitStatus
-from labrunner.kit.errors import ImageUnavailable
+from labrunner.kit.errors import BuildPutOff, ImageUnavailable
 from labrunner.kit.kit import Kit, Notify
 from labrunner.session.services import get_services
 
@@ -56,17 +57,18 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
     @REFERENCES
     @handle_errors
     def build(references: Sequence[str]) -> None:
-        """Build what is not here of Debian's or Ubuntu's packages."""
+        """Build what is not here from Debian's or Ubuntu's packages, or compile it with Go."""
         kit = get_kit()
         _each(kit, references, lambda reference, say, bar: kit.build(reference, say))
 
     @group.command("get")
     @REFERENCES
+    @click.option("--quick", is_flag=True, help="Leave what takes long to the labs that need it.")
     @handle_errors
-    def get(references: Sequence[str]) -> None:
+    def get(references: Sequence[str], quick: bool) -> None:
         """Pull what is not here; where that fails, build it."""
         kit = get_kit()
-        _each(kit, references, kit.get)
+        _each(kit, references, partial(kit.get, quick=quick))
 
     @group.command("save")
     @FILE
@@ -75,7 +77,9 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
         """Write all images into FILE, for those without a network."""
         kit = get_kit()
         with _bar(f"Saving {file}") as bar:
-            kit.save(file, bar)
+            missing = kit.save(file, bar)
+        for reference in missing:
+            show(f"{reference} is not here, and so not in the file.")
         show(f"{file}: {decimal(file.stat().st_size)}. Others run `script/lab kit load` with it.")
 
     @group.command("load")
@@ -102,6 +106,8 @@ def _each(
         try:
             with _bar(reference) as bar:
                 new = act(reference, show, bar)
+        except BuildPutOff as error:
+            show(error.found)
         except ImageUnavailable as error:
             notify(error.found, error.next)
             failed = True

@@ -22,6 +22,7 @@ from labrunner.course import loader
 from labrunner.course.lab import Lab, Mistake, Step
 from labrunner.course.lesson import Block, Lesson
 from labrunner.engine.engine import Engine
+from labrunner.kit.errors import ImageUnavailable
 from labrunner.kit.kit import Kit
 from labrunner.text import plain
 from labrunner.verdicts import CannotCheck, Verdict
@@ -134,9 +135,9 @@ class TrackItem(pytest.Item):
         lab, tracks = self.track.lab, self.track.tracks
         try:
             require_machine(lab, tracks.workspaces.engine)
-        except CannotRun as error:
+            get_images(lab, tracks.kit)
+        except (CannotRun, ImageUnavailable) as error:
             pytest.skip(error.found)
-        get_images(lab, tracks.kit)
 
     def check(self) -> Verdict | None:
         """Do it; return what is wrong."""

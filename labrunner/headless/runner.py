@@ -18,6 +18,7 @@ from labrunner.course.lesson import Lesson
 from labrunner.engine.connection import EngineDown
 from labrunner.engine.requirements import EngineUnsuitable
 from labrunner.errors import NotWritable
+from labrunner.kit.errors import ImageUnavailable
 from labrunner.kit.kit import Kit
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.actions import CannotRun, get_images, require_machine
@@ -105,7 +106,7 @@ class Runner:
             get_images(lab, self.kit, self.say)
         except (EngineDown, EngineUnsuitable):
             raise
-        except CannotRun as error:
+        except (CannotRun, ImageUnavailable) as error:
             tally.result.status, tally.result.reason = "skipped", error.found
             return []
         except CannotCheck as error:

@@ -6,6 +6,7 @@ is installed, no service is started, and root is not needed.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -125,7 +126,9 @@ def build_root(recipe: Recipe, folder: Path, apt: Apt) -> RootFilesystem:
     packages, root = folder / "packages", folder / "root"
     packages.mkdir()
     wanted = recipe.packages + (("busybox-static",) if recipe.busybox else ())
-    compiled = _compile(recipe.module, packages, folder / "go") if recipe.module else None
+    compiled = None
+    if recipe.module:
+        compiled = _compile(recipe.module, recipe.sources, packages, folder / "go")
     names = _unpack(wanted, packages, apt)
     for target, source in recipe.programs.items():
         program = _find(packages, source)
@@ -167,7 +170,9 @@ def _unpack(wanted: Sequence[str], folder: Path, apt: Apt) -> list[str]:
     return names
 
 
-def _compile(module: str, packages: Path, folder: Path) -> tuple[str, str]:
+def _compile(
+    module: str, sources: Mapping[str, str], packages: Path, folder: Path
+) -> tuple[str, str]:
     """Compile a module's program into the folder of the packages' programs. Return the module's
     name and version."""
     if not shutil.which("go"):
@@ -175,15 +180,24 @@ def _compile(module: str, packages: Path, folder: Path) -> tuple[str, str]:
             "This image is compiled with Go; this machine has no `go`.", next=FROM_A_COLLEAGUE
         )
     where = {
-        "GOBIN": str(packages / "usr/bin"),
         "GOPATH": str(folder),
+        "GOMODCACHE": str(folder / "modules"),
         "GOCACHE": str(folder / "cache"),
-        "GOFLAGS": "-modcacherw -trimpath",
+        "GOFLAGS": "-modcacherw -trimpath -buildvcs=false",
+        "GOWORK": "off",
         "CGO_ENABLED": "0",
     }
-    _run(["go", "install", module], environment=where, timeout=COMPILE_TIMEOUT)
-    name, _, version = module.partition("@")
-    return name, version.removeprefix("v")
+    folder.mkdir()
+    # Go compares what it downloads with sum.golang.org, and then with the module's own go.sum.
+    downloaded = json.loads(_run(["go", "mod", "download", "-json", module], folder, where))
+    source = Path(downloaded["Dir"]).rename(folder / "source")
+    for path, text in sources.items():
+        (source / path).write_text(text)
+    program = (source / next(iter(sources))).parent
+    build: list[str | Path] = ["go", "build", "-ldflags=-s -w"]
+    build += ["-o", packages / "usr/bin" / program.name, program]
+    _run(build, source, where, COMPILE_TIMEOUT)
+    return downloaded["Path"], downloaded["Version"].removeprefix("v")
 
 
 def _libraries(program: Path, packages: Path, apt: Apt) -> dict[str, Path]:

@@ -16,5 +16,9 @@ class ImageUnavailable(CannotCheck):
     """An image of the kit can be neither pulled nor built."""
 
 
+class BuildPutOff(ImageUnavailable):
+    """An image that takes long to build is left to the labs that need it."""
+
+
 class SourceUnavailable(ImageUnavailable):
     """The registry that has the image cannot be reached, or allows no more pulls for now."""

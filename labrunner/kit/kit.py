@@ -26,7 +26,7 @@ from labrunner.registry.references import parse
 
 from . import archive
 from .builder import FROM_A_COLLEAGUE, MADE_FROM, VERSION, Apt, build_root
-from .errors import ImageUnavailable, KitUsageError, SourceUnavailable
+from .errors import BuildPutOff, ImageUnavailable, KitUsageError, SourceUnavailable
 from .recipes import RECIPES, Recipe
 
 PULL_TIMEOUT = 30  # seconds without a byte after which a pull is given up
@@ -110,10 +110,21 @@ class Kit:
                 next=f"Did you mean `{near[0]}`?" if near else f"The kit has {listed}.",
             )
 
+    def is_compiled(self, reference: str) -> bool:
+        """Return whether an image is compiled, which takes long, where it cannot be pulled."""
+        recipe = self.recipes.get(reference)
+        return bool(recipe and recipe.module)
+
     def get(
-        self, reference: str, notify: Notify = _silent, on_progress: ProgressCallback = silent
+        self,
+        reference: str,
+        notify: Notify = _silent,
+        on_progress: ProgressCallback = silent,
+        *,
+        quick: bool = False,
     ) -> bool:
-        """Get an image that is not here: pull it, or else build it and say why."""
+        """Get an image that is not here: pull it, or else build it and say why. quick: raise
+        `BuildPutOff` for one that has to be compiled."""
         if self.engine.image(reference):
             return False
         self.check(reference)
@@ -123,11 +134,15 @@ class Kit:
         except ImageUnavailable as refusal:
             if reference not in self.recipes:
                 raise
+            if quick and self.is_compiled(reference):
+                found = f"`{reference}` is compiled when a lab that needs it is started."
+                raise BuildPutOff(f"{refusal.found} {found}", next=refusal.next) from refusal
             notify(refusal.found)
             try:
                 return self.build(reference, notify)
             except ImageUnavailable as error:
-                raise ImageUnavailable(f"{refusal.found} {error.found}", next=error.next) from error
+                found = f"`{reference}` is not here. {refusal.found} {error.found}"
+                raise ImageUnavailable(found, next=error.next) from error
 
     def pull(
         self, reference: str, notify: Notify = _silent, on_progress: ProgressCallback = silent
@@ -160,7 +175,7 @@ class Kit:
             raise ImageUnavailable(found, next=FROM_A_COLLEAGUE)
         try:
             with tempfile.TemporaryDirectory(prefix="registry-lab-") as folder:
-                source = "its source, which takes minutes" if recipe.module else "packages"
+                source = "its source, which takes a minute" if recipe.module else "packages"
                 notify(f"Building `{reference}` from {source}.")
                 root = build_root(recipe, Path(folder), self._apt)
                 with _lock():
@@ -177,18 +192,21 @@ class Kit:
         self._require(reference)
         return True
 
-    def save(self, file: Path, on_progress: ProgressCallback = silent) -> None:
-        """Write the whole kit into one file for `load` and `docker load`; all of it or nothing."""
+    def save(self, file: Path, on_progress: ProgressCallback = silent) -> list[str]:
+        """Write the whole kit into one file for `load` and `docker load`; all of it or nothing. But
+        an image that is compiled is left out where it is not here. Return what is left out."""
         _refuse_to_overwrite(file)
         if not file.parent.is_dir():
             raise KitUsageError(f"There is no folder `{file.parent}`.", next="Choose another.")
-        if missing := [f"`{each.reference}`" for each in self.status() if not each.present]:
-            listed = ", ".join(missing)
+        present = [each.reference for each in self.status() if each.present]
+        missing = [each for each in self.references if each not in present]
+        if needed := [f"`{each}`" for each in missing if not self.is_compiled(each)]:
+            listed = ", ".join(needed)
             raise KitUsageError(f"Not on this engine: {listed}.", next="Run `script/lab kit get`.")
         part = file.with_name(f".{file.name}.{os.getpid()}")
         try:
             with part.open("xb") as output:
-                for chunk in self.engine.save(self.references):
+                for chunk in self.engine.save(present):
                     output.write(chunk)
                     on_progress(output.tell(), 0)
             _refuse_to_overwrite(file)
@@ -200,6 +218,7 @@ class Kit:
             ) from error
         finally:
             part.unlink(missing_ok=True)
+        return missing
 
     def load(self, file: Path, on_progress: ProgressCallback = silent) -> list[str]:
         """Load a file that `save` wrote, and return the references that were not here before.

@@ -15,8 +15,9 @@ class Recipe:
 
     packages: Debian packages; the image has the version of the first. For `new | old`, the first
               one that this release has is used.
-    module:   a Go module's program with its version, for what no package has. It is compiled here,
-              and the image has its version.
+    module:   a Go module with its version, for what no package has. The image has its version.
+    sources:  Go files that take the place of the module's own, by their paths in it. The first one
+              is in the folder of the program, which is compiled here.
     programs: for each path in the image, the path in the packages, or the module's program.
               Libraries are added.
     plugins:  patterns of folders in the packages whose libraries the programs load at run time.
@@ -28,6 +29,7 @@ class Recipe:
 
     packages: tuple[str, ...] = ()
     module: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
     programs: Mapping[str, str] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
@@ -62,6 +64,42 @@ health:
 REGISTRY_3_CONFIG = REGISTRY_CONFIG.replace(
     "storage:\n", "storage:\n  delete:\n    enabled: true\n"
 )
+
+REGISTRY_3 = "github.com/distribution/distribution/v3"
+
+# The module's own program without what takes most of the time to compile: the storage in clouds,
+# and traces, which the official image has switched off.
+REGISTRY_3_MAIN = f"""\
+package main
+
+import (
+	_ "net/http/pprof"
+
+	"{REGISTRY_3}/registry"
+	_ "{REGISTRY_3}/registry/auth/htpasswd"
+	_ "{REGISTRY_3}/registry/auth/silly"
+	_ "{REGISTRY_3}/registry/auth/token"
+	_ "{REGISTRY_3}/registry/proxy"
+	_ "{REGISTRY_3}/registry/storage/driver/filesystem"
+	_ "{REGISTRY_3}/registry/storage/driver/inmemory"
+	_ "{REGISTRY_3}/registry/storage/driver/middleware/redirect"
+	_ "{REGISTRY_3}/registry/storage/driver/middleware/rewrite"
+)
+
+func main() {{
+	registry.RootCmd.Execute()
+}}
+"""
+
+REGISTRY_3_TRACING = """\
+package tracing
+
+import "context"
+
+const AttributePrefix = "io.cncf.distribution."
+
+func InitOpenTelemetry(context.Context) error { return nil }
+"""
 
 # Behaves like the official image's: a configuration is served, a command of the registry's goes
 # to the registry, anything else is run.
@@ -146,7 +184,12 @@ RECIPES = {
         ),
     ),
     "registry:3": Recipe(
-        module="github.com/distribution/distribution/v3/cmd/registry@v3.1.1",
+        module=f"{REGISTRY_3}@v3.1.1",
+        sources={
+            "cmd/registry/main.go": REGISTRY_3_MAIN,
+            "tracing/tracing.go": REGISTRY_3_TRACING,
+            "tracing/exporter.go": "package tracing\n",
+        },
         programs={"/bin/registry": "registry"},
         files={
             "/etc/distribution/config.yml": REGISTRY_3_CONFIG,

@@ -75,6 +75,14 @@ def test_items_run_in_any_order_and_in_any_process(run):
     assert set(outcome) == {*backwards, *(f"{step}[a slip in its name]" for step in backwards[:2])}
 
 
+def test_the_items_of_a_lab_whose_image_is_nowhere_are_skipped(run, tmp_path):
+    lab = tmp_path / "course/labs/volumes/lab.py"
+    lab.write_text(lab.read_text().replace('"busybox:stable"', '"127.0.0.1:1/none:x"'))
+    outcome, code, output = run("-k", "once-more and slip")
+    assert (code, outcome) == (0, {})
+    assert "1 skipped" in output and "127.0.0.1:1 cannot be reached" in output
+
+
 def test_what_is_weak_is_said_in_the_checks_words(run, tmp_path):
     lab = tmp_path / "course/labs/volumes/lab.py"
     lab.write_text(lab.read_text().replace("{workspace.name}-x", "{workspace.name}"))

@@ -306,9 +306,10 @@ def test_a_lab_that_cannot_run_here_is_skipped_with_the_reason(headless):
     assert run.as_dict()["labs"][0]["reason"] == "There is no second host."
 
 
-def test_a_lab_whose_image_is_nowhere_is_unknown_with_the_reason(headless):
+def test_a_lab_whose_image_is_nowhere_is_skipped_with_the_reason(headless):
     run = headless(('"busybox:stable"', '"127.0.0.1:1/none:x"'))
-    assert run.status == "unknown" and "127.0.0.1:1 cannot be reached" in run.labs[0].reason
+    assert run.status == "skipped" and "127.0.0.1:1 cannot be reached" in run.labs[0].reason
+    assert run.could_not_run
 
 
 def test_a_port_that_is_taken_is_said_and_no_other_is_tried(headless, docker, unique, engine):

@@ -5,9 +5,20 @@ import tarfile
 
 import pytest
 
+from labrunner.kit.archive import read_archive
 from labrunner.kit.errors import KitUsageError
 from labrunner.kit.kit import Kit
-from tests.fixtures.kit import BUSYBOX, MARKS, RECIPES_HERE, flask_kit, forget, image_id, in_python
+from labrunner.kit.recipes import RECIPES
+from tests.fixtures.kit import (
+    BUSYBOX,
+    MARKS,
+    OUT_OF_REACH,
+    RECIPES_HERE,
+    flask_kit,
+    forget,
+    image_id,
+    in_python,
+)
 
 pytestmark = MARKS
 
@@ -56,6 +67,14 @@ def test_save_overwrites_nothing_and_wants_the_whole_kit(engine, busybox, tmp_pa
     assert flask_kit(busybox, "save", str(file)).exit_code == 2
     assert file.read_text() == "mine"
     assert "no folder" in flask_kit(busybox, "save", str(tmp_path / "no" / "kit.tar")).stderr
+
+
+def test_save_leaves_out_what_has_to_be_compiled_and_is_not_here(engine, busybox, tmp_path):
+    busybox.build(BUSYBOX)
+    file, compiled = tmp_path / "kit.tar", {OUT_OF_REACH: RECIPES["registry:3"]}
+    result = flask_kit(Kit(engine, [OUT_OF_REACH, BUSYBOX], compiled), "save", str(file))
+    assert f"{OUT_OF_REACH} is not here, and so not in the file." in result.output
+    assert list(read_archive(file)) == [BUSYBOX]
 
 
 def test_a_full_disk_leaves_no_file(engine, busybox, tmp_path):

@@ -13,6 +13,7 @@ from labrunner.engine.engine import Engine
 from labrunner.kit import kit as kit_module
 from labrunner.kit.errors import ImageUnavailable, SourceUnavailable
 from labrunner.kit.kit import Kit
+from labrunner.kit.recipes import RECIPES
 from tests.fixtures.kit import BUSYBOX, MARKS, OUT_OF_REACH, PREFIX, RECIPES_HERE, flask_kit, forget
 
 pytestmark = MARKS
@@ -42,6 +43,13 @@ def test_one_image_that_cannot_be_had_does_not_keep_the_others_back(engine, busy
     kit = Kit(engine, [f"localhost:9/{PREFIX}/other:1", BUSYBOX], RECIPES_HERE)
     assert flask_kit(kit, "get").exit_code == 3
     assert engine.image(BUSYBOX)
+
+
+def test_what_has_to_be_compiled_is_left_to_the_labs_where_it_must_be_quick(engine):
+    kit = Kit(engine, [OUT_OF_REACH], {OUT_OF_REACH: RECIPES["registry:3"]})
+    result = flask_kit(kit, "get", "--quick")
+    assert (result.exit_code, engine.image(OUT_OF_REACH)) == (0, None)
+    assert f"{OUT_OF_REACH} is compiled when a lab that needs it is started." in result.stdout
 
 
 class StandIn(BaseHTTPRequestHandler):

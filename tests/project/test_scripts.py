@@ -89,7 +89,9 @@ def imageless(bare: Path) -> Path:
         "from flask import Flask\n"
         "def create_app():\n"
         "    app = Flask('imageless')\n"
-        "    app.cli.command('kit')(click.argument('what')(lambda what: sys.exit(3)))\n"
+        "    words = click.argument('words', nargs=-1, type=click.UNPROCESSED)\n"
+        "    unread = {'ignore_unknown_options': True}\n"
+        "    app.cli.command('kit', context_settings=unread)(words(lambda words: sys.exit(3)))\n"
         "    app.get('/')(lambda: 'served')\n"
         "    return app\n"
     )
