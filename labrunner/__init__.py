@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .checks.history import client_requests, logged_requests, require_memory, was_started
     from .checks.images import describe_difference, find_name, misnamed
     from .checks.names import missing_parts, part_of, same_image
-    from .checks.passwords import password_file_fault
+    from .checks.passwords import login_fault
     from .checks.refusals import require_no_refusal
     from .checks.registry import find_tag, has_blob, require_registry, require_started
     from .checks.second_host import (
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         find_phantom_blob,
         is_anonymous,
         stored_bytes,
+        stored_digests,
         untagged_bytes,
         volumes_met,
     )
@@ -103,12 +104,12 @@ _MODULES = {
     "last_word": "checks.answers",
     "listed": "text",
     "logged_requests": "checks.history",
+    "login_fault": "checks.passwords",
     "megabytes": "text",
     "misnamed": "checks.images",
     "missing_parts": "checks.names",
     "parse": "registry.references",
     "part_of": "checks.names",
-    "password_file_fault": "checks.passwords",
     "pull": "checks.acts",
     "pulled_from": "checks.second_host",
     "push_as": "checks.acts",
@@ -124,6 +125,7 @@ _MODULES = {
     "start_second_host": "checks.second_host",
     "storage_mount": "workspaces.registry_storage",
     "stored_bytes": "checks.storage",
+    "stored_digests": "checks.storage",
     "tag_as": "checks.acts",
     "tags_in": "checks.answers",
     "untag": "checks.acts",
@@ -173,12 +175,12 @@ __all__ = [
     "last_word",
     "listed",
     "logged_requests",
+    "login_fault",
     "megabytes",
     "misnamed",
     "missing_parts",
     "parse",
     "part_of",
-    "password_file_fault",
     "pull",
     "pulled_from",
     "push_as",
@@ -194,6 +196,7 @@ __all__ = [
     "start_second_host",
     "storage_mount",
     "stored_bytes",
+    "stored_digests",
     "tag_as",
     "tags_in",
     "untag",

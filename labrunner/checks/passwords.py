@@ -1,13 +1,41 @@
-"""What is wrong with the password file of a registry."""
+"""Why a registry does not ask for a password, or not for the right one."""
 
 from __future__ import annotations
 
 import re
 
+from labrunner.engine.models import Container
+from labrunner.workspaces.registry_storage import configuration
+from labrunner.workspaces.workspace import Workspace
+
 BCRYPT = re.compile(r"\$2[aby]\$")
 
 
-def password_file_fault(data: bytes | None, user: str) -> tuple[str, str]:
+def login_fault(
+    workspace: Workspace, container: Container | None, login: tuple[str, str]
+) -> tuple[str, str] | None:
+    """Return a reason and a sentence: why the learner's registry does not ask for this user and
+    this password, which is the workspace's; None where it does. container: the registry's."""
+    answer, (user, password) = workspace.api.request("GET", ""), login
+    challenge = answer.headers.get("WWW-Authenticate", "")
+    if answer.status == 200:
+        return "open", "It opens to everybody, without a password."
+    if not challenge.lower().startswith("basic"):
+        return "other-challenge", f"Its challenge is `{challenge}`, not `Basic`."
+    if not _opens(workspace, login):
+        path = configuration(workspace, container).password_file if container else ""
+        data = workspace.engine.read_file(container.id, path) if container and path else None
+        return _password_file_fault(data, user)
+    if _opens(workspace, (user, f"not-{password}")):
+        return "any-password", "It opens with any password."
+    return None
+
+
+def _opens(workspace: Workspace, login: tuple[str, str]) -> bool:
+    return workspace.client(login=login).request("GET", "").status == 200
+
+
+def _password_file_fault(data: bytes | None, user: str) -> tuple[str, str]:
     """Return a reason and a sentence: why a registry with this password file does not open to a
     user with `{password}`. data: None where there is no file that can be read."""
     if data is None:

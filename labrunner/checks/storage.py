@@ -87,6 +87,17 @@ def tagged_blob_sizes(workspace: Workspace, repository: str) -> dict[str, int]:
     return sizes
 
 
+def stored_digests(workspace: Workspace, repository: str, kind: str) -> set[str]:
+    """Return the digests that the registry's disk has in a repository. kind: `_layers` for blobs,
+    `_manifests/revisions` for manifests."""
+    container = workspace.registry_container()
+    if not container:
+        raise _not_measured(workspace)
+    links = storage_folder(workspace, container) / "repositories" / repository / kind / "sha256"
+    paths = workspace.engine.read_files(container.id, f"{links}")  # of a link for each digest
+    return {f"sha256:{PurePosixPath(path).parent.name}" for path in paths}
+
+
 def untagged_bytes(workspace: Workspace, repository: str) -> int:
     """Return the bytes on the registry's disk that were pushed to a repository, and that no tag of
     it names; what else the registry has is not looked at. Raises `CannotCheck` where the files of
@@ -94,14 +105,13 @@ def untagged_bytes(workspace: Workspace, repository: str) -> int:
     container, engine = workspace.registry_container(), workspace.engine
     if not container:
         raise _not_measured(workspace)
-    folder = storage_folder(workspace, container)
-    links = folder / "repositories" / repository / "_layers/sha256"
-    paths = engine.read_files(container.id, f"{links}")  # a folder for each blob, with a link
-    pushed = {PurePosixPath(path).parent.name for path in paths}
+    pushed = stored_digests(workspace, repository, "_layers")
     if not pushed:
         raise _not_measured(workspace)
-    tagged = {digest.partition(":")[2] for digest in tagged_blob_sizes(workspace, repository)}
-    blobs = [folder / "blobs/sha256" / name[:2] / name / "data" for name in pushed - tagged]
+    untagged = pushed - tagged_blob_sizes(workspace, repository).keys()
+    folder = storage_folder(workspace, container) / "blobs/sha256"
+    names = [digest.partition(":")[2] for digest in untagged]
+    blobs = [folder / name[:2] / name / "data" for name in names]
     return sum(engine.file_size(container.id, f"{blob}") or 0 for blob in blobs)
 
 

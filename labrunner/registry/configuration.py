@@ -35,6 +35,11 @@ class Configuration:
         return self._find("storage", "maintenance", "readonly", "enabled").lower() in TRUE
 
     @property
+    def password_file(self) -> str:
+        """The path of its password file in its container; empty where it has none."""
+        return self._find("auth", "htpasswd", "path")
+
+    @property
     def is_cache(self) -> bool:
         """Whether it is a cache of another registry, which takes no pushes."""
         return bool(self._find("proxy", "remoteurl"))

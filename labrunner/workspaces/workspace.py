@@ -199,14 +199,14 @@ class Workspace(Creation):
 
     # The registry, for solutions and mistakes
 
-    def run_registry(self, **options: Any) -> str:
-        """Start `registry:2` on the workspace's port, wait until it answers; return its full id.
+    def run_registry(self, image: str = "registry:2", **options: Any) -> str:
+        """Start a registry on the workspace's port, wait until it answers; return its full id.
 
         A container that this workspace made before for the name or the port is removed first.
         """
         options = {"name": self.name, "ports": {5000: self.port}, **options}
         self.remove_own(options["name"], self.port)
-        container = self.run("registry:2", **options)
+        container = self.run(image, **options)
         self.wait_for_registry()
         return container
 

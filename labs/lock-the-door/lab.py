@@ -13,8 +13,8 @@ from labrunner import (
     fail_to_run_registry,
     find_tag,
     last_line,
+    login_fault,
     misnamed,
-    password_file_fault,
     require_memory,
     require_no_refusal,
     require_registry,
@@ -120,21 +120,11 @@ def pull_again(workspace):
 def ask_for_a_password(workspace):
     """`{registry}` asks for a user and a password, and opens to `{user}` with `{password}`."""
     container = _require_registry(workspace)
-    answer, again = workspace.api.request("GET", ""), _again(container)
-    challenge = answer.headers.get("WWW-Authenticate", "")
-    if answer.status == 200:
-        raise NotYet("open", found="It opens to everybody, without a password.", next=again)
-    if not challenge.lower().startswith("basic"):
-        found = f"Its challenge is `{challenge}`, not `Basic`."
-        raise NotYet("other-challenge", found=found, next=again)
-    if not _opens(workspace, workspace["password"]):
-        path = container.environment.get("REGISTRY_AUTH_HTPASSWD_PATH") if container else None
-        data = workspace.engine.read_file(container.id, path) if container and path else None
-        reason, found = password_file_fault(data, workspace["user"])
+    if fault := login_fault(workspace, container, _login(workspace)):
+        reason, found = fault
+        again = _again(container)
         todo = f"{again} {POWERSHELL}" if reason == "encoding" else again
         raise NotYet(reason, found=found, next=todo)
-    if _opens(workspace, "not-" + workspace["password"]):
-        raise NotYet("any-password", found="It opens with any password.", next=again)
     return "`{registry}` asks for a password, and knows `{user}`."
 
 
@@ -317,11 +307,6 @@ log_out.mistake("the announcement for the error", advice="in the next line", rea
 
 def _login(workspace):
     return workspace["user"], workspace["password"]
-
-
-def _opens(workspace, password):
-    login = workspace["user"], password
-    return workspace.client(login=login).request("GET", "").status == 200
 
 
 def _again(container):
