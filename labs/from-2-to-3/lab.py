@@ -1,0 +1,480 @@
+"""Replace registry 2 by registry 3 on the same images, and keep the door shut."""
+
+import re
+import secrets
+from contextlib import suppress
+from functools import lru_cache
+
+from labrunner import (
+    STORAGE,
+    CannotCheck,
+    Lab,
+    NotYet,
+    act,
+    blob_sizes,
+    client_requests,
+    configuration_path,
+    describe_difference,
+    describe_mount,
+    is_anonymous,
+    listed,
+    login_fault,
+    push_as,
+    require_no_refusal,
+    require_registry,
+    short,
+    storage_mount,
+    stored_digests,
+    tag_as,
+)
+
+
+def one_registry(engine):
+    """Return why there is nothing to replace, where both tags name one image."""
+    two, three = engine.image("registry:2"), engine.image("registry:3")
+    if two and three and two.id == three.id:
+        return "On this engine, `registry:2` and `registry:3` are the same image."
+    return None
+
+
+lab = Lab(
+    title="From registry 2 to 3",
+    images=["registry:2", "registry:3", "httpd:2", "busybox:stable"],
+    sample=True,
+    requires=[one_registry],
+    values={
+        "user": lambda ws: "alice",
+        "password": lambda ws: secrets.token_hex(6),
+        "volume": lambda ws: ws.unused("registry-data"),
+    },
+)
+
+OLD, NEW = "/etc/docker/registry/config.yml", "/etc/distribution/config.yml"
+CONFIG = """\
+version: 0.1
+http:
+  addr: :5000
+auth:
+  htpasswd:
+    realm: my-registry
+    path: /auth/htpasswd
+storage:
+  filesystem:
+    rootdirectory: /var/lib/registry
+"""
+DELETION = "  delete:\n    enabled: true\n"  # at the end of it
+VARIABLES = {
+    "REGISTRY_AUTH": "htpasswd",
+    "REGISTRY_AUTH_HTPASSWD_REALM": "my-registry",
+    "REGISTRY_AUTH_HTPASSWD_PATH": "/auth/htpasswd",
+}
+FIRST, SECOND = "{registry}/{image}:latest", "{registry}/{image}:stranger"
+
+
+def command(image, path):
+    """Return the command that runs this registry with the configuration at this path."""
+    return (
+        "`docker run -d -p {port}:5000 --name {name} -v {volume}:/var/lib/registry "
+        f'-v "$PWD/config.yml:{path}:ro" -v "$PWD/htpasswd:/auth/htpasswd:ro" {image}`'
+    )
+
+
+RUN_2, RUN_3 = command("registry:2", OLD), command("registry:3", NEW)
+RUN_3_OPEN = command("registry:3", OLD)
+MOUNT_OLD, MOUNT_NEW = f"config.yml:{OLD}:ro", f"config.yml:{NEW}:ro"  # for the advice
+VOLUME = "-v {volume}:/var/lib/registry"
+LOGIN = "`echo {password} | docker login -u {user} --password-stdin {registry}`"
+TAG = "`docker image tag {image} {registry}/{image}`"
+PUSH = "`docker push {registry}/{image}`"
+PUSH_SECOND = (
+    "`docker image tag busybox:stable {registry}/{image}:stranger`, then "
+    "`docker push {registry}/{image}:stranger`"
+)
+DELETE = "`curl -i -u {user}:{password} -X DELETE http://{registry}/v2/{image}/manifests/{digest}`"
+ALLOW = (
+    "Add `delete:` and `enabled: true` under `storage:` in `config.yml`, then `docker restart "
+    "{container}`"
+)
+
+
+# Acts, for the solutions and mistakes
+
+
+@act
+def serve(workspace, image, path, volume="{volume}", config=CONFIG, users="/auth/htpasswd"):
+    """Run a registry with a volume, and with both files at these paths."""
+    mounts = {f"{users}:ro": _password_file(workspace), f"{path}:ro": _write(workspace, config)}
+    if volume:
+        mounts[STORAGE] = workspace.fill(volume)
+    workspace.run_registry(image, volumes=mounts)
+
+
+@act
+def push_in(workspace, name, image=""):
+    """Push with the login."""
+    workspace.push_as(image or workspace.sample, name, _login(workspace))
+
+
+@act
+def refused(workspace, way, name):
+    """Push or pull without a login, which the registry refuses."""
+    with suppress(CannotCheck):
+        getattr(workspace, way)(name)
+
+
+@act
+def delete(workspace, tag, login=True):
+    """Delete the image that has this tag."""
+    digest = _digest(workspace, tag)
+    (_registry(workspace) if login else workspace.api).delete(workspace.image, digest)
+
+
+def remove_copies(workspace):
+    for name in _copies(workspace):
+        workspace.engine.remove_image(name)
+
+
+@lab.step
+def lock_registry_2(workspace):
+    """A registry 2 on `{registry}` asks for the password of `{user}`, because a file says so, and
+    keeps its images in a volume of yours."""
+    container, todo = _require_registry(workspace, 2, RUN_2)
+    _require_locked(workspace, container, todo)
+    variables = [name for name in container.environment if name.startswith("REGISTRY_AUTH")]
+    storage = storage_mount(workspace, container)
+    if variables:
+        found = f"It asks for a password because of its variable `{variables[0]}`, not of a file."
+        raise NotYet("by-variables", found=found, next=todo)
+    if not storage or is_anonymous(storage.source):
+        found = f"It keeps its images in {describe_mount(storage)}."
+        raise NotYet("anonymous", found=found, next=todo)
+    return (
+        f"`{container.name}` runs registry {_version(workspace.engine, container.id)} and asks for "
+        f"a password. Its images are in {describe_mount(storage)}."
+    )
+
+
+lock_registry_2.solution(serve("registry:2", OLD))
+lock_registry_2.mistake("registry 3 at once", advice="registry:2", reason="version")(
+    serve("registry:3", NEW)
+)
+lock_registry_2.mistake("the file at the path of registry 3", advice=MOUNT_OLD, reason="open")(
+    serve("registry:2", NEW)
+)
+lock_registry_2.mistake("an anonymous volume", advice=VOLUME, reason="anonymous")(
+    serve("registry:2", OLD, volume="")
+)
+
+
+@lock_registry_2.mistake("the settings in variables", advice=MOUNT_OLD, reason="by-variables")
+def _(workspace):
+    volumes = {"/auth/htpasswd:ro": _password_file(workspace), STORAGE: workspace["volume"]}
+    workspace.run_registry(environment=VARIABLES, volumes=volumes)
+
+
+@lab.step
+def push_to_it(workspace):
+    """`{registry}`, still registry 2, holds your image as `{image}:latest`."""
+    lock_registry_2.require(workspace)
+    manifest = _require_image(workspace, RUN_2)
+    return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
+
+
+push_to_it.solution(push_in(FIRST))
+push_to_it.mistake("not logged in", advice="docker login {registry}", reason="no-login")(
+    tag_as(FIRST), refused("push", FIRST)
+)
+push_to_it.mistake("tagged, but not pushed", advice=PUSH, reason="no-image")(tag_as(FIRST))
+push_to_it.mistake("another image under the name", advice="will move", reason="other-image")(
+    push_in(FIRST, "busybox:stable")
+)
+
+
+@lab.step
+def keep_the_old_path(workspace):
+    """Registry 3 serves your image on `{registry}`. Your file is still mounted at the path of
+    registry 2, and nobody is asked for a password."""
+    container, todo = _require_registry(workspace, 3, RUN_3_OPEN)
+    status = workspace.api.request("GET", "").status
+    if status != 200:
+        found = f"It asks for a password: without one, `/v2/` answers {status}."
+        raise NotYet("locked", found=found, next=todo)
+    if b"htpasswd" not in (workspace.engine.read_file(container.id, OLD) or b""):
+        found = f"Nobody is asked for a password, but there is no file of yours at `{OLD}` either."
+        raise NotYet("not-mounted", found=found, next=todo)
+    manifest = workspace.api.manifest(workspace.image, "latest")
+    where = describe_mount(storage_mount(workspace, container))
+    if not manifest or not workspace.is_sample(manifest):
+        raise NotYet("no-image", found=f"Your image is not in {where}.", next=todo)
+    if _took_a_push(workspace):
+        found = f"Your image is in {where} because you pushed it to registry 3."
+        raise NotYet("pushed", found=found, next=todo)
+    return (
+        f"`{container.name}` runs registry {_version(workspace.engine, container.id)} and reads "
+        f"`{configuration_path(container)}`, which is its own. Your `{OLD}` is ignored: without a "
+        f"password, `/v2/` answers 200, and your image {short(manifest.digest)} is there for all."
+    )
+
+
+keep_the_old_path.solution(serve("registry:3", OLD))
+keep_the_old_path.mistake("registry 2 again", advice="registry:3", reason="version")(
+    serve("registry:2", OLD)
+)
+keep_the_old_path.mistake("without the file", advice=MOUNT_OLD, reason="not-mounted")(
+    serve("registry:3", "/nowhere.yml")
+)
+keep_the_old_path.mistake("at the right path already", advice=MOUNT_OLD, reason="locked")(
+    serve("registry:3", NEW)
+)
+keep_the_old_path.mistake("pushed again to an empty volume", advice=VOLUME, reason="pushed")(
+    serve("registry:3", OLD, volume="{volume}-x"), push_as(FIRST)
+)
+
+
+@lab.step
+def push_as_a_stranger(workspace):
+    """Without a password, you have put another image into `{registry}`: `{image}:stranger`."""
+    keep_the_old_path.require(workspace)
+    stranger = workspace.api.manifest(workspace.image, "stranger")
+    if not stranger:
+        tags = workspace.api.tags(workspace.image) or ()
+        found = "The repository `{image}` has " + f"{listed(sorted(tags))}, not `stranger`."
+        raise NotYet("not-pushed", found=found, next=f"{PUSH_SECOND}.")
+    if stranger == workspace.api.manifest(workspace.image, "latest"):
+        found = f"`stranger` is your own image, {short(stranger.digest)}, not another one."
+        raise NotYet("same-image", found=found, next=f"{PUSH_SECOND}. The tag will move.")
+    return f"Nobody asked, and `{workspace.ref(tag='stranger')}` is {short(stranger.digest)}."
+
+
+push_as_a_stranger.solution(push_as(SECOND, "busybox:stable"))
+push_as_a_stranger.mistake("under another tag", advice="{image}:stranger", reason="not-pushed")(
+    push_as("{registry}/{image}:guest", "busybox:stable")
+)
+push_as_a_stranger.mistake("your own image", advice="busybox:stable", reason="same-image")(
+    push_as(SECOND)
+)
+
+
+@lab.step(lasting=True)
+def mount_it_at_the_new_path(workspace):
+    """Registry 3 on `{registry}` asks for the password of `{user}`, and has your image."""
+    container, todo = _require_registry(workspace, 3, RUN_3)
+    _require_locked(workspace, container, todo)
+    manifest = _require_image(workspace, RUN_3)
+    return (
+        f"`{container.name}` runs registry {_version(workspace.engine, container.id)} and asks for "
+        f"a password. It has your image, {short(manifest.digest)}."
+    )
+
+
+mount_it_at_the_new_path.solution(serve("registry:3", NEW))
+mount_it_at_the_new_path.mistake("restarted", advice=MOUNT_NEW, reason="open")(
+    lambda ws: ws.engine.restart(ws.registry_container().id), lambda ws: ws.wait_for_registry()
+)
+mount_it_at_the_new_path.mistake(
+    "the password file elsewhere", advice="/htpasswd:/auth/htpasswd:ro", reason="no-user"
+)(serve("registry:3", NEW, users="/auth/users"))
+mount_it_at_the_new_path.mistake("an empty volume", advice=VOLUME, reason="no-image")(
+    serve("registry:3", NEW, volume="{volume}-x")
+)
+
+
+@lab.step
+def pull_what_2_stored(workspace):
+    """You have pulled the image that registry 2 stored, whole, from registry 3."""
+    mount_it_at_the_new_path.require(workspace)
+    manifest = _require_image(workspace, RUN_3)
+    pinned = f"{workspace.registry}/{workspace.image}@{manifest.digest}"
+    configs = {each.config_digest for each in (manifest, *manifest.manifests)}
+    for each in client_requests(workspace):
+        if each.method == "GET" and each.succeeded and each.path.rpartition("/")[2] in configs:
+            return f"`{pinned}` was pulled from registry 3."
+    names = _copies(workspace)
+    if not names:
+        require_no_refusal(workspace, workspace.image, again=f"`docker pull {pinned}`", start=RUN_3)
+    remove = f"`docker image rm {' '.join(names)}`, then " if names else ""
+    found = "Nobody has pulled it from this registry"
+    found += f": your engine still has it, as {listed(names)}." if names else "."
+    raise NotYet("not-pulled", found=found, next=f"{remove}`docker pull {pinned}`.")
+
+
+@pull_what_2_stored.solution
+def _(workspace):
+    remove_copies(workspace)
+    pinned = f"{workspace.registry}/{workspace.image}@{_digest(workspace, 'latest')}"
+    workspace.pull(pinned, _login(workspace))
+
+
+pull_what_2_stored.mistake("what was still there", advice="docker image rm", reason="not-pulled")(
+    lambda ws: ws.pull(ws.ref(), _login(ws))
+)
+pull_what_2_stored.mistake("logged out", advice="docker login {registry}", reason="no-login")(
+    remove_copies, refused("pull", FIRST)
+)
+
+
+@lab.step(advice="{image}/manifests/sha256:")
+def delete_what_the_stranger_left(workspace):
+    """`{registry}` no longer has the stranger's image. It still has yours, and asks for a
+    password."""
+    mount_it_at_the_new_path.require(workspace)
+    registry, container = _registry(workspace), workspace.registry_container()
+    stranger = registry.manifest(workspace.image, "stranger")
+    loose = _untagged(workspace, "_manifests/revisions")
+    asked = [each.status for each in workspace.requests() if each.method == "DELETE"]
+    reason, todo = "not-deleted", f"{DELETE}."
+    if stranger:
+        found = f"`stranger` is still there, {short(stranger.digest)}."
+        if asked[-1:] == [405]:
+            reason, todo = "deletion-off", f"{ALLOW}. Then {todo}"
+            found += " Asked to delete, the registry answered 405: deletion is off, because your "
+            found += "file does not switch it on."
+        elif asked[-1:] == [401]:
+            reason = "no-login"
+            found += " Asked to delete, it answered 401: a password was missing, or wrong."
+    elif loose:
+        reason = "by-tag"
+        found = f"The tag is gone, but not the image. {short(loose[0])} has no tag, and can still "
+        found += "be pulled by its digest."
+    elif 202 in asked or _untagged(workspace, "_layers"):
+        return "The stranger's image is gone, yours is there, and the door is shut."
+    else:
+        reason, todo = "no-stranger", f"{PUSH_SECOND}. Then delete that image by its digest."
+        found = "There is no image of a stranger, and no trace of one."
+    digest = stranger.digest if stranger else next(iter(loose), "")
+    raise NotYet(reason, found=found, next=todo, digest=digest, container=container.name)
+
+
+allow = serve("registry:3", NEW, config=CONFIG + DELETION)
+
+
+@delete_what_the_stranger_left.solution
+def _(workspace):
+    allow(workspace)
+    if not _digest(workspace, "latest"):
+        push_in(FIRST)(workspace)
+    for digest in (_digest(workspace, "stranger"), *_untagged(workspace, "_manifests/revisions")):
+        if digest:
+            _registry(workspace).delete(workspace.image, digest)
+
+
+delete_what_the_stranger_left.mistake("not allowed", reason="deletion-off")(delete("stranger"))
+delete_what_the_stranger_left.mistake("only the tag", reason="by-tag")(
+    allow, lambda ws: _registry(ws).delete(ws.image, "stranger")
+)
+delete_what_the_stranger_left.mistake(
+    "without the password", advice="-u {user}:{password}", reason="no-login"
+)(allow, delete("stranger", login=False))
+delete_what_the_stranger_left.mistake("your own image", advice=PUSH, reason="no-image")(
+    allow, delete("latest")
+)
+
+
+# The registry and its files
+
+
+def _login(workspace):
+    return workspace["user"], workspace["password"]
+
+
+def _registry(workspace):
+    """Return the registry's API, with the login."""
+    return workspace.client(login=_login(workspace))
+
+
+def _write(workspace, text, name="config.yml"):
+    """Write a file for the registry, and return its path."""
+    path = workspace.work / name
+    path.write_text(text)
+    return str(path)
+
+
+def _password_file(workspace):
+    words = ["-Bbn", *_login(workspace)]
+    users = workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"])
+    return _write(workspace, users, "htpasswd")
+
+
+def _require_registry(workspace, version, start):
+    """Return the container of the registry, which runs this version, and how to replace it."""
+    container = require_registry(workspace, start=start, login=_login(workspace))
+    todo = f"`docker rm -f {container.name}`, then {start}."
+    found = _version(workspace.engine, container.id)
+    if not found.startswith(f"{version}."):
+        raise NotYet("version", found=f"`{container.name}` runs registry {found}.", next=todo)
+    return container, todo
+
+
+@lru_cache(maxsize=100)
+def _version(engine, container):
+    """Return the version of the registry in a container."""
+    said = engine.query(container, ["registry", "--version"])[1]
+    if found := re.search(r"\sv?(\d+\.[\w.]+)", said):
+        return found[1]
+    raise CannotCheck(
+        "The registry in your container does not say its version.",
+        next="Run `registry:2` or `registry:3`, as the lesson shows.",
+    )
+
+
+def _require_locked(workspace, container, todo):
+    """Raise `NotYet` where the registry does not ask for the password."""
+    if fault := login_fault(workspace, container, _login(workspace)):
+        reason, found = fault
+        path = configuration_path(container)
+        others = [each.target for each in container.mounts if each.target in {OLD, NEW} - {path}]
+        if reason == "open" and others:
+            found += f" It reads `{path}`. Your file is at `{others[0]}`, where it does not look."
+        raise NotYet(reason, found=found, next=todo)
+
+
+def _require_image(workspace, start):
+    """Return the manifest of the lab's image in the registry."""
+    registry, container = _registry(workspace), workspace.registry_container()
+    manifest = registry.manifest(workspace.image, "latest")
+    if manifest and workspace.is_sample(manifest, registry=registry):
+        return manifest
+    if manifest:
+        difference = describe_difference(workspace, manifest, registry=registry)
+        found = f"`{workspace.ref()}` is another image{difference}."
+        raise NotYet("other-image", found=found, next=f"{TAG}, then {PUSH}. The tag will move.")
+    require_no_refusal(workspace, workspace.image, again=PUSH, start=start)
+    raise NotYet(
+        "no-image",
+        found=f"Your image is not in {describe_mount(storage_mount(workspace, container))}.",
+        next=f"If it is in another volume: `docker rm -f {container.name}`, then {start}. "
+        f"If not: {LOGIN}, then {TAG}, then {PUSH}.",
+    )
+
+
+# What the registry has, and what it was asked
+
+
+def _digest(workspace, tag):
+    """Return the digest of the image with this tag in the registry, or an empty text."""
+    manifest = _registry(workspace).manifest(workspace.image, tag)
+    return manifest.digest if manifest else ""
+
+
+def _copies(workspace):
+    """Return the names of the lab's image on the engine; its digests where it has no tag."""
+    image = workspace.engine.image(workspace.sample)
+    return (image.tags or image.digests) if image else ()
+
+
+def _took_a_push(workspace):
+    """Return whether the image was pushed to this very container."""
+    path = f"/v2/{workspace.image}/manifests/latest"
+    requests = workspace.requests()
+    return any(each.method == "PUT" and each.succeeded and each.path == path for each in requests)
+
+
+def _untagged(workspace, kind):
+    """Return what the disk has of the repository and no tag names; see `stored_digests`."""
+    registry, repository = _registry(workspace), workspace.image
+    found = stored_digests(workspace, repository, kind)
+    for tag in registry.tags(repository) or ():
+        if manifest := registry.manifest(repository, tag):
+            found -= {manifest.digest, *(each.digest for each in manifest.manifests)}
+            found -= blob_sizes(manifest).keys()
+    return sorted(found)

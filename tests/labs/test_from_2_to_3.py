@@ -1,0 +1,91 @@
+"""The lab "From registry 2 to 3", done in other ways than the solution's."""
+
+import pytest
+
+from labrunner.course import loader
+from labrunner.kit.errors import ImageUnavailable
+from labrunner.kit.kit import Kit
+from labrunner.workspaces.actions import get_images
+from tests.fixtures.engine import ROOT, reopen
+
+COURSE = loader.load_course(ROOT)
+LAB = COURSE.labs["from-2-to-3"]
+STEPS = {step.id: step for step in LAB.steps}
+OLD, NEW = "/etc/docker/registry/config.yml", "/etc/distribution/config.yml"
+
+
+@pytest.fixture(scope="module")
+def shared(shared_workspaces, engine):
+    try:
+        get_images(LAB, Kit(engine, COURSE.images))
+    except ImageUnavailable as error:
+        pytest.skip(error.found)
+    return shared_workspaces.open(LAB, "headless")
+
+
+@pytest.fixture
+def until(shared):
+    """Does the steps up to this one, and returns the workspace."""
+
+    def do(last):
+        workspace = reopen(shared, "image")
+        for step in LAB.steps:
+            assert step.solve
+            step.solve(workspace)
+            if step.id == last:
+                return workspace
+
+    return do
+
+
+@pytest.fixture
+def serve(docker):
+    """Runs registry 3 with both files of the solution and these options, the volume's first."""
+
+    def start(workspace, volume, *options, path=NEW, command=()):
+        files = {"config.yml": path, "htpasswd": "/auth/htpasswd"}
+        mounts = [("-v", f"{workspace.work / name}:{at}:ro") for name, at in files.items()]
+        words = [word for mount in mounts for word in mount]
+        docker("rm", "-f", workspace.name)
+        docker(
+            *("run", "-d", "-p", f"{workspace.port}:5000", "--name", workspace.name),
+            *("-v", f"{volume}:/var/lib/registry", *words, *options, "registry:3", *command),
+        )
+        workspace.wait_for_registry()
+
+    return start
+
+
+def judge(workspace, step):
+    return STEPS[step].judge(workspace)
+
+
+def test_the_door_is_shut_by_the_files_path_in_the_command_and_by_variables(until, serve):
+    workspace, step = until("push-to-it"), "mount-it-at-the-new-path"
+    serve(workspace, workspace["volume"], path=OLD)
+    assert judge(workspace, step).reason == "open"
+    serve(workspace, workspace["volume"], path=OLD, command=[OLD])
+    assert judge(workspace, step).passed
+    settings = ("", "=htpasswd"), ("_HTPASSWD_REALM", "=r"), ("_HTPASSWD_PATH", "=/auth/htpasswd")
+    variables = [word for name, value in settings for word in ("-e", f"REGISTRY_AUTH{name}{value}")]
+    serve(workspace, workspace["volume"], *variables, path=OLD)
+    assert judge(workspace, step).passed
+
+
+def test_what_was_deleted_through_the_open_door_is_gone_and_leaves_a_trace(until, serve):
+    workspace, step = until("push-to-it"), "delete-what-the-stranger-left"
+    serve(workspace, workspace["volume"])
+    assert judge(workspace, step).reason == "no-stranger"
+    serve(workspace, workspace["volume"], path=OLD)
+    workspace.push_as("busybox:stable", workspace.ref(tag="stranger"))
+    stranger = workspace.api.manifest(workspace.image, "stranger").digest
+    assert workspace.api.delete(workspace.image, stranger).status == 202
+    serve(workspace, workspace["volume"])
+    assert judge(workspace, step).passed
+
+
+def test_one_image_under_both_tags_keeps_the_lab_from_running(engine, monkeypatch):
+    assert LAB.reasons_not_to_run(engine) == []
+    found = engine.image("registry:2")
+    monkeypatch.setattr(type(engine), "image", lambda engine, name: found)
+    assert "are the same image" in LAB.reasons_not_to_run(engine)[0]
