@@ -12,7 +12,14 @@ def test_the_real_course_has_no_problem(real_course):
     assert real_course.problems == ()
     assert [lesson.number for lesson in real_course.lessons] == [*range(1, 11), 12]
     assert [lesson.lab.name for lesson in real_course.lessons] == list(real_course.labs)
-    images = ["registry:2", "busybox:stable", "nginx:latest", "httpd:2", "docker:dind", "registry:3"]
+    images = [
+        "registry:2",
+        "busybox:stable",
+        "nginx:latest",
+        "httpd:2",
+        "docker:dind",
+        "registry:3",
+    ]
     assert list(real_course.images) == images
     assert real_course.lesson("push-and-pull") is real_course.lesson_of("push-and-pull")
     assert real_course.lesson("nothing") is real_course.lesson_of("nothing") is None
