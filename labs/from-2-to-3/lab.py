@@ -103,7 +103,8 @@ ALLOW = (
 @act
 def serve(workspace, image, path, volume="{volume}", config=CONFIG, users="/auth/htpasswd"):
     """Run a registry with a volume, and with both files at these paths."""
-    mounts = {f"{users}:ro": _password_file(workspace), f"{path}:ro": _write(workspace, config)}
+    files = {users: _password_file(workspace), path: _config_file(workspace, config)}
+    mounts = {f"{at}:ro": file for at, file in files.items()}
     if volume:
         mounts[STORAGE] = workspace.fill(volume)
     workspace.run_registry(image, volumes=mounts)
@@ -382,17 +383,18 @@ def _registry(workspace):
     return workspace.client(login=_login(workspace))
 
 
-def _write(workspace, text, name="config.yml"):
-    """Write a file for the registry, and return its path."""
-    path = workspace.work / name
+def _config_file(workspace, text):
+    path = workspace.work / "config.yml"
     path.write_text(text)
     return str(path)
 
 
 def _password_file(workspace):
-    words = ["-Bbn", *_login(workspace)]
-    users = workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"])
-    return _write(workspace, users, "htpasswd")
+    path = workspace.work / "htpasswd"
+    if not path.exists():
+        words = ["-Bbn", *_login(workspace)]
+        path.write_text(workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"]))
+    return str(path)
 
 
 def _require_registry(workspace, version, start):

@@ -24,6 +24,7 @@ from tests.fixtures.kit import (
     DIND,
     HTTPD,
     MARKS,
+    OUT_OF_REACH,
     RECIPES_HERE,
     REGISTRY,
     flask_kit,
@@ -227,7 +228,7 @@ def test_an_image_that_is_compiled_needs_go(engine, monkeypatch, tmp_path):
         (tmp_path / program).symlink_to(shutil.which(program))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ImageUnavailable, match="compiled with Go; this machine has no `go`"):
-        Kit(engine, []).build("registry:3")
+        Kit(engine, [], {OUT_OF_REACH: RECIPES["registry:3"]}).build(OUT_OF_REACH)
 
 
 def test_a_system_without_apt_is_told_what_to_do(engine, busybox, monkeypatch, tmp_path):
