@@ -6,7 +6,6 @@ is installed, no service is started, and root is not needed.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
@@ -189,15 +188,16 @@ def _compile(
     }
     folder.mkdir()
     # Go compares what it downloads with sum.golang.org, and then with the module's own go.sum.
-    downloaded = json.loads(_run(["go", "mod", "download", "-json", module], folder, where))
-    source = Path(downloaded["Dir"]).rename(folder / "source")
+    _run(["go", "mod", "download", module], folder, where)
+    source = (folder / "modules" / module).rename(folder / "source")
     for path, text in sources.items():
         (source / path).write_text(text)
     program = (source / next(iter(sources))).parent
     build: list[str | Path] = ["go", "build", "-ldflags=-s -w"]
     build += ["-o", packages / "usr/bin" / program.name, program]
     _run(build, source, where, COMPILE_TIMEOUT)
-    return downloaded["Path"], downloaded["Version"].removeprefix("v")
+    name, _, version = module.partition("@")
+    return name, version.removeprefix("v")
 
 
 def _libraries(program: Path, packages: Path, apt: Apt) -> dict[str, Path]:
