@@ -11,21 +11,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .checks.acts import (
         act,
+        collect,
+        collect_running,
         fail_to_run_registry,
         pull,
         push_as,
         run,
         run_registry,
+        stop_collect_start,
         tag_as,
         untag,
     )
     from .checks.answers import digest_in, digests_in, last_line, last_word, tags_in
     from .checks.certificates import certificate_fault, issue_certificate
-    from .checks.history import client_requests, logged_requests, require_memory, was_started
+    from .checks.history import (
+        client_requests,
+        count_pushes,
+        logged_requests,
+        pulls_since_push,
+        require_memory,
+        was_started,
+    )
     from .checks.images import describe_difference, find_name, misnamed
     from .checks.names import missing_parts, part_of, same_image
     from .checks.passwords import login_fault
-    from .checks.refusals import require_no_refusal
+    from .checks.refusals import explain_no_deletion, require_no_refusal
     from .checks.registry import find_tag, has_blob, require_registry, require_started
     from .checks.second_host import (
         SecondHost,
@@ -35,6 +45,7 @@ if TYPE_CHECKING:
         start_second_host,
         unused_subnet,
     )
+    from .checks.second_registry import SecondRegistry, start_second_registry
     from .checks.storage import (
         ANONYMOUS,
         blob_sizes,
@@ -45,7 +56,12 @@ if TYPE_CHECKING:
         stored_bytes,
         stored_digests,
         untagged_bytes,
-        volumes_met,
+    )
+    from .checks.volumes import (
+        anonymous_volumes,
+        fullest_volume,
+        left_over_volumes,
+        was_handed_on,
     )
     from .course.lab import Lab
     from .registry.configuration import STORAGE
@@ -77,14 +93,19 @@ _MODULES = {
     "RegistryRefused": "registry.errors",
     "STORAGE": "registry.configuration",
     "SecondHost": "checks.second_host",
+    "SecondRegistry": "checks.second_registry",
     "Untrusted": "registry.errors",
     "Workspace": "workspaces.workspace",
     "act": "checks.acts",
+    "anonymous_volumes": "checks.volumes",
     "blob_sizes": "checks.storage",
     "certificate_fault": "checks.certificates",
     "client_requests": "checks.history",
+    "collect": "checks.acts",
+    "collect_running": "checks.acts",
     "configuration_path": "workspaces.registry_storage",
     "configuration": "workspaces.registry_storage",
+    "count_pushes": "checks.history",
     "describe_difference": "checks.images",
     "describe_mount": "checks.storage",
     "describe_other_mount": "checks.storage",
@@ -92,16 +113,19 @@ _MODULES = {
     "digest_in": "checks.answers",
     "digests_in": "checks.answers",
     "engine_powers": "checks.second_host",
+    "explain_no_deletion": "checks.refusals",
     "fail_to_run_registry": "checks.acts",
     "find_name": "checks.images",
     "find_phantom_blob": "checks.storage",
     "find_tag": "checks.registry",
+    "fullest_volume": "checks.volumes",
     "has_blob": "checks.registry",
     "is_anonymous": "checks.storage",
     "is_same": "workspaces.image_match",
     "issue_certificate": "checks.certificates",
     "last_line": "checks.answers",
     "last_word": "checks.answers",
+    "left_over_volumes": "checks.volumes",
     "listed": "text",
     "logged_requests": "checks.history",
     "login_fault": "checks.passwords",
@@ -112,6 +136,7 @@ _MODULES = {
     "part_of": "checks.names",
     "pull": "checks.acts",
     "pulled_from": "checks.second_host",
+    "pulls_since_push": "checks.history",
     "push_as": "checks.acts",
     "require_memory": "checks.history",
     "require_no_refusal": "checks.refusals",
@@ -123,6 +148,8 @@ _MODULES = {
     "same_image": "checks.names",
     "short": "text",
     "start_second_host": "checks.second_host",
+    "start_second_registry": "checks.second_registry",
+    "stop_collect_start": "checks.acts",
     "storage_mount": "workspaces.registry_storage",
     "stored_bytes": "checks.storage",
     "stored_digests": "checks.storage",
@@ -131,7 +158,7 @@ _MODULES = {
     "untag": "checks.acts",
     "untagged_bytes": "checks.storage",
     "unused_subnet": "checks.second_host",
-    "volumes_met": "checks.storage",
+    "was_handed_on": "checks.volumes",
     "was_started": "checks.history",
 }
 
@@ -148,14 +175,19 @@ __all__ = [
     "RegistryDown",
     "RegistryRefused",
     "SecondHost",
+    "SecondRegistry",
     "Untrusted",
     "Workspace",
     "act",
+    "anonymous_volumes",
     "blob_sizes",
     "certificate_fault",
     "client_requests",
+    "collect",
+    "collect_running",
     "configuration",
     "configuration_path",
+    "count_pushes",
     "describe_difference",
     "describe_mount",
     "describe_other_mount",
@@ -163,16 +195,19 @@ __all__ = [
     "digest_in",
     "digests_in",
     "engine_powers",
+    "explain_no_deletion",
     "fail_to_run_registry",
     "find_name",
     "find_phantom_blob",
     "find_tag",
+    "fullest_volume",
     "has_blob",
     "is_anonymous",
     "is_same",
     "issue_certificate",
     "last_line",
     "last_word",
+    "left_over_volumes",
     "listed",
     "logged_requests",
     "login_fault",
@@ -183,6 +218,7 @@ __all__ = [
     "part_of",
     "pull",
     "pulled_from",
+    "pulls_since_push",
     "push_as",
     "require_memory",
     "require_no_refusal",
@@ -194,6 +230,8 @@ __all__ = [
     "same_image",
     "short",
     "start_second_host",
+    "start_second_registry",
+    "stop_collect_start",
     "storage_mount",
     "stored_bytes",
     "stored_digests",
@@ -202,7 +240,7 @@ __all__ = [
     "untag",
     "untagged_bytes",
     "unused_subnet",
-    "volumes_met",
+    "was_handed_on",
     "was_started",
 ]
 

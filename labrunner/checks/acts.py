@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 from labrunner.course.lab import Action
+from labrunner.workspaces.registry_storage import configuration_path
 from labrunner.workspaces.workspace import Workspace
 
 
@@ -70,3 +71,27 @@ def fail_to_run_registry(workspace: Workspace, **options: Any) -> None:
 def run_registry(workspace: Workspace, **options: Any) -> None:
     """Run the registry anew; see `Workspace.run_registry`."""
     workspace.run_registry(**options)
+
+
+def collect(workspace: Workspace, **host: Any) -> None:
+    """Collect the garbage of the registry in a container of its own. host: which volumes that has,
+    as in `Engine.create_container`; by default a new one."""
+    if container := workspace.engine.container(workspace.name):
+        words = ["garbage-collect", configuration_path(container)]
+        workspace.run_to_end("registry:2", words, **host)
+
+
+def collect_running(workspace: Workspace) -> None:
+    """Collect the garbage of the registry in its own container, as `docker exec` does."""
+    if container := workspace.registry_container():
+        words = ["registry", "garbage-collect", configuration_path(container)]
+        workspace.engine.execute(container.id, words)
+
+
+def stop_collect_start(workspace: Workspace) -> None:
+    """Collect the garbage of the registry while it is stopped."""
+    if container := workspace.registry_container():
+        workspace.engine.stop(container.id)
+        collect(workspace, volumes_from=[container.id])
+        workspace.engine.start(container.id)
+        workspace.wait_for_registry()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from labrunner.registry.access_log import Request, parse_log
+from labrunner.registry.models import Manifest
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.workspace import Workspace
 
@@ -13,6 +14,7 @@ from .storage import is_anonymous
 
 REMEMBERED = 256  # events that an engine keeps
 ONLY_LOOK = ("curl/", "Mozilla/", "Wget/")  # how programs that neither push nor pull begin
+NOT_PULLS = (*ONLY_LOOK, "Docker-Client/")  # the last reads manifests, as for `manifest inspect`
 RECENT = 1000  # lines of the registry's log that show what was done just now
 MANIFEST = re.compile(r"/v2/(?P<repository>.+)/manifests/[^/]+")
 
@@ -93,3 +95,44 @@ def client_requests(workspace: Workspace) -> list[Request]:
     """Return those of clients that push and pull, since the lab was opened."""
     requests = logged_requests(workspace)
     return [each for each in requests if each.agent and not each.agent.startswith(ONLY_LOOK)]
+
+
+def count_pushes(workspace: Workspace, repository: str, tag: str) -> int:
+    """Return how often a tag of the learner's registry was pushed since the lab was opened."""
+    return sum(_is_push(each, repository, tag) for each in workspace.requests())
+
+
+def pulls_since_push(
+    workspace: Workspace, repository: str, tag: str, now: Manifest
+) -> tuple[list[str], list[str], bool]:
+    """Return what was pulled from a repository since one of its tags was last pushed: the digests,
+    those that were asked for in vain, and whether the tag was pulled. now: what the tag points to.
+
+    The engine's events tell which name was pulled. It remembers only 256; and the registry's log
+    has what other clients did. A pull by tag asks by digest as well, for what the tag has now and,
+    where that is an index, for its parts; but never for an old one.
+    """
+    events, tagged = workspace.events(type="image"), workspace.spellings(repository, tag)
+    places = [name.rpartition(":")[0] for name in tagged]
+    moves = [each.time for each in events if each.action == "push" and each.id in tagged]
+    moved = max(moves, default=0)
+    pulls = [each.id for each in events if each.action == "pull" and each.time > moved]
+    pulled = [name.split("@")[1] for name in pulls if name.split("@")[0] in places and "@" in name]
+    requests = workspace.requests()
+    pushes = [index for index, each in enumerate(requests) if _is_push(each, repository, tag)]
+    path = f"/v2/{repository}/manifests/sha256:"
+    asked = [
+        (each.method, each.status, "sha256:" + each.path[len(path) :])
+        for each in requests[pushes[-1] + 1 if pushes else 0 :]
+        if each.path.startswith(path) and each.agent and not each.agent.startswith(NOT_PULLS)
+    ]
+    got = [digest for method, status, digest in asked if (method, status) == ("GET", 200)]
+    current = (now.digest, *(each.digest for each in now.manifests))
+    pulled += [digest for digest in got if digest not in current]
+    refused = [digest for _, status, digest in asked if status >= 400 and digest not in got]
+    return pulled, refused, any(name in tagged for name in pulls)
+
+
+def _is_push(request: Request, repository: str, tag: str) -> bool:
+    wanted = f"/v2/{repository}/manifests/{tag}"
+    return (request.method, request.path, request.status) == ("PUT", wanted, 201)

@@ -25,7 +25,7 @@ def login_fault(
     if not _opens(workspace, login):
         path = configuration(workspace, container).password_file if container else ""
         data = workspace.engine.read_file(container.id, path) if container and path else None
-        return _password_file_fault(data, user)
+        return _password_file_fault(data, user, password)
     if _opens(workspace, (user, f"not-{password}")):
         return "any-password", "It opens with any password."
     return None
@@ -35,9 +35,9 @@ def _opens(workspace: Workspace, login: tuple[str, str]) -> bool:
     return workspace.client(login=login).request("GET", "").status == 200
 
 
-def _password_file_fault(data: bytes | None, user: str) -> tuple[str, str]:
+def _password_file_fault(data: bytes | None, user: str, password: str) -> tuple[str, str]:
     """Return a reason and a sentence: why a registry with this password file does not open to a
-    user with `{password}`. data: None where there is no file that can be read."""
+    user with this password. data: None where there is no file that can be read."""
     if data is None:
         found = f"It does not open to `{user}`, and has no password file that can be read."
         return "no-file", found
@@ -53,7 +53,7 @@ def _password_file_fault(data: bytes | None, user: str) -> tuple[str, str]:
             found += " The registry makes up `docker` where the file is missing."
         return "no-user", found
     if BCRYPT.match(hashes[user]):
-        found = "The hash in the password file is of another password than `{password}`."
+        found = f"The hash in the password file is of another password than `{password}`."
         return "other-password", found
     found = f"The hash in the password file begins `{hashes[user][:6]}`. The registry takes "
     return "hash", found + "bcrypt only; `htpasswd` makes it with `-B`, and it begins `$2y$`."

@@ -1,4 +1,4 @@
-"""Why the learner's registry refused a push or a pull."""
+"""Why the learner's registry refused a push, a pull or a deletion."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from labrunner.engine.models import Container
 from labrunner.registry.access_log import Request
+from labrunner.registry.models import Manifest
+from labrunner.text import short
 from labrunner.verdicts import NotYet
 from labrunner.workspaces.registry_storage import configuration, storage_mount
 from labrunner.workspaces.troubleshooting import RUN
@@ -84,3 +86,18 @@ def _explain(
         return "disk-full", "the disk that it keeps its files on is full.", todo
     said = detail.replace("`", "'")[:200]
     return "refused", f"its log says `{said}`." if said else "its log may say why.", read
+
+
+def explain_no_deletion(request: Request, manifest: Manifest) -> tuple[str, str]:
+    """Return why a request did not delete a manifest: the reason, and a sentence with a blank
+    before it."""
+    reference = request.path.rpartition("/")[2]
+    answered = f"and it answered {request.status}"
+    if "sha256:" not in reference:
+        why = f"You asked it to delete the tag `{reference}`, {answered}: it deletes by digest."
+        return "by-tag", f" {why}"
+    if reference == manifest.config_digest:
+        what = "the image id, which here is its config's digest"
+        return "image-id", f" You deleted {short(reference)}, {what}."
+    why = "Without `Accept`, a registry may tell the digest of another form of the manifest."
+    return "another-digest", f" You asked it to delete {short(reference)}, {answered}. {why}"

@@ -131,15 +131,3 @@ def find_phantom_blob(workspace: Workspace, repository: str) -> str | None:
             except RegistryDown:  # it hangs up without a whole answer
                 return digest
     return None
-
-
-def volumes_met(workspace: Workspace) -> list[str]:
-    """Return the volumes of the lab's containers, the oldest first, also of those that are gone:
-    those that checks have met, and those that the engine remembers of containers by the lab's
-    names."""
-    record = workspace.record
-    created = workspace.events(type="container", event="create")
-    ours = {event.id for event in created if event.attributes.get("name") in record.names}
-    mounts = workspace.events(type="volume", event="mount")
-    recalled = [event.id for event in mounts if event.attributes.get("container") in ours]
-    return list(dict.fromkeys([*record.seen["volumes"], *recalled]))

@@ -111,9 +111,12 @@ class Workspace(Creation):
         """Return the HTTP API of the workspace's registry. Its errors say what is found there."""
         return self.client()
 
-    def client(self, **how: Any) -> Registry:
-        """Return the same with a `login`, or over TLS with `name` and `ca`; see `Registry`."""
-        return Registry(self.registry, **{"explain": self.explain, "budget": self._budget, **how})
+    def client(self, address: str = "", /, **how: Any) -> Registry:
+        """Return the same with a `login`, or over TLS with `name` and `ca`; see `Registry`.
+        address: of another registry, whose errors are not explained."""
+        explain = None if address else self.explain
+        how = {"explain": explain, "budget": self._budget, **how}
+        return Registry(address or self.registry, **how)
 
     @contextmanager
     def look(self) -> Iterator[None]:
@@ -218,19 +221,18 @@ class Workspace(Creation):
                 self.engine.remove_container(container.id)
 
     def wait_for_registry(self, address: str = "") -> None:
-        """Return once the registry answers; raise `CannotCheck` after `STARTUP` seconds. address:
-        of another one than the workspace's."""
-        registry = Registry(address or self.registry)
+        """Return once the registry answers, or another one at that address; raise `CannotCheck`
+        after `STARTUP` seconds."""
         end = time.monotonic() + STARTUP
         while True:
             try:
-                registry.ping()
+                Registry(address or self.registry).ping()
                 return
             except OtherScheme:
                 return
             except (RegistryDown, NotARegistry):
                 if time.monotonic() > end:
-                    (registry if address else self.api).ping()
+                    self.client(address).ping()
                 time.sleep(0.01)
 
     # Opening

@@ -37,7 +37,7 @@ lab = Lab(
 )
 
 DOMAIN = "registry.lab"
-BY_NAME, BY_ADDRESS = f"{DOMAIN}:5000", "{address}:5000"
+BY_NAME, BY_ADDRESS, BY_CONTAINER = f"{DOMAIN}:5000", "{address}:5000", "{name}:5000"
 CERTS = "/etc/docker/certs.d"
 HTTP_ERROR = "server gave HTTP response to HTTPS client"
 INSECURE = {"insecure-registries": ["registry.lab:5000"]}
@@ -349,6 +349,42 @@ trust_again.mistake("the key taken away", advice='{"insecure-registries": []}', 
     configure({}), trust(BY_NAME)
 )
 trust_again.mistake("the CA forgotten", advice=COPY_CA, reason="no-ca")(configure(SECURE))
+
+
+@lab.step
+def pull_by_a_third_name(workspace):
+    """The second host has pulled from `{name}:5000` as well, by the name of your registry's
+    container, and trusts your CA for that name, too."""
+    second, at, registry = _hosts(workspace)
+    place, certificate = f"{registry.name}:5000", workspace.api.certificate()
+    if not certificate or certificate_fault(certificate, DOMAIN, at):
+        serve_tls.require(workspace)
+    if fault := certificate_fault(certificate, registry.name, at):
+        reason, found = fault
+        todo = "Sign the request again, with this name beside the others, and restart the registry."
+        raise NotYet(reason, found=found, next=todo)
+    try:
+        renew = _renew(workspace, at, registry)
+        second.require_pull(workspace, registry, registry.name, renew=renew)
+    except NotYet as failure:
+        failure.next = "Pull by that name, on the second host."
+        if failure.reason not in ("not-pulled", "own-pull"):
+            failure.next = f"Give the second host your CA in a folder of its own for `{place}`."
+        raise
+    return f"`{second.name}` has pulled from `{place}`, and knows that it is your registry."
+
+
+serve_three = serve(f"DNS:{DOMAIN}", "DNS:{name}", "IP:{address}")
+pull_by_a_third_name.solution(serve_three, trust(BY_NAME, BY_CONTAINER), pull_there(BY_CONTAINER))
+pull_by_a_third_name.mistake(
+    "the name not in the certificate", advice="Sign the request again", reason="other-names"
+)(trust(BY_NAME, BY_CONTAINER), pull_there(BY_CONTAINER))
+pull_by_a_third_name.mistake(
+    "a folder for the old name only", advice="a folder of its own", reason="other-folder"
+)(serve_three, trust(BY_NAME), pull_there(BY_CONTAINER))
+pull_by_a_third_name.mistake(
+    "pulled by the old name", advice="Pull by that name", reason="not-pulled"
+)(serve_three, trust(BY_NAME, BY_CONTAINER), pull_there(BY_NAME))
 
 
 # What is there

@@ -32,6 +32,8 @@ lab = Lab(
     values={
         "user": lambda ws: "alice",
         "password": lambda ws: secrets.token_hex(6),
+        "second_user": lambda ws: "bob",
+        "second_password": lambda ws: secrets.token_hex(6),
     },
 )
 
@@ -89,6 +91,12 @@ def run_locked(workspace, text, encoding="ascii"):
     workspace.run_registry(environment=SETTINGS, volumes={"/auth:ro": str(folder)})
 
 
+def htpasswd(workspace, who=""):
+    """Return the line for the first user or the `second_` one, as the program prints it."""
+    words = ["-Bbn", workspace[f"{who}user"], workspace[f"{who}password"]]
+    return workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"])
+
+
 @act
 def push_in(workspace, name, image=""):
     """Push with the login."""
@@ -128,12 +136,7 @@ def ask_for_a_password(workspace):
     return "`{registry}` asks for a password, and knows `{user}`."
 
 
-@ask_for_a_password.solution
-def _(workspace):
-    words = ["-Bbn", *_login(workspace)]
-    run_locked(workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"]))(workspace)
-
-
+ask_for_a_password.solution(lambda ws: run_locked(htpasswd(ws))(ws))
 ask_for_a_password.mistake("authentication not switched on", reason="open")(run_registry())
 ask_for_a_password.mistake("no realm", reason="panicked")(
     fail_to_run_registry(environment={**SETTINGS, "REGISTRY_AUTH_HTPASSWD_REALM": ""})
@@ -299,6 +302,46 @@ log_out.mistake("the copy still there", advice=REMOVE_ONE, reason="copy")(refuse
 log_out.mistake("not tried", advice=RUN_IT, reason="not-refused")(remove_copies, NO_LOGIN)
 log_out.mistake("the announcement for the error", advice="in the next line", reason="other-error")(
     remove_copies, refused("pull", NAME), f"Unable to find image '{NAME}' locally"
+)
+
+
+@lab.step
+def add_a_second_user(workspace):
+    """`{registry}` opens to `{second_user}` with `{second_password}` as well, and still to
+    `{user}`. It keeps its images."""
+    container = _require_registry(workspace)
+    second = workspace["second_user"], workspace["second_password"]
+    fault = login_fault(workspace, container, second)
+    if not fault and login_fault(workspace, container, _login(workspace)):
+        raise NotYet(
+            "locked-out",
+            found="It opens to `{second_user}`, and no longer to `{user}`: the password file has "
+            "lost that line.",
+            next="Write both lines again. `>` starts a file anew, `>>` adds to it.",
+        )
+    log_in_and_push.require(workspace)  # which asks for the password of the first, too
+    if not fault:
+        return "`{registry}` opens to `{user}` and to `{second_user}`, each with a password."
+    reason, found = fault
+    raise NotYet(
+        reason,
+        found=found,
+        next="The file has a line for each user. `htpasswd` makes it, with `-B` for bcrypt. The "
+        "registry reads the file again by itself.",
+    )
+
+
+def write_users(workspace, *lines):
+    """Write the password file anew, while the registry runs."""
+    (workspace.work / "auth/htpasswd").write_text("".join(lines))
+
+
+add_a_second_user.solution(lambda ws: write_users(ws, htpasswd(ws), htpasswd(ws, "second_")))
+add_a_second_user.mistake("the file written anew", advice="`>>`", reason="locked-out")(
+    lambda ws: write_users(ws, htpasswd(ws, "second_"))
+)
+add_a_second_user.mistake("an MD5 hash for the second", advice="`-B`", reason="hash")(
+    lambda ws: write_users(ws, htpasswd(ws), BY_MD5.replace("alice", ws["second_user"]))
 )
 
 

@@ -8,11 +8,13 @@ from labrunner import (
     Lab,
     NotYet,
     act,
+    count_pushes,
     digest_in,
     find_name,
     has_blob,
     is_same,
     pull,
+    pulls_since_push,
     push_as,
     require_no_refusal,
     short,
@@ -22,7 +24,10 @@ lab = Lab(
     title="Pin it",
     images=["registry:2", "busybox:stable"],
     registry=True,
-    values={"app": lambda ws: ws.unused(f"my-app-{secrets.token_hex(2)}")},
+    values={
+        "app": lambda ws: ws.unused(f"my-app-{secrets.token_hex(2)}"),
+        "service": lambda ws: ws.unused("my-service"),
+    },
 )
 
 FIRST, SECOND = "Hello from the first build.", "Hello from the second build."
@@ -42,7 +47,6 @@ RETAG = (
     "`docker image tag {registry}/{app}:{tag} {registry}/{app}:{to}`, then "
     "`docker push {registry}/{app}:{to}`."
 )
-NOT_PULLS = ("curl/", "Wget/", "Mozilla/", "Docker-Client/")  # programs that only look
 A_PART = "one part of it: the image of a platform, or what was noted about its build."
 
 
@@ -127,7 +131,7 @@ def move_the_tag(workspace, answer):
         raise NotYet("part", found=found, next=f"{LIST} shows the digest of the whole image.")
     first = _require_manifest(workspace, digest)
     tag = _tag_where(workspace, lambda manifest: manifest == first)
-    if tag and _pushes(workspace) < 2:
+    if tag and count_pushes(workspace, workspace["app"], "1.0") < 2:
         raise NotYet(
             "pushed-once",
             found=short(digest) + " is `{app}:{tag}`, and `{app}:1.0` was pushed only once.",
@@ -169,7 +173,7 @@ def _(workspace):
 def pull_by_digest(workspace):
     """You have pulled the first image by its digest, while `1.0` is the second one."""
     now = _require_pushed(workspace)
-    pulled, refused, by_tag = _pulls(workspace, now)
+    pulled, refused, by_tag = pulls_since_push(workspace, workspace["app"], "1.0", now)
     for digest in pulled:
         if digest != now.digest and workspace.api.manifest(workspace["app"], digest):
             return f"You have pulled {short(digest)}, while `1.0` is {short(now.digest)}."
@@ -264,6 +268,52 @@ roll_back.mistake("both tags the same image", reason="same-image")(
 roll_back.mistake("the tags swapped", reason="swapped")(push_first("1.1"), first_digest)
 
 
+@lab.step(advice="the digest that `1.1` has now")
+def deploy_it_pinned(workspace):
+    """The container `{service}` was made from the second build, by its digest: no push to `1.1` can
+    change which image it has."""
+    two = workspace.api.manifest(workspace["app"], "1.1")
+    container = workspace.engine.container(workspace["service"])
+    if not two or not container:
+        found = "no container `{service}`" if two else "no `{app}:1.1` in your registry"
+        todo = "Make one from the second build." if two else "Do the step before this one first."
+        raise NotYet("missing", found=f"There is {found}.", next=todo)
+    name, _, digest = container.image.partition("@")
+    one = workspace.api.manifest(workspace["app"], "1.0")
+    if digest == two.digest:
+        return f"`{container.name}` is pinned to {short(digest)}, the second build."
+    if digest and one and digest == one.digest:
+        reason, what = "first-build", "is pinned to the first build"
+    elif digest:
+        reason, what = "another-digest", f"is pinned to {short(digest)}, not to the second build"
+    elif "/" in name:
+        reason, what = "by-tag", f"was made from `{name}`, and a tag can move"
+    else:
+        reason, what = "by-id", f"was made from the id `{name[:19]}`, which names no registry"
+    raise NotYet(
+        reason,
+        found=f"`{container.name}` {what}.",
+        next="A container keeps its image. Remove it, and make it again from a name with an `@` "
+        "and the digest that `1.1` has now.",
+    )
+
+
+@act
+def deploy(workspace, image):
+    workspace.remove_own(workspace["service"])
+    workspace.create(image, name=workspace["service"])
+
+
+deploy_it_pinned.solution(lambda ws: deploy(_pinned(ws, _digest(ws, "1.1")))(ws))
+deploy_it_pinned.mistake("by the tag", reason="by-tag")(deploy("{registry}/{app}:1.1"))
+deploy_it_pinned.mistake("pinned to the first build", reason="first-build")(
+    lambda ws: deploy(_pinned(ws, first_digest(ws)))(ws)
+)
+deploy_it_pinned.mistake("by the image's id", reason="by-id")(
+    lambda ws: deploy(ws.find_image(ws["app"], "1.1").id)(ws)
+)
+
+
 def _ref(workspace, tag="1.0"):
     return workspace.ref(workspace["app"], tag)
 
@@ -325,7 +375,7 @@ def _not_moved(workspace, now):
     if image and not _is_same(workspace, now, image):
         reason, todo = "not-pushed", f"{PUSH}."
         found = " Your engine has another one under that name."
-    elif _pushes(workspace) > 1 and _untagged(workspace, now):
+    elif count_pushes(workspace, workspace["app"], "1.0") > 1 and _untagged(workspace, now):
         reason, todo = "second", f"{LIST} shows both digests: submit the one without a tag."
         found = " That is the second one already, not the first."
     elif other:
@@ -347,7 +397,7 @@ def _require_manifest(workspace, digest):
     raise NotYet("no-manifest", found=found, next=todo)
 
 
-# What there is, and what happened
+# What there is
 
 
 def _parts(manifest):
@@ -382,41 +432,3 @@ def _untagged(workspace, now):
     tagged = [api.manifest(app, tag) for tag in api.tags(app) or ()]
     tagged = [manifest.digest for manifest in tagged if manifest]
     return [digest for digest in _others(workspace, now) if digest not in tagged]
-
-
-def _pushed(workspace, request):
-    wanted = f"/v2/{workspace['app']}/manifests/1.0"
-    return (request.method, request.path, request.status) == ("PUT", wanted, 201)
-
-
-def _pushes(workspace):
-    """Return how often `1.0` was pushed since the lab was opened."""
-    return sum(_pushed(workspace, each) for each in workspace.requests())
-
-
-def _pulls(workspace, now):
-    """Return what was pulled since `1.0` was last pushed: the digests, those that were asked for in
-    vain, and whether `1.0` was pulled.
-
-    The engine's events tell which name was pulled. It remembers only 256; and the registry's log
-    has what other clients did. A pull by tag asks by digest as well, for what the tag has now and,
-    where that is an index, for its parts; but never for an old one.
-    """
-    events, places = workspace.events(type="image"), _places(workspace)
-    tagged = [f"{place}:1.0" for place in places]
-    moves = [each.time for each in events if each.action == "push" and each.id in tagged]
-    moved = max(moves, default=0)
-    pulls = [each.id for each in events if each.action == "pull" and each.time > moved]
-    pulled = [name.split("@")[1] for name in pulls if name.split("@")[0] in places and "@" in name]
-    requests = workspace.requests()
-    pushes = [index for index, each in enumerate(requests) if _pushed(workspace, each)]
-    path = f"/v2/{workspace['app']}/manifests/sha256:"
-    asked = [
-        (each.method, each.status, "sha256:" + each.path[len(path) :])
-        for each in requests[pushes[-1] + 1 if pushes else 0 :]
-        if each.path.startswith(path) and each.agent and not each.agent.startswith(NOT_PULLS)
-    ]
-    got = [digest for method, status, digest in asked if (method, status) == ("GET", 200)]
-    pulled += [digest for digest in got if digest not in (now.digest, *_parts(now))]
-    refused = [digest for _, status, digest in asked if status >= 400 and digest not in got]
-    return pulled, refused, any(name in tagged for name in pulls)

@@ -31,6 +31,7 @@ PULL = "`docker pull {registry}/{image}`"
 REMOVE = "`docker image rm {image} {registry}/{image}`"
 RUN = "`docker run --rm {registry}/{image}`"
 REBUILD = "Start the lab again: it builds the image again."
+TEAM, TEAM_NAME = "team/hello", "{registry}/team/hello:2.0"
 
 
 @lab.step(advice=TAG)
@@ -219,6 +220,48 @@ run_it.mistake("run by the short name", advice=RUN, reason="short-name")(
 run_it.mistake("created, but not started", advice="docker start", reason="not-started")(
     lambda ws: ws.create(ws.ref())
 )
+
+
+@lab.step
+def offer_a_second_name(workspace):
+    """`{registry}` also offers your image as `team/hello:2.0`. Your engine does not have that
+    name."""
+    manifest = workspace.api.manifest(TEAM, "2.0")
+    name = find_name(workspace, TEAM, "2.0")
+    if manifest and not workspace.is_sample(manifest, TEAM):
+        found = f"There, `{TEAM}:2.0` is another image, {short(manifest.digest)}."
+        todo = "Give the name to your own image, and push it again: the tag moves."
+        raise NotYet("another-image", found=found, next=todo)
+    if manifest and name:
+        found = f"The registry offers it, and your engine still has the name `{name}`."
+        todo = "`docker image rm` takes that name away; the image stays under its other names."
+        raise NotYet("still-there", found=found, next=todo)
+    if manifest:
+        return f"`{workspace.ref(TEAM, '2.0')}` is your image; the name is in the registry alone."
+    if name:
+        require_no_refusal(workspace, TEAM, again=f"push `{name}`")
+        found = f"`{name}` is a name on your engine; the registry does not have it."
+        raise NotYet("not-pushed", found=found, next="A name has to be pushed before it may go.")
+    tags = workspace.api.tags(TEAM)
+    there = f"has {listed(tags)}, and no tag `2.0`" if tags else "does not exist"
+    raise NotYet(
+        "another-tag" if tags else "not-tagged",
+        found=f"The repository `{TEAM}` in the registry {there}.",
+        next="Push takes the name as you write it: the registry, the repository and the tag. "
+        "Without a tag, that is `latest`.",
+    )
+
+
+offer_a_second_name.solution(push_as(TEAM_NAME, NAME), untag(TEAM_NAME))
+offer_a_second_name.mistake(
+    "named, but not pushed", advice="has to be pushed", reason="not-pushed"
+)(tag_as(TEAM_NAME, NAME))
+offer_a_second_name.mistake(
+    "pushed without the tag", advice="Without a tag, that is `latest`", reason="another-tag"
+)(push_as("{registry}/team/hello:latest", NAME))
+offer_a_second_name.mistake(
+    "the name is still on the engine", advice="docker image rm", reason="still-there"
+)(push_as(TEAM_NAME, NAME))
 
 
 def _misnamed(workspace):

@@ -2,9 +2,12 @@
 
 import hashlib
 import io
+import json
 import re
 import secrets
 import tarfile
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +15,7 @@ from labrunner import (
     CannotCheck,
     Lab,
     NotYet,
+    act,
     digest_in,
     last_line,
     last_word,
@@ -61,6 +65,7 @@ OPEN = (
     "prints."
 )
 ADD_UP = f"`curl -s {LARGE}`, and add up each `size` under `layers`, not the one under `config`."
+TESTED = "tested"  # a tag
 
 
 @lab.setup
@@ -253,6 +258,64 @@ def _(workspace):
     name = workspace.ref(workspace["repository"], workspace["large"])
     workspace.pull(name)
     return str(workspace.engine.image(name).size)
+
+
+@lab.step
+def mark_the_small_image(workspace):
+    """In the repository that begins with `{word}/`, the tag `tested` points to the same manifest
+    as the tag that begins with `small-`."""
+    repository = workspace["repository"]
+    small, tested = (
+        workspace.api.manifest(repository, tag) for tag in (workspace["small"], TESTED)
+    )
+    if not small:
+        raise _gone()
+    if not tested:
+        asked = workspace.requests(tail=1000)
+        sent = [each for each in asked if each.path == _path(workspace, TESTED)]
+        statuses = [each.status for each in sent if each.method == "PUT"]
+        if statuses and statuses[-1] >= 400:
+            found = f"The registry refused the manifest that you sent, with HTTP {statuses[-1]}."
+            todo = "Say which kind it is: send it with the `Content-Type` that it came with."
+            raise NotYet("refused", found=found, next=todo)
+        todo = "A tag comes with a manifest: each push ends by sending one under its tag."
+        raise NotYet("no-tag", found="That repository has no tag `tested`.", next=todo)
+    if tested.digest == small.digest:
+        return f"`tested` points to {short(small.digest)}, as the tag of the small image does."
+    found = f"`tested` points to {short(tested.digest)}, which is another "
+    if tested.image_ids & small.image_ids:
+        found += "manifest of that image: it does not have the same bytes."
+        todo = "Send what the registry has sent, byte for byte: `--data-binary` changes nothing."
+        raise NotYet("other-bytes", found=found, next=todo)
+    todo = "Send the manifest of the other tag under this one: the tag moves."
+    raise NotYet("other-image", found=f"{found}image.", next=todo)
+
+
+@act
+def send_manifest(workspace, which, *, kind="", change=bytes):
+    """Send the manifest of one of the two images as `tested`, as `curl -X PUT` does."""
+    got = workspace.api.raw_manifest(workspace["repository"], workspace[which])
+    headers = {"Content-Type": kind or got.headers["Content-Type"]}
+    with closing(HTTPConnection("127.0.0.1", workspace.port, timeout=10)) as connection:
+        connection.request("PUT", _path(workspace, TESTED), change(got.body), headers)
+        connection.getresponse().read()
+
+
+mark_the_small_image.solution(send_manifest("small"))
+mark_the_small_image.mistake("the other image", advice="the tag moves", reason="other-image")(
+    send_manifest("large")
+)
+mark_the_small_image.mistake(
+    "saved by a program that writes the JSON anew", advice="--data-binary", reason="other-bytes"
+)(send_manifest("small", change=lambda body: json.dumps(json.loads(body)).encode()))
+mark_the_small_image.mistake(
+    "sent as curl does it by itself", advice="`Content-Type`", reason="refused"
+)(send_manifest("small", kind="application/x-www-form-urlencoded"))
+
+
+def _path(workspace, tag):
+    """Return the path of a manifest in the API."""
+    return f"/v2/{workspace['repository']}/manifests/{tag}"
 
 
 def _build(workspace, name, base, file, least):

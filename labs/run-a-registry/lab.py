@@ -2,21 +2,29 @@
 
 import json
 import time
+from contextlib import suppress
 
 from labrunner import (
     RUN,
+    CannotCheck,
     Lab,
     NotARegistry,
     NotYet,
     RegistryDown,
+    SecondRegistry,
     describe_state,
     fail_to_run_registry,
     require_registry,
     require_started,
     run_registry,
+    start_second_registry,
 )
 
-lab = Lab(title="Run a registry", images=["registry:2", "busybox:stable"])
+lab = Lab(
+    title="Run a registry",
+    images=["registry:2", "busybox:stable"],
+    values={"second": lambda ws: ws.unused("second-registry")},
+)
 
 BY_ITSELF = ("unless-stopped", "always")  # policies that also hold when the engine restarts
 ASK = "`curl -s http://{registry}/v2/_catalog`"
@@ -208,6 +216,49 @@ def _(workspace):
 let_it_die.mistake("restarted by hand", advice="kill -QUIT 1", reason="not-died")(
     lambda ws: ws.engine.restart(_container(ws).id), lambda ws: ws.wait_for_registry()
 )
+
+
+@lab.step
+def run_a_second_one(workspace):
+    """`{second}` is a registry as well, on another port and for this machine only. It comes back
+    when the engine restarts, even if you had stopped it before."""
+    container = SecondRegistry.require(workspace).container
+    name, policy = container.name, container.restart_policy
+    addresses = {port.address for port in container.ports if port.host}
+    if others := [each for each in addresses if each != "::1" and not each.startswith("127.")]:
+        raise NotYet(
+            "open",
+            found=f"`{name}` is published on `{others[0]}`: other machines can reach it.",
+            next="Remove the container, and run it again with an address in front of the port.",
+        )
+    if policy != "always":
+        raise NotYet(
+            policy,
+            found=f"The restart policy of `{name}` is `{policy}`: once you have stopped it, it "
+            "stays stopped.",
+            next="Only one policy differs in this. `docker update` sets it.",
+        )
+    return f"`{name}` is a registry for this machine only, with the restart policy `{policy}`."
+
+
+run_a_second_one.solution(
+    lambda ws: start_second_registry(ws, restart_policy={"Name": "always"}),
+)
+run_a_second_one.mistake(
+    "the policy of the first one", advice="docker update", reason="unless-stopped"
+)(lambda ws: start_second_registry(ws, restart_policy={"Name": "unless-stopped"}))
+run_a_second_one.mistake("no port published", advice="`-p`", reason="unpublished")(
+    lambda ws: ws.run("registry:2", name=ws["second"])
+)
+
+
+@run_a_second_one.mistake(
+    "on the port of the first one", advice="a port that is free", reason="start-failed"
+)
+def _(workspace):
+    made = workspace.create("registry:2", name=workspace["second"], ports={5000: workspace.port})
+    with suppress(CannotCheck):  # the engine says why not
+        workspace.engine.start(made)
 
 
 def _container(workspace):

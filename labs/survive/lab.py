@@ -8,26 +8,35 @@ from labrunner import (
     Lab,
     NotYet,
     Passed,
+    SecondRegistry,
     act,
+    anonymous_volumes,
     describe_difference,
     describe_mount,
     describe_other_mount,
+    fullest_volume,
     is_anonymous,
+    left_over_volumes,
     push_as,
     require_memory,
     require_no_refusal,
     require_registry,
     run_registry,
     short,
+    start_second_registry,
     storage_mount,
-    volumes_met,
+    was_handed_on,
 )
 
 lab = Lab(
     title="Keep what you push",
     images=["registry:2", "busybox:stable"],
     sample=True,
-    values={"volume": lambda ws: ws.unused("registry-data")},
+    values={
+        "volume": lambda ws: ws.unused("registry-data"),
+        "copy": lambda ws: ws.unused("registry-copy"),
+        "second": lambda ws: ws.unused("second-registry"),
+    },
 )
 
 PUSH = "`docker image tag {image} {registry}/{image}`, then `docker push {registry}/{image}`"
@@ -119,7 +128,7 @@ def lose_the_image(workspace):
     name, todo = container.name, _replace_by(workspace, container)
     mount = storage_mount(workspace, container)
     if not _held(workspace):
-        left, gone = _left_over(workspace), _gone(workspace)
+        left, gone = left_over_volumes(workspace), anonymous_volumes(workspace, there=False)
         if left:
             return f"`{name}` is new, and has no such image. {_listed(left)} is left over."
         again = f"{PUSH}. Then replace it without `-v`: {todo}"
@@ -177,7 +186,7 @@ def get_it_back(workspace):
         reason, found = "pushed", "has it because you pushed it to this very container"
     else:
         found = f"`{container.name}` took no push, and has {short(manifest.digest)}."
-        lost = len(_anonymous_volumes_met(workspace)) > 1  # an empty registry came in between
+        lost = len(anonymous_volumes(workspace)) > 1  # an empty registry came in between
         return Passed(found, (find_the_files.id, lose_the_image.id) if lost else ())
     raise NotYet(
         reason,
@@ -230,7 +239,7 @@ def replace_it_again(workspace):
             f"The container `{name}`, {short(container.id)}, took no push. It has your image, "
             f"{short(manifest.digest)}, because {describe_mount(mount)} has it."
         )
-    full = _fullest_volume(workspace)
+    full = fullest_volume(workspace)
     source = kept.source if kept else full or workspace["volume"]
     if manifest:
         reason = "same-container"
@@ -273,10 +282,10 @@ replace_it_again.mistake("pushed again after the replacement", reason="same-cont
 @lab.step
 def clear_up(workspace):
     """No anonymous volume of your registries is left over, and your image is still there."""
-    if left := _left_over(workspace):
+    if left := left_over_volumes(workspace):
         found = f"Left over, and used by no container: {_listed(left)}."
         raise NotYet("left-over", found=found, next=f"`docker volume rm {' '.join(left)}`.")
-    if _anonymous_volumes(workspace) or not _gone(workspace):
+    if anonymous_volumes(workspace, there=True) or not anonymous_volumes(workspace):
         found = "There is nothing to clear up yet: no anonymous volume is left over."
         raise NotYet("nothing-yet", found=found, next="Do the steps before this one first.")
     _registry(workspace, workspace["volume"])
@@ -287,12 +296,12 @@ def clear_up(workspace):
     digest = short(manifest.digest)
     found = f"Nothing is left over, and `{workspace.registry}` still has your image, {digest}."
     earlier = (find_the_files.id, lose_the_image.id, get_it_back.id)
-    return Passed(found, earlier if _was_got_back(workspace) else ())
+    return Passed(found, earlier if was_handed_on(workspace) else ())
 
 
 @clear_up.solution
 def _(workspace):
-    for name in _left_over(workspace):
+    for name in left_over_volumes(workspace):
         workspace.engine.remove_volume(name)
     if not _held(workspace):
         push(workspace)
@@ -308,9 +317,61 @@ clear_up.mistake(
 @clear_up.mistake("the named volume removed as well", advice=PUSH, reason="no-image")
 def _(workspace):
     workspace.engine.remove_container(workspace.registry_container().id)
-    for name in [workspace["volume"], *_left_over(workspace)]:
+    for name in [workspace["volume"], *left_over_volumes(workspace)]:
         workspace.engine.remove_volume(name)
     workspace.run_registry(volumes={STORAGE: workspace["volume"]})
+
+
+@lab.step
+def try_a_copy(workspace):
+    """`{second}` is another registry, on a port of its own, and has your image. Nobody has pushed
+    it there: its files are a copy of those of `{registry}`."""
+    container = _registry(workspace, workspace["volume"])
+    held = _held(workspace)
+    if not held:
+        found = "`{registry}` has no `{image}` that could be copied."
+        raise NotYet("not-pushed", found=found, next=f"{PUSH}.")
+    second = SecondRegistry.require(workspace)
+    name, own = second.container.name, storage_mount(workspace, second.container)
+    shared = storage_mount(workspace, container)
+    manifest = second.api.manifest(workspace.image, "latest")
+    todo = "Remove it, and fill a volume that it does not share: a container that mounts the old "
+    todo += "volume and the new one can copy the files. Then run it again, with the new volume."
+    if own and shared and own.source == shared.source:
+        reason = "same-volume"
+        found = f"`{name}` and `{container.name}` share {describe_mount(own)}. That is no copy."
+    elif not manifest or manifest.digest != held.digest:
+        reason = "no-image"
+        found = f"`{name}` does not have your image in {describe_mount(own)}"
+        found += f"{describe_other_mount(workspace, second.container)}."
+    elif _has_push(workspace, second.requests()):
+        reason, found = "pushed", f"`{name}` has your image because you pushed it to it."
+    else:
+        return f"`{name}` has {short(manifest.digest)} as well, in {describe_mount(own)}."
+    raise NotYet(reason, found=found, next=todo)
+
+
+def serve_second(workspace, source):
+    return start_second_registry(workspace, volumes={STORAGE: workspace[source]})
+
+
+@try_a_copy.solution
+def _(workspace):
+    volumes = {"/from:ro": workspace.registry_container().mounts[0].source}
+    volumes["/to"] = workspace["copy"]
+    workspace.run_to_end("busybox:stable", ["cp", "-a", "/from/.", "/to"], volumes=volumes)
+    serve_second(workspace, "copy")
+
+
+try_a_copy.mistake("both on one volume", advice="does not share", reason="same-volume")(
+    lambda ws: serve_second(ws, "volume")
+)
+try_a_copy.mistake("on an empty volume", advice="copy the files", reason="no-image")(
+    lambda ws: serve_second(ws, "copy")
+)
+try_a_copy.mistake("pushed instead of copied", advice="copy the files", reason="pushed")(
+    lambda ws: ws.push_as(ws.sample, f"{serve_second(ws, 'copy')}/{ws.image}:latest")
+)
 
 
 # The registry, and its container
@@ -355,9 +416,7 @@ def _took_a_push(workspace, container):
     """Return whether the image was pushed to this very container, whose log is as old as it is.
     Where requests are not logged, the engine may remember when it pushed."""
     if requests := workspace.requests():
-        manifests = f"/v2/{workspace.image}/manifests/"
-        puts = [each for each in requests if each.method == "PUT" and each.succeeded]
-        return any(each.path.startswith(manifests) for each in puts)
+        return _has_push(workspace, requests)
     events = workspace.events(type="image", event="push")
     if pushes := [event.time for event in events if event.id in workspace.spellings()]:
         return max(pushes) > container.created
@@ -367,51 +426,15 @@ def _took_a_push(workspace, container):
     )
 
 
-# Volumes
-
-
-def _anonymous_volumes_met(workspace):
-    return [name for name in volumes_met(workspace) if is_anonymous(name)]
-
-
-def _anonymous_volumes(workspace):
-    there = {each.name for each in workspace.engine.volumes()}
-    return [name for name in _anonymous_volumes_met(workspace) if name in there]
+def _has_push(workspace, requests):
+    manifests = f"/v2/{workspace.image}/manifests/"
+    puts = [each for each in requests if each.method == "PUT" and each.succeeded]
+    return any(each.path.startswith(manifests) for each in puts)
 
 
 def _oldest_volume(workspace):
     """Return the anonymous volume that was pushed to, or None."""
-    return next(iter(_anonymous_volumes(workspace)), None)
-
-
-def _left_over(workspace):
-    """Return the anonymous volumes that no container has any more."""
-    known = _anonymous_volumes(workspace)
-    return [name for name in known if not workspace.engine.containers(volume=name)]
-
-
-def _gone(workspace):
-    """Return the anonymous volumes that were removed."""
-    there = {each.name for each in workspace.engine.volumes()}
-    return [name for name in _anonymous_volumes_met(workspace) if name not in there]
-
-
-def _was_got_back(workspace):
-    """Return whether the engine remembers that the volume of the first registry was given to
-    another one, after the image was pushed and another registry had come in between."""
-    met = _anonymous_volumes_met(workspace)
-    pushes = [each.time for each in workspace.events(type="image", event="push")]
-    mounts = workspace.events(type="volume", event="mount")
-    given = [each for each in mounts if met[1:] and each.id == met[0]]
-    containers = {each.attributes.get("container") for each in given}
-    return len(containers) > 1 and bool(pushes) and min(pushes) < max(each.time for each in given)
-
-
-def _fullest_volume(workspace):
-    """Return the named volume that holds most, or None where all are empty."""
-    named = [name for name in volumes_met(workspace) if not is_anonymous(name)]
-    sizes = [(workspace.engine.volume_size(name) or 0, name) for name in named]
-    return max((row for row in sizes if row[0]), default=(0, None))[1]
+    return next(iter(anonymous_volumes(workspace, there=True)), None)
 
 
 def _listed(names):

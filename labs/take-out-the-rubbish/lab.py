@@ -10,10 +10,13 @@ from labrunner import (
     Passed,
     act,
     blob_sizes,
+    collect,
+    collect_running,
     configuration,
     configuration_path,
     describe_mount,
     describe_other_mount,
+    explain_no_deletion,
     find_phantom_blob,
     has_blob,
     is_anonymous,
@@ -26,6 +29,7 @@ from labrunner import (
     require_registry,
     run_registry,
     short,
+    stop_collect_start,
     storage_mount,
     stored_bytes,
     untag,
@@ -71,31 +75,16 @@ COLLECT = (
 )
 
 
-# Acts, for the solutions and mistakes
-
-
 @act
 def start(workspace, environment, path=STORAGE):
     workspace.run_registry(volumes={path: workspace["volume"]}, environment=environment)
 
 
-def collect(workspace, **host):
-    config = configuration_path(workspace.engine.container(workspace.name))
-    workspace.run_to_end("registry:2", ["garbage-collect", config], **host)
-
-
-def collect_running(workspace):
-    container = workspace.registry_container()
-    words = ["registry", "garbage-collect", configuration_path(container)]
-    workspace.engine.execute(container.id, words)
-
-
-def stop_collect_start(workspace):
-    container = workspace.registry_container().id
-    workspace.engine.stop(container)
-    collect(workspace, volumes_from=[container])
-    workspace.engine.start(container)
-    workspace.wait_for_registry()
+@act
+def delete(workspace, repository, tag):
+    """Delete the image behind a tag, with all its tags there."""
+    if manifest := workspace.api.manifest(repository, tag):
+        workspace.api.delete(repository, manifest.digest)
 
 
 @lab.setup
@@ -192,7 +181,8 @@ def delete_by_digest(workspace):
     loose = untagged_bytes(workspace, workspace.image) if new and not old else 0
     if not asked:  # the log goes with its container
         deleted = loose > LITTLE
-        if new and not (old or loose) and not any(map(_pushed_new, requests)):
+        pushed = [each.path for each in requests if each.method == "PUT"]
+        if new and not (old or loose) and not any(path.endswith(f"/{NEW}") for path in pushed):
             found = "`1.0` is not there, and nothing on the disk is left of it. The registry's log "
             found += "does not reach back far enough to say why: a log goes with its container."
             todo = f"Show it once more: {PUSH_OLD}. Then {DELETE_PUSHED}."
@@ -204,7 +194,7 @@ def delete_by_digest(workspace):
         found += "old image is still stored, without a tag."
         todo = f"{PUSH_OLD}. Then {DELETE_PUSHED}."
     elif old and new:
-        reason, why = _explain_refusal(asked[-1], old) if asked else ("not-deleted", "")
+        reason, why = explain_no_deletion(asked[-1], old) if asked else ("not-deleted", "")
         found, todo = f"`1.0` is still there, {short(digest)}.{why}", f"{DELETE}."
     elif old:
         reason = "deleted-new"
@@ -229,7 +219,7 @@ def _(workspace):
         workspace.push_as(workspace.image, workspace.ref(tag=NEW))
     elif old == new:
         workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
-    _delete_old(workspace)
+    delete("{image}", OLD)(workspace)
 
 
 delete_by_digest.mistake("deleted by tag", reason="by-tag")(lambda ws: ws.api.delete(ws.image, OLD))
@@ -299,7 +289,7 @@ def _(workspace):
         workspace.engine.restart(container)
         workspace.wait_for_registry()
         workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
-        _delete_old(workspace)
+        delete("{image}", OLD)(workspace)
     before = stored_bytes(workspace)
     stop_collect_start(workspace)
     return str(max(before - stored_bytes(workspace), BALLAST))  # where it was collected before this
@@ -366,13 +356,40 @@ def _(workspace):
     workspace.api.request("DELETE", f"{workspace.image}/blobs/{layer}")
 
 
-def _pushed_new(request):
-    return request.method == "PUT" and request.path.endswith(f"/manifests/{NEW}")
+@lab.step
+def remove_one_tag(workspace):
+    """Your `{image}` is in `{registry}` as `shop:2`. It was there as `shop:1` too, and this tag is
+    gone."""
+    require_registry(workspace, start=START)
+    tags, two = workspace.api.tags("shop") or (), workspace.api.manifest("shop", "2")
+    puts = [each.path for each in workspace.requests() if each.method == "PUT" and each.succeeded]
+    pushed = [tag for tag in ("1", "2") if f"/v2/shop/manifests/{tag}" in puts]
+    if two and "1" in tags:
+        reason, found = "still-there", "Both tags are there."
+        todo = "Your engine cannot take a tag from a registry, and a deletion goes by digest."
+    elif "2" in pushed and not two:
+        reason, found = "both-gone", "`shop:2` is gone, too: a deletion takes all tags of an image."
+        todo = "Nothing keeps you from pushing it again, under the tag that should stay."
+    elif not two or not workspace.is_sample(two, "shop"):
+        reason, found = "not-pushed", "`shop:2` is not there, or is not your `{image}`."
+        todo = "Push your image under both tags."
+    elif "1" in pushed:
+        return "`shop:2` is your `{image}`, and the tag `shop:1` is gone."
+    else:
+        reason, found = "never-there", "`shop:2` is there, and the log shows no push of `shop:1`."
+        todo = "Push the image under the other tag as well, and then remove that tag."
+    raise NotYet(reason, found=found, next=todo)
 
 
-def _delete_old(workspace):
-    if old := workspace.api.manifest(workspace.image, OLD):
-        workspace.api.delete(workspace.image, old.digest)
+push_both = [push_as(f"{{registry}}/shop:{tag}", "{registry}/{image}:2.0") for tag in "12"]
+remove_one_tag.solution(*push_both, delete("shop", "1"), push_both[1])
+remove_one_tag.mistake("the image deleted with both tags", advice="pushing", reason="both-gone")(
+    *push_both, delete("shop", "1")
+)
+remove_one_tag.mistake("removed on the engine", advice="by digest", reason="still-there")(
+    *push_both, untag("{registry}/shop:1")
+)
+remove_one_tag.mistake("one tag only", advice="as well", reason="never-there")(push_both[1])
 
 
 # What the registry has
@@ -425,20 +442,6 @@ def _require_clean(workspace, container):
             its_image=container.image,
             its_config=configuration_path(container),
         )
-
-
-def _explain_refusal(request, old):
-    """Return why a request did not delete `1.0`: the reason, and a sentence."""
-    reference = request.path.rpartition("/")[2]
-    answered = f"and it answered {request.status}"
-    if "sha256:" not in reference:
-        why = f"You asked it to delete the tag `{reference}`, {answered}: it deletes by digest."
-        return "by-tag", f" {why}"
-    if reference == old.config_digest:
-        what = "the image id, which here is its config's digest"
-        return "image-id", f" You deleted {short(reference)}, {what}."
-    why = "Without `Accept`, a registry may tell the digest of another form of the manifest."
-    return "another-digest", f" You asked it to delete {short(reference)}, {answered}. {why}"
 
 
 def _near(number, wanted):

@@ -52,6 +52,11 @@ def blocks_of(page, step):
     return page.locator(f"section[aria-labelledby={step.id}] .commands")
 
 
+def hints_of(page, step):
+    """Those with commands in them, which are folded."""
+    return page.locator(f"section[aria-labelledby={step.id}] details:has(.commands) > summary")
+
+
 def commands_of(page, step):
     return [
         command
@@ -87,6 +92,8 @@ def test_each_step_run_from_its_text_passes_by_itself(site, open_page):
     open_terminal(page)
     prompt = number_the_prompts(page)
     for step in STEPS:
+        for hint in hints_of(page, step).all():
+            hint.click()
         for block in blocks_of(page, step).all():
             block.get_by_role("button", name="Run in terminal").click()
             prompt += len(block.locator("pre").text_content().splitlines())

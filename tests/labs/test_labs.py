@@ -132,6 +132,14 @@ def passed(services, lab, step):
     return found and found.done
 
 
+def test_a_lesson_ends_with_a_task_whose_commands_are_in_its_last_hint_only():
+    for lesson in COURSE.lessons[2:10]:
+        *_, task = lesson.lab.steps
+        assert lesson.titles[task.id].startswith("Task: ") and len(task.mistakes) > 1, lesson.slug
+        [block] = lesson.blocks_of(task.id)
+        assert block.hint and not task.takes_answer, lesson.slug
+
+
 @pytest.mark.parametrize("name", ["run-a-registry", "push-and-pull"])
 def test_a_lab_passes_beside_a_learners_registry_on_its_usual_place(tmp_path, engine, docker, name):
     """Port 5000 and the name `registry` are taken. All labs take both from their workspace."""
@@ -235,7 +243,7 @@ def test_a_container_that_could_not_have_the_port_passes_no_step(opened, docker,
         docker("run", "-d", "-p", f"{opened.port}:5000", *policy, "registry:2", fails=True)
         verdicts = [judge(opened, step.id, "{}") for step in opened.lab.steps]
     assert {verdict.status for verdict in verdicts} == {"failed"}
-    first, _, policy_step, last = verdicts
+    first, _, policy_step, last, _ = verdicts
     for verdict in (first, policy_step, last):
         assert f"The container `{opened.name}` was created, but not started." in verdict.found
         assert "address already in use" in verdict.found
@@ -265,6 +273,22 @@ def test_a_paused_registry_is_to_be_unpaused(opened, docker):
     verdict = judge(opened, "let-it-die")
     assert verdict.found == f"The container `{opened.name}` is paused."
     assert verdict.next.startswith(f"`docker unpause {opened.name}`. Then `docker run --rm --pid ")
+
+
+def test_a_second_registry_that_others_reach_or_that_stays_stopped_is_told_so(opened, docker):
+    name = opened["second"]
+
+    def run(publish, reason):
+        docker("run", "-d", "-p", publish, "--name", name, "registry:2")
+        assert eventually(lambda: judge(opened, "run-a-second-one").reason == reason)
+
+    run("0.0.0.0::5000", "open")
+    docker("rm", "-fv", name)
+    run("127.0.0.1::5001", "no-answer")
+    docker("rm", "-fv", name)
+    run("127.0.0.1::5000", "no")
+    docker("update", "--restart", "always", name)
+    assert judge(opened, "run-a-second-one").passed
 
 
 def test_without_a_registry_the_later_steps_say_so(opened):
