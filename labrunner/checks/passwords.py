@@ -15,7 +15,7 @@ def login_fault(
     workspace: Workspace, container: Container | None, login: tuple[str, str]
 ) -> tuple[str, str] | None:
     """Return a reason and a sentence: why the learner's registry does not ask for this user and
-    this password, which is the workspace's; None where it does. container: the registry's."""
+    this password; None where it does. container: the registry's."""
     answer, (user, password) = workspace.api.request("GET", ""), login
     challenge = answer.headers.get("WWW-Authenticate", "")
     if answer.status == 200:
