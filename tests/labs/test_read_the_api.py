@@ -150,13 +150,13 @@ def test_the_docker_command_alone_will_do(opened, docker):
     assert judge(opened, "weigh-the-image", str(total)).passed
 
 
-def test_a_tag_that_docker_pushes_points_to_the_same_manifest(opened, docker):
-    place = f"{opened.registry}/{opened['repository']}"
-    docker("pull", f"{place}:{opened['small']}")
-    docker("tag", f"{place}:{opened['small']}", f"{place}:tested")
+def test_a_tag_that_docker_pushes_points_to_the_same_manifest(another, docker):
+    place = f"{another.registry}/{another['repository']}"
+    docker("pull", f"{place}:{another['small']}")
+    docker("tag", f"{place}:{another['small']}", f"{place}:tested")
     docker("push", f"{place}:tested")
-    docker("rmi", f"{place}:{opened['small']}", f"{place}:tested")
-    assert judge(opened, "mark-the-small-image", "").passed
+    docker("rmi", f"{place}:{another['small']}", f"{place}:tested")
+    assert judge(another, "mark-the-small-image", "").passed
 
 
 @pytest.mark.parametrize(
