@@ -188,6 +188,12 @@ def _doubt_other_project(
 ) -> Reason | None:
     """Return the reason, in doubt for what Compose made from a file outside the lab's folder."""
     project = labels.get(PROJECT)
-    if not reason or not project or labels.get(PROJECT_FOLDER) == str(workspace.work):
+    if not reason or not project:
+        return reason
+    folders = {labels.get(PROJECT_FOLDER)}
+    if PROJECT_FOLDER not in labels:  # of a volume or a network; the project's containers have it
+        made = workspace.engine.containers(label=f"{PROJECT}={project}")
+        folders = {each.labels.get(PROJECT_FOLDER) for each in made}
+    if folders == {str(workspace.work)}:
         return reason
     return Reason(f"{reason.why}; it is of the Compose project `{project}`", certain=False)

@@ -100,8 +100,10 @@ def test_what_compose_made_is_certain_only_from_a_file_in_the_labs_folder(worksp
     why = "it has a name that this lab uses; it is of the Compose project `shop`"
     assert in_doubt(workspace) == {other: why} and certain(workspace) == set()
     docker("rm", other)
+    network = docker("network", "create", *PROJECT, workspace.unused(f"{workspace.id}-net"))
+    assert network in in_doubt(workspace)
     own = docker(*create, f"{folder}={workspace.work}", "busybox:stable")
-    assert certain(workspace) == {own}
+    assert certain(workspace) == {own, network}
 
 
 def test_the_registrys_name_is_kept_for_its_container_alone(workspace, docker, engine, unique):
