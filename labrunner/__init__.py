@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         fail_to_run_registry,
         pull,
         push_as,
+        push_with_login,
+        refused,
         run,
         run_registry,
         stop_collect_start,
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
     from .verdicts import CannotCheck, NotYet, Passed
     from .workspaces.image_match import is_same
     from .workspaces.registry_storage import configuration, configuration_path, storage_mount
+    from .workspaces.service import runs_registry
     from .workspaces.troubleshooting import RUN, describe_state
     from .workspaces.workspace import Workspace
 
@@ -138,6 +141,8 @@ _MODULES = {
     "pulled_from": "checks.second_host",
     "pulls_since_push": "checks.history",
     "push_as": "checks.acts",
+    "push_with_login": "checks.acts",
+    "refused": "checks.acts",
     "require_memory": "checks.history",
     "require_no_refusal": "checks.refusals",
     "require_registry": "checks.registry",
@@ -145,6 +150,7 @@ _MODULES = {
     "require_started": "checks.registry",
     "run": "checks.acts",
     "run_registry": "checks.acts",
+    "runs_registry": "workspaces.service",
     "same_image": "checks.names",
     "short": "text",
     "start_second_host": "checks.second_host",
@@ -220,6 +226,8 @@ __all__ = [
     "pulled_from",
     "pulls_since_push",
     "push_as",
+    "push_with_login",
+    "refused",
     "require_memory",
     "require_no_refusal",
     "require_registry",
@@ -227,6 +235,7 @@ __all__ = [
     "require_started",
     "run",
     "run_registry",
+    "runs_registry",
     "same_image",
     "short",
     "start_second_host",

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 from labrunner.course.lab import Action
+from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.registry_storage import configuration_path
 from labrunner.workspaces.workspace import Workspace
 
@@ -60,11 +61,29 @@ def run(workspace: Workspace, image: str) -> None:
 
 
 @act
-def fail_to_run_registry(workspace: Workspace, **options: Any) -> None:
+def push_with_login(workspace: Workspace, name: str, image: str = "") -> None:
+    """Give an image a name, and push it with the lab's user and password. image: as in `tag_as`."""
+    workspace.push_as(image or workspace.sample, name, (workspace["user"], workspace["password"]))
+
+
+@act
+def refused(workspace: Workspace, way: str, name: str, password: str = "") -> str:
+    """Push or pull what the registry refuses; return the engine's error. way: `push` or `pull`.
+    password: of the lab's user; without one, there is no login."""
+    login = (workspace["user"], password) if password else None
+    try:
+        getattr(workspace, way)(name, login)
+    except CannotCheck as error:
+        return error.found
+    raise AssertionError("The registry let it in.")
+
+
+@act
+def fail_to_run_registry(workspace: Workspace, image: str = "registry:2", **options: Any) -> None:
     """Run a registry whose settings end it, and wait for its end."""
     options = {"name": workspace.name, "ports": {5000: workspace.port}, **options}
     workspace.remove_own(workspace.name, workspace.port)
-    workspace.engine.wait(workspace.run("registry:2", **options))
+    workspace.engine.wait(workspace.run(image, **options))
 
 
 @act

@@ -81,8 +81,8 @@ def certificate_fault(certificate: str, domain: str, address: str) -> tuple[str,
     addresses = [str(each) for each in names.get_values_for_type(x509.IPAddress)]
     if address in domains and address not in addresses:
         return "address-as-name", f"It has `{address}` as `DNS:`. An address is written as `IP:`."
-    wanted = domain.lower()
-    named = {wanted, f"*.{wanted.partition('.')[2]}"} & set(map(str.lower, domains))
+    parent = domain.lower().partition(".")[2]
+    named = {domain.lower(), f"*.{parent}"} & set(map(str.lower, domains))
     if not named or address not in addresses:
         held = ", ".join(f"`{each}`" for each in [*domains, *addresses]) or "nothing"
         missing = address if named else domain

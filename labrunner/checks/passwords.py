@@ -12,27 +12,30 @@ BCRYPT = re.compile(r"\$2[aby]\$")
 
 
 def login_fault(
-    workspace: Workspace, container: Container | None, login: tuple[str, str]
+    workspace: Workspace, container: Container | None, login: tuple[str, str], **how: object
 ) -> tuple[str, str] | None:
     """Return a reason and a sentence: why the learner's registry does not ask for this user and
-    this password; None where it does. container: the registry's."""
-    answer, (user, password) = workspace.api.request("GET", ""), login
+    this password; None where it does. container: the registry's. how: options of
+    `Workspace.client`."""
+    user, password = login
+    answer = workspace.client(**how).request("GET", "")
     challenge = answer.headers.get("WWW-Authenticate", "")
     if answer.status == 200:
         return "open", "It opens to everybody, without a password."
     if not challenge.lower().startswith("basic"):
         return "other-challenge", f"Its challenge is `{challenge}`, not `Basic`."
-    if not _opens(workspace, login):
+
+    def opens(password: str) -> bool:
+        client = workspace.client(login=(user, password), **how)
+        return client.request("GET", "").status == 200
+
+    if not opens(password):
         path = configuration(workspace, container).password_file if container else ""
         data = workspace.engine.read_file(container.id, path) if container and path else None
         return _password_file_fault(data, user, password)
-    if _opens(workspace, (user, f"not-{password}")):
+    if opens(f"not-{password}"):
         return "any-password", "It opens with any password."
     return None
-
-
-def _opens(workspace: Workspace, login: tuple[str, str]) -> bool:
-    return workspace.client(login=login).request("GET", "").status == 200
 
 
 def _password_file_fault(data: bytes | None, user: str, password: str) -> tuple[str, str]:

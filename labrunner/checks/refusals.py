@@ -11,12 +11,14 @@ from labrunner.registry.models import Manifest
 from labrunner.text import short
 from labrunner.verdicts import NotYet
 from labrunner.workspaces.registry_storage import configuration, storage_mount
+from labrunner.workspaces.service import last_lines
 from labrunner.workspaces.troubleshooting import RUN
 from labrunner.workspaces.workspace import Workspace
 
 from .history import ONLY_LOOK, RECENT
 
 DETAIL = re.compile(r'\berr\.detail="(?P<words>(?:[^"\\\n]|\\.)*)"')  # in the log of a registry
+TOO_LARGE = re.compile(r'client intended to send too large .*request: "([A-Z]+) (\S+) ')
 DISK_FULL, READ_ONLY = "no space left on device", "read-only file system"
 
 
@@ -26,7 +28,8 @@ def require_no_refusal(
     """Raise `NotYet` where the last push or pull of a repository was refused, with why and what to
     do. again: the command that was refused. start: as in `require_registry`."""
     container = workspace.registry_container()
-    refused = last_refusal(workspace.requests(tail=RECENT), repository)
+    requests = workspace.requests(tail=RECENT, front=True) or workspace.requests(tail=RECENT)
+    refused = last_refusal(requests, repository) or _too_large(workspace, repository)
     if not container or not refused:
         return
     reason, why, todo = _explain(workspace, container, refused, start)
@@ -41,15 +44,31 @@ def require_no_refusal(
 
 
 def last_refusal(requests: Iterable[Request], repository: str) -> Request | None:
-    """Return the last request of a push or pull of a repository, where it was refused; None where
-    it was not. That something is not there is no refusal, and a login may follow a 401."""
+    """Return the request of the last push or pull of a repository that was refused; None where none
+    was. That something is not there is no refusal, and a login may follow a 401."""
     asked = [each for each in requests if each.agent and not each.agent.startswith(ONLY_LOOK)]
     if asked and asked[-1].status == 401:  # it may not name a repository yet
         return asked[-1]
     place = f"/v2/{repository}/"
     done = [each for each in asked if each.path.startswith(place) and each.method != "HEAD"]
     told = [each for each in done if each.status not in (401, 404)]
-    return told[-1] if told and told[-1].status >= 400 else None
+    for each in reversed(told):
+        if each.status >= 400:
+            return each
+        if each.path.startswith(f"{place}manifests/"):  # blobs go side by side, and before it
+            break
+    return None
+
+
+def _too_large(workspace: Workspace, repository: str) -> Request | None:
+    """Return the request that nginx, in front of the registry, refused for its size: its error log
+    has it at once, its access log when the connection has ended."""
+    front = workspace.service().front
+    refused = TOO_LARGE.findall(last_lines(workspace.engine, front.id) if front else "")
+    for method, path in reversed(refused):
+        if path.startswith(f"/v2/{repository}/"):
+            return Request(0, "", method, path, 413, "")
+    return None
 
 
 def _explain(
@@ -65,6 +84,14 @@ def _explain(
     if status == 413:
         why = "a layer is larger than a server in front of the registry lets pass."
         return "too-large", why, "Raise its limit (nginx: `client_max_body_size`)"
+    seen = [(each.path, each.status) for each in workspace.requests(tail=RECENT)]
+    if status == 400 and (refused.path, status) not in seen:
+        why = (
+            "it did not get past a server in front of the registry, as in plain HTTP on a port for "
+        )
+        why += "TLS. The registry sends uploads there unless it is told that clients use TLS."
+        todo = "Tell it (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`)"
+        return "other-scheme", why, todo
     if status == 405:
         settings = configuration(workspace, container)
         if settings.read_only:

@@ -1,7 +1,7 @@
 """Reads the requests in a registry's log.
 
 `registry:2` and `registry:3` write one line for each request in the combined log format to their
-standard output. Their own log goes to standard error.
+standard output. Their own log goes to standard error. nginx in front of them does the same.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def parse_log(log: str) -> list[Request]:
             method=found["method"],
             path=found["path"],
             status=int(found["status"]),
-            agent=found["agent"],
+            agent=found["agent"] if found["agent"] != "-" else "",  # so nginx writes none
         )
         for found in COMBINED_FORMAT.finditer(log)
         if (time := _seconds(found["time"])) is not None

@@ -142,14 +142,19 @@ class Workspace(Creation):
         service = self.service()
         return service.container or service.candidate
 
-    def requests(self, since: float = 0, tail: int = MOST_LINES) -> list[Request]:
+    def requests(
+        self, since: float = 0, tail: int = MOST_LINES, *, front: bool = False
+    ) -> list[Request]:
         """Return what the registry on the workspace's port was asked since then (seconds since
         1970), or since the lab was opened; from the last `tail` lines of its container's log,
-        oldest first. Empty where the log is out of reach."""
+        oldest first. Empty where the log is out of reach. front: from the log of the proxy in front
+        of it, where there is one, which also has what the registry never saw."""
         service = self.service()
         container = service.container or service.candidate
         if not container or (container.running and not service.container):
             return []
+        if front:
+            container = service.front or container
         since = max(since, self.record.opened)
         return read_requests(self.engine, container, self._prober(), since, tail)
 
@@ -226,7 +231,7 @@ class Workspace(Creation):
         end = time.monotonic() + STARTUP
         while True:
             try:
-                Registry(address or self.registry).ping()
+                Registry(address or self.registry, any_tls=True).ping()
                 return
             except OtherScheme:
                 return

@@ -4,7 +4,6 @@ import re
 import secrets
 
 from labrunner import (
-    CannotCheck,
     Lab,
     NotYet,
     act,
@@ -15,6 +14,8 @@ from labrunner import (
     last_line,
     login_fault,
     misnamed,
+    push_with_login,
+    refused,
     require_memory,
     require_no_refusal,
     require_registry,
@@ -95,23 +96,6 @@ def htpasswd(workspace, who=""):
     """Return the line for the first user or the `second_` one, as the program prints it."""
     words = ["-Bbn", workspace[f"{who}user"], workspace[f"{who}password"]]
     return workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"])
-
-
-@act
-def push_in(workspace, name, image=""):
-    """Push with the login."""
-    workspace.push_as(image or workspace.sample, name, _login(workspace))
-
-
-@act
-def refused(workspace, way, name, password=""):
-    """Push or pull what the registry refuses; return the engine's error."""
-    login = (workspace["user"], password) if password else None
-    try:
-        getattr(workspace, way)(name, login)
-    except CannotCheck as error:
-        return error.found
-    raise AssertionError("The registry let it in.")
 
 
 def remove_copies(workspace):
@@ -219,7 +203,7 @@ def log_in_and_push(workspace):
     )
 
 
-log_in_and_push.solution(remove_copies, push_in(NAME))
+log_in_and_push.solution(remove_copies, push_with_login(NAME))
 
 
 log_in_and_push.mistake(
@@ -233,9 +217,9 @@ log_in_and_push.mistake("logged in, but not pushed", advice=PUSH, reason="not-pu
 )
 log_in_and_push.mistake(
     "pushed elsewhere", advice="`internal-app:latest` may stay", reason="elsewhere"
-)(push_in("{registry}/internal-app:latest"))
+)(push_with_login("{registry}/internal-app:latest"))
 log_in_and_push.mistake("another image under the name", advice="will move", reason="other-image")(
-    push_in(NAME, "busybox:stable")
+    push_with_login(NAME, "busybox:stable")
 )
 
 

@@ -139,6 +139,7 @@ UPLOAD, MANIFEST = "/v2/box/blobs/uploads/", "/v2/box/manifests/latest"
         ([("POST", UPLOAD, 405)], 405),
         ([("POST", UPLOAD, 500), ("HEAD", BLOB, 404)], 500),  # of another layer, meanwhile
         ([("PATCH", UPLOAD, 413)], 413),
+        ([("PUT", UPLOAD, 413), ("PUT", UPLOAD, 201)], 413),  # of another blob, side by side
         ([("GET", MANIFEST, 500)], 500),
         ([("GET", "/v2/", 401)], 401),
         ([("GET", "/v2/", 401), ("PUT", MANIFEST, 201)], None),
@@ -148,6 +149,7 @@ UPLOAD, MANIFEST = "/v2/box/blobs/uploads/", "/v2/box/manifests/latest"
         ([("POST", "/v2/other/blobs/uploads/", 405)], None),
         ([("POST", UPLOAD, 405, "curl/7.88")], None),
         ([("POST", UPLOAD, 405, "")], None),
+        ([("POST", UPLOAD, 405, "-")], None),  # nginx, of a client without a name
         ([], None),
     ],
 )
