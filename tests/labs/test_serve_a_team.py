@@ -1,0 +1,177 @@
+"""The registry for a team, done in other ways than the lab's own."""
+
+import os
+import re
+import subprocess
+from shutil import which
+
+import pytest
+
+from labrunner.course import loader
+from labrunner.course.lesson import fill
+from labrunner.kit.kit import Kit
+from labrunner.workspaces import resources
+from tests.fixtures.engine import ROOT, eventually, reopen
+
+COURSE = loader.load_course(ROOT)
+LESSON = COURSE.lesson_of("serve-a-team")
+LAB = COURSE.labs["serve-a-team"]
+COMPOSE_FILES = re.findall(r"^```yaml\n(.*?)^```$", LESSON.text, re.DOTALL | re.MULTILINE)
+FORWARD = """
+proxy_pass http://{name}:5000;
+proxy_set_header Host $http_host;
+proxy_set_header X-Forwarded-Proto $scheme;
+"""
+
+
+@pytest.fixture(scope="module")
+def opened_once(shared_workspaces, engine):
+    for image in LAB.images:
+        Kit(engine, COURSE.images).get(image)
+    return shared_workspaces.open(LAB, "headless")
+
+
+@pytest.fixture
+def opened(opened_once):
+    """A workspace that has just been opened."""
+    return reopen(opened_once, "image", "large_image")
+
+
+def act(workspace, *steps):
+    """Do these steps as the lab does; the last one's answer."""
+    answer = ""
+    for step in steps:
+        does = LAB.find(step).solve
+        assert does
+        answer = does(workspace) or ""
+        resources.observe(workspace)
+    return answer
+
+
+def judge(workspace, step, answer=""):
+    return LAB.find(step).judge(workspace, answer)
+
+
+def passes(workspace, step, answer=""):
+    verdict = judge(workspace, step, answer)
+    assert verdict.passed, verdict
+
+
+def configure(workspace, location):
+    """Write nginx's configuration, and have it read."""
+    text = "server {{ listen 443 ssl; client_max_body_size 0; {0} location / {{ {1} }} }}"
+    certificate = "ssl_certificate /certs/registry.crt; ssl_certificate_key /certs/registry.key;"
+    file = workspace.work / "proxy/registry.conf"
+    file.write_text(text.format(certificate, workspace.fill(location)))
+    workspace.engine.restart(workspace["proxy"])
+
+
+def test_compose_starts_both_halves_from_the_files_on_the_page(opened):
+    if not which("docker-compose"):
+        lacking = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        lacking("docker-compose is not installed; script/test would do that.")
+
+    def compose(file, *words):
+        (opened.work / "compose.yaml").write_text(fill(file, opened.record.values))
+        command = ["docker-compose", "-f", "compose.yaml", *words]
+        done = subprocess.run(command, cwd=opened.work, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+    alone, behind_nginx = COMPOSE_FILES
+    act(opened, "serve-both")
+    opened.remove_own(opened.name)
+    compose(alone, "up", "-d")
+    assert eventually(lambda: judge(opened, "serve-both").passed)
+    act(opened, "log-in-and-push")
+    passes(opened, "log-in-and-push")
+
+    last = [block.code for block in LESSON.blocks_of("let-layers-through") if "<<" in block.code]
+    configuration = re.search(r"<<'END'\n(.*?)^END$", last[-1], re.DOTALL | re.MULTILINE)[1]
+    (opened.work / "proxy").mkdir()
+    file = opened.work / "proxy/registry.conf"
+    file.write_text(fill(configuration, opened.record.values))
+    compose(behind_nginx, "up", "-d")
+    assert eventually(lambda: judge(opened, "put-nginx-in-front").passed)
+    opened.push_as(
+        opened["large_image"], opened.ref("team/app", "2.0"), (opened["user"], opened["password"])
+    )
+    passes(opened, "let-layers-through")
+    for step in ("serve-both", "log-in-and-push"):
+        passes(opened, step)
+
+    found = resources.find_resources(opened)
+    made = {(item.kind, item.name) for item in found if item.certain}
+    assert {("container", opened.name), ("container", opened["proxy"])} <= made
+    assert ("volume", opened["volume"]) in made
+    assert [item for item in found if item.kind == "network" and item.certain]
+
+
+def test_registry_2_behind_nginx_that_asks_for_the_password_itself_is_as_good(opened):
+    act(opened, "serve-both", "log-in-and-push", "put-nginx-in-front")
+    opened.remove_own(opened.name)
+    opened.run(
+        "registry:2",
+        name=opened.name,
+        network=opened["network"],
+        volumes={"/var/lib/registry": opened["volume"]},
+    )
+    users = (opened.work / "auth/htpasswd").read_text()
+    (opened.work / "proxy/users").write_text(users)
+    own = "auth_basic team; auth_basic_user_file /etc/nginx/conf.d/users;"
+    configure(opened, own + FORWARD)
+    assert eventually(lambda: judge(opened, "put-nginx-in-front").passed)
+    for step in ("serve-both", "log-in-and-push"):
+        passes(opened, step)
+
+
+@pytest.mark.parametrize("setting", ["RELATIVEURLS=true", "HOST=https://127.0.0.1:{port}"])
+def test_a_registry_that_knows_its_own_address_needs_no_headers(opened, setting):
+    act(opened, "serve-both", "log-in-and-push", "put-nginx-in-front")
+    name, value = opened.fill(f"REGISTRY_HTTP_{setting}").split("=", 1)
+    before = opened.engine.container(opened.name)
+    opened.remove_own(opened.name)
+    opened.run(
+        "registry:2",
+        name=opened.name,
+        network=opened["network"],
+        environment={**before.environment, name: value},
+        volumes={mount.target: mount.source for mount in before.mounts},
+    )
+    opened.engine.restart(opened["proxy"])
+    opened.wait_for_registry()
+    login = opened["user"], opened["password"]
+    begun = opened.client(login=login, any_tls=True).request("POST", "team/app/blobs/uploads/")
+    passes(opened, "follow-the-location", f"Location: {begun.headers['Location']}")
+
+
+def test_a_proxy_that_does_not_start_says_why(opened):
+    act(opened, "serve-both", "log-in-and-push", "put-nginx-in-front")
+    opened.remove_own(opened.name)
+    opened.engine.restart(opened["proxy"])
+    opened.engine.wait(opened["proxy"])
+    verdict = judge(opened, "put-nginx-in-front")
+    assert verdict.reason == "proxy-ended"
+    assert f'host not found in upstream "{opened.name}"' in verdict.found
+    remove = f"`docker rm -f {opened.name} {opened['proxy']}`, then `docker run -d --name"
+    assert remove in verdict.next and "/etc/nginx/conf.d:ro" in verdict.next
+
+
+def test_a_registry_that_ended_behind_the_proxy_is_to_be_started(opened):
+    act(opened, "serve-both", "log-in-and-push", "put-nginx-in-front")
+    opened.engine.stop(opened.name, seconds=0)
+    verdict = judge(opened, "put-nginx-in-front")
+    assert (verdict.status, verdict.reason) == ("failed", "exited"), verdict
+    assert verdict.next.startswith(f"`docker start {opened.name}`; ")
+    assert verdict.next.endswith(f"Then `docker restart {opened['proxy']}`.")
+
+
+def test_an_answer_from_before_the_headers_does_not_pass_and_neither_does_one_from_after(opened):
+    """What was submitted must be right, and what the registry says now must be as well."""
+    act(opened, "serve-both", "log-in-and-push", "put-nginx-in-front")
+    right = act(opened, "follow-the-location")
+    passes(opened, "follow-the-location", right)
+    wrong = right.replace("https://", "http://")
+    assert judge(opened, "follow-the-location", wrong).reason == "other-scheme"
+    configure(opened, "proxy_pass http://{name}:5000;")
+    opened.wait_for_registry()
+    assert judge(opened, "follow-the-location", right).reason == "other-host"
