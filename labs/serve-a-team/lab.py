@@ -20,8 +20,8 @@ from labrunner import (
     issue_certificate,
     last_line,
     listed,
+    login_fault,
     megabytes,
-    password_fault,
     push_with_login,
     refused,
     require_no_refusal,
@@ -385,7 +385,7 @@ def _require_private(workspace):
             served=front.name,
         )
     try:
-        fault = password_fault(workspace, container, _login(workspace), any_tls=True)
+        fault = login_fault(workspace, container, _login(workspace), any_tls=True)
     except OtherScheme:
         found = f"`{front.name}` speaks plain HTTP to the registry, which answers over TLS only."
         raise NotYet("tls-behind", found=found, next=again) from None
