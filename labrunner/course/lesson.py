@@ -22,7 +22,7 @@ HINT, INDENT = "??? hint", "    "
 GOAL = re.compile(r"\s*After this lesson you ((?:(?!\n\n)[^{}])+?\.)(?!\S)")
 PICTURE = re.compile(r"!\[[^\]]*\]\((/static/[^)\s]+)\)")
 LANGUAGE = re.compile(r"\{?\s*\.?(?P<name>[^\s{}]*)")
-OWN_LANGUAGES = ("", "text", "console", "json", "reference")  # most blocks: others are looked up
+OWN_LANGUAGES = ("", "text", "console", "json", "yaml", "reference")  # others are looked up
 LARGEST = 1_000_000  # bytes of an author's file
 
 

@@ -40,6 +40,7 @@ function show(finding) {
   announce.textContent = `The error is explained below the terminal: ${title.textContent}`;
 }
 
+document.getElementById("terminal-explains").hidden = false;
 wanted.checked = recall("terminal-explain") !== "off";
 wanted.addEventListener("change", () => {
   keep("terminal-explain", wanted.checked ? "on" : "off");

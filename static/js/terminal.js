@@ -93,6 +93,7 @@ async function show() {
   place.hidden = false;
   if (!view) {
     view = await build(place, reader.checked);
+    import(document.getElementById("terminal-meaning").dataset.script);
     view.screen.textarea.setAttribute("aria-describedby", "terminal-help");
     view.screen.onData((text) => {
       if (text.includes("\r") && atPrompt()) entered = view.screen.registerMarker(0);

@@ -62,7 +62,7 @@ def _(workspace):
 def test_a_lab_is_started_checked_watched_and_finished_in_a_terminal(commands):
     code, values = commands.json("start-lab", "run-a-registry")
     assert code == 0
-    assert set(values) == {"workspace", "lab", "registry", "port", "name"}
+    assert set(values) == {"workspace", "lab", "registry", "port", "name", "second"}
     assert values["registry"] == f"localhost:{values['port']}"
     assert commands.json("start-lab", "run-a-registry") == (0, values)  # again: the same one
 
@@ -84,7 +84,7 @@ def test_a_lab_is_started_checked_watched_and_finished_in_a_terminal(commands):
     code, lab = commands.json(*step, "--answer", '{"repositories": []}')
     assert (code, lab["lab"], lab["status"]) == (0, "run-a-registry", "passed")
     assert set(lab["steps"][0]) == {"step", "status", "seconds", "expected", "found", "next"}
-    assert "2 of 4" in commands("labs")[1]
+    assert "2 of 5" in commands("labs")[1]
 
     code, out, err = commands("finish-lab", "run-a-registry")
     assert (code, "--yes" in err) == (2, True)
