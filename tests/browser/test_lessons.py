@@ -259,11 +259,11 @@ COPY_ALL = """async () => {
 }"""
 
 
-# How many pixels a block of commands is too high to be seen with the current step below it, which
-# takes at most 45 % of the window. Those of hints are folded.
+# How many pixels a block of commands is too high to be seen on a phone with the current step below
+# it, which takes a fifth of the window, and more only for a long advice. Those of hints are folded.
 TOO_HIGH = """() => Math.max(...Array.from(document.querySelectorAll(".commands"))
     .filter((block) => !block.closest("details"))
-    .map((block) => block.getBoundingClientRect().height)) - 0.55 * innerHeight"""
+    .map((block) => block.getBoundingClientRect().height)) - 0.8 * innerHeight"""
 
 
 def test_each_block_is_copied_as_it_stands_and_each_lesson_leads_on_to_the_next(site, page):
