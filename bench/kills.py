@@ -174,7 +174,8 @@ class Kills:
             if lost := before - after[kind]:
                 self.faults.append(f"{kind} that were not ours are gone: {lost}")
             if new := after[kind] - before:
-                self.faults.append(f"{kind} are left: {new}")
+                told = [_history(each) for each in new] if kind == "volumes" else ""
+                self.faults.append(f"{kind} are left: {new} {told}".strip())
         if len(after["networks"]) != len(self.before["networks"]):
             self.faults.append(f"networks: {after['networks']}")
         if docker("run", "--rm", "-v", "theirs:/x", "busybox:stable", "cat", "/x/y") != "theirs":
@@ -191,6 +192,13 @@ class Kills:
         lesson = self.services.course.lesson_of(lab)
         assert lesson  # noqa: S101 - of the real course
         return lesson.slug
+
+
+def _history(volume: str) -> str:
+    """Return when a volume was made, and what the engine still remembers of it."""
+    made = docker("volume", "inspect", "--format", "{{.CreatedAt}} {{json .Labels}}", volume)
+    events = docker("events", "--since", "10m", "--until", "0s", "--filter", f"volume={volume}")
+    return f"{made} {events}"
 
 
 def main() -> None:
