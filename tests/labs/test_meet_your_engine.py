@@ -171,6 +171,15 @@ def test_a_run_that_pulls_by_itself_is_a_pull_and_its_container_belongs(beside_h
     assert engine.image("nginx:latest").id == theirs.id
 
 
+def test_an_image_that_is_called_like_a_container_of_the_lab_is_somebody_elses(beside_hub, docker):
+    docker("image", "tag", "busybox:stable", beside_hub["web"])
+    other = docker("run", "-d", beside_hub["web"], "sleep", "60")
+    found = {item.id for item in resources.find_certain(beside_hub)}
+    docker("rm", "-f", other)
+    docker("image", "rm", beside_hub["web"])
+    assert other not in found
+
+
 def test_a_container_that_was_there_before_is_no_run_of_this_lab(beside_hub, docker):
     """Also where it starts again meanwhile, as by its restart policy."""
     older = docker("run", "-d", beside_hub["short_name"])
