@@ -84,8 +84,8 @@ def _why_by_name(workspace: Workspace, container: Container) -> Reason | None:
         return Reason("it is in this lab's network", certain=networks <= reserved)
     if is_under_registry(workspace, container.image):
         return Reason("it was made from an image of your registry")
-    images = {each for each in reserved if "/" in each}  # which is in no other object's name
-    images.add(workspace.record.values.get("image", ""))
+    # Only an image's name can have a slash: what is called like a container says nothing.
+    images = [workspace.record.values.get("image"), *(each for each in reserved if "/" in each)]
     by_name = container.image.removesuffix(":latest") in images
     if by_name or container.image_id == workspace.sample:
         return Reason("it was made from this lab's image")
