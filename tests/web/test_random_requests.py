@@ -5,6 +5,7 @@
 
 import os
 import random
+import uuid
 from collections import Counter
 from urllib.parse import quote
 
@@ -78,9 +79,14 @@ def site(tmp_path_factory, engine):
     folder = tmp_path_factory.mktemp("random")
     root = write_tiny(folder / "tiny")
     (root / "lessons/01-tiny.toml").write_text(ASKED)
+    lab, prefix = root / "labs/tiny/lab.py", f"random-{uuid.uuid4().hex[:8]}-"
+    lab.write_text(lab.read_text().replace('f"word-', f'f"{prefix}'))
     site = Site(root, folder / "instance", free_port())
     yield site
     end(site, engine)
+    for volume in engine.volumes():
+        if volume.name.startswith(prefix):  # a lab was finished without choosing to remove it
+            engine.remove_volume(volume.name)
 
 
 @pytest.fixture(scope="module")
