@@ -15,6 +15,7 @@ from typing import Any
 
 import docker
 from docker.errors import APIError, NotFound
+from docker.types import Mount
 from requests import Response
 
 from labrunner.verdicts import CannotCheck
@@ -80,6 +81,7 @@ class Containers(Connection):
         command: Sequence[str] | None = None,
         ports: Mapping[int, int | None] | None = None,
         volumes: Mapping[str, str] | None = None,
+        anonymous: Mapping[str, Mapping[str, str]] | None = None,
         environment: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
         entrypoint: Sequence[str] | None = None,
@@ -90,15 +92,20 @@ class Containers(Connection):
         """Create a container and return its full id.
 
         ports: host port for each container port, None for any, on 127.0.0.1 alone. volumes: the
-        volume or folder for each path in the container, which may end in `:ro`. aliases: more names
-        of the container in its network. host: more of docker-py's `create_host_config`.
+        volume or folder for each path in the container, which may end in `:ro`. anonymous: the
+        labels of a new volume without a name for each path. aliases: more names of the container
+        in its network. host: more of docker-py's `create_host_config`.
         """
         binds = [f"{source}:{path}" for path, source in (volumes or {}).items()]
+        mounts = [
+            Mount(path, None, type="volume", labels=dict(given))
+            for path, given in (anonymous or {}).items()
+        ]
         if network:
             host["network_mode"] = network
         published = {inside: (LOCAL, outside) for inside, outside in (ports or {}).items()}
         config = self._patient_client.create_host_config(
-            port_bindings=published, binds=binds, **host
+            port_bindings=published, binds=binds, mounts=mounts, **host
         )
         endpoint = self._patient_client.create_endpoint_config(aliases=list(aliases))
         return self._create(

@@ -206,7 +206,8 @@ class Image(Checked):
     """An image. id: the digest of its configuration in the classic image store, that of its
     manifest or index in the containerd store. parent: the id of the image that the classic builder
     made it from; empty for others. layers: the digests of its layers as they are unpacked (`diff
-    ids`), from the lowest on; a list of images does not have them."""
+    ids`), from the lowest on. volumes: the paths that it declares as volumes. A list of images has
+    neither."""
 
     id: str
     tags: tuple[str, ...]
@@ -216,6 +217,7 @@ class Image(Checked):
     parent: str
     created: float
     layers: tuple[str, ...]
+    volumes: tuple[str, ...] = ()
 
     @classmethod
     def from_api(cls, row: Json) -> Image:
@@ -230,6 +232,7 @@ class Image(Checked):
             parent=row.get("ParentId") or row.get("Parent") or "",
             created=created if isinstance(created, int) else read_seconds(created),
             layers=tuple(rows((row.get("RootFS") or {}).get("Layers") or [])),
+            volumes=tuple(config.get("Volumes") or ()),
         )
 
 

@@ -48,6 +48,14 @@ def is_owned(workspace: Workspace, kind: str, id: str, labels: dict[str, str]) -
     )
 
 
+def is_of_a_container(workspace: Workspace, labels: dict[str, str]) -> bool:
+    """Return whether a volume was made for a container that the workspace made."""
+    return any(
+        row["kind"] == "container" and row["word"] == labels.get(OBJECT)
+        for row in workspace.record.owned
+    )
+
+
 def is_of_a_step(workspace: Workspace, labels: dict[str, str]) -> bool:
     """Return whether the engine made the container for a step of a build that was stopped."""
     return any(
@@ -163,7 +171,7 @@ def why_used(
     record, headless = workspace.record, workspace.record.kind == "headless"
     if id in record.before[f"{kind}s"]:
         return None
-    if is_owned(workspace, kind, id, used.labels):
+    if is_owned(workspace, kind, id, used.labels) or is_of_a_container(workspace, used.labels):
         return Reason("this lab made it")
     if WORKSPACE in used.labels:
         return None

@@ -67,8 +67,17 @@ class Creation:
         return container
 
     def create(self, image: str, *, name: str | None = None, **options: Any) -> str:
-        """Create a container that the workspace owns, and do not start it; return its full id."""
+        """Create a container that the workspace owns, and do not start it; return its full id.
+
+        The volumes that its image declares have its labels as well: an engine that dies between
+        the two leaves a volume, and nothing else would tell whose it is.
+        """
+        known = self.engine.image(image)
+        given = {path.removesuffix(":ro") for path in options.get("volumes") or ()}
+        given.update(options.get("tmpfs") or ())
+        declared = set(known.volumes if known else ()) - given
         with self._owned("container") as (labels, made):
+            options["anonymous"] = dict.fromkeys(declared, labels)
             made["id"] = self.engine.create_container(image, name=name, labels=labels, **options)
         return str(made["id"])
 

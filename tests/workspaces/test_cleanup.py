@@ -74,6 +74,18 @@ def test_an_image_that_was_there_keeps_its_last_name(workspaces, lab, docker, en
             engine.remove_image(image)
 
 
+def test_a_volume_that_outlived_its_container_in_an_engine_that_died_goes_as_well(
+    workspaces, workspace, engine
+):
+    """The engine makes it before the container, and removes it after that."""
+    container = workspace.run("registry:2")
+    [volume] = engine.container(container).volumes
+    engine.remove_container(container, volumes=False)
+    assert engine.volume(volume)
+    assert close(workspaces, workspace) == []
+    assert engine.volume(volume) is None
+
+
 def test_a_removal_that_is_under_way_is_waited_for(workspace, engine):
     """As after Ctrl-C in the middle of one, which the engine brings to its end."""
     container = workspace.run("registry:2")
