@@ -106,7 +106,8 @@ def _workspaces(engine: Engine, folder: Path) -> Iterator[Finding]:
         images = [tag for each in engine.images(label=label) for tag in each.tags or (each.id,)]
         removals = (
             ("docker rm -f -v", [each.name for each in engine.containers(label=label)]),
-            ("docker volume rm", [each.name for each in engine.volumes(label=label)]),
+            # -f: those without a name are gone with their containers.
+            ("docker volume rm -f", [each.name for each in engine.volumes(label=label)]),
             ("docker network rm", [each.name for each in engine.networks(label=label)]),
             ("docker image rm", images),
         )

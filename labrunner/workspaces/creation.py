@@ -72,10 +72,10 @@ class Creation:
         The volumes that its image declares have its labels as well: an engine that dies between
         the two leaves a volume, and nothing else would tell whose it is.
         """
-        known = self.engine.image(image)
-        given = {path.removesuffix(":ro") for path in options.get("volumes") or ()}
-        given.update(options.get("tmpfs") or ())
-        declared = set(known.volumes if known else ()) - given
+        declared: set[str] = set()
+        if "volumes_from" not in options and (known := self.engine.image(image)):
+            given = {path.removesuffix(":ro") for path in options.get("volumes") or ()}
+            declared = {*known.volumes} - given - {*(options.get("tmpfs") or ())}
         with self._owned("container") as (labels, made):
             options["anonymous"] = dict.fromkeys(declared, labels)
             made["id"] = self.engine.create_container(image, name=name, labels=labels, **options)
