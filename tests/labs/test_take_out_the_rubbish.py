@@ -1,4 +1,4 @@
-"""Lab 10: deletion and collection in other ways than the solution's, and what its verdicts say."""
+"""Lab 11: deletion and collection in other ways than the solution's, and what its verdicts say."""
 
 import re
 
