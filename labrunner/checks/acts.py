@@ -3,7 +3,7 @@ the page, and is done when it is called with a workspace."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -11,6 +11,8 @@ from labrunner.course.lab import Action
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.registry_storage import configuration_path
 from labrunner.workspaces.workspace import Workspace
+
+from .certificates import TLS_SETTINGS, issue_certificate
 
 
 def act(function: Callable[..., Any]) -> Callable[..., Action]:
@@ -90,6 +92,27 @@ def fail_to_run_registry(workspace: Workspace, image: str = "registry:2", **opti
 def run_registry(workspace: Workspace, **options: Any) -> None:
     """Run the registry anew; see `Workspace.run_registry`."""
     workspace.run_registry(**options)
+
+
+@act
+def issue(workspace: Workspace, *names: str) -> None:
+    """Issue a certificate for these names; see `issue_certificate`."""
+    issue_certificate(workspace.work, *names)
+
+
+@act
+def run_in_network(workspace: Workspace, *, tls: bool = False, aliases: Sequence[str] = ()) -> None:
+    """Run the registry anew in the lab's `network`, which is created where it is missing, with its
+    images in the lab's `volume`. tls: with the certificate that was issued last."""
+    network = workspace["network"]
+    if network not in [each.name for each in workspace.engine.networks()]:
+        workspace.create_network(network, workspace["subnet"])
+    options: dict[str, Any] = {"network": network, "aliases": aliases}
+    volumes = {"/var/lib/registry": workspace["volume"]}
+    if tls:
+        volumes["/certs:ro"] = str(workspace.work / "certs")
+        options["environment"] = TLS_SETTINGS
+    workspace.run_registry(volumes=volumes, **options)
 
 
 def collect(workspace: Workspace, **host: Any) -> None:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from labrunner.registry.errors import OtherScheme, Untrusted
+from labrunner.workspaces.workspace import Workspace
+
+TLS_SETTINGS = {  # of a registry that has the folder `certs` as `/certs`
+    "REGISTRY_HTTP_TLS_CERTIFICATE": "/certs/registry.crt",
+    "REGISTRY_HTTP_TLS_KEY": "/certs/registry.key",
+}
+
 
 def issue_certificate(folder: Path, *names: str) -> None:
-    """Make a CA as `ca/ca.crt` in the folder, and a certificate that it signed with its key as
-    `certs/registry.crt` and `certs/registry.key`.
+    """Make a CA in the folder, as `ca/ca.crt` with the key `ca/ca.key`, and a certificate that it
+    signed, as `certs/registry.crt` with the key `certs/registry.key` and the request
+    `registry.csr`.
 
     names: the subject alternative names, such as `DNS:registry.lab` or `IP:198.18.0.2`.
     """
@@ -42,14 +52,14 @@ def issue_certificate(folder: Path, *names: str) -> None:
             x509.IPAddress(ipaddress.ip_address(text)) if address else x509.DNSName(text)
         )
     extensions = [x509.SubjectAlternativeName(alternatives)] if names else []
+    request = x509.CertificateSigningRequestBuilder(subject).sign(key, hashes.SHA256())
+    pem, open_key = serialization.Encoding.PEM, serialization.NoEncryption()
     files = {
         "ca/ca.crt": sign(issuer, ca_key.public_key(), x509.BasicConstraints(True, None)),
+        "ca/ca.key": ca_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, open_key),
         "certs/registry.crt": sign(subject, key.public_key(), *extensions),
-        "certs/registry.key": key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
+        "certs/registry.key": key.private_bytes(pem, serialization.PrivateFormat.PKCS8, open_key),
+        "registry.csr": request.public_bytes(pem),
     }
     for path, data in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +100,53 @@ def certificate_fault(certificate: str, domain: str, address: str) -> tuple[str,
     return validity_fault(certificate)
 
 
+def files_fault(folder: Path, domain: str, address: str) -> tuple[str, str] | None:
+    """Return a reason and a sentence: why the certificate in the folder, where `issue_certificate`
+    puts it, is not good for both the name and the address, or does not belong to the key and the CA
+    beside it; None where all is well."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    certificate_data, ca_data, key_data = (
+        _read(folder / name) for name in ("certs/registry.crt", "ca/ca.crt", "certs/registry.key")
+    )
+    if not certificate_data:
+        return "no-file", f"There is no certificate `certs/registry.crt` in `{folder}`."
+    if not is_certificate(certificate_data):
+        return "no-certificate", "`certs/registry.crt` is no certificate."
+    if fault := certificate_fault(certificate_data.decode(errors="replace"), domain, address):
+        return fault
+    certificate = x509.load_pem_x509_certificate(certificate_data)
+    try:
+        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca_data))
+    except (ValueError, TypeError, InvalidSignature):
+        return "other-ca", "`certs/registry.crt` is not signed by the CA in `ca/ca.crt`."
+    try:
+        key = load_pem_private_key(key_data, None)
+    except (ValueError, TypeError):
+        return "no-key", "`certs/registry.key` is no key that can be read without a password."
+    if key.public_key() != certificate.public_key():
+        return "other-key", "`certs/registry.key` is not the key that `certs/registry.crt` is for."
+    return None
+
+
+def ca_fault(workspace: Workspace, name: str) -> tuple[str, str] | None:
+    """Return a reason and a sentence: why the CA in the workspace's folder does not verify the
+    registry by this name; None where it does, or there is none."""
+    try:
+        ca = (workspace.work / "ca/ca.crt").read_text()
+        client = workspace.client(name=name, ca=ca)
+    except (OSError, ValueError):  # made elsewhere, or no certificate
+        return None
+    with suppress(OtherScheme):  # what is behind a proxy says this; the proxy has spoken TLS
+        try:
+            client.request("GET", "")
+        except Untrusted as error:
+            return "other-ca", f"`ca/ca.crt` does not verify the certificate: {error.reason}."
+    return None
+
+
 def validity_fault(certificate: str) -> tuple[str, str] | None:
     """Return a reason and a sentence: why a certificate, as PEM text, is not valid now; None where
     it is."""
@@ -101,6 +158,14 @@ def validity_fault(certificate: str) -> tuple[str, str] | None:
     if now > shown.not_valid_after_utc:
         return "expired", f"It is valid until {_minute(shown.not_valid_after_utc)} only."
     return None
+
+
+def _read(path: Path) -> bytes:
+    """Return what is in a file; nothing where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def _minute(moment: datetime) -> str:

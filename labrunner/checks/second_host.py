@@ -19,7 +19,7 @@ from labrunner.verdicts import CannotCheck, NotYet
 from labrunner.workspaces.troubleshooting import describe_state
 from labrunner.workspaces.workspace import Workspace
 
-from .certificates import is_certificate, validity_fault
+from .certificates import is_certificate
 
 CERTS = "/etc/docker/certs.d"
 SETTINGS = "/etc/docker/daemon.json"
@@ -153,16 +153,10 @@ class SecondHost:
                 found = "other-ca", why
         return found
 
-    def require_trust(self, workspace: Workspace, place: str, *, renew: str) -> None:
-        """Raise `NotYet` where it does not trust the registry by this name or address. renew: how
-        the registry gets a new certificate, as the advice has it."""
+    def require_trust(self, workspace: Workspace, place: str) -> None:
+        """Raise `NotYet` where it does not trust the registry by this name or address."""
         if distrust := self.distrust(workspace, place):
             reason, found = distrust
-            shown = workspace.api.certificate()
-            if fault := validity_fault(shown) if shown else None:
-                reason, when = fault
-                found = f"The certificate of `{{registry}}` is not valid now. {when}"
-                raise NotYet(reason, found=found, next=renew)
             raise NotYet(
                 reason,
                 found=found,
@@ -170,15 +164,13 @@ class SecondHost:
                 f"`docker cp ca/ca.crt {self.name}:{CERTS}/{place}:5000/ca.crt`.",
             )
 
-    def require_pull(
-        self, workspace: Workspace, registry: Container, place: str, *, renew: str
-    ) -> list[Event]:
+    def require_pull(self, workspace: Workspace, registry: Container, place: str) -> list[Event]:
         """Return its events, where it trusts the registry by this name or address, and has pulled
-        by it since the registry was started; raise `NotYet` otherwise. renew: as above."""
+        by it since the registry was started; raise `NotYet` otherwise."""
         events = self.events()
         if self._trusts_without(events, place, registry):
             return events
-        self.require_trust(workspace, place, renew=renew)
+        self.require_trust(workspace, place)
         if pulled_from(events, place, since=registry.started):
             return events
         todo = f"`docker exec {self.name} docker pull {place}:5000/{{image}}`."

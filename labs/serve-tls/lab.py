@@ -1,0 +1,299 @@
+"""Give a registry a certificate for the names of its clients, and see what a client verifies."""
+
+import ipaddress
+import re
+
+from labrunner import (
+    TLS_SETTINGS,
+    Lab,
+    NotYet,
+    Passed,
+    act,
+    ca_fault,
+    certificate_fault,
+    fail_to_run_registry,
+    files_fault,
+    issue,
+    issue_certificate,
+    pull,
+    push_as,
+    refused,
+    require_memory,
+    require_registry,
+    run_in_network,
+    run_registry,
+    unused_subnet,
+)
+
+lab = Lab(
+    title="Serve TLS",
+    images=["registry:2", "busybox:stable"],
+    sample=True,
+    values={
+        "network": lambda ws: ws.unused("lab-network"),
+        "subnet": unused_subnet,
+        "address": lambda ws: str(ipaddress.ip_network(ws["subnet"])[2]),
+        "volume": lambda ws: ws.unused("registry-data"),
+    },
+)
+
+DOMAIN = "registry.lab"
+HTTP_ERROR = "server gave HTTP response to HTTPS client"
+RUN = (
+    "docker run -d -p {port}:5000 --name {name} --network {network} --ip {address} "
+    "-v {volume}:/var/lib/registry"
+)
+PLAIN = f"`{RUN} registry:2`"
+AGAIN = "`docker rm -f {served}`, then "
+IN_NETWORK = (
+    f"{AGAIN}`docker network create --subnet {{subnet}} {{network}}` unless it is there, then "
+    f"{PLAIN}."
+)
+TLS = (
+    f'`{RUN} -v "$PWD/certs:/certs:ro" -e REGISTRY_HTTP_TLS_CERTIFICATE=/certs/registry.crt '
+    "-e REGISTRY_HTTP_TLS_KEY=/certs/registry.key registry:2`"
+)
+PUSH = "`docker tag {image} {registry}/{image}`, then `docker push {registry}/{image}`"
+BY_ADDRESS = "{address}:5000/{image}:latest"
+PULL = "`docker pull {at}:5000/{image}`"
+PULL_LOCAL = "`docker pull {registry}/{image}`"
+NAMES = ("DNS:registry.lab", "IP:{address}")
+RIGHT_NAMES = "subjectAltName=DNS:registry.lab,IP:{address} > san.ext"
+MAKE_KEY = (
+    '`openssl req -newkey rsa:2048 -nodes -subj "/CN=registry.lab" -keyout certs/registry.key '
+    "-out registry.csr`"
+)
+SIGN = (
+    "`echo subjectAltName=DNS:registry.lab,IP:{at} > san.ext`, then `openssl x509 -req -in "
+    "registry.csr -CA ca/ca.crt -CAkey ca/ca.key -CAcreateserial -days 30 -extfile san.ext -out "
+    "certs/registry.crt`"
+)
+RESTART = "`docker restart {served}`"
+OTHER_ERRORS = {  # words in an answer, and what they mean
+    "connection refused": "Nothing listens at that address and port. In its network, your "
+    "registry's port is 5000.",
+    "x509": "That is about a certificate, so your registry speaks TLS already.",
+    "Status:": "That pull worked. For `localhost`, an engine accepts plain HTTP.",
+}
+
+
+# Acts, for the solutions and mistakes
+
+
+@act
+def renew_ca(workspace):
+    """Make another CA in place of the one that signed."""
+    _replace(workspace, "ca/ca.crt")
+
+
+@act
+def renew_key(workspace):
+    """Make another key in place of the one that the certificate is for."""
+    _replace(workspace, "certs/registry.key")
+
+
+def _replace(workspace, path):
+    issue_certificate(workspace.work / "other")
+    (workspace.work / "other" / path).replace(workspace.work / path)
+
+
+@lab.step(lasting=True)
+def give_it_an_address(workspace):
+    """Your registry has an address of its own in a network, and holds `{image}`."""
+    served, at = _registry(workspace)
+    registry = workspace.client(any_tls=True)
+    manifest = registry.manifest(workspace.image, "latest")
+    if not manifest or not workspace.is_sample(manifest, registry=registry):
+        found = f"`{served.name}` has the address `{at}`, but not your image as `{{image}}`."
+        raise NotYet("not-pushed", found=found, next=f"{PUSH}.")
+    return f"Your registry has the address `{at}`, and holds `{{image}}`."
+
+
+give_it_an_address.solution(run_in_network(), push_as("{registry}/{image}:latest"))
+give_it_an_address.mistake(
+    "in the default network", advice="--network {network} --ip {address}", reason="no-network"
+)(run_registry(), push_as("{registry}/{image}:latest"))
+give_it_an_address.mistake(
+    "not pushed", advice="docker push {registry}/{image}", reason="not-pushed"
+)(run_in_network())
+
+
+@lab.step(advice="docker pull {address}:5000/{image}")
+def meet_the_error(workspace, answer):
+    """Your engine has refused to pull from your registry by its address, and you know the error."""
+    _, at = _registry(workspace)
+    named = re.search(r"https?://([^/\"]+)/", answer)
+    place = named[1][:100] if named else ""
+    if HTTP_ERROR not in answer:
+        known = [meaning for words, meaning in OTHER_ERRORS.items() if words in answer]
+        meaning = known[0] if known else "That is another error."
+        reason, found = "other-error", f"{meaning} Your answer: `{{said}}`."
+    elif place != f"{at}:5000" and not place.endswith(f":{workspace.port}"):
+        reason = "other-registry"
+        found = "Your error is about `{place}`." if place else "Your answer names no registry."
+    else:
+        return "Your engine refused: your registry speaks plain HTTP."
+    raise NotYet(
+        reason,
+        expected=f"The whole line that ends with `{HTTP_ERROR}`, about `{at}:5000`.",
+        found=found,
+        next=f"Run {PULL} and submit the line with the error.",
+        at=at,
+        place=place,
+        said=" ".join(answer.split())[:120],
+    )
+
+
+meet_the_error.solution(refused("pull", BY_ADDRESS))
+meet_the_error.mistake("pulled from localhost", reason="other-error")(
+    pull("{registry}/{image}:latest"), "Status: Image is up to date for {registry}/{image}:latest"
+)
+meet_the_error.mistake("the published port", reason="other-error")(
+    refused("pull", "{address}:{port}/{image}:latest")
+)
+meet_the_error.near_miss("the line on the page", reason="other-registry")(
+    f'Get "https://…/v2/": http: {HTTP_ERROR}'
+)
+meet_the_error.near_miss("the end of the line", reason="other-registry")(HTTP_ERROR)
+
+
+@lab.step(advice=RIGHT_NAMES)
+def sign_a_certificate(workspace):
+    """`certs/registry.crt` is a certificate for `registry.lab` and for your registry's address,
+    signed by the CA in `ca/ca.crt`."""
+    _, at = _registry(workspace)
+    if fault := files_fault(workspace.work, DOMAIN, at):
+        reason, found = fault
+        todo = f"{SIGN}." if reason not in ("no-key", "other-key") else f"{MAKE_KEY}, then {SIGN}."
+        if reason == "no-file":
+            todo = f"In that folder, do the commands of this step; the last ones are {todo}"
+        raise NotYet(reason, found=found, next=todo, at=at)
+    return f"`certs/registry.crt` is for `{DOMAIN}` and `{at}`, and signed by your CA."
+
+
+sign_a_certificate.solution(issue(*NAMES))
+sign_a_certificate.mistake("a common name only", reason="no-names")(issue())
+sign_a_certificate.mistake("for another name", reason="other-names")(
+    issue("DNS:registry", "IP:{address}")
+)
+sign_a_certificate.mistake("a new CA, and not signed again", reason="other-ca")(
+    issue(*NAMES), renew_ca()
+)
+sign_a_certificate.mistake("a new key, and not signed again", reason="other-key")(
+    issue(*NAMES), renew_key()
+)
+
+
+@lab.step(lasting=True)
+def serve_tls(workspace):
+    """Your registry speaks TLS, with a certificate for `registry.lab` and for its address that your
+    CA has signed."""
+    at = _require_tls(workspace, DOMAIN, todo=f"{SIGN}, then {RESTART}.")
+    found = f"Your registry speaks TLS, with a certificate for `{DOMAIN}` and `{at}`."
+    return Passed(found, (sign_a_certificate.id,))
+
+
+serve_tls.solution(issue(*NAMES), run_in_network(tls=True))
+serve_tls.mistake("signed, but not given to the registry", advice=TLS, reason="plain-http")(
+    run_in_network()
+)
+serve_tls.mistake("without its names", advice=RIGHT_NAMES, reason="no-names")(
+    issue(), run_in_network(tls=True)
+)
+serve_tls.mistake("signed again, but not restarted", advice="restart {name}", reason="not-read")(
+    issue(), run_in_network(tls=True), issue(*NAMES)
+)
+serve_tls.mistake("a new CA that has signed nothing", advice=RIGHT_NAMES, reason="other-ca")(
+    issue(*NAMES), run_in_network(tls=True), renew_ca()
+)
+serve_tls.mistake("the folder not mounted", advice="docker logs {name}", reason="exited")(
+    fail_to_run_registry(network="{network}", environment=TLS_SETTINGS)
+)
+
+
+@lab.step(advice="docker pull {registry}/{image}")
+def pull_over_localhost(workspace):
+    """Over TLS, your engine has pulled `{image}` from `{registry}`, though it does not know your
+    CA."""
+    serve_tls.require(workspace)
+    served, _ = _registry(workspace)
+    pulls = workspace.events(type="image", event="pull")
+    if any(each.id in workspace.spellings() and each.time > served.created for each in pulls):
+        return "Your engine has pulled from `{registry}`, and has not verified the certificate."
+    require_memory(workspace, PULL_LOCAL)
+    found = "Since your registry speaks TLS, your engine has pulled nothing from `{registry}`."
+    raise NotYet("not-pulled", found=found, next=f"{PULL_LOCAL}.")
+
+
+pull_over_localhost.solution(pull("{registry}/{image}:latest"))
+pull_over_localhost.mistake("pulled by the address", reason="not-pulled")(
+    refused("pull", BY_ADDRESS)
+)
+pull_over_localhost.mistake("pulled before there was TLS", reason="not-pulled")(
+    run_in_network(), pull("{registry}/{image}:latest"), run_in_network(tls=True)
+)
+
+
+@lab.step(lasting=True)
+def add_a_name(workspace):
+    """The certificate is for `localhost` as well, so a client that trusts your CA accepts
+    `https://{registry}`. It is still for `registry.lab` and for the address."""
+    todo = "Sign the request again, with `localhost` beside the names before. Restart the registry."
+    at = _require_tls(workspace, DOMAIN, "localhost", todo=todo)
+    return f"A client that trusts your CA accepts `localhost`, `{DOMAIN}` and `{at}`."
+
+
+add_a_name.solution(issue(*NAMES, "DNS:localhost"), run_in_network(tls=True))
+add_a_name.mistake("the new name alone", advice="beside the names before", reason="other-names")(
+    issue("DNS:localhost", "IP:{address}"), run_in_network(tls=True)
+)
+add_a_name.mistake("signed, but not restarted", advice="restart {name}", reason="not-read")(
+    issue(*NAMES, "DNS:localhost")
+)
+add_a_name.mistake("its address, not its name", advice="Sign the request", reason="other-names")(
+    issue(*NAMES, "IP:127.0.0.1"), run_in_network(tls=True)
+)
+
+
+# What is there
+
+
+def _registry(workspace):
+    """Return the container that has the registry's address, the registry's or that of a proxy in
+    front of it, and this address."""
+    try:
+        served = require_registry(workspace, start=PLAIN, tls=True)
+        served = workspace.service().front or served
+        named = served.addresses.items()
+        addresses = [address for name, address in named if address and name != "bridge"]
+        if not addresses:
+            found = (
+                f"`{served.name}` is in no network of your own. The default one gives it whichever "
+                "address is free, so a certificate may soon be for another."
+            )
+            raise NotYet("no-network", found=found, next=IN_NETWORK, served=served.name)
+    except NotYet as failure:
+        failure.expected = give_it_an_address.goal
+        raise
+    wanted = workspace["address"]
+    return served, wanted if wanted in addresses else addresses[0]
+
+
+def _require_tls(workspace, *names, todo):
+    """Return the registry's address; raise `NotYet` where it does not show a certificate for these
+    names and the address that the CA verifies. todo: how it gets one."""
+    served, at = _registry(workspace)
+    texts = {"at": at, "served": served.name}
+    certificate = workspace.api.certificate()
+    if not certificate:
+        found = "`{registry}` speaks plain HTTP; it shows no certificate."
+        raise NotYet("plain-http", found=found, next=f"{AGAIN}{TLS}.", **texts)
+    fault = next(filter(None, (certificate_fault(certificate, name, at) for name in names)), None)
+    if fault and not any(files_fault(workspace.work, name, at) for name in names):
+        found = f"{fault[1]} The one in `certs/registry.crt` is right, but is not in use yet."
+        todo = f"The registry reads its certificate when it starts: {RESTART}."
+        raise NotYet("not-read", found=found, next=todo, **texts)
+    if fault := fault or ca_fault(workspace, names[0]):
+        reason, found = fault
+        raise NotYet(reason, found=found, next=todo, **texts)
+    return at
