@@ -31,6 +31,7 @@ lab = Lab(
         "address": lambda ws: str(ipaddress.ip_network(ws["subnet"])[2]),
         "host": lambda ws: ws.unused("second-host"),
         "volume": lambda ws: ws.unused("registry-data"),
+        "folder": lambda ws: str(ws.work),
         "powers": engine_powers,
     },
 )

@@ -34,6 +34,7 @@ lab = Lab(
         "subnet": unused_subnet,
         "address": lambda ws: str(ipaddress.ip_network(ws["subnet"])[2]),
         "volume": lambda ws: ws.unused("registry-data"),
+        "folder": lambda ws: str(ws.work),
     },
 )
 
