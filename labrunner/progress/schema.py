@@ -39,6 +39,16 @@ MIGRATIONS = [
     [  # to version 4
         "create table prediction (lab text primary key, choice text, at real)",
     ],
+    [  # to version 5: `across-the-network` has become two labs
+        "update or ignore step set lab = 'serve-tls'"
+        " where lab = 'across-the-network' and step in ('meet-the-error', 'serve-tls')",
+        "update or ignore before set lab = 'serve-tls'"
+        " where lab = 'across-the-network' and step in ('meet-the-error', 'serve-tls')",
+        "update history set lab = 'serve-tls'"
+        " where lab = 'across-the-network' and step in ('meet-the-error', 'serve-tls')",
+        "insert or ignore into lab"
+        " select 'serve-tls', done_at from lab where lab = 'across-the-network'",
+    ],
 ]
 """The statements of each step, from the version before it. A file has the number of its version as
 `pragma user_version`."""

@@ -396,7 +396,7 @@ def test_the_course_page_is_light_and_nothing_on_it_moves(course_site, open_page
     page.evaluate("for (const each of document.images) each.loading = 'eager'")
     loaded = "[...document.images].every(each => each.complete && each.naturalWidth)"
     assert eventually(lambda: page.evaluate(loaded), 20)
-    assert page.locator(".lessons img").count() == 12
+    assert page.locator(".lessons img").count() == 13
     assert {"style.css", "push-pull.svg"} <= {re.sub(r".*/|\?.*", "", each) for each in found}
     assert found.total() < MOST, found
     assert page.evaluate(SHIFTS) == 0

@@ -1,11 +1,12 @@
 """What is wrong with a certificate."""
 
 import re
+import subprocess
 from datetime import datetime, timedelta
 
 import pytest
 
-from labrunner import certificate_fault, issue_certificate
+from labrunner import certificate_fault, files_fault, issue_certificate
 from labrunner.checks import certificates
 
 
@@ -38,3 +39,40 @@ def test_a_certificate_is_not_valid_before_its_time_nor_after_it(
     fault = certificate_fault(certificate, "registry.lab", "198.18.0.2")
     assert fault and fault[0] == reason
     assert re.match(rf"{words}\d{{4}}-\d\d-\d\d \d\d:\d\d UTC", fault[1])
+
+
+def test_files_that_belong_together_have_no_fault(tmp_path):
+    assert fault(tmp_path)[0] == "no-file"
+    issue_certificate(tmp_path, "DNS:registry.lab", "IP:198.18.0.2")
+    assert fault(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "reason"),
+    [
+        ("certs/registry.crt", "no certificate", "no-certificate"),
+        ("ca/ca.crt", "no certificate", "other-ca"),
+        ("ca/ca.crt", None, "other-ca"),
+        ("certs/registry.key", "no key", "no-key"),
+        ("certs/registry.key", None, "other-key"),
+    ],
+)
+def test_a_file_that_does_not_belong_to_the_others_is_named(tmp_path, path, text, reason):
+    """text: what is in it; None for what belongs to another certificate."""
+    issue_certificate(tmp_path, "DNS:registry.lab", "IP:198.18.0.2")
+    issue_certificate(tmp_path / "other", "DNS:registry.lab", "IP:198.18.0.2")
+    (tmp_path / path).write_text(text or (tmp_path / "other" / path).read_text())
+    found = fault(tmp_path)
+    assert found and found[0] == reason and f"`{path}`" in found[1]
+
+
+def test_a_key_with_a_password_is_told_from_one_that_a_registry_can_read(tmp_path):
+    issue_certificate(tmp_path, "DNS:registry.lab", "IP:198.18.0.2")
+    key = tmp_path / "certs/registry.key"
+    words = ["openssl", "ec", "-aes256", "-passout", "pass:secret", "-in", key, "-out", key]
+    subprocess.run(words, check=True, capture_output=True, timeout=60)
+    assert fault(tmp_path)[0] == "no-key"
+
+
+def fault(folder):
+    return files_fault(folder, "registry.lab", "198.18.0.2")

@@ -10,7 +10,7 @@ LAB_FILE = "labs/volumes/lab.py"
 
 def test_the_real_course_has_no_problem(real_course):
     assert real_course.problems == ()
-    assert [lesson.number for lesson in real_course.lessons] == list(range(1, 13))
+    assert [lesson.number for lesson in real_course.lessons] == list(range(1, 14))
     assert [lesson.lab.name for lesson in real_course.lessons] == list(real_course.labs)
     images = [
         "registry:2",

@@ -13,8 +13,8 @@ from labrunner.registry.errors import RegistryDown, RegistryRefused
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table
 from labrunner.web.diagrams.layout import LAYOUTS
+from tests.fixtures.certificates import certify
 from tests.fixtures.engine import VERSION, eventually, reopen, request_of, response, serving
-from tests.labs.test_across_the_network import certify
 
 BALLAST = 3 << 20  # bytes that each image of the lab has to itself
 scanner = scan.Scanner()

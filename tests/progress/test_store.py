@@ -295,6 +295,21 @@ insert into history values (1, 30, 'one', 'a-step', 'broken', 2, 'B.', 'C.', nul
 pragma user_version = 3;
 """
 
+FOURTH_VERSION = """
+create table prediction (lab text primary key, choice text, at real);
+insert into prediction values ('across-the-network', 'nothing more', 5);
+insert into step values ('across-the-network', 'serve-tls', 'passed', null, 'It is there.', null,
+    40, 40, 2, null, null, '');
+insert into step values ('across-the-network', 'trust-the-ca', 'failed', 'A.', 'B.', 'C.', 50,
+    null, 1, null, null, 'slip');
+insert into before values ('across-the-network', 'serve-tls', 'E.');
+insert into history values (2, 39, 'across-the-network', null, 'started', 0, null, null, null);
+insert into history values (3, 40, 'across-the-network', 'serve-tls', 'passed', 2, null, null,
+    null);
+insert into lab values ('across-the-network', 60);
+pragma user_version = 4;
+"""
+
 
 @pytest.fixture
 def written(progress):
@@ -349,6 +364,21 @@ def test_progress_of_the_third_version_is_there_with_all_that_it_says(written):
     broken = StepProgress(FAILED, 30, 10, 3)
     assert store.load_lab("one") == LabProgress({"a-step": broken}, {"a-step": "D."}, 20)
     assert store.load_archive().events == [Event(30, "one", "a-step", "broken", 2, "B.", "C.")]
+
+
+def test_progress_of_the_fourth_version_is_there_with_the_steps_that_have_another_lab_now(written):
+    store = written(THIRD_VERSION + FOURTH_VERSION)
+    served, trust = StepProgress(PASSED, 40, 40, 2), StepProgress(FAILED, 50, None, 1)
+    assert store.load_lab("serve-tls") == LabProgress(
+        {"serve-tls": served}, {"serve-tls": "E."}, 60
+    )
+    assert store.load_lab("across-the-network") == LabProgress(
+        {"trust-the-ca": trust}, {}, 60, "nothing more"
+    )
+    assert store.load_lab("one").steps and store.load_archive().events[1:] == [
+        Event(39, "across-the-network", None, "started"),
+        Event(40, "serve-tls", "serve-tls", "passed", 2),
+    ]
 
 
 def test_a_file_of_the_current_version_is_brought_to_the_next_one(progress, lasting, monkeypatch):

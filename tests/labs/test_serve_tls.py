@@ -1,0 +1,152 @@
+"""The lab in which a registry gets its certificate, done in other ways and in other wrong ways than
+the lab's own."""
+
+import shutil
+
+import pytest
+
+from labrunner.checks import history
+from labrunner.course import loader
+from tests.fixtures.certificates import TLS, certify
+from tests.fixtures.engine import ROOT, eventually
+
+LAB = loader.load_course(ROOT).labs["serve-tls"]
+ERROR = "http: server gave HTTP response to HTTPS client"
+
+
+def judge(workspace, step, answer=""):
+    return LAB.find(step).judge(workspace, answer)
+
+
+def act(workspace, *steps):
+    for step in steps:
+        solution = LAB.find(step).solve
+        assert solution
+        solution(workspace)
+
+
+@pytest.fixture(scope="module")
+def opened_once(shared_workspaces):
+    workspace = shared_workspaces.open(LAB, "headless")
+    act(workspace, "give-it-an-address")
+    return workspace
+
+
+@pytest.fixture
+def opened(opened_once):
+    """A workspace with a registry that has an address, and with no certificate in its folder."""
+    for name in ("ca", "certs"):
+        shutil.rmtree(opened_once.work / name, ignore_errors=True)
+    return opened_once
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A folder for certificates of one CA."""
+    return tmp_path_factory.mktemp("certificates")
+
+
+def serve(workspace, folder, **settings):
+    """Run the registry with the certificate in this folder."""
+    workspace.run_registry(
+        network=workspace["network"],
+        volumes={"/certs:ro": str(folder), "/var/lib/registry": workspace["volume"]},
+        environment={**dict(each.split("=") for each in TLS[1::2]), **settings},
+    )
+
+
+def test_names_addresses_and_files_of_ones_own_are_as_good(workspaces, docker, unique, tmp_path):
+    """Another network without a subnet, other names, RSA keys, and all files in another folder."""
+    lab = workspaces.open(LAB, "headless")
+    network, port = f"{unique}-net", f"127.0.0.1:{lab.port}:5000"
+    name = f"127.0.0.1:{lab.port}/{lab.image}"
+    registry = ("run", "-d", "-p", port, "--network", network, "-v", f"{unique}:/var/lib/registry")
+    docker("network", "create", network)
+    docker("volume", "create", unique)
+    first = docker(*registry, "registry:2")
+    lab.wait_for_registry()
+    docker("tag", lab.image, name)
+    docker("push", name)
+    assert judge(lab, "give-it-an-address").passed, judge(lab, "give-it-an-address")
+
+    at = lab.engine.container(first).addresses[network]
+    error = docker("pull", f"{at}:5000/{lab.image}", fails=True)
+    assert judge(lab, "meet-the-error", error).passed, judge(lab, "meet-the-error", error)
+
+    certify(tmp_path, f"DNS:Registry.LAB,IP:{at}")
+    verdict = judge(lab, "sign-a-certificate")
+    assert verdict.reason == "no-file" and f"in `{lab.work}`" in verdict.found
+    docker("rm", "-f", first)
+    second = docker(*registry, "-v", f"{tmp_path}:/certs:ro", *TLS, "registry:2")
+    lab.wait_for_registry()
+    verdict = judge(lab, "serve-tls")
+    assert verdict.passed and verdict.proves == ("sign-a-certificate",), verdict
+
+    docker("pull", name)
+    assert judge(lab, "pull-over-localhost").passed, judge(lab, "pull-over-localhost")
+
+    certify(tmp_path, f"DNS:registry.lab,DNS:localhost,IP:{at},IP:127.0.0.1")
+    assert judge(lab, "add-a-name").reason == "other-names"
+    docker("restart", "-t", "0", second)
+    assert eventually(lambda: judge(lab, "add-a-name").passed, 20), judge(lab, "add-a-name")
+    assert judge(lab, "serve-tls").passed and judge(lab, "pull-over-localhost").passed
+
+
+def test_a_registry_that_wants_a_certificate_of_its_clients_is_as_good(opened, tmp_path):
+    certify(tmp_path, f"DNS:registry.lab,IP:{opened['address']}")
+    serve(opened, tmp_path, REGISTRY_HTTP_TLS_CLIENTCAS="[/certs/ca.crt]")
+    assert eventually(lambda: opened.api.certificate())
+    assert judge(opened, "serve-tls").passed, judge(opened, "serve-tls")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (f'Get "https://registry.example/v2/": {ERROR}', "is about `registry.example`"),
+        (f"Error response from daemon: {ERROR}", "Your answer names no registry."),
+        ('Get "https://198.18.0.2:5001/v2/": dial tcp: connect: connection refused', "port is"),
+        ("x509: certificate signed by unknown authority", "speaks TLS already"),
+        ("Status: Downloaded newer image for localhost:5000/my-image:latest", "pull worked"),
+        ("I do not know", "another error. Your answer: `I do not know`"),
+    ],
+)
+def test_another_error_is_told_from_the_one_that_was_meant(opened, answer, words):
+    verdict = judge(opened, "meet-the-error", answer)
+    assert verdict.status == "failed" and words in verdict.found
+    assert f"`docker pull {opened['address']}:5000/{opened.image}`" in verdict.next
+
+
+@pytest.mark.parametrize("place", ["{address}:5000", "192.0.2.1:{port}", "my-host:{port}"])
+def test_the_error_counts_by_any_address_and_in_the_words_of_a_newer_engine(opened, place):
+    url = opened.fill(f"https://{place}/v2/my-image/manifests/latest")
+    assert judge(opened, "meet-the-error", f'failed to do request: Head "{url}": {ERROR}').passed
+
+
+@pytest.mark.parametrize(
+    ("names", "days", "words"),
+    [
+        ("DNS:registry.lab,DNS:{address}", "30", "has `{address}` as `DNS:`"),
+        ("DNS:registry.lab,IP:198.18.255.9", "30", "and not for `{address}`"),
+        ("DNS:registry.labs,IP:{address}", "30", "`registry.labs`, `{address}`, and not for `reg"),
+        ("DNS:registry.lab,IP:{address}", "0", "It is valid until"),
+    ],
+)
+def test_each_fault_of_a_certificate_is_named(opened, certificates, names, days, words):
+    certify(certificates, opened.fill(names), days)
+    serve(opened, certificates)
+    # With no day, it ends in the second in which it was made.
+    assert eventually(lambda: opened.fill(words) in judge(opened, "serve-tls").found)
+    verdict = judge(opened, "serve-tls")
+    assert verdict.status == "failed"
+    assert opened.fill("subjectAltName=DNS:registry.lab,IP:{address} > san.ext") in verdict.next
+
+
+def test_a_pull_that_the_engine_has_forgotten_could_not_be_checked(opened, monkeypatch):
+    act(opened, "sign-a-certificate", "serve-tls")
+    assert judge(opened, "pull-over-localhost").reason == "not-pulled"
+    monkeypatch.setattr(history, "REMEMBERED", 0)
+    verdict = judge(opened, "pull-over-localhost")
+    assert (verdict.status, verdict.reason) == ("unknown", "forgotten")
+    assert f"`docker pull {opened.registry}/{opened.image}`" in verdict.next
+    act(opened, "pull-over-localhost")
+    assert judge(opened, "pull-over-localhost").passed
