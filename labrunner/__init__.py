@@ -80,7 +80,6 @@ if TYPE_CHECKING:
         OtherScheme,
         RegistryDown,
         RegistryRefused,
-        Untrusted,
     )
     from .registry.references import parse
     from .text import listed, megabytes, short
@@ -106,7 +105,6 @@ _MODULES = {
     "SecondHost": "checks.second_host",
     "SecondRegistry": "checks.second_registry",
     "TLS_SETTINGS": "checks.certificates",
-    "Untrusted": "registry.errors",
     "Workspace": "workspaces.workspace",
     "act": "checks.acts",
     "anonymous_volumes": "checks.volumes",
@@ -196,7 +194,6 @@ __all__ = [
     "RegistryRefused",
     "SecondHost",
     "SecondRegistry",
-    "Untrusted",
     "Workspace",
     "act",
     "anonymous_volumes",

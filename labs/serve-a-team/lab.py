@@ -9,9 +9,9 @@ from labrunner import (
     Lab,
     NotYet,
     OtherScheme,
-    Untrusted,
     act,
     blob_sizes,
+    ca_fault,
     certificate_fault,
     describe_state,
     fail_to_run_registry,
@@ -374,8 +374,8 @@ def _require_private(workspace):
         todo = f"Write {LISTEN} into `proxy/registry.conf`, then {RELOAD}." if proxied else again
         found = "`{registry}` speaks plain HTTP: anyone on the way can read the password."
         raise NotYet("plain-http", found=found, next=todo)
-    fault = certificate_fault(certificate, "localhost", "127.0.0.1") or _ca_fault(workspace)
-    if fault:
+    fault = certificate_fault(certificate, "localhost", "127.0.0.1")
+    if fault := fault or ca_fault(workspace, "localhost"):
         reason, found = fault
         raise NotYet(
             reason,
@@ -436,23 +436,6 @@ def _require_registry(workspace):
         todo = f"`docker logs {proxy.name}` says why. Set it right, then `docker rm -f "
         todo += f"{workspace.name} {proxy.name}`, then {BEHIND}."
         raise NotYet(reason, found=found, next=todo, said=said.replace("`", "'")) from None
-
-
-def _ca_fault(workspace):
-    """Return a reason and a sentence: why the CA in the lab's folder does not verify the
-    certificate; None where it does, or there is none."""
-    try:
-        ca = (workspace.work / "ca/ca.crt").read_text()
-        client = workspace.client(name="localhost", ca=ca)
-    except (OSError, ValueError):  # made elsewhere, or no certificate
-        return None
-    try:
-        client.request("GET", "")
-    except Untrusted as error:
-        return "other-ca", f"`ca/ca.crt` does not verify the certificate: {error.reason}."
-    except OtherScheme:  # what is behind the proxy says this; the proxy itself has spoken TLS
-        pass
-    return None
 
 
 def _require_pushed(workspace, image, tag, is_right):
