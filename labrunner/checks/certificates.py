@@ -114,7 +114,7 @@ def files_fault(folder: Path, domain: str, address: str) -> tuple[str, str] | No
     if not certificate_data:
         return "no-file", f"There is no certificate `certs/registry.crt` in `{folder}`."
     if not is_certificate(certificate_data):
-        return "no-certificate", "`certs/registry.crt` is no certificate."
+        return "no-certificate", "`certs/registry.crt` is not a certificate."
     if fault := certificate_fault(certificate_data.decode(errors="replace"), domain, address):
         return fault
     certificate = x509.load_pem_x509_certificate(certificate_data)
@@ -125,9 +125,9 @@ def files_fault(folder: Path, domain: str, address: str) -> tuple[str, str] | No
     try:
         key = load_pem_private_key(key_data, None)
     except (ValueError, TypeError):
-        return "no-key", "`certs/registry.key` is no key that can be read without a password."
+        return "no-key", "`certs/registry.key` is not a key that can be read without a password."
     if key.public_key() != certificate.public_key():
-        return "other-key", "`certs/registry.key` is not the key that `certs/registry.crt` is for."
+        return "other-key", "`certs/registry.key` does not belong to `certs/registry.crt`."
     return None
 
 

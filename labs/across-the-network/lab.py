@@ -279,7 +279,7 @@ def _hosts(workspace):
             raise NotYet("plain-http", found=found, next=todo)
         if fault := certificate_fault(certificate, DOMAIN, at):
             reason, found = fault
-            found = f"The certificate of `{{registry}}` is not good. {found}"
+            found = f"The certificate of `{{registry}}` cannot be used. {found}"
             raise NotYet(reason, found=found, next=SIGN, at=at, served=registry.name)
     except NotYet as failure:
         failure.expected = start_a_second_host.goal

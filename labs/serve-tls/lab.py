@@ -105,7 +105,7 @@ def give_it_an_address(workspace):
     registry = workspace.client(any_tls=True)
     manifest = registry.manifest(workspace.image, "latest")
     if not manifest or not workspace.is_sample(manifest, registry=registry):
-        found = f"`{served.name}` has the address `{at}`, but not your image as `{{image}}`."
+        found = f"`{served.name}` has the address `{at}`, but does not hold your image `{{image}}`."
         raise NotYet("not-pushed", found=found, next=f"{PUSH}.")
     return f"Your registry has the address `{at}`, and holds `{{image}}`."
 
@@ -131,12 +131,14 @@ def meet_the_error(workspace, answer):
         reason, found = "other-error", f"{meaning} Your answer: `{{said}}`."
     elif place != f"{at}:5000" and not place.endswith(f":{workspace.port}"):
         reason = "other-registry"
-        found = "Your error is about `{place}`." if place else "Your answer names no registry."
+        found = "Your answer does not say which registry was asked."
+        if place:
+            found = "Your error is about `{place}`."
     else:
         return "Your engine refused: your registry speaks plain HTTP."
     raise NotYet(
         reason,
-        expected=f"The whole line that ends with `{HTTP_ERROR}`, about `{at}:5000`.",
+        expected=f"The whole line with the error: it names `{at}:5000` and `{HTTP_ERROR}`.",
         found=found,
         next=f"Run {PULL} and submit the line with the error.",
         at=at,
@@ -222,7 +224,7 @@ def pull_over_localhost(workspace):
     if any(each.id in workspace.spellings() and each.time > served.created for each in pulls):
         return "Your engine has pulled from `{registry}`, and has not verified the certificate."
     require_memory(workspace, PULL_LOCAL)
-    found = "Since your registry speaks TLS, your engine has pulled nothing from `{registry}`."
+    found = "Your engine has not pulled from `{registry}` since that speaks TLS."
     raise NotYet("not-pulled", found=found, next=f"{PULL_LOCAL}.")
 
 
@@ -269,8 +271,8 @@ def _registry(workspace):
         addresses = [address for name, address in named if address and name != "bridge"]
         if not addresses:
             found = (
-                f"`{served.name}` is in no network of your own. The default one gives it whichever "
-                "address is free, so a certificate may soon be for another."
+                f"`{served.name}` is not in a network that you made. The default network gives it "
+                "any address that is free, and a certificate is for one address."
             )
             raise NotYet("no-network", found=found, next=IN_NETWORK, served=served.name)
     except NotYet as failure:
@@ -291,7 +293,7 @@ def _require_tls(workspace, *names, todo):
         raise NotYet("plain-http", found=found, next=f"{AGAIN}{TLS}.", **texts)
     fault = next(filter(None, (certificate_fault(certificate, name, at) for name in names)), None)
     if fault and not any(files_fault(workspace.work, name, at) for name in names):
-        found = f"{fault[1]} The one in `certs/registry.crt` is right, but is not in use yet."
+        found = f"{fault[1]} `certs/registry.crt` is right now, but the registry has not read it."
         todo = f"The registry reads its certificate when it starts: {RESTART}."
         raise NotYet("not-read", found=found, next=todo, **texts)
     if fault := fault or ca_fault(workspace, names[0]):

@@ -103,7 +103,7 @@ def test_a_registry_that_wants_a_certificate_of_its_clients_is_as_good(opened, t
     ("answer", "words"),
     [
         (f'Get "https://registry.example/v2/": {ERROR}', "is about `registry.example`"),
-        (f"Error response from daemon: {ERROR}", "Your answer names no registry."),
+        (f"Error response from daemon: {ERROR}", "does not say which registry"),
         ('Get "https://198.18.0.2:5001/v2/": dial tcp: connect: connection refused', "port is"),
         ("x509: certificate signed by unknown authority", "speaks TLS already"),
         ("Status: Downloaded newer image for localhost:5000/my-image:latest", "pull worked"),
