@@ -102,12 +102,17 @@ def issue(workspace: Workspace, *names: str) -> None:
 
 @act
 def run_in_network(workspace: Workspace, *, tls: bool = False, aliases: Sequence[str] = ()) -> None:
-    """Run the registry anew in the lab's `network`, which is created where it is missing, with its
-    images in the lab's `volume`. tls: with the certificate that was issued last."""
+    """Run the registry anew at the lab's `address` in its `network`, which is created where it is
+    missing, with its images in the lab's `volume`. tls: with the certificate that was issued last.
+    """
     network = workspace["network"]
     if network not in [each.name for each in workspace.engine.networks()]:
         workspace.create_network(network, workspace["subnet"])
-    options: dict[str, Any] = {"network": network, "aliases": aliases}
+    options: dict[str, Any] = {
+        "network": network,
+        "address": workspace["address"],
+        "aliases": aliases,
+    }
     volumes = {"/var/lib/registry": workspace["volume"]}
     if tls:
         volumes["/certs:ro"] = str(workspace.work / "certs")

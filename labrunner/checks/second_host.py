@@ -298,9 +298,10 @@ def start_second_host(workspace: Workspace, network: str) -> None:
 
 
 def unused_subnet(workspace: Workspace) -> str:
-    """Return a subnet that no network has, in the range that is set aside for tests of networks."""
-    for part in random.sample(range(256), 20):
-        subnet = f"198.18.{part}.0/24"
+    """Return a subnet that no network has and no other workspace means to have, in the range that
+    is set aside for tests of networks."""
+    subnets = {f"198.18.{part}.0/24" for part in range(256)} - workspace.reserved
+    for subnet in random.sample(sorted(subnets), 20):
         try:
             network = workspace.create_network(f"probe-{workspace.id}", subnet)
         except CannotCheck as error:

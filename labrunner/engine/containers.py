@@ -86,6 +86,7 @@ class Containers(Connection):
         labels: Mapping[str, str] | None = None,
         entrypoint: Sequence[str] | None = None,
         network: str | None = None,
+        address: str | None = None,
         aliases: Sequence[str] = (),
         **host: Any,
     ) -> str:
@@ -93,8 +94,8 @@ class Containers(Connection):
 
         ports: host port for each container port, None for any, on 127.0.0.1 alone. volumes: the
         volume or folder for each path in the container, which may end in `:ro`. anonymous: the
-        labels of a new volume without a name for each path. aliases: more names of the container
-        in its network. host: more of docker-py's `create_host_config`.
+        labels of a new volume without a name for each path. address, aliases: its IP address and
+        more names of it in its network. host: more of docker-py's `create_host_config`.
         """
         binds = [f"{source}:{path}" for path, source in (volumes or {}).items()]
         mounts = [
@@ -107,7 +108,9 @@ class Containers(Connection):
         config = self._patient_client.create_host_config(
             port_bindings=published, binds=binds, mounts=mounts, **host
         )
-        endpoint = self._patient_client.create_endpoint_config(aliases=list(aliases))
+        endpoint = self._patient_client.create_endpoint_config(
+            aliases=list(aliases), ipv4_address=address
+        )
         return self._create(
             image=image,
             name=name,

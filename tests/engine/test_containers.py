@@ -71,15 +71,14 @@ def test_what_is_mounted_set_and_where_a_container_is(engine, docker, unique, tm
     assert found.addresses[unique].count(".") == 3
 
 
-def test_a_container_is_made_in_a_network_under_another_name(engine, docker, unique):
+def test_a_container_is_made_in_a_network_at_an_address_under_another_name(engine, unique):
     network = engine.create_network(unique, {}, "172.31.211.0/24")
+    place = {"network": unique, "address": "172.31.211.9", "aliases": ["other.lab"]}
     try:
-        other = engine.create_container(
-            "busybox:stable", command=["sleep", "60"], network=unique, aliases=["other.lab"]
-        )
+        other = engine.create_container("busybox:stable", command=["sleep", "60"], **place)
         try:
             engine.start(other)
-            assert engine.container(other).addresses[unique].startswith("172.31.211.")
+            assert engine.container(other).addresses == {unique: "172.31.211.9"}
             words = ["ping", "-c", "1", "-W", "2", "other.lab"]
             code, output = engine.execute(other, words)
             assert code == 0 and "1 packets received" in output
