@@ -33,14 +33,16 @@ class Values(dict[str, str]):
 class StepView:
     """A step as the page shows it.
 
-    commands: those of its blocks, with the values filled in. last: it is the lesson's last step.
-    open_before: the titles of the steps before it that are not done. outcome: whether what the
-    learner predicted is so, where this step has shown it.
+    folded: what is folded at the end of its text, which is shown below the verdict. commands: those
+    of its blocks, with the values filled in. last: it is the lesson's last step. open_before: the
+    titles of the steps before it that are not done. outcome: whether what the learner predicted is
+    so, where this step has shown it.
     """
 
     id: str
     title: Markup
     body: Markup
+    folded: Markup
     goal: str
     step: Step
     progress: StepProgress
@@ -235,6 +237,7 @@ def _parts(
                 id=step.id,
                 title=part.title,
                 body=part.html,
+                folded=part.folded,
                 goal=step.goal.format_map(values),
                 step=step,
                 progress=progress,

@@ -38,11 +38,13 @@ SIZE = re.compile(r'<svg[^>]* width="(\d+)" height="(\d+)"')
 
 @dataclass(frozen=True)
 class Part:
-    """A section of a lesson. A step has its id, its heading and the HTML below it."""
+    """A section of a lesson. A step has its id, its heading and the HTML below it; folded: what is
+    folded at its end, such as its hints."""
 
     html: Markup
     step: str | None = None
     title: Markup = field(default_factory=Markup)
+    folded: Markup = field(default_factory=Markup)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,10 @@ def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
         filled = VALUE_PLACE.sub(lambda place: shown[int(place[1])], html)
         return Markup(REFERENCE_PLACE.sub(draw, filled))  # noqa: S704
 
-    return [Part(fill(part.html), part.step, fill(part.title)) for part in draft.parts]
+    return [
+        Part(fill(part.html), part.step, fill(part.title), fill(part.folded))
+        for part in draft.parts
+    ]
 
 
 @lru_cache(maxsize=256)
@@ -111,8 +116,8 @@ def _draft(text: str, titles: tuple[tuple[str, str], ...]) -> _Draft:
     pieces = [Markup(piece.strip()) for piece in html.split(f"<!--{CUT}-->")]  # noqa: S704
     parts = [Part(pieces[0])]
     for at, step in enumerate(cutter.found):
-        title, body, after = pieces[3 * at + 1 : 3 * at + 4]
-        parts += [Part(body, step, title), Part(after)]
+        title, body, folded, after = pieces[4 * at + 1 : 4 * at + 5]
+        parts += [Part(body, step, title, folded), Part(after)]
     missing = [(step, title) for step, title in titles if step not in cutter.found]
     parts += [Part(Markup(), step, escape(title)) for step, title in missing]
     kept = tuple(part for part in parts if part.html or part.step)
@@ -120,7 +125,8 @@ def _draft(text: str, titles: tuple[tuple[str, str], ...]) -> _Draft:
 
 
 class _Cutter(Extension):
-    """Mark where the document is cut: before and after a step's heading, and after its body."""
+    """Mark where the document is cut: before and after a step's heading, and before and after what
+    is folded at its end."""
 
     def __init__(self, steps: list[str]) -> None:
         super().__init__()
@@ -143,7 +149,7 @@ class _Cut(Treeprocessor):
         root[:] = []
         for child in children:
             if inside and child.tag in ("h1", "h2"):
-                root.append(ElementTree.Comment(CUT))
+                self._end_step(root)
                 inside = False
             if child.tag == "h2" and child.get("id") in self.cutter.steps:
                 self.cutter.found.append(str(child.attrib.pop("id")))
@@ -153,10 +159,17 @@ class _Cut(Treeprocessor):
             else:
                 root.append(child)
         if inside:
-            root.append(ElementTree.Comment(CUT))
+            self._end_step(root)
         for element in root.iter():  # in a quotation, say: the id belongs to the real heading
             if element.get("id") in self.cutter.steps:
                 del element.attrib["id"]
+
+    def _end_step(self, root: ElementTree.Element) -> None:
+        end = len(root)
+        while root[end - 1].tag == "details":
+            end -= 1
+        root.insert(end, ElementTree.Comment(CUT))
+        root.append(ElementTree.Comment(CUT))
 
 
 class _Tables(Treeprocessor):

@@ -91,6 +91,14 @@ def test_hints_are_folded_and_tables_scroll_by_keyboard_or_are_lists(tmp_path):
     assert '<td data-head="a" role="cell"><code>b</code></td>' in part.html
 
 
+def test_what_is_folded_at_the_end_of_a_step_comes_apart_from_its_text(tmp_path):
+    folded = "??? failure\n    No.\n\n??? hint\n    Look.\n"
+    step, after = render(tmp_path, f"{STEP}\n??? note\n    Why.\n\nDo it.\n\n{folded}\n## End")
+    assert "Why." in step.html and step.html.endswith("<p>Do it.</p>")
+    assert step.folded.count("<details") == 2 and step.folded.endswith("</details>")
+    assert after.html == "<h2>End</h2>"
+
+
 def test_a_numbered_list_of_pictures_is_stepped_through(tmp_path):
     text = "1. ![One](/static/x.svg#a)\n   **First.** `{{ name }}`\n2. ![Two](/static/x.svg#b)\n"
     loose = (
