@@ -1,5 +1,5 @@
 """Pull an image from a registry and run it, ask your engine who it is and where it pulls from, then
-build an image of your own and run that."""
+build an image of your own, run it, and bring it up to date."""
 
 import re
 import secrets
@@ -57,12 +57,13 @@ FROM busybox:stable
 LABEL stamp={stamp}
 CMD ["echo", "Hello from {image}, stamp {stamp}."]
 """
+UPDATED = DOCKERFILE + "LABEL version=2\n"
 FOREIGN = 'FROM busybox:stable\nLABEL stamp=000000\nCMD ["echo", "Hello."]\n'
 UNLABELLED = "FROM busybox:stable\nCMD echo Hello\n"
 
 NOT_DEFAULT = {
-    "hub.docker.com": "is the website of Docker Hub, for people to look at",
-    "registry-1.docker.io": "is the server that the engine pulls from in the end",
+    "hub.docker.com": "is the website of Docker Hub, for people",
+    "registry-1.docker.io": "is the server that the engine then pulls from",
     "docker.com": "is the company's website",
     "www.docker.com": "is the company's website",
 }
@@ -113,11 +114,13 @@ def pull_an_image(workspace):
     if not any(each.endswith(given) for each in image.digests):
         raise NotYet(
             "another-image",
-            found="On your engine, `{nginx}` is another image than in the registry, which gives "
-            f"{short(given)}.",
+            found="On your engine, `{nginx}` is not the image that the registry has under this "
+            f"name, {short(given)}.",
             next=f"{PULL}. The name moves to the registry's image.",
         )
-    return f"You have pulled {short(given)}. Asked without a login, the registry gives the same."
+    return (
+        f"You have pulled {short(given)}. Asked without a login, the registry gives the same image."
+    )
 
 
 pull_an_image.solution(pull("{nginx}:latest"))
@@ -146,8 +149,8 @@ def run_by_its_short_name(workspace):
             raise NotYet("not-started", found=state.found, next=state.next)
     for name in (workspace["nginx"], "library/nginx", "docker.io/library/nginx"):
         if was_started(workspace, [name]):
-            found = f"A container was started from `{name}`, which is more than the short name."
-            todo = f"`docker rm -f {{web}}`, if that is its name, then {RUN_NGINX}."
+            found = f"A container was started from `{name}`, not from the short name."
+            todo = f"`docker rm -f {{web}}`, if that is its name. Then {RUN_NGINX}."
             raise NotYet("full-name", found=found, next=todo)
     require_memory(workspace, RUN_NGINX)
     found = "No container was started from `{short_name}`."
@@ -178,7 +181,8 @@ def find_the_default_registry(workspace, answer):
     if "." not in host and ":" not in host:
         reason, found = "no-address", "Your answer is not an address."
     elif host in NOT_DEFAULT:
-        reason, found = "part-of-hub", f"`{{host}}` belongs to it, but it {NOT_DEFAULT[host]}."
+        reason = "part-of-hub"
+        found = f"`{{host}}` belongs to Docker Hub, but it {NOT_DEFAULT[host]}."
     else:
         reason, found = "other", "`{host}` is not where a name without a registry leads."
     raise NotYet(reason, found=found, next=ASK_REGISTRY, host=host)
@@ -201,12 +205,12 @@ def ask_the_engine(workspace, answer):
         return f"Your engine is version `{engine.version}`."
     said = versions[0] if versions else ""
     if not said:
-        reason, found = "no-version", "Your answer has no version in it, such as `29.1.0`."
+        reason, found = "no-version", "Your answer has no version number, such as `29.1.0`."
     elif said == engine.api:
         reason = "api"
         found = "`{said}` is the version of the API, the language in which programs talk to it."
     elif engine.version.startswith(f"{said}."):
-        reason, found = "part", "`{said}` is only the beginning of it."
+        reason, found = "part", "`{said}` is only the beginning of the version."
     else:
         reason = "other"
         found = (
@@ -290,8 +294,8 @@ def run_it(workspace):
         line = _last_line(workspace, container)
         if container.exit_code == 0 and line:
             return f"The container `{container.name}` printed “{line}”"
-    if not made and _ran_and_was_removed(workspace):
-        return "A container made from `{image}` ran to its end, and is removed."
+    if not made and _has_run(workspace):
+        return "A container made from `{image}` ran to its end, and was removed."
     if not made:
         raise NotYet(
             "no-container",
@@ -310,7 +314,7 @@ def run_it(workspace):
     raise NotYet(
         "nothing-printed",
         found=f"The container `{last.name}` {printed}. {{ended}}.",
-        next="Run it with no command behind the name: `docker run {image}`. If it ends the same "
+        next="Run it with no command after the name: `docker run {image}`. If it ends the same "
         f"way, build it again with {BUILD}.",
         line=line,
         ended=(last.error or f"It ended with exit code {last.exit_code}").rstrip("."),
@@ -326,6 +330,44 @@ run_it.mistake("another command in place of its own", reason="nothing-printed")(
 )
 run_it.mistake("busybox run instead", reason="no-container")(
     lambda ws: ws.run_to_end("busybox:stable", ["echo", "Hello"])
+)
+
+
+@lab.step
+def update_your_image(workspace):
+    """`{image}` has the label `version=2` as well, and a container of this version has run to its
+    end."""
+    image = workspace.engine.image(f"{workspace.image}:latest")
+    labels = image.labels if image else {}
+    if labels.get("stamp") != workspace["stamp"]:
+        found = "There is no image `{image}` with your label `stamp={stamp}`."
+        todo = "Keep all lines of the Dockerfile, add one, and build it as `{image}`."
+        raise NotYet("no-stamp", found=found, next=todo)
+    if labels.get("version") != "2":
+        found = "The image `{image}` does not have the label `version=2`."
+        todo = "Add it to the Dockerfile, and build again under the same name."
+        raise NotYet("no-version", found=found, next=todo)
+    if not _has_run(workspace, "version=2"):
+        found = "The image has its new label, but no container made from it has run to its end."
+        todo = "Run the image. A container that you had before keeps the old version."
+        raise NotYet("not-run", found=found, next=todo)
+    return f"`{{image}}` is version 2, {short(image.id)}, and a container of it has run."
+
+
+update_your_image.solution(
+    lambda ws: _build(ws, UPDATED), lambda ws: ws.engine.wait(ws.run(f"{ws.image}:latest"))
+)
+update_your_image.mistake("built, but not run", advice="Run the image", reason="not-run")(
+    lambda ws: _build(ws, UPDATED)
+)
+update_your_image.mistake(
+    "the container of the first version started again", advice="the old version", reason="not-run"
+)(lambda ws: _build(ws, UPDATED), lambda ws: _start_again(ws))
+update_your_image.mistake(
+    "a Dockerfile with the new label only", advice="Keep all lines", reason="no-stamp"
+)(lambda ws: _build(ws, UNLABELLED + "LABEL version=2\n"))
+update_your_image.mistake("another value", advice="Add it to the Dockerfile", reason="no-version")(
+    lambda ws: _build(ws, DOCKERFILE + "LABEL version=1\n")
 )
 
 
@@ -362,6 +404,12 @@ def _build(workspace, dockerfile):
     return workspace.build(folder, workspace.image)
 
 
+def _start_again(workspace):
+    for each in workspace.engine.containers(label=f"stamp={workspace['stamp']}"):
+        workspace.engine.start(each.id)
+        workspace.engine.wait(each.id)
+
+
 def _same_version(said, version):
     """Return whether the two are one, also without what a distribution adds, such as `+dfsg1`."""
     return said.rstrip(".") in (version, version.partition("+")[0])
@@ -373,11 +421,14 @@ def _last_line(workspace, container):
     return lines[-1] if lines else ""
 
 
-def _ran_and_was_removed(workspace):
-    """Return whether the engine remembers a container of the image that ended well, as with
-    `docker run --rm`."""
-    stamp = f"stamp={workspace['stamp']}"
-    ended = workspace.events(type="container", event="die", label=stamp)
+def _has_run(workspace, *more):
+    """Return whether a container of the learner's image ended well, also one that was removed, as
+    with `docker run --rm`. more: labels that it must have besides the stamp."""
+    labels = [f"stamp={workspace['stamp']}", *more]
+    kept = workspace.engine.containers(label=labels)
+    ended = workspace.events(type="container", event="die", label=labels)
+    if any(each.status.startswith("Exited (0)") for each in kept):
+        return True
     if any(event.attributes.get("exitCode") == "0" for event in ended):
         return True
     if not ended:

@@ -35,7 +35,7 @@ OWN = "localhost:5000/{team}/{app}:{tag}"
 CLOUDS = {  # by the end of the host: a word for it, and where its names say whose an image is
     "amazonaws.com": (
         "aws",
-        "In a name of Amazon ECR, the account is the number at the front of the host. All of the "
+        "In a name of Amazon ECR, the account is the number at the front of the host. The whole "
         "path is the repository.",
     ),
     "pkg.dev": (
@@ -46,7 +46,7 @@ CLOUDS = {  # by the end of the host: a word for it, and where its names say who
     "azurecr.io": (
         "azure",
         "In a name of Azure Container Registry there is no account. The registry's own name is the "
-        "front of the host, and all of the path is the repository.",
+        "front of the host, and the whole path is the repository.",
     ),
 }
 
@@ -66,24 +66,29 @@ lab = Lab(
         "tagged_name": lambda ws: _invented(
             f"{ws.registry}/{{team}}/{{app}}{CHANCE.choice([':{tag}', ''])}"
         ),
+        "account": lambda ws: _invented("{owner}"),
+        "host": lambda ws: _invented("{team}-server"),
         "pinned_name": lambda ws: (
             _invented(CHANCE.choice([GHCR, ECR, OWN])) + f"@sha256:{CHANCE.randbytes(32).hex()}"
         ),
     },
 )
 
-WRITE_OUT = "Put `docker.io/library/` in front of the short name, and `:latest` behind it."
+WRITE_OUT = "Put `docker.io/library/` in front of the short name, and `:latest` after it."
 THREE_WORDS = "Submit three words: the number of the account, the project, the registry's own name."
 LOOK_IN_FRONT = (
-    "Look only at what stands before the first slash of each: no dot, no colon, and not "
-    "`localhost`."
+    "Look only at the part before the first slash of each name. In the one that you want, it has "
+    "no dot and no colon, and is not `localhost`."
 )
-CUT_REGISTRY = "Take all that stands before the first slash of `{hosted_name}`."
-CUT_ACCOUNT = "Take what stands between the first two slashes of `{owned_name}`."
-CUT_REPOSITORY = "Take all that stands between the first slash of `{long_name}` and its tag."
-LOOK_BEHIND = "Look behind the last slash of `{tagged_name}`: a tag follows a colon there, if any."
-CUT_DIGEST = "Take all that stands behind the `@`."
+CUT_REGISTRY = "Take everything before the first slash of `{hosted_name}`."
+CUT_ACCOUNT = "Take the part between the first two slashes of `{owned_name}`."
+CUT_REPOSITORY = "Take everything between the first slash of `{long_name}` and its tag."
+LOOK_BEHIND = (
+    "Look after the last slash of `{tagged_name}`. If there is a colon, the tag follows it."
+)
+CUT_DIGEST = "Take everything after the `@`."
 TAG = "`docker image tag {image} {registry}/team/{image}:1.0`."
+ON_HUB, ELSEWHERE = "{account}/{image}:2.0", "{host}:8443/tools/{image}:latest"
 
 
 @lab.value
@@ -134,7 +139,7 @@ def find_the_one_on_docker_hub(workspace, answer):
         return f"`{right}` is `{parse(right).canonical}`, on Docker Hub."
     first = said.partition("/")[0]
     if said not in names:
-        reason, found = "none-of-them", "`{said}` is none of the four names."
+        reason, found = "none-of-them", "`{said}` is not one of the four names."
     elif first == "localhost":
         reason = "localhost"
         found = "`{said}` begins with `localhost`, which is always a registry."
@@ -167,12 +172,12 @@ def find_the_registry(workspace, answer):
         reason = "web-address"
         found = "An image's name has no `https://` in it, and so its registry has none either."
     elif "/" in said:
-        reason, found = "too-long", "`{said}` goes on behind the first slash."
+        reason, found = "too-long", "`{said}` goes on after the first slash."
     elif port and said == host:
         reason, found = "no-port", "`{said}` lacks the port, which is part of the registry."
     elif said and reference.registry.endswith(f".{said}"):
         reason = "end-of-it"
-        found = "`{said}` is only the end of it. The registry is the whole host."
+        found = "`{said}` is only the end of the host. The registry is the whole host."
     raise NotYet(reason, found=found, next=CUT_REGISTRY, said=said)
 
 
@@ -200,7 +205,7 @@ def find_the_account(workspace, answer):
         reason = "releases"
         found = (
             "`releases` is what Artifact Registry calls the repository. It belongs to a project, "
-            "and the project stands in front of it."
+            "whose name comes before it."
         )
     raise NotYet(reason, found=found, next=CUT_ACCOUNT, said=said)
 
@@ -235,7 +240,7 @@ take_three_clouds_apart.near_miss(
     "AWS: the whole host", advice="the number at the front", reason="aws"
 )(lambda ws: _owners(ws, "aws", lambda reference: reference.registry))
 take_three_clouds_apart.near_miss(
-    "AWS: an account in the path", advice="All of the path is the repository", reason="aws"
+    "AWS: an account in the path", advice="The whole path is the repository", reason="aws"
 )(lambda ws: _owners(ws, "aws", lambda reference: reference.repository.split("/")[0]))
 take_three_clouds_apart.near_miss(
     "Google: what it calls the repository", advice="the first part of the path", reason="google"
@@ -278,7 +283,7 @@ def find_the_tag(workspace, answer):
     reason, found = part_of(said, reference)
     if said.partition("/")[0] == str(workspace.port):
         reason = "port"
-        found = "`{said}` stands behind a colon, but before a slash: `{port}` is a port."
+        found = "`{said}` comes after a colon, but before a slash: `{port}` is a port."
     elif said == "latest":
         reason = "latest"
         found = "`latest` is meant only where no tag is written, and `{tagged_name}` has one."
@@ -301,7 +306,7 @@ def find_the_digest(workspace, answer):
     reason, found = part_of(said, reference)
     if said and said in str(reference.digest):
         reason = "piece"
-        found = "That is a piece of the digest. The whole one begins with `sha256:`."
+        found = "That is only a piece of the digest. The whole digest begins with `sha256:`."
     raise NotYet(reason, found=found, next=CUT_DIGEST, said=said)
 
 
@@ -324,16 +329,7 @@ def tag_your_image(workspace):
                 found=f"`{name}` is another image, {short(found.id)}.",
                 next=f"{TAG} The name moves to your image.",
             )
-    image = workspace.engine.image(workspace.sample)
-    if not image:
-        raise NotYet(
-            "image-gone",
-            found="Your engine no longer has the image `{image}`.",
-            next="Start the lab again: it builds the image again.",
-        )
-    known = {f"{workspace.image}:latest", parse(workspace["tagged_name"]).canonical}
-    others = [name for name in image.tags if name not in known]
-    if not others:
+    if not (others := _other_names(workspace)):
         raise NotYet("no-name", found="Your image does not have that name.", next=TAG)
     raise NotYet(
         "misnamed",
@@ -351,6 +347,53 @@ tag_your_image.mistake("the tag left out", reason="misnamed")(
 tag_your_image.mistake("another image under the name", reason="other-image")(
     tag_as("{registry}/team/{image}:1.0", "busybox:stable")
 )
+
+
+@lab.step(advice="with its port")
+def name_it_for_two_places(workspace):
+    """Your image has two more names: one in the account `{account}` on Docker Hub, and one in the
+    registry on port 8443 of `{host}`."""
+    has = {parse(name).canonical: name for name in _other_names(workspace)}
+    hub, elsewhere = (parse(workspace.fill(name)).canonical for name in (ON_HUB, ELSEWHERE))
+    if hub in has and elsewhere in has:
+        return f"`{hub}` and `{elsewhere}` are names of your image."
+    wrong = [name for name in has if name not in (hub, elsewhere)]
+    if wrong:
+        reason = "misnamed"
+        found = f"Your image has the name `{has[wrong[-1]]}`. In full, that is `{wrong[-1]}`."
+    else:
+        reason, found = "missing", f"Your image has {len(has)} of the two names."
+    todo = "A name on Docker Hub is the account, a slash, the repository, a colon and the tag."
+    if hub in has:
+        todo = "The registry comes first, with its port. After a slash comes the whole repository."
+    raise NotYet(reason, found=found, next=todo)
+
+
+name_it_for_two_places.solution(tag_as(ON_HUB), tag_as(ELSEWHERE))
+name_it_for_two_places.mistake("only the one on Docker Hub", reason="missing")(tag_as(ON_HUB))
+name_it_for_two_places.mistake(
+    "the account left out", advice="the account, a slash", reason="misnamed"
+)(tag_as("{image}:2.0"))
+name_it_for_two_places.mistake("the port left out", reason="misnamed")(
+    tag_as(ON_HUB), tag_as("{host}/tools/{image}:latest")
+)
+name_it_for_two_places.mistake("the port written as a tag", reason="misnamed")(
+    tag_as(ON_HUB), tag_as("{host}/{image}:8443")
+)
+
+
+def _other_names(workspace):
+    """Return the names of the learner's image, but for those that the page has given it."""
+    image = workspace.engine.image(workspace.sample)
+    if not image:
+        raise NotYet(
+            "image-gone",
+            found="Your engine no longer has the image `{image}`.",
+            next="Start the lab again: it builds the image again.",
+        )
+    known = {f"{workspace.image}:latest", parse(workspace["tagged_name"]).canonical}
+    known.update(workspace.spellings(f"team/{workspace.image}", "1.0"))
+    return [name for name in image.tags if name not in known]
 
 
 def _invented(shape):

@@ -240,8 +240,8 @@ def test_a_part_of_the_version_and_the_apis_are_named(opened, engine):
         ('"https://INDEX.docker.io/v1/"', True, "Docker Hub"),
         ("docker.io", True, "The engine calls the same registry"),
         ("https://docker.io/", True, "The engine calls the same registry"),
-        ("hub.docker.com", False, "the website of Docker Hub"),
-        ("https://registry-1.docker.io/v2/", False, "pulls from in the end"),
+        ("hub.docker.com", False, "the website of Docker Hub, for people"),
+        ("https://registry-1.docker.io/v2/", False, "the engine then pulls from"),
         ("localhost:5000", False, "not where a name without a registry leads"),
         ("Docker Hub", False, "not an address"),
     ],
@@ -294,6 +294,22 @@ def test_an_image_without_a_name_gets_one_by_its_id(opened, build, docker):
 def test_somebody_elses_image_of_that_name_is_told_apart(opened, build):
     build("-t", opened.image, dockerfile="FROM busybox:stable\nLABEL stamp=other\n")
     assert "its label `stamp` is `other`" in judge(opened, "build-an-image").found
+
+
+def test_an_update_counts_by_its_labels_also_when_its_container_is_removed(opened, build, docker):
+    def reason():
+        return judge(opened, "update-your-image").reason
+
+    assert reason() == "no-stamp"
+    build("-t", opened.image)
+    docker("run", "--rm", opened.image)
+    assert reason() == "no-version"
+    build("-t", opened.image, "--label", "version=2")
+    assert reason() == "not-run"
+    docker("run", "--rm", opened.image, "false", fails=True)
+    assert reason() == "not-run"
+    docker("run", "--rm", opened.image)
+    assert judge(opened, "update-your-image").passed and judge(opened, "build-an-image").passed
 
 
 @pytest.mark.parametrize("way", ["by id", "started later", "another name"])
