@@ -29,7 +29,7 @@ def part_of(said: str, reference: Reference) -> tuple[str, str]:
         found = f"`{{said}}` is only one part of the repository, `{reference.repository}`."
         return "one-part", found
     if said in reference.canonical:
-        return "more-than-one", "`{said}` is in the name, but it is more than one part, or less."
+        return "more-than-one", "`{said}` is in the name, but it is not exactly one of its parts."
     return "not-there", "`{said}` is not in the name."
 
 
