@@ -55,6 +55,7 @@ LIST_TAGS = (
     "`curl -s http://{registry}/v2/{repository}/tags/list`, and submit all that stands between "
     "the square brackets."
 )
+READ = f"`curl -s {SMALL}`, and submit the digest under `config`."
 HEAD = f"`curl -sI {SMALL}`, and submit the digest behind `Docker-Content-Digest`."
 COMPARE = (
     f"`curl -s {BOTH}` prints both manifests. Under `layers`, look for the digests that stand in "
@@ -117,12 +118,7 @@ def find_the_repository(workspace, answer):
     raise NotYet(reason, found=found, next=CATALOG, said=said)
 
 
-@find_the_repository.solution
-def _(workspace):
-    first = workspace["word"] + "/"
-    return next(name for name in workspace.api.repositories() if name.startswith(first))
-
-
+find_the_repository.solution("{repository}")
 find_the_repository.near_miss("only its first part", reason="first-part")("{word}")
 find_the_repository.mistake("another repository", reason="other")(
     push_as("{registry}/team/busybox:1", "busybox:stable"), "team/busybox"
@@ -154,16 +150,29 @@ list_its_tags.near_miss("one tag of two", reason="missing")("{small}")
 list_its_tags.near_miss("the repository's name", reason="no-tag")("{repository}")
 
 
+@lab.step(advice=READ)
+def read_a_manifest(workspace, answer):
+    """You know the digest of the config of the image whose tag begins with `small-`."""
+    config = _manifest(workspace, "small").config_digest
+    _require_digest(workspace, answer, config, READ)
+    return "The manifest of `{small}` names the config " + f"{short(config)}."
+
+
+read_a_manifest.solution(lambda ws: _manifest(ws, "small").config_digest)
+read_a_manifest.near_miss("the config of the other image", reason="config")(
+    lambda ws: _manifest(ws, "large").config_digest
+)
+read_a_manifest.near_miss("a layer", reason="busybox")(
+    lambda ws: _manifest(ws, "small").layers[0].digest
+)
+
+
 @lab.step(advice=HEAD)
 def take_a_digest(workspace, answer):
     """You know the digest of the manifest behind the tag that begins with `small-`."""
-    manifest = _manifest(workspace, "small")
-    digest = digest_in(answer, next=HEAD)
-    if digest == manifest.digest:
-        return "`{small}` points to " + f"{short(digest)}."
-    reason, found = _known_as(workspace, digest)
-    expected = "The digest of the manifest that `{small}` points to."
-    raise NotYet(reason, expected=expected, found=found, next=HEAD)
+    digest = _manifest(workspace, "small").digest
+    _require_digest(workspace, answer, digest, HEAD)
+    return "`{small}` points to " + f"{short(digest)}."
 
 
 take_a_digest.solution(lambda ws: _manifest(ws, "small").digest)
@@ -181,12 +190,9 @@ def _(workspace):
 @lab.step(advice=COMPARE)
 def find_the_shared_layer(workspace, answer):
     """You know the digest of the layer that both images have, and busybox has not."""
-    digest, shared = digest_in(answer, next=COMPARE), _shared(workspace)
-    if digest == shared.digest:
-        return f"{short(digest)} is in both images, {shared.size} bytes compressed."
-    reason, found = _known_as(workspace, digest)
-    expected = "The digest of the one layer that both images have, and `busybox:stable` has not."
-    raise NotYet(reason, expected=expected, found=found, next=COMPARE)
+    shared = _shared(workspace)
+    _require_digest(workspace, answer, shared.digest, COMPARE)
+    return f"{short(shared.digest)} is in both images, {shared.size} bytes compressed."
 
 
 find_the_shared_layer.solution(lambda ws: _shared(ws).digest)
@@ -233,10 +239,7 @@ def weigh_the_image(workspace, answer):
     if number == str(size):
         return "The layers of `{large}` are " + f"{size} bytes together."
     reason, found = _weighed(workspace, number, said)
-    expected = (
-        "The compressed size of `{large}`, the sum of its layers, as a whole number of bytes."
-    )
-    raise NotYet(reason, expected=expected, found=found, next=ADD_UP, said=said)
+    raise NotYet(reason, found=found, next=ADD_UP, said=said)
 
 
 weigh_the_image.solution(lambda ws: str(_size(_manifest(ws, "large"))))
@@ -378,6 +381,14 @@ def _files(workspace, digest):
         ) from None
 
 
+def _require_digest(workspace, answer, right, next):
+    """Raise `NotYet` where an answer is not this digest."""
+    digest = digest_in(answer, next=next)
+    if digest != right:
+        reason, found = _known_as(workspace, digest)
+        raise NotYet(reason, found=found, next=next)
+
+
 def _known_as(workspace, digest):
     """Return a reason and a sentence: what this digest is the digest of."""
     known, shared = {}, _shared(workspace)
@@ -415,9 +426,8 @@ def _weighed(workspace, number, said):
     manifest = _manifest(workspace, "large")
     size, config = _size(manifest), len(_blob(workspace, manifest.config_digest).body)
     image = workspace.engine.image(workspace.ref(workspace["repository"], workspace["large"]))
-    known = {}
-    if image:
-        known[image.size] = "unpacked", "That is the size on your engine, where it is unpacked."
+    unpacked = "unpacked", "That is the size on your engine, where it is unpacked."
+    known = {image.size: unpacked} if image else {}
     known[size + config] = "with-config", "The config's size is added, which is no layer."
     known[config] = "config", "That is the size of the config."
     known[_length(workspace, manifest)] = (
