@@ -69,16 +69,36 @@ def push_first(workspace, tag):
     workspace.push_as(_pinned(workspace, first_digest(workspace)), _ref(workspace, tag))
 
 
-@lab.step
-def push_it(workspace, answer):
-    """`{registry}` holds your image as `{app}:1.0`, and you know its digest."""
+@lab.step(advice=PUSH)
+def push_it(workspace):
+    """`{registry}` holds your image as `{app}:1.0`."""
+    return "`{app}:1.0` is " + f"{short(_require_pushed(workspace).digest)} in the registry."
+
+
+@push_it.solution
+def _(workspace):
+    if not workspace.api.manifest(workspace["app"], "1.0"):
+        built = workspace.find_image(workspace["app"])
+        workspace.push_as(built.id if built else _build(workspace, FIRST), _ref(workspace))
+
+
+push_it.mistake("built, but not pushed", reason="not-pushed")(
+    lambda ws: ws.tag(_build(ws, FIRST), _ref(ws))
+)
+push_it.mistake(
+    "pushed without the tag", advice="/{app}:latest {registry}/{app}:1.0", reason="elsewhere"
+)(push_build(FIRST, "latest"))
+
+
+@lab.step(advice="and submit")
+def keep_its_digest(workspace, answer):
+    """You know the digest of `{app}:1.0`, as the registry has it."""
     manifest = _require_pushed(workspace)
     image = workspace.find_image(workspace["app"], "1.0")
     todo = "`docker pull {registry}/{app}:1.0`, and submit the digest that it prints."
     if image and _is_same(workspace, manifest, image):
         todo = f"{INSPECT}, and submit what it prints."
-    expected = "The digest of `{app}:1.0`, as the registry has it."
-    digest = digest_in(answer, expected=expected, next=todo)
+    digest = digest_in(answer, next=todo)
     if digest == manifest.digest:
         return f"`{workspace['app']}:1.0` is {short(digest)}. Keep this digest."
     if digest in _parts(manifest):
@@ -90,32 +110,21 @@ def push_it(workspace, answer):
         reason, found = "layer", "is one of its layers."
     else:
         reason, found = "another-digest", "is not it."
-    raise NotYet(reason, expected=expected, found=f"{short(digest)} {found}", next=todo)
+    raise NotYet(reason, found=f"{short(digest)} {found}", next=todo)
 
 
-@push_it.solution
+@keep_its_digest.solution
 def _(workspace):
-    if not workspace.api.manifest(workspace["app"], "1.0"):
-        built = workspace.find_image(workspace["app"])
-        workspace.push_as(built.id if built else _build(workspace, FIRST), _ref(workspace))
-    digest = _digest(workspace)
-    (workspace.work / "first").write_text(digest)
-    return digest
+    (workspace.work / "first").write_text(_digest(workspace))
+    return first_digest(workspace)
 
 
-@push_it.mistake("built, but not pushed", advice=PUSH, reason="not-pushed")
-def _(workspace):
-    image = _build(workspace, FIRST)
-    workspace.tag(image, _ref(workspace))
-    return image
-
-
-push_it.mistake(
-    "pushed without the tag", advice="/{app}:latest {registry}/{app}:1.0", reason="elsewhere"
-)(push_build(FIRST, "latest"), lambda ws: _digest(ws, "latest"))
-push_it.mistake(
-    "the config's digest, which is the image's id", advice="and submit", reason="image-id"
-)(push_build(FIRST), lambda ws: ws.api.manifest(ws["app"], "1.0").config_digest)
+keep_its_digest.near_miss("the config's digest, which is the image's id", reason="image-id")(
+    lambda ws: ws.api.manifest(ws["app"], "1.0").config_digest
+)
+keep_its_digest.near_miss("the digest of a layer", reason="layer")(
+    lambda ws: ws.api.manifest(ws["app"], "1.0").layers[0].digest
+)
 
 
 @lab.step

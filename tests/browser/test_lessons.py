@@ -27,7 +27,7 @@ LESSONS = [pytest.param(each, id=each.slug) for each in COURSE.lessons if each.l
 WRONG_WAYS = [
     ("run-a-registry", "start-a-registry"),  # a mistake in a state that lasts
     ("push-and-pull", "remove-your-copies"),  # in one of a moment
-    ("pin-it", "push-it"),  # with an answer
+    ("pin-it", "move-the-tag"),  # with an answer
     # With a reason that the registry's log gives, and then near misses.
     ("lock-the-door", "ask-for-a-password", "be-refused"),
     ("name-that-image", "complete-a-short-name"),  # near misses

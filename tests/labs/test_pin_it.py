@@ -24,14 +24,15 @@ def opened(opened_once):
 
 @pytest.fixture
 def pushed(opened):
-    """A workspace whose first step is done."""
+    """A workspace whose first two steps are done."""
     do(opened, "push-it")
+    do(opened, "keep-its-digest")
     return opened
 
 
 @pytest.fixture
 def moved(pushed):
-    """A workspace whose first two steps are done."""
+    """A workspace whose tag has moved."""
     do(pushed, "move-the-tag")
     return pushed
 
@@ -41,6 +42,7 @@ def shared(shared_workspaces):
     """The same, for tests that leave it as it was."""
     workspace = shared_workspaces.open(shared_workspaces.labs["pin-it"], "headless")
     do(workspace, "push-it")
+    do(workspace, "keep-its-digest")
     do(workspace, "move-the-tag")
     return workspace
 
@@ -82,10 +84,10 @@ def build(docker, tmp_path):
 def test_the_whole_way_with_the_command_line_by_either_host(opened, docker, build, unique, host):
     name = place(opened, host)
     build(f"{name}:1.0", f"{unique}-one")
-    assert "docker push" in judge(opened, "push-it", "x").next
+    assert "docker push" in judge(opened, "push-it").next
     docker("push", f"{name}:1.0")
     kept = docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", f"{name}:1.0")
-    assert judge(opened, "push-it", kept).passed
+    assert judge(opened, "push-it").passed and judge(opened, "keep-its-digest", kept).passed
     build(f"{name}:1.0", f"{unique}-two")
     assert not judge(opened, "move-the-tag", kept).passed
     docker("push", f"{name}:1.0")
@@ -105,9 +107,10 @@ def test_the_whole_way_with_the_command_line_by_either_host(opened, docker, buil
 
 def test_a_digest_is_right_as_push_and_curl_print_it(pushed, docker):
     digest = first(pushed)
-    assert judge(pushed, "push-it", docker("push", f"{place(pushed)}:1.0").splitlines()[-1]).passed
-    for form in (f"Docker-Content-Digest: {digest}\r", digest[7:], f'"{place(pushed)}@{digest}"'):
-        assert judge(pushed, "push-it", form).passed, form
+    said = docker("push", f"{place(pushed)}:1.0").splitlines()[-1]
+    header = f"Docker-Content-Digest: {digest}\r"
+    for form in (said, header, digest[7:], f'"{place(pushed)}@{digest}"'):
+        assert judge(pushed, "keep-its-digest", form).passed, form
 
 
 def test_a_pull_by_tag_and_digest_is_one_by_digest(moved, docker):
@@ -189,7 +192,7 @@ def index(pushed, docker):
 
 
 def test_a_part_of_an_index_is_neither_the_image_nor_an_older_one(pushed, index):
-    verdict = judge(pushed, "push-it", index)
+    verdict = judge(pushed, "keep-its-digest", index)
     assert verdict.reason == "part" and "the image of a platform" in verdict.found
     verdict = judge(pushed, "move-the-tag", index)
     assert (verdict.status, verdict.reason) == ("failed", "part")
@@ -201,12 +204,12 @@ def test_a_pull_of_an_index_by_its_tag_is_none_by_digest(pushed, index):
 
 
 def test_a_layers_digest_is_named(shared):
-    verdict = judge(shared, "push-it", manifest(shared).layers[0].digest)
+    verdict = judge(shared, "keep-its-digest", manifest(shared).layers[0].digest)
     assert verdict.found.endswith("is one of its layers.")
 
 
 def test_what_is_no_digest_is_named(shared):
-    for step in ("push-it", "move-the-tag", "roll-back"):
+    for step in ("keep-its-digest", "move-the-tag", "roll-back"):
         assert "Your answer has no digest" in judge(shared, step, "1.0").found
         assert "2 digests" in judge(shared, step, f"{'1' * 64} {'2' * 64}").found
 
@@ -229,7 +232,7 @@ def test_a_tag_of_its_own_for_the_first_image_does_no_harm(pushed):
 def test_an_image_under_another_name_is_found(opened, docker, build, unique, engine):
     for name in map(opened.fill, ("{app}:1.0", "{app}:latest", "{registry}/team/{app}:1.0")):
         build(name, unique)
-        verdict = judge(opened, "push-it", "x")
+        verdict = judge(opened, "push-it")
         engine.remove_image(name)
         assert verdict.found == f"Your engine has `{name}`, but no `{place(opened)}:1.0`."
         assert verdict.next.startswith(f"`docker image tag {name} {place(opened)}:1.0`")
