@@ -32,7 +32,7 @@ ECR = "{number}.dkr.ecr.eu-central-1.amazonaws.com/{team}/{app}:{tag}"
 ACR = "{owner}.azurecr.io/{team}/{app}:{tag}"
 OWN = "localhost:5000/{team}/{app}:{tag}"
 
-CLOUDS = {  # by the end of the host: a word for it, and where its names say whose an image is
+CLOUDS = {  # by the end of the host: a word for it, and where its names show the owner
     "amazonaws.com": (
         "aws",
         "In a name of Amazon ECR, the account is the number at the front of the host. The whole "
@@ -195,7 +195,7 @@ find_the_registry.near_miss("more than the registry", reason="too-long")(
 
 @lab.step(advice=CUT_ACCOUNT)
 def find_the_account(workspace, answer):
-    """You know whose image `{owned_name}` is: a user's, an organisation's or a project's."""
+    """You know the account in `{owned_name}`: a user, an organisation or a project."""
     reference, said = parse(workspace["owned_name"]), last_line(answer).strip("/")
     account = reference.repository.split("/")[0]
     if said == account:
@@ -221,7 +221,7 @@ find_the_account.near_miss("the last part", reason="one-part")(
 
 @lab.step
 def take_three_clouds_apart(workspace, answer):
-    """You know what says whose each of the images is: a number, a project, a registry's name."""
+    """You know the word that shows the owner in each name: a number, a project, a registry."""
     names = workspace["cloud_names"].split()
     said = re.findall(r"[^\s,;\"'`]{1,200}", answer)
     for name in names:
@@ -232,7 +232,7 @@ def take_three_clouds_apart(workspace, answer):
     if len(said) > len(names):
         found = f"Your answer has {len(said)} words, and only three of them are right."
         raise NotYet("too-many", found=found, next=THREE_WORDS)
-    return f"{listed(map(_owner, names))} say whose the three images are."
+    return f"{listed(map(_owner, names))} show the owners of the three images."
 
 
 take_three_clouds_apart.solution(lambda ws: _owners(ws))
@@ -408,13 +408,13 @@ def _invented(shape):
 
 
 def _cloud(name):
-    """Return the word for the cloud of a name, and where its names say whose an image is."""
+    """Return the word for the cloud of a name, and where its names show the owner."""
     host = parse(name).registry
     return next(cloud for end, cloud in CLOUDS.items() if host.endswith(f".{end}"))
 
 
 def _owner(name):
-    """Return what in a name of a cloud says whose the image is."""
+    """Return the part of a cloud's name that shows the owner."""
     reference = parse(name)
     if _cloud(name)[0] == "google":
         return reference.repository.split("/")[0]
@@ -430,8 +430,8 @@ def _owners(workspace, wrong="", mistake=None):
 
 
 def _near_owner(said, name):
-    """Return what an answer that does not say whose a name is says of it, and the word for that."""
-    found = f"Your answer does not say whose `{name}` is."
+    """Return what an answer without the owner of a name says instead, and the word for that."""
+    found = f"Your answer does not name the owner of `{name}`."
     for word in said:
         kind, sentence = part_of(word, parse(name))
         if kind != "not-there":

@@ -1,6 +1,6 @@
 """A step's commands and its verdict are seen together: on a screen of 1440 by 900 pixels, nobody
-scrolls from the one to the other. On a narrow one, the verdict is at the foot of the window as well;
-see `test_current.py` and `test_lessons.py`."""
+scrolls from the one to the other. On a narrow one, the verdict is at the foot of the window: see
+`test_current.py`."""
 
 import json
 from dataclasses import asdict

@@ -152,7 +152,7 @@ def test_an_answer_is_right_however_it_was_copied(ask, step, answer):
         ("find-the-account", "birch1/releases/shop", "is the repository", {}),
         ("find-the-account", "europe-west3-docker.pkg.dev", "is the registry", {}),
         ("find-the-account", "library", "is not in the name", {}),
-        ("take-three-clouds-apart", "123456789012 birch3", "say whose `birch2.azurecr.io/", {}),
+        ("take-three-clouds-apart", "123456789012 birch3", "the owner of `birch2.azurecr.io/", {}),
         ("take-three-clouds-apart", "123456789012 data birch3", "`data` is only one part", {}),
         ("take-three-clouds-apart", "birch2 birch3 eu-central-1", "`eu-central-1` is in the", {}),
         ("take-three-clouds-apart", "123456789012 birch2 releases", "`releases` is only one", {}),
