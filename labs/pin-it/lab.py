@@ -208,7 +208,7 @@ def pull_by_digest(workspace):
         found=found,
         next=f"`{PULL}{others[0]}`."
         if len(others) == 1
-        else f"`{PULL}`, with the digest that you have kept after the `@`.",
+        else f"`{PULL}`, and after the `@` the digest that you have kept.",
     )
 
 
