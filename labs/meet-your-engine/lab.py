@@ -118,9 +118,7 @@ def pull_an_image(workspace):
             f"name, {short(given)}.",
             next=f"{PULL}. The name moves to the registry's image.",
         )
-    return (
-        f"You have pulled {short(given)}. Asked without a login, the registry gives the same image."
-    )
+    return f"You have pulled {short(given)}. Without a login, the registry gives the same image."
 
 
 pull_an_image.solution(pull("{nginx}:latest"))

@@ -31,6 +31,7 @@ ARTIFACT_REGISTRY = "europe-west3-docker.pkg.dev/{owner}/releases/{app}:{tag}"
 ECR = "{number}.dkr.ecr.eu-central-1.amazonaws.com/{team}/{app}:{tag}"
 ACR = "{owner}.azurecr.io/{team}/{app}:{tag}"
 OWN = "localhost:5000/{team}/{app}:{tag}"
+HOSTED = [GHCR, GCR, ARTIFACT_REGISTRY, ECR, ACR, OWN]
 
 CLOUDS = {  # by the end of the host: a word for it, and where its names show the owner
     "amazonaws.com": (
@@ -56,20 +57,16 @@ lab = Lab(
     sample=True,
     values={
         "official": lambda ws: CHANCE.choice(OFFICIAL),
-        "hosted_name": lambda ws: _invented(
-            CHANCE.choice([GHCR, GCR, ARTIFACT_REGISTRY, ECR, ACR, OWN])
-        ),
-        "owned_name": lambda ws: _invented(CHANCE.choice([HUB, GHCR, GCR, ARTIFACT_REGISTRY])),
-        "long_name": lambda ws: _invented(
-            CHANCE.choice([HUB, GHCR, GCR, ARTIFACT_REGISTRY, ECR, ACR, OWN])
-        ),
+        "hosted_name": lambda ws: _invented(*HOSTED),
+        "owned_name": lambda ws: _invented(HUB, GHCR, GCR, ARTIFACT_REGISTRY),
+        "long_name": lambda ws: _invented(HUB, *HOSTED),
         "tagged_name": lambda ws: _invented(
-            f"{ws.registry}/{{team}}/{{app}}{CHANCE.choice([':{tag}', ''])}"
+            f"{ws.registry}/{{team}}/{{app}}:{{tag}}", f"{ws.registry}/{{team}}/{{app}}"
         ),
         "account": lambda ws: _invented("{owner}"),
         "host": lambda ws: _invented("{team}-server"),
         "pinned_name": lambda ws: (
-            _invented(CHANCE.choice([GHCR, ECR, OWN])) + f"@sha256:{CHANCE.randbytes(32).hex()}"
+            f"{_invented(GHCR, ECR, OWN)}@sha256:{CHANCE.randbytes(32).hex()}"
         ),
     },
 )
@@ -93,7 +90,7 @@ ON_HUB, ELSEWHERE = "{account}/{image}:2.0", "{host}:8443/tools/{image}:latest"
 
 @lab.value
 def cloud_names(workspace):
-    names = [_invented(shape) for shape in (ECR, ARTIFACT_REGISTRY, ACR)]
+    names = [*map(_invented, (ECR, ARTIFACT_REGISTRY, ACR))]
     CHANCE.shuffle(names)
     return " ".join(names)
 
@@ -102,7 +99,7 @@ def cloud_names(workspace):
 def four_names(workspace):
     hub = ["{owner}/{app}.{team}:{tag}", "{owner}/{app}:5000", "{owner}/{team}.{app}"]
     hosts = ["localhost/{app}:{tag}", "{owner}:5000/{app}", "{owner}.{team}/{app}:{tag}"]
-    names = [_invented(shape) for shape in (CHANCE.choice(hub), *hosts)]
+    names = [_invented(*hub), *map(_invented, hosts)]
     CHANCE.shuffle(names)
     return " ".join(names)
 
@@ -396,9 +393,9 @@ def _other_names(workspace):
     return [name for name in image.tags if name not in known]
 
 
-def _invented(shape):
-    """Return a name of that shape, whose parts nobody else has."""
-    return shape.format(
+def _invented(*shapes):
+    """Return a name of one of these shapes, whose parts nobody else has."""
+    return CHANCE.choice(shapes).format(
         owner=f"{CHANCE.choice(OWNERS)}{CHANCE.randint(1000, 9999)}",
         number=CHANCE.randint(10**11, 10**12 - 1),
         team=CHANCE.choice(TEAMS),

@@ -131,7 +131,7 @@ def test_the_learner_pulls_nginx_from_docker_hub(behind_a_mirror, docker, tmp_pa
     assert step.judge(workspace).reason == "not-pulled"
     docker("-H", address, "pull", "nginx")
     verdict = step.judge(workspace)
-    assert verdict.passed and "Asked without a login" in verdict.found
+    assert verdict.passed and "Without a login" in verdict.found
 
     bring("busybox:stable")
     assert step.judge(workspace).reason == "another-image"
