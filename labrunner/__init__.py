@@ -25,7 +25,12 @@ if TYPE_CHECKING:
         untag,
     )
     from .checks.answers import digest_in, digests_in, last_line, last_word, tags_in
-    from .checks.certificates import certificate_fault, issue_certificate
+    from .checks.certificates import (
+        certificate_fault,
+        days_left,
+        holds_other_certificate,
+        issue_certificate,
+    )
     from .checks.history import (
         client_requests,
         count_pushes,
@@ -36,9 +41,19 @@ if TYPE_CHECKING:
     )
     from .checks.images import describe_difference, find_name, misnamed
     from .checks.names import missing_parts, part_of, same_image
-    from .checks.passwords import login_fault
+    from .checks.passwords import login_fault, write_password_file
+    from .checks.pushes import require_pushed
     from .checks.refusals import explain_no_deletion, require_no_refusal
     from .checks.registry import find_tag, has_blob, require_registry, require_started
+    from .checks.reverse_proxy import (
+        exposure,
+        require_proxied_registry,
+        start_behind_proxy,
+        start_in_network,
+        unnamed,
+        upload_fault,
+        wait_until_refused,
+    )
     from .checks.second_host import (
         SecondHost,
         engine_powers,
@@ -109,6 +124,7 @@ _MODULES = {
     "configuration_path": "workspaces.registry_storage",
     "configuration": "workspaces.registry_storage",
     "count_pushes": "checks.history",
+    "days_left": "checks.certificates",
     "describe_difference": "checks.images",
     "describe_mount": "checks.storage",
     "describe_other_mount": "checks.storage",
@@ -117,12 +133,14 @@ _MODULES = {
     "digests_in": "checks.answers",
     "engine_powers": "checks.second_host",
     "explain_no_deletion": "checks.refusals",
+    "exposure": "checks.reverse_proxy",
     "fail_to_run_registry": "checks.acts",
     "find_name": "checks.images",
     "find_phantom_blob": "checks.storage",
     "find_tag": "checks.registry",
     "fullest_volume": "checks.volumes",
     "has_blob": "checks.registry",
+    "holds_other_certificate": "checks.certificates",
     "is_anonymous": "checks.storage",
     "is_same": "workspaces.image_match",
     "issue_certificate": "checks.certificates",
@@ -145,6 +163,8 @@ _MODULES = {
     "refused": "checks.acts",
     "require_memory": "checks.history",
     "require_no_refusal": "checks.refusals",
+    "require_proxied_registry": "checks.reverse_proxy",
+    "require_pushed": "checks.pushes",
     "require_registry": "checks.registry",
     "require_second_host": "checks.second_host",
     "require_started": "checks.registry",
@@ -153,6 +173,8 @@ _MODULES = {
     "runs_registry": "workspaces.service",
     "same_image": "checks.names",
     "short": "text",
+    "start_behind_proxy": "checks.reverse_proxy",
+    "start_in_network": "checks.reverse_proxy",
     "start_second_host": "checks.second_host",
     "start_second_registry": "checks.second_registry",
     "stop_collect_start": "checks.acts",
@@ -161,11 +183,15 @@ _MODULES = {
     "stored_digests": "checks.storage",
     "tag_as": "checks.acts",
     "tags_in": "checks.answers",
+    "unnamed": "checks.reverse_proxy",
     "untag": "checks.acts",
     "untagged_bytes": "checks.storage",
     "unused_subnet": "checks.second_host",
+    "upload_fault": "checks.reverse_proxy",
+    "wait_until_refused": "checks.reverse_proxy",
     "was_handed_on": "checks.volumes",
     "was_started": "checks.history",
+    "write_password_file": "checks.passwords",
 }
 
 __all__ = [
@@ -194,6 +220,7 @@ __all__ = [
     "configuration",
     "configuration_path",
     "count_pushes",
+    "days_left",
     "describe_difference",
     "describe_mount",
     "describe_other_mount",
@@ -202,12 +229,14 @@ __all__ = [
     "digests_in",
     "engine_powers",
     "explain_no_deletion",
+    "exposure",
     "fail_to_run_registry",
     "find_name",
     "find_phantom_blob",
     "find_tag",
     "fullest_volume",
     "has_blob",
+    "holds_other_certificate",
     "is_anonymous",
     "is_same",
     "issue_certificate",
@@ -230,6 +259,8 @@ __all__ = [
     "refused",
     "require_memory",
     "require_no_refusal",
+    "require_proxied_registry",
+    "require_pushed",
     "require_registry",
     "require_second_host",
     "require_started",
@@ -238,6 +269,8 @@ __all__ = [
     "runs_registry",
     "same_image",
     "short",
+    "start_behind_proxy",
+    "start_in_network",
     "start_second_host",
     "start_second_registry",
     "stop_collect_start",
@@ -246,11 +279,15 @@ __all__ = [
     "stored_digests",
     "tag_as",
     "tags_in",
+    "unnamed",
     "untag",
     "untagged_bytes",
     "unused_subnet",
+    "upload_fault",
+    "wait_until_refused",
     "was_handed_on",
     "was_started",
+    "write_password_file",
 ]
 
 

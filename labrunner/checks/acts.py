@@ -63,7 +63,7 @@ def run(workspace: Workspace, image: str) -> None:
 @act
 def push_with_login(workspace: Workspace, name: str, image: str = "") -> None:
     """Give an image a name, and push it with the lab's user and password. image: as in `tag_as`."""
-    workspace.push_as(image or workspace.sample, name, (workspace["user"], workspace["password"]))
+    workspace.push_as(image or workspace.sample, name, workspace.login)
 
 
 @act

@@ -38,6 +38,18 @@ def login_fault(
     return None
 
 
+def write_password_file(workspace: Workspace, path: str) -> str:
+    """Write a password file for the lab's user, as `htpasswd` makes it; return its path on this
+    machine. path: in the lab's folder."""
+    file, made = workspace.work / path, workspace.folder / "htpasswd"
+    if not made.exists():  # bcrypt takes its time
+        words = ["-Bbn", *workspace.login]
+        made.write_text(workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"]))
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(made.read_text())
+    return str(file)
+
+
 def _password_file_fault(data: bytes | None, user: str, password: str) -> tuple[str, str]:
     """Return a reason and a sentence: why a registry with this password file does not open to a
     user with this password. data: None where there is no file that can be read."""
