@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         push_as,
         push_with_login,
         refused,
+        remove_sample,
         run,
         run_registry,
         stop_collect_start,
@@ -39,12 +40,19 @@ if TYPE_CHECKING:
         require_memory,
         was_started,
     )
-    from .checks.images import describe_difference, find_name, misnamed
+    from .checks.images import describe_difference, find_name, misnamed, names_of_sample
     from .checks.names import missing_parts, part_of, same_image
     from .checks.passwords import login_fault, write_password_file
     from .checks.pushes import require_pushed
     from .checks.refusals import explain_no_deletion, require_no_refusal
-    from .checks.registry import find_tag, has_blob, require_registry, require_started
+    from .checks.registry import (
+        find_tag,
+        has_blob,
+        read_version,
+        require_registry,
+        require_started,
+        require_version,
+    )
     from .checks.reverse_proxy import (
         exposure,
         require_proxied_registry,
@@ -71,8 +79,8 @@ if TYPE_CHECKING:
         find_phantom_blob,
         is_anonymous,
         stored_bytes,
-        stored_digests,
         untagged_bytes,
+        untagged_digests,
     )
     from .checks.volumes import (
         anonymous_volumes,
@@ -153,6 +161,7 @@ _MODULES = {
     "megabytes": "text",
     "misnamed": "checks.images",
     "missing_parts": "checks.names",
+    "names_of_sample": "checks.images",
     "parse": "registry.references",
     "part_of": "checks.names",
     "pull": "checks.acts",
@@ -160,7 +169,9 @@ _MODULES = {
     "pulls_since_push": "checks.history",
     "push_as": "checks.acts",
     "push_with_login": "checks.acts",
+    "read_version": "checks.registry",
     "refused": "checks.acts",
+    "remove_sample": "checks.acts",
     "require_memory": "checks.history",
     "require_no_refusal": "checks.refusals",
     "require_proxied_registry": "checks.reverse_proxy",
@@ -168,6 +179,7 @@ _MODULES = {
     "require_registry": "checks.registry",
     "require_second_host": "checks.second_host",
     "require_started": "checks.registry",
+    "require_version": "checks.registry",
     "run": "checks.acts",
     "run_registry": "checks.acts",
     "runs_registry": "workspaces.service",
@@ -180,12 +192,12 @@ _MODULES = {
     "stop_collect_start": "checks.acts",
     "storage_mount": "workspaces.registry_storage",
     "stored_bytes": "checks.storage",
-    "stored_digests": "checks.storage",
     "tag_as": "checks.acts",
     "tags_in": "checks.answers",
     "unnamed": "checks.reverse_proxy",
     "untag": "checks.acts",
     "untagged_bytes": "checks.storage",
+    "untagged_digests": "checks.storage",
     "unused_subnet": "checks.second_host",
     "upload_fault": "checks.reverse_proxy",
     "wait_until_refused": "checks.reverse_proxy",
@@ -249,6 +261,7 @@ __all__ = [
     "megabytes",
     "misnamed",
     "missing_parts",
+    "names_of_sample",
     "parse",
     "part_of",
     "pull",
@@ -256,7 +269,9 @@ __all__ = [
     "pulls_since_push",
     "push_as",
     "push_with_login",
+    "read_version",
     "refused",
+    "remove_sample",
     "require_memory",
     "require_no_refusal",
     "require_proxied_registry",
@@ -264,6 +279,7 @@ __all__ = [
     "require_registry",
     "require_second_host",
     "require_started",
+    "require_version",
     "run",
     "run_registry",
     "runs_registry",
@@ -276,12 +292,12 @@ __all__ = [
     "stop_collect_start",
     "storage_mount",
     "stored_bytes",
-    "stored_digests",
     "tag_as",
     "tags_in",
     "unnamed",
     "untag",
     "untagged_bytes",
+    "untagged_digests",
     "unused_subnet",
     "upload_fault",
     "wait_until_refused",

@@ -12,6 +12,8 @@ from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.registry_storage import configuration_path
 from labrunner.workspaces.workspace import Workspace
 
+from .images import names_of_sample
+
 
 def act(function: Callable[..., Any]) -> Callable[..., Action]:
     """Decorate a function of a workspace and more. Called with the rest, it returns an act; in the
@@ -52,6 +54,12 @@ def pull(workspace: Workspace, name: str) -> None:
 def untag(workspace: Workspace, name: str) -> None:
     """Take a name from an image, and remove the image with its last one."""
     workspace.engine.remove_image(name)
+
+
+def remove_sample(workspace: Workspace) -> None:
+    """Remove the sample image from the engine, with all its names."""
+    for name in names_of_sample(workspace):
+        workspace.engine.remove_image(name)
 
 
 @act

@@ -101,7 +101,8 @@ def start_behind_proxy(
 
 
 def start_in_network(workspace: Workspace, image: str, **options: Any) -> None:
-    """Run the registry in the lab's network, without a published port. options: as in `Workspace.run`."""
+    """Run the registry in the lab's network, without a published port. options: as in
+    `Workspace.run`."""
     network = workspace["network"]
     if network not in [each.name for each in workspace.engine.networks()]:
         workspace.create_network(network)
