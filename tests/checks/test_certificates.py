@@ -5,7 +5,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from labrunner import certificate_fault, issue_certificate
+from labrunner import (
+    certificate_fault,
+    days_left,
+    holds_other_certificate,
+    issue_certificate,
+)
 from labrunner.checks import certificates
 
 
@@ -38,3 +43,16 @@ def test_a_certificate_is_not_valid_before_its_time_nor_after_it(
     fault = certificate_fault(certificate, "registry.lab", "198.18.0.2")
     assert fault and fault[0] == reason
     assert re.match(rf"{words}\d{{4}}-\d\d-\d\d \d\d:\d\d UTC", fault[1])
+
+
+def test_a_certificate_says_how_long_it_is_valid_and_whether_a_file_has_another(tmp_path):
+    issue_certificate(tmp_path, "DNS:registry.lab", days=365)
+    file = tmp_path / "certs/registry.crt"
+    shown = file.read_text()
+    assert days_left(shown) == 364
+    assert not holds_other_certificate(file, shown)
+    issue_certificate(tmp_path, "DNS:registry.lab")
+    assert holds_other_certificate(file, shown)
+    file.write_text("no certificate")
+    assert not holds_other_certificate(file, shown)
+    assert not holds_other_certificate(tmp_path / "none", shown)

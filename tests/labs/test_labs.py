@@ -133,7 +133,7 @@ def passed(services, lab, step):
 
 
 def test_a_lesson_ends_with_a_task_whose_commands_are_in_its_last_hint_only():
-    for lesson in COURSE.lessons[2:10]:
+    for lesson in COURSE.lessons[2:]:
         *_, task = lesson.lab.steps
         assert lesson.titles[task.id].startswith("Task: ") and len(task.mistakes) > 1, lesson.slug
         [block] = lesson.blocks_of(task.id)
