@@ -44,7 +44,7 @@ def require_proxied_registry(
             reason, said = "proxy-ended", last_line(engine.logs(front.id)).replace("`", "'")
             found = f"{describe_state(engine, front, proxy).found} The last line of its log: "
             found += "`{said}`."
-        todo = f"`docker logs {front.name}` says why. Set it right, then `docker rm -f {name} "
+        todo = f"`docker logs {front.name}` says why. Correct that, then `docker rm -f {name} "
         todo += f"{front.name}`, then {behind}, then {proxy}."
         raise NotYet(reason, found=found, next=todo, said=said) from None
 

@@ -192,8 +192,8 @@ def keep_the_old_path(workspace):
         raise NotYet("pushed", found=found, next=todo)
     return (
         f"`{container.name}` runs registry {read_version(workspace, container)} and reads "
-        f"`{configuration_path(container)}`, which is its own. Your `{OLD}` is ignored: without a "
-        f"password, `/v2/` answers 200, and your image {short(manifest.digest)} is there for all."
+        f"`{configuration_path(container)}`, which is its own. It ignores your `{OLD}`: without a "
+        f"password, `/v2/` answers 200, and everyone can pull your image {short(manifest.digest)}."
     )
 
 
@@ -224,7 +224,8 @@ def push_as_a_stranger(workspace):
     if stranger == workspace.api.manifest(workspace.image, "latest"):
         found = f"`stranger` is your own image, {short(stranger.digest)}, not another one."
         raise NotYet("same-image", found=found, next=f"{PUSH_SECOND}. The tag will move.")
-    return f"Nobody asked, and `{workspace.ref(tag='stranger')}` is {short(stranger.digest)}."
+    name = workspace.ref(tag="stranger")
+    return f"Nobody asked for a password: `{name}` is now {short(stranger.digest)}."
 
 
 push_as_a_stranger.solution(push_as(SECOND, "busybox:stable"))

@@ -197,7 +197,7 @@ serve_tls.mistake("the folder not mounted", reason="exited", advice="docker logs
 def serve_both(workspace):
     """`{registry}` speaks TLS, and opens to `{user}` with `{password}` only."""
     _require_private(workspace)
-    return "`{registry}` speaks TLS, and asks for a password that `{user}` has."
+    return "`{registry}` speaks TLS, and asks for the password of `{user}`."
 
 
 serve_both.solution(serve(TLS, AUTH))
@@ -269,7 +269,7 @@ def put_nginx_in_front(workspace):
         found = "The registry behind the proxy does not have your image as `team/app:1.0`."
         todo = f"Give it the volume with your images: {_again(workspace, container, front)}"
         raise NotYet("no-image", found=found, next=todo)
-    found = f"`{front.name}` speaks TLS on `{{registry}}`, and passes on to `{container.name}`."
+    found = f"`{front.name}` speaks TLS on `{{registry}}`, with `{container.name}` behind it."
     return Passed(found, (take_it_off_the_port.id,))
 
 
