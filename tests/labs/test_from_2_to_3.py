@@ -63,7 +63,9 @@ def judge(workspace, step):
 def test_the_door_is_shut_by_the_files_path_in_the_command_and_by_variables(until, serve):
     workspace, step = until("push-to-it"), "mount-it-at-the-new-path"
     serve(workspace, workspace["volume"], path=OLD)
-    assert judge(workspace, step).reason == "open"
+    verdict = judge(workspace, step)
+    assert verdict.reason == "open"
+    assert f"It reads `{NEW}`. Your file is at `{OLD}`, where it does not look." in verdict.found
     serve(workspace, workspace["volume"], path=OLD, command=[OLD])
     assert judge(workspace, step).passed
     settings = ("", "=htpasswd"), ("_HTPASSWD_REALM", "=r"), ("_HTPASSWD_PATH", "=/auth/htpasswd")
