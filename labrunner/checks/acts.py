@@ -13,6 +13,7 @@ from labrunner.workspaces.registry_storage import configuration_path
 from labrunner.workspaces.workspace import Workspace
 
 from .certificates import TLS_SETTINGS, issue_certificate
+from .images import names_of_sample
 
 
 def act(function: Callable[..., Any]) -> Callable[..., Action]:
@@ -56,6 +57,12 @@ def untag(workspace: Workspace, name: str) -> None:
     workspace.engine.remove_image(name)
 
 
+def remove_sample(workspace: Workspace) -> None:
+    """Remove the sample image from the engine, with all its names."""
+    for name in names_of_sample(workspace):
+        workspace.engine.remove_image(name)
+
+
 @act
 def run(workspace: Workspace, image: str) -> None:
     """Run an image to its end, as `docker run --rm` does."""
@@ -65,7 +72,7 @@ def run(workspace: Workspace, image: str) -> None:
 @act
 def push_with_login(workspace: Workspace, name: str, image: str = "") -> None:
     """Give an image a name, and push it with the lab's user and password. image: as in `tag_as`."""
-    workspace.push_as(image or workspace.sample, name, (workspace["user"], workspace["password"]))
+    workspace.push_as(image or workspace.sample, name, workspace.login)
 
 
 @act

@@ -16,12 +16,13 @@ TLS_SETTINGS = {  # of a registry that has the folder `certs` as `/certs`
 }
 
 
-def issue_certificate(folder: Path, *names: str) -> None:
+def issue_certificate(folder: Path, *names: str, days: int = 30) -> None:
     """Make a CA in the folder, as `ca/ca.crt` with the key `ca/ca.key`, and a certificate that it
     signed, as `certs/registry.crt` with the key `certs/registry.key` and the request
     `registry.csr`.
 
-    names: the subject alternative names, such as `DNS:registry.lab` or `IP:198.18.0.2`.
+    names: the subject alternative names, such as `DNS:registry.lab` or `IP:198.18.0.2`. days: how
+    long both are valid.
     """
     from cryptography import x509  # slow to import, and few commands need it
     from cryptography.hazmat.primitives import hashes, serialization
@@ -39,7 +40,7 @@ def issue_certificate(folder: Path, *names: str) -> None:
         name: x509.Name, public: ec.EllipticCurvePublicKey, *parts: x509.ExtensionType
     ) -> bytes:
         builder = x509.CertificateBuilder(issuer, name, public, x509.random_serial_number())
-        builder = builder.not_valid_before(now).not_valid_after(now + timedelta(days=30))
+        builder = builder.not_valid_before(now).not_valid_after(now + timedelta(days=days))
         for part in parts:
             builder = builder.add_extension(part, critical=False)
         return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -74,6 +75,25 @@ def is_certificate(data: bytes) -> bool:
         return bool(x509.load_pem_x509_certificates(data))
     except ValueError:
         return False
+
+
+def holds_other_certificate(path: Path, shown: str) -> bool:
+    """Return whether a file has a certificate that is not the one shown, both as PEM text."""
+    from cryptography import x509
+
+    try:
+        [first, *_] = x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError):  # it was made elsewhere, or is none
+        return False
+    return first != x509.load_pem_x509_certificate(shown.encode())
+
+
+def days_left(certificate: str) -> int:
+    """Return for how many more days a certificate, as PEM text, is valid."""
+    from cryptography import x509
+
+    shown = x509.load_pem_x509_certificate(certificate.encode())
+    return (shown.not_valid_after_utc - datetime.now(timezone.utc)).days
 
 
 def certificate_fault(certificate: str, domain: str, address: str) -> tuple[str, str] | None:

@@ -18,6 +18,12 @@ def find_name(
     return next((name for name in names if workspace.engine.image(name)), None)
 
 
+def names_of_sample(workspace: Workspace) -> tuple[str, ...]:
+    """Return the names of the sample image on the engine; its digests where it has no tag."""
+    image = workspace.engine.image(workspace.sample)
+    return (image.tags or image.digests) if image else ()
+
+
 def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
     """Return what is wrong with a name of the learner's image that should have been one in the
     workspace's registry, with this repository and tag."""

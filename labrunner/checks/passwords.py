@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from labrunner.engine.models import Container
-from labrunner.workspaces.registry_storage import configuration
+from labrunner.workspaces.registry_storage import configuration, configuration_path
 from labrunner.workspaces.workspace import Workspace
 
+FILES = {"/etc/docker/registry/config.yml", "/etc/distribution/config.yml"}  # of registry 2 and 3
 BCRYPT = re.compile(r"\$2[aby]\$")
 
 
@@ -21,7 +22,7 @@ def login_fault(
     answer = workspace.client(**how).request("GET", "")
     challenge = answer.headers.get("WWW-Authenticate", "")
     if answer.status == 200:
-        return "open", "It opens to everybody, without a password."
+        return "open", f"It opens to everybody, without a password.{_misplaced_file(container)}"
     if not challenge.lower().startswith("basic"):
         return "other-challenge", f"Its challenge is `{challenge}`, not `Basic`."
 
@@ -36,6 +37,29 @@ def login_fault(
     if opens(f"not-{password}"):
         return "any-password", "It opens with any password."
     return None
+
+
+def _misplaced_file(container: Container | None) -> str:
+    """Return where a registry's configuration file is mounted and not read, as a sentence with a
+    blank before it; an empty text where it is not so."""
+    if not container:
+        return ""
+    path = configuration_path(container)
+    for each in sorted({mount.target for mount in container.mounts} & FILES - {path}):
+        return f" It reads `{path}`. Your file is at `{each}`, where it does not look."
+    return ""
+
+
+def write_password_file(workspace: Workspace, path: str) -> str:
+    """Write a password file for the lab's user, as `htpasswd` makes it; return its path on this
+    machine. path: in the lab's folder."""
+    file, made = workspace.work / path, workspace.folder / "htpasswd"
+    if not made.exists():  # bcrypt takes its time
+        words = ["-Bbn", *workspace.login]
+        made.write_text(workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"]))
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(made.read_text())
+    return str(file)
 
 
 def _password_file_fault(data: bytes | None, user: str, password: str) -> tuple[str, str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 
+from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container
 from labrunner.registry.client import Registry
 from labrunner.registry.errors import (
@@ -16,12 +19,13 @@ from labrunner.registry.errors import (
     RegistrySlow,
 )
 from labrunner.registry.models import MANIFEST_TYPES
-from labrunner.verdicts import NotYet
+from labrunner.verdicts import CannotCheck, NotYet
 from labrunner.workspaces.troubleshooting import RUN, WHICH_PROGRAM, describe_state, diagnose
 from labrunner.workspaces.workspace import Workspace
 
 from .history import pushed_repositories, recent_requests
 
+VERSION = re.compile(r"\sv?(\d+\.[\w.]+)")
 SEARCH = 8  # requests of a search, however much the registry has
 
 
@@ -148,4 +152,32 @@ def has_blob(workspace: Workspace, repository: str, digest: str) -> bool:
     return (
         api.request("HEAD", f"{repository}/blobs/{digest}").status == 200
         and api.request("HEAD", f"{repository}/manifests/{digest}", accept=types).status != 200
+    )
+
+
+def require_version(workspace: Workspace, version: int, start: str) -> tuple[Container, str]:
+    """Return the container that serves the learner's registry, which runs this version, and how to
+    replace it by what the command `start` starts. The lab's user is logged in."""
+    container = require_registry(workspace, start=start, login=workspace.login)
+    found = read_version(workspace, container)
+    todo = f"`docker rm -f {container.name}`, then {start}."
+    if not found.startswith(f"{version}."):
+        raise NotYet("version", found=f"`{container.name}` runs registry {found}.", next=todo)
+    return container, todo
+
+
+def read_version(workspace: Workspace, container: Container) -> str:
+    """Return the version of the registry in a container, such as `2.8.3`. Raises `CannotCheck`
+    where its program does not say it."""
+    return _read_version(workspace.engine, container.id)
+
+
+@lru_cache(maxsize=100)
+def _read_version(engine: Engine, container: str) -> str:
+    said = engine.query(container, ["registry", "--version"])[1]
+    if found := VERSION.search(said):
+        return found[1]
+    raise CannotCheck(
+        "The registry in your container does not say its version.",
+        next="Run `registry:2` or `registry:3`, as the lesson shows.",
     )

@@ -6,6 +6,7 @@ import re
 from pathlib import PurePosixPath
 
 from labrunner.engine.models import Container, Mount
+from labrunner.registry.client import Registry
 from labrunner.registry.errors import RegistryDown, RegistrySlow
 from labrunner.registry.models import Manifest
 from labrunner.text import short
@@ -96,6 +97,19 @@ def stored_digests(workspace: Workspace, repository: str, kind: str) -> set[str]
     links = storage_folder(workspace, container) / "repositories" / repository / kind / "sha256"
     paths = workspace.engine.read_files(container.id, f"{links}")  # of a link for each digest
     return {f"sha256:{PurePosixPath(path).parent.name}" for path in paths}
+
+
+def untagged_digests(
+    workspace: Workspace, repository: str, kind: str, registry: Registry
+) -> list[str]:
+    """Return what `stored_digests` does, without what an image with a tag consists of. registry:
+    the learner's, with a login."""
+    found = stored_digests(workspace, repository, kind)
+    for tag in registry.tags(repository) or ():
+        if manifest := registry.manifest(repository, tag):
+            found -= {manifest.digest, *(each.digest for each in manifest.manifests)}
+            found -= blob_sizes(manifest).keys()
+    return sorted(found)
 
 
 def untagged_bytes(workspace: Workspace, repository: str) -> int:

@@ -1,31 +1,33 @@
 """Replace registry 2 by registry 3 on the same images, and keep the door shut."""
 
-import re
 import secrets
-from contextlib import suppress
-from functools import lru_cache
 
 from labrunner import (
     STORAGE,
-    CannotCheck,
     Lab,
     NotYet,
     act,
-    blob_sizes,
     client_requests,
     configuration_path,
-    describe_difference,
+    count_pushes,
     describe_mount,
     is_anonymous,
     listed,
     login_fault,
+    names_of_sample,
     push_as,
+    push_with_login,
+    read_version,
+    refused,
+    remove_sample,
     require_no_refusal,
-    require_registry,
+    require_pushed,
+    require_version,
     short,
     storage_mount,
-    stored_digests,
     tag_as,
+    untagged_digests,
+    write_password_file,
 )
 
 
@@ -63,6 +65,7 @@ storage:
     rootdirectory: /var/lib/registry
 """
 DELETION = "  delete:\n    enabled: true\n"  # at the end of it
+NO_DIGEST = "sha256:" + 64 * "0"  # of no manifest
 VARIABLES = {
     "REGISTRY_AUTH": "htpasswd",
     "REGISTRY_AUTH_HTPASSWD_REALM": "my-registry",
@@ -91,10 +94,7 @@ PUSH_SECOND = (
     "`docker push {registry}/{image}:stranger`"
 )
 DELETE = "`curl -i -u {user}:{password} -X DELETE http://{registry}/v2/{image}/manifests/{digest}`"
-ALLOW = (
-    "Add `delete:` and `enabled: true` under `storage:` in `config.yml`, then `docker restart "
-    "{container}`"
-)
+ALLOW = "Add `delete:` and `enabled: true` under `storage:` in `config.yml`"
 
 
 # Acts, for the solutions and mistakes
@@ -103,7 +103,7 @@ ALLOW = (
 @act
 def serve(workspace, image, path, volume="{volume}", config=CONFIG, users="/auth/htpasswd"):
     """Run a registry with a volume, and with both files at these paths."""
-    files = {users: _password_file(workspace), path: _config_file(workspace, config)}
+    files = {users: write_password_file(workspace, "htpasswd"), path: _config(workspace, config)}
     mounts = {f"{at}:ro": file for at, file in files.items()}
     if volume:
         mounts[STORAGE] = workspace.fill(volume)
@@ -111,16 +111,11 @@ def serve(workspace, image, path, volume="{volume}", config=CONFIG, users="/auth
 
 
 @act
-def push_in(workspace, name, image=""):
-    """Push with the login."""
-    workspace.push_as(image or workspace.sample, name, _login(workspace))
-
-
-@act
-def refused(workspace, way, name):
-    """Push or pull without a login, which the registry refuses."""
-    with suppress(CannotCheck):
-        getattr(workspace, way)(name)
+def serve_by_variables(workspace, **settings):
+    """Run registry 3 with its own file, and with these settings beside those of a password."""
+    users = write_password_file(workspace, "htpasswd")
+    volumes = {"/auth/htpasswd:ro": users, STORAGE: workspace["volume"]}
+    workspace.run_registry("registry:3", environment={**VARIABLES, **settings}, volumes=volumes)
 
 
 @act
@@ -130,27 +125,18 @@ def delete(workspace, tag, login=True):
     (_registry(workspace) if login else workspace.api).delete(workspace.image, digest)
 
 
-def remove_copies(workspace):
-    for name in _copies(workspace):
-        workspace.engine.remove_image(name)
-
-
 @lab.step
 def lock_registry_2(workspace):
-    """A registry 2 on `{registry}` asks for the password of `{user}`, because a file says so, and
-    keeps its images in a volume of yours."""
-    container, todo = _require_registry(workspace, 2, RUN_2)
+    """A registry 2 on `{registry}` asks for the password of `{user}`, and keeps its images in a
+    volume of yours."""
+    container, todo = require_version(workspace, 2, RUN_2)
     _require_locked(workspace, container, todo)
-    variables = [name for name in container.environment if name.startswith("REGISTRY_AUTH")]
     storage = storage_mount(workspace, container)
-    if variables:
-        found = f"It asks for a password because of its variable `{variables[0]}`, not of a file."
-        raise NotYet("by-variables", found=found, next=todo)
     if not storage or is_anonymous(storage.source):
         found = f"It keeps its images in {describe_mount(storage)}."
         raise NotYet("anonymous", found=found, next=todo)
     return (
-        f"`{container.name}` runs registry {_version(workspace.engine, container.id)} and asks for "
+        f"`{container.name}` runs registry {read_version(workspace, container)} and asks for "
         f"a password. Its images are in {describe_mount(storage)}."
     )
 
@@ -167,27 +153,21 @@ lock_registry_2.mistake("an anonymous volume", advice=VOLUME, reason="anonymous"
 )
 
 
-@lock_registry_2.mistake("the settings in variables", advice=MOUNT_OLD, reason="by-variables")
-def _(workspace):
-    volumes = {"/auth/htpasswd:ro": _password_file(workspace), STORAGE: workspace["volume"]}
-    workspace.run_registry(environment=VARIABLES, volumes=volumes)
-
-
 @lab.step
 def push_to_it(workspace):
     """`{registry}`, still registry 2, holds your image as `{image}:latest`."""
     lock_registry_2.require(workspace)
-    manifest = _require_image(workspace, RUN_2)
+    manifest = require_pushed(workspace, workspace.image, start=RUN_2)
     return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
 
 
-push_to_it.solution(push_in(FIRST))
+push_to_it.solution(push_with_login(FIRST))
 push_to_it.mistake("not logged in", advice="docker login {registry}", reason="no-login")(
     tag_as(FIRST), refused("push", FIRST)
 )
-push_to_it.mistake("tagged, but not pushed", advice=PUSH, reason="no-image")(tag_as(FIRST))
+push_to_it.mistake("tagged, but not pushed", advice=PUSH, reason="not-pushed")(tag_as(FIRST))
 push_to_it.mistake("another image under the name", advice="will move", reason="other-image")(
-    push_in(FIRST, "busybox:stable")
+    push_with_login(FIRST, "busybox:stable")
 )
 
 
@@ -195,7 +175,7 @@ push_to_it.mistake("another image under the name", advice="will move", reason="o
 def keep_the_old_path(workspace):
     """Registry 3 serves your image on `{registry}`. Your file is still mounted at the path of
     registry 2, and nobody is asked for a password."""
-    container, todo = _require_registry(workspace, 3, RUN_3_OPEN)
+    container, todo = require_version(workspace, 3, RUN_3_OPEN)
     status = workspace.api.request("GET", "").status
     if status != 200:
         found = f"It asks for a password: without one, `/v2/` answers {status}."
@@ -207,13 +187,13 @@ def keep_the_old_path(workspace):
     where = describe_mount(storage_mount(workspace, container))
     if not manifest or not workspace.is_sample(manifest):
         raise NotYet("no-image", found=f"Your image is not in {where}.", next=todo)
-    if _took_a_push(workspace):
+    if count_pushes(workspace, workspace.image, "latest"):
         found = f"Your image is in {where} because you pushed it to registry 3."
         raise NotYet("pushed", found=found, next=todo)
     return (
-        f"`{container.name}` runs registry {_version(workspace.engine, container.id)} and reads "
-        f"`{configuration_path(container)}`, which is its own. Your `{OLD}` is ignored: without a "
-        f"password, `/v2/` answers 200, and your image {short(manifest.digest)} is there for all."
+        f"`{container.name}` runs registry {read_version(workspace, container)} and reads "
+        f"`{configuration_path(container)}`, which is its own. It ignores your `{OLD}`: without a "
+        f"password, `/v2/` answers 200, and everyone can pull your image {short(manifest.digest)}."
     )
 
 
@@ -244,7 +224,8 @@ def push_as_a_stranger(workspace):
     if stranger == workspace.api.manifest(workspace.image, "latest"):
         found = f"`stranger` is your own image, {short(stranger.digest)}, not another one."
         raise NotYet("same-image", found=found, next=f"{PUSH_SECOND}. The tag will move.")
-    return f"Nobody asked, and `{workspace.ref(tag='stranger')}` is {short(stranger.digest)}."
+    name = workspace.ref(tag="stranger")
+    return f"Nobody asked for a password: `{name}` is now {short(stranger.digest)}."
 
 
 push_as_a_stranger.solution(push_as(SECOND, "busybox:stable"))
@@ -259,11 +240,11 @@ push_as_a_stranger.mistake("your own image", advice="busybox:stable", reason="sa
 @lab.step(lasting=True)
 def mount_it_at_the_new_path(workspace):
     """Registry 3 on `{registry}` asks for the password of `{user}`, and has your image."""
-    container, todo = _require_registry(workspace, 3, RUN_3)
+    container, todo = require_version(workspace, 3, RUN_3)
     _require_locked(workspace, container, todo)
-    manifest = _require_image(workspace, RUN_3)
+    manifest = _require_image(workspace, container)
     return (
-        f"`{container.name}` runs registry {_version(workspace.engine, container.id)} and asks for "
+        f"`{container.name}` runs registry {read_version(workspace, container)} and asks for "
         f"a password. It has your image, {short(manifest.digest)}."
     )
 
@@ -284,13 +265,13 @@ mount_it_at_the_new_path.mistake("an empty volume", advice=VOLUME, reason="no-im
 def pull_what_2_stored(workspace):
     """You have pulled the image that registry 2 stored, whole, from registry 3."""
     mount_it_at_the_new_path.require(workspace)
-    manifest = _require_image(workspace, RUN_3)
+    manifest = _registry(workspace).manifest(workspace.image, "latest")
     pinned = f"{workspace.registry}/{workspace.image}@{manifest.digest}"
     configs = {each.config_digest for each in (manifest, *manifest.manifests)}
     for each in client_requests(workspace):
         if each.method == "GET" and each.succeeded and each.path.rpartition("/")[2] in configs:
             return f"`{pinned}` was pulled from registry 3."
-    names = _copies(workspace)
+    names = names_of_sample(workspace)
     if not names:
         require_no_refusal(workspace, workspace.image, again=f"`docker pull {pinned}`", start=RUN_3)
     remove = f"`docker image rm {' '.join(names)}`, then " if names else ""
@@ -301,16 +282,41 @@ def pull_what_2_stored(workspace):
 
 @pull_what_2_stored.solution
 def _(workspace):
-    remove_copies(workspace)
+    remove_sample(workspace)
     pinned = f"{workspace.registry}/{workspace.image}@{_digest(workspace, 'latest')}"
-    workspace.pull(pinned, _login(workspace))
+    workspace.pull(pinned, workspace.login)
 
 
 pull_what_2_stored.mistake("what was still there", advice="docker image rm", reason="not-pulled")(
-    lambda ws: ws.pull(ws.ref(), _login(ws))
+    lambda ws: ws.pull(ws.ref(), ws.login)
 )
 pull_what_2_stored.mistake("logged out", advice="docker login {registry}", reason="no-login")(
-    remove_copies, refused("pull", FIRST)
+    remove_sample, refused("pull", FIRST)
+)
+
+
+@lab.step
+def allow_deletion(workspace):
+    """Registry 3 on `{registry}` deletes images for everyone who has the password."""
+    mount_it_at_the_new_path.require(workspace)
+    status = _registry(workspace).delete(workspace.image, NO_DIGEST).status
+    if status == 404:
+        return "Asked to delete what it does not have, `{registry}` answers 404: deletion is on."
+    raise NotYet(
+        "deletion-off",
+        found=f"Asked to delete what it does not have, `{{registry}}` answers {status}, not 404: "
+        "deletion is off, because the file that it reads does not switch it on.",
+        next=f"{ALLOW}, then `docker restart {workspace.registry_container().name}`.",
+    )
+
+
+allow = serve("registry:3", NEW, config=CONFIG + DELETION)
+allow_deletion.solution(allow)
+allow_deletion.mistake("not restarted", advice="docker restart {name}", reason="deletion-off")(
+    lambda ws: _config(ws, CONFIG + DELETION)
+)
+allow_deletion.mistake("by the image's own file", advice=MOUNT_NEW, reason="open")(
+    serve("registry:3", OLD)
 )
 
 
@@ -319,164 +325,123 @@ def delete_what_the_stranger_left(workspace):
     """`{registry}` no longer has the stranger's image. It still has yours, and asks for a
     password."""
     mount_it_at_the_new_path.require(workspace)
-    registry, container = _registry(workspace), workspace.registry_container()
-    stranger = registry.manifest(workspace.image, "stranger")
-    loose = _untagged(workspace, "_manifests/revisions")
-    asked = [each.status for each in workspace.requests() if each.method == "DELETE"]
-    reason, todo = "not-deleted", f"{DELETE}."
+    registry, repository = _registry(workspace), workspace.image
+    stranger = registry.manifest(repository, "stranger")
+    loose = untagged_digests(workspace, repository, "_manifests/revisions", registry)
+    deletions = [each for each in workspace.requests() if each.method == "DELETE"]
+    asked = [each.status for each in deletions if not each.path.endswith(NO_DIGEST)]
+    todo = f"{DELETE}."
     if stranger:
-        found = f"`stranger` is still there, {short(stranger.digest)}."
-        if asked[-1:] == [405]:
-            reason, todo = "deletion-off", f"{ALLOW}. Then {todo}"
-            found += " Asked to delete, the registry answered 405: deletion is off, because your "
-            found += "file does not switch it on."
-        elif asked[-1:] == [401]:
+        allow_deletion.require(workspace)
+        reason, found = "not-deleted", f"`stranger` is still there, {short(stranger.digest)}."
+        if asked[-1:] == [401]:
             reason = "no-login"
-            found += " Asked to delete, it answered 401: a password was missing, or wrong."
+            found += " Asked to delete, the registry answered 401: a password was missing or wrong."
     elif loose:
         reason = "by-tag"
         found = f"The tag is gone, but not the image. {short(loose[0])} has no tag, and can still "
         found += "be pulled by its digest."
-    elif 202 in asked or _untagged(workspace, "_layers"):
-        return "The stranger's image is gone, yours is there, and the door is shut."
+    elif 202 in asked or untagged_digests(workspace, repository, "_layers", registry):
+        return "The stranger's image is gone. Yours is there, and a password is required."
     else:
         reason, todo = "no-stranger", f"{PUSH_SECOND}. Then delete that image by its digest."
         found = "There is no image of a stranger, and no trace of one."
     digest = stranger.digest if stranger else next(iter(loose), "")
-    raise NotYet(reason, found=found, next=todo, digest=digest, container=container.name)
-
-
-allow = serve("registry:3", NEW, config=CONFIG + DELETION)
+    raise NotYet(reason, found=found, next=todo, digest=digest)
 
 
 @delete_what_the_stranger_left.solution
 def _(workspace):
     allow(workspace)
     if not _digest(workspace, "latest"):
-        push_in(FIRST)(workspace)
-    for digest in (_digest(workspace, "stranger"), *_untagged(workspace, "_manifests/revisions")):
+        push_with_login(FIRST)(workspace)
+    where = workspace, workspace.image, "_manifests/revisions", _registry(workspace)
+    for digest in (_digest(workspace, "stranger"), *untagged_digests(*where)):
         if digest:
             _registry(workspace).delete(workspace.image, digest)
 
 
-delete_what_the_stranger_left.mistake("not allowed", reason="deletion-off")(delete("stranger"))
 delete_what_the_stranger_left.mistake("only the tag", reason="by-tag")(
-    allow, lambda ws: _registry(ws).delete(ws.image, "stranger")
+    lambda ws: _registry(ws).delete(ws.image, "stranger")
 )
 delete_what_the_stranger_left.mistake(
     "without the password", advice="-u {user}:{password}", reason="no-login"
-)(allow, delete("stranger", login=False))
+)(delete("stranger", login=False))
 delete_what_the_stranger_left.mistake("your own image", advice=PUSH, reason="no-image")(
-    allow, delete("latest")
+    delete("latest")
+)
+
+
+@lab.step
+def do_without_a_file(workspace):
+    """Registry 3 on `{registry}` reads the file of its own image. It asks for the password of
+    `{user}`, deletes nothing, and has your image."""
+    container, _ = require_version(workspace, 3, RUN_3)
+    path = configuration_path(container)
+    if path != NEW or any(path.startswith(each.target) for each in container.mounts):
+        found = f"The registry reads `{path}`, which is a file of yours."
+        todo = "Start it without that file. Every setting in it can be a variable instead."
+        raise NotYet("own-file", found=found, next=todo)
+    todo = "Three variables ask for a password, as in lesson 8. They name the password file."
+    _require_locked(workspace, container, todo)
+    status = _registry(workspace).delete(workspace.image, NO_DIGEST).status
+    if status != 405:
+        found = f"Asked to delete what it does not have, it answers {status}, not 405: the file in "
+        found += "its image switches deletion on."
+        todo = "A variable overrides that. Its name has the path of the setting: `storage`, "
+        raise NotYet("deletion-on", found=found, next=f"{todo}`delete`, `enabled`.")
+    manifest = _require_image(workspace, container)
+    return f"The registry asks for a password, deletes nothing, and has {short(manifest.digest)}."
+
+
+OFF = {"REGISTRY_STORAGE_DELETE_ENABLED": "false"}
+do_without_a_file.solution(serve_by_variables(**OFF))
+do_without_a_file.mistake("a file after all", advice="without that file", reason="own-file")(
+    serve("registry:3", NEW)
+)
+do_without_a_file.mistake("no password either", advice="Three variables", reason="open")(
+    serve("registry:3", OLD)
+)
+do_without_a_file.mistake("deletion left on", advice="`enabled`", reason="deletion-on")(
+    serve_by_variables()
 )
 
 
 # The registry and its files
 
 
-def _login(workspace):
-    return workspace["user"], workspace["password"]
-
-
 def _registry(workspace):
     """Return the registry's API, with the login."""
-    return workspace.client(login=_login(workspace))
+    return workspace.client(login=workspace.login)
 
 
-def _config_file(workspace, text):
+def _config(workspace, text):
+    """Write the configuration file; return its path."""
     path = workspace.work / "config.yml"
     path.write_text(text)
     return str(path)
 
 
-def _password_file(workspace):
-    path = workspace.work / "htpasswd"
-    if not path.exists():
-        words = ["-Bbn", *_login(workspace)]
-        path.write_text(workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"]))
-    return str(path)
-
-
-def _require_registry(workspace, version, start):
-    """Return the container of the registry, which runs this version, and how to replace it."""
-    container = require_registry(workspace, start=start, login=_login(workspace))
-    todo = f"`docker rm -f {container.name}`, then {start}."
-    found = _version(workspace.engine, container.id)
-    if not found.startswith(f"{version}."):
-        raise NotYet("version", found=f"`{container.name}` runs registry {found}.", next=todo)
-    return container, todo
-
-
-@lru_cache(maxsize=100)
-def _version(engine, container):
-    """Return the version of the registry in a container."""
-    said = engine.query(container, ["registry", "--version"])[1]
-    if found := re.search(r"\sv?(\d+\.[\w.]+)", said):
-        return found[1]
-    raise CannotCheck(
-        "The registry in your container does not say its version.",
-        next="Run `registry:2` or `registry:3`, as the lesson shows.",
-    )
-
-
 def _require_locked(workspace, container, todo):
     """Raise `NotYet` where the registry does not ask for the password."""
-    if fault := login_fault(workspace, container, _login(workspace)):
+    if fault := login_fault(workspace, container, workspace.login):
         reason, found = fault
-        path = configuration_path(container)
-        others = [each.target for each in container.mounts if each.target in {OLD, NEW} - {path}]
-        if reason == "open" and others:
-            found += f" It reads `{path}`. Your file is at `{others[0]}`, where it does not look."
         raise NotYet(reason, found=found, next=todo)
 
 
-def _require_image(workspace, start):
-    """Return the manifest of the lab's image in the registry."""
-    registry, container = _registry(workspace), workspace.registry_container()
-    manifest = registry.manifest(workspace.image, "latest")
-    if manifest and workspace.is_sample(manifest, registry=registry):
-        return manifest
-    if manifest:
-        difference = describe_difference(workspace, manifest, registry=registry)
-        found = f"`{workspace.ref()}` is another image{difference}."
-        raise NotYet("other-image", found=found, next=f"{TAG}, then {PUSH}. The tag will move.")
-    require_no_refusal(workspace, workspace.image, again=PUSH, start=start)
+def _require_image(workspace, container):
+    """Return the manifest of the lab's image in registry 3."""
+    if _digest(workspace, "latest"):
+        return require_pushed(workspace, workspace.image, start=RUN_3)
     raise NotYet(
         "no-image",
         found=f"Your image is not in {describe_mount(storage_mount(workspace, container))}.",
-        next=f"If it is in another volume: `docker rm -f {container.name}`, then {start}. "
+        next=f"If it is in another volume: `docker rm -f {container.name}`, then {RUN_3}. "
         f"If not: {LOGIN}, then {TAG}, then {PUSH}.",
     )
-
-
-# What the registry has, and what it was asked
 
 
 def _digest(workspace, tag):
     """Return the digest of the image with this tag in the registry, or an empty text."""
     manifest = _registry(workspace).manifest(workspace.image, tag)
     return manifest.digest if manifest else ""
-
-
-def _copies(workspace):
-    """Return the names of the lab's image on the engine; its digests where it has no tag."""
-    image = workspace.engine.image(workspace.sample)
-    return (image.tags or image.digests) if image else ()
-
-
-def _took_a_push(workspace):
-    """Return whether the image was pushed to this very container."""
-    path = f"/v2/{workspace.image}/manifests/latest"
-    requests = workspace.requests()
-    return any(each.method == "PUT" and each.succeeded and each.path == path for each in requests)
-
-
-def _untagged(workspace, kind):
-    """Return what the disk has of the repository and no tag names; see `stored_digests`."""
-    registry, repository = _registry(workspace), workspace.image
-    found = stored_digests(workspace, repository, kind)
-    for tag in registry.tags(repository) or ():
-        if manifest := registry.manifest(repository, tag):
-            found -= {manifest.digest, *(each.digest for each in manifest.manifests)}
-            found -= blob_sizes(manifest).keys()
-    return sorted(found)

@@ -2,37 +2,43 @@
 
 import re
 import secrets
-import time
-from urllib.parse import urlsplit
 
 from labrunner import (
+    STORAGE,
     Lab,
     NotYet,
     OtherScheme,
+    Passed,
     act,
     blob_sizes,
-    ca_fault,
     certificate_fault,
+    days_left,
     describe_state,
+    exposure,
     fail_to_run_registry,
-    find_name,
-    find_tag,
+    holds_other_certificate,
     issue_certificate,
-    last_line,
     listed,
     login_fault,
     megabytes,
     push_with_login,
     refused,
-    require_no_refusal,
-    require_registry,
+    require_proxied_registry,
+    require_pushed,
     runs_registry,
     short,
+    start_behind_proxy,
+    start_in_network,
     tag_as,
+    unnamed,
+    upload_fault,
+    wait_until_refused,
+    write_password_file,
 )
 
 LARGE = 2 << 20  # bytes of the large image's own layer
 LIMIT = 1 << 20  # bytes that nginx lets pass unless it is told otherwise
+LONG = 300  # days that a certificate for a year is valid at least
 
 lab = Lab(
     title="Serve a team",
@@ -49,10 +55,8 @@ lab = Lab(
 )
 
 APP = "team/app"
-FIRST, SECOND = "1.0", "2.0"
 FIRST_NAME, SECOND_NAME = "{registry}/team/app:1.0", "{registry}/team/app:2.0"
 NAMES = ("DNS:localhost", "IP:127.0.0.1")
-RIGHT_NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1 > san.ext"
 AUTH = {
     "REGISTRY_AUTH": "htpasswd",
     "REGISTRY_AUTH_HTPASSWD_REALM": "team",
@@ -62,25 +66,25 @@ TLS = {
     "REGISTRY_HTTP_TLS_CERTIFICATE": "/certs/registry.crt",
     "REGISTRY_HTTP_TLS_KEY": "/certs/registry.key",
 }
+CERTS = '-v "$PWD/certs:/certs:ro"'
 KEEP = '-v {volume}:/var/lib/registry -v "$PWD/auth:/auth:ro"'
 AUTH_WORDS = " ".join(f"-e {name}={value}" for name, value in AUTH.items())
 TLS_WORDS = " ".join(f"-e {name}={value}" for name, value in TLS.items())
-RUN_BOTH = (
-    f'`docker run -d -p {{port}}:5000 --name {{name}} {KEEP} -v "$PWD/certs:/certs:ro" '
-    f"{TLS_WORDS} {AUTH_WORDS} registry:3`"
-)
+RUN = "`docker run -d -p {port}:5000 --name {name} "
+RUN_TLS = f"{RUN}{CERTS} {TLS_WORDS} registry:3`"
+RUN_BOTH = f"{RUN}{KEEP} {CERTS} {TLS_WORDS} {AUTH_WORDS} registry:3`"
 RUN_BEHIND = f"`docker run -d --name {{name}} --network {{network}} {KEEP} {AUTH_WORDS} registry:3`"
 RUN_PROXY = (
     "`docker run -d -p {port}:443 --name {proxy} --network {network} "
-    '-v "$PWD/proxy:/etc/nginx/conf.d:ro" -v "$PWD/certs:/certs:ro" nginx`'
+    f'-v "$PWD/proxy:/etc/nginx/conf.d:ro" {CERTS} nginx`'
 )
-BEHIND = f"{RUN_BEHIND}, then {RUN_PROXY}"
 MAKE = (
     "`docker run --rm --entrypoint htpasswd httpd:2 -Bbn {user} {password} > auth/htpasswd`, then "
 )
-SIGN = (
-    f"`echo {RIGHT_NAMES}`, `openssl x509 -req -in registry.csr -CA ca/ca.crt -CAkey ca/ca.key "
-    "-CAcreateserial -days 30 -extfile san.ext -out certs/registry.crt`, `docker restart {served}`."
+RIGHT_NAMES = '-addext "subjectAltName=DNS:localhost,IP:127.0.0.1"'
+CERTIFY = (
+    f"`openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost {RIGHT_NAMES} "
+    "-keyout certs/registry.key -out certs/registry.crt`, then `docker restart {served}`."
 )
 LISTEN = (
     "`listen 443 ssl;`, `ssl_certificate /certs/registry.crt;` and "
@@ -91,31 +95,21 @@ SCHEME = "proxy_set_header X-Forwarded-Proto $scheme;"
 NO_LIMIT = "client_max_body_size 0;"
 RELOAD = "`docker exec {proxy} nginx -s reload`"
 ASK = (
-    "`curl -sS -i --cacert ca/ca.crt -u {user}:{password} -X POST "
+    "`curl -sS -i --cacert certs/registry.crt -u {user}:{password} -X POST "
     "https://{registry}/v2/team/app/blobs/uploads/`"
 )
 UPLOAD = re.compile(
     r"(?P<place>https?://[^/\s]*)?/v2/(?P<path>[\w./-]+/blobs/uploads/[\w.~%=?&:+-]+)", re.ASCII
 )
-TAG = "`docker image tag {its_image} {registry}/team/app:{tag}`"
-PUSH = "`docker push {registry}/team/app:{tag}`"
 
 
 # Acts, for the solutions and mistakes
 
 
-def make_password(workspace):
-    """Write the password file, as `htpasswd` makes it."""
-    words = ["-Bbn", *_login(workspace)]
-    line = workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"])
-    (workspace.work / "auth").mkdir(exist_ok=True)
-    (workspace.work / "auth/htpasswd").write_text(line)
-
-
-def renew_ca(workspace):
-    """Make another CA in place of the one that signed."""
-    issue_certificate(workspace.work / "other")
-    (workspace.work / "other/ca/ca.crt").replace(workspace.work / "ca/ca.crt")
+@act
+def certify(workspace, *names, days=30):
+    """Make a certificate for these names."""
+    issue_certificate(workspace.work, *names, days=days)
 
 
 @act
@@ -127,23 +121,23 @@ def serve(workspace, *settings, names=NAMES):
 
 
 @act
-def serve_behind(workspace, *lines, listen="443 ssl", settings=AUTH, **options):
+def hide(workspace, **options):
+    """Run the registry in the lab's network."""
+    volumes = _volumes(workspace)
+    start_in_network(workspace, "registry:3", environment=AUTH, volumes=volumes, **options)
+
+
+@act
+def serve_behind(workspace, *lines, listen="443 ssl", settings=AUTH, volume="", **options):
     """Run the registry in the lab's network, and nginx in front of it with these lines for all that
     it passes on."""
     issue_certificate(workspace.work, *NAMES)
-    folder = workspace.work / "proxy"
-    folder.mkdir(exist_ok=True)
-    (folder / "registry.conf").write_text(_configuration(workspace, listen, lines))
-    if workspace["network"] not in [each.name for each in workspace.engine.networks()]:
-        workspace.create_network(workspace["network"])
-    home = {"network": workspace["network"]}
-    workspace.remove_own(workspace["proxy"])
-    workspace.remove_own(workspace.name, workspace.port)
-    how = {"environment": settings, "volumes": _volumes(workspace), **options}
-    workspace.run("registry:3", name=workspace.name, **home, **how)
-    volumes = {"/etc/nginx/conf.d:ro": str(folder), "/certs:ro": str(workspace.work / "certs")}
-    ports = {443: workspace.port}
-    workspace.run("nginx:latest", name=workspace["proxy"], ports=ports, volumes=volumes, **home)
+    how = {"environment": settings, "volumes": _volumes(workspace, volume), **options}
+    start_behind_proxy(workspace, "registry:3", _configuration(workspace, listen, lines), **how)
+
+
+def restart_proxy(workspace):
+    workspace.engine.restart(workspace["proxy"])
     workspace.wait_for_registry()
 
 
@@ -153,22 +147,11 @@ def ask_for_upload(workspace):
     return f"Location: {answer.headers['Location']}"
 
 
-def wait_for_plain_http(workspace):
-    """Wait until nginx has logged the upload over plain HTTP: it does when the client hangs up."""
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        asked = workspace.requests(front=True)
-        if any(each.status == 400 and f"/{APP}/blobs/" in each.path for each in asked):
-            return
-    raise AssertionError("Nothing came over plain HTTP.")
-
-
-def _volumes(workspace):
-    volumes = {"/var/lib/registry": workspace["volume"]}
-    for name in ("auth", "certs"):
-        (workspace.work / name).mkdir(exist_ok=True)
-        volumes[f"/{name}:ro"] = str(workspace.work / name)
-    return volumes
+def _volumes(workspace, volume=""):
+    write_password_file(workspace, "auth/htpasswd")
+    (workspace.work / "certs").mkdir(exist_ok=True)
+    folders = {f"/{name}:ro": str(workspace.work / name) for name in ("auth", "certs")}
+    return {STORAGE: volume or workspace["volume"], **folders}
 
 
 def _configuration(workspace, listen, lines):
@@ -185,37 +168,50 @@ def _(workspace):
         workspace.build(lab.folder, workspace["large_image"], ballast=LARGE, **own)
 
 
-@lab.step(lasting=True)
-def serve_both(workspace):
-    """`{registry}` speaks TLS, with a certificate for `localhost` and `127.0.0.1`, and opens to
-    `{user}` with `{password}` only."""
-    _require_private(workspace)
-    return "`{registry}` speaks TLS, and asks for a password that `{user}` has."
+@lab.step
+def serve_tls(workspace):
+    """`{registry}` speaks TLS, with a certificate for `localhost` and `127.0.0.1`."""
+    container = _require_registry(workspace)
+    front, shown = _require_tls(workspace, container, RUN_TLS)
+    if holds_other_certificate(workspace.work / "certs/registry.crt", shown):
+        found = "The registry shows the certificate that it read when it started. The one in "
+        found += "`certs/registry.crt` is another."
+        raise NotYet("other-certificate", found=found, next=f"`docker restart {front.name}`.")
+    return "`{registry}` speaks TLS, with a certificate for `localhost` and `127.0.0.1`."
 
 
-serve_both.solution(make_password, serve(TLS, AUTH))
-serve_both.mistake("TLS without a password", reason="open", advice="-e REGISTRY_AUTH=htpasswd")(
-    make_password, serve(TLS)
+serve_tls.solution(serve(TLS))
+serve_tls.mistake("plain HTTP", reason="plain-http", advice=TLS_WORDS)(serve({}))
+serve_tls.mistake("for another name", reason="other-names", advice=RIGHT_NAMES)(
+    serve(TLS, names=["DNS:registry.lab"])
 )
-serve_both.mistake("a password without TLS", reason="plain-http", advice=TLS_WORDS)(
-    make_password, serve(AUTH)
+serve_tls.mistake("made again", reason="other-certificate", advice="docker restart {name}")(
+    serve(TLS), certify(*NAMES)
 )
-serve_both.mistake("for another name", reason="other-names", advice=RIGHT_NAMES)(
-    make_password, serve(TLS, AUTH, names=["DNS:registry.lab"])
-)
-serve_both.mistake("a new CA that has signed nothing", reason="other-ca", advice=RIGHT_NAMES)(
-    make_password, serve(TLS, AUTH), renew_ca
-)
-serve_both.mistake("the folders not mounted", reason="exited", advice="docker logs {name}")(
+serve_tls.mistake("the folder not mounted", reason="exited", advice="docker logs {name}")(
     fail_to_run_registry("registry:3", environment=TLS)
 )
 
 
-@lab.step(lasting=True, advice="docker push {registry}/team/app:1.0")
+@lab.step
+def serve_both(workspace):
+    """`{registry}` speaks TLS, and opens to `{user}` with `{password}` only."""
+    _require_private(workspace)
+    return "`{registry}` speaks TLS, and asks for the password of `{user}`."
+
+
+serve_both.solution(serve(TLS, AUTH))
+serve_both.mistake("TLS without a password", reason="open", advice="-e REGISTRY_AUTH=htpasswd")(
+    serve(TLS)
+)
+serve_both.mistake("a password without TLS", reason="plain-http", advice=TLS_WORDS)(serve(AUTH))
+
+
+@lab.step(advice="docker push {registry}/team/app:1.0")
 def log_in_and_push(workspace):
     """`{registry}` holds your image `{image}` as `team/app:1.0`."""
     _require_private(workspace)
-    manifest = _require_pushed(workspace, "{image}", FIRST, workspace.is_sample)
+    manifest = require_pushed(workspace, APP, "1.0", start=RUN_BOTH, any_tls=True)
     return f"`{{registry}}/team/app:1.0` is your image, {short(manifest.digest)}."
 
 
@@ -232,22 +228,49 @@ log_in_and_push.mistake("another image under the name", reason="other-image")(
 )
 
 
+@lab.step(advice=RUN_BEHIND)
+def take_it_off_the_port(workspace):
+    """`{name}` runs the registry in the network `{network}`, and publishes no port."""
+    container = workspace.engine.container(workspace.name)
+    if not container:
+        todo = f"{RUN_BEHIND}."
+        raise NotYet("no-container", found="There is no container `{name}`.", next=todo)
+    if not container.running:
+        state = describe_state(workspace.engine, container, RUN_BEHIND)
+        raise NotYet(state.reason, found=state.found, next=state.next)
+    if fault := exposure(container) or unnamed(container):
+        reason, found = fault
+        raise NotYet(reason, found=found, next=f"`docker rm -f {{name}}`, then {RUN_BEHIND}.")
+    return f"`{container.name}` is in {listed(container.addresses)}, and publishes no port."
+
+
+take_it_off_the_port.solution(hide())
+take_it_off_the_port.mistake("published as before", reason="published")(hide(ports={5000: None}))
+take_it_off_the_port.mistake("in the network of all", reason="no-network")(hide(network="bridge"))
+take_it_off_the_port.mistake("only removed", reason="no-container")(
+    lambda ws: ws.remove_own(ws.name, ws.port)
+)
+
+
 @lab.step(lasting=True)
 def put_nginx_in_front(workspace):
     """A proxy speaks TLS on `{registry}`. The registry behind it still asks for the password, still
     has your image, and publishes no port."""
     container, front = _require_private(workspace)
-    if runs_registry(workspace.engine, container):
-        _require_hidden(workspace, container, front)
-    manifest = _client(workspace).manifest(APP, FIRST)
+    if runs_registry(workspace.engine, front):
+        found = f"The registry itself answers: `{front.name}` publishes {workspace.port}."
+        todo = f"`docker rm -f {front.name}`, then {RUN_BEHIND}, then {RUN_PROXY}."
+        raise NotYet("no-proxy", found=found, next=todo)
+    if container.id != front.id and (fault := exposure(container)):
+        reason, found = fault
+        raise NotYet(reason, found=found, next=_again(workspace, container, front))
+    manifest = _client(workspace).manifest(APP, "1.0")
     if not manifest or not workspace.is_sample(manifest, APP, _client(workspace)):
-        raise NotYet(
-            "no-image",
-            found="The registry behind the proxy does not have your image as `team/app:1.0`.",
-            next=f"Give it the volume with your images: `docker rm -f {container.name}`, then "
-            f"{RUN_BEHIND}, then `docker restart {front.name}`.",
-        )
-    return f"`{front.name}` speaks TLS on `{{registry}}`, and passes on to `{container.name}`."
+        found = "The registry behind the proxy does not have your image as `team/app:1.0`."
+        todo = f"Give it the volume with your images: {_again(workspace, container, front)}"
+        raise NotYet("no-image", found=found, next=todo)
+    found = f"`{front.name}` speaks TLS on `{{registry}}`, with `{container.name}` behind it."
+    return Passed(found, (take_it_off_the_port.id,))
 
 
 put_nginx_in_front.solution(serve_behind())
@@ -263,36 +286,29 @@ put_nginx_in_front.mistake("the registry published as well", reason="published",
 put_nginx_in_front.mistake("the registry speaks TLS, too", reason="tls-behind", advice=RUN_BEHIND)(
     serve_behind(settings={**AUTH, **TLS})
 )
-
-
-@put_nginx_in_front.mistake("without the images", reason="no-image", advice=KEEP)
-def _(workspace):
-    volumes = _volumes(workspace)
-    del volumes["/var/lib/registry"]
-    serve_behind(volumes=volumes)(workspace)
+put_nginx_in_front.mistake("without the images", reason="no-image", advice=KEEP)(
+    serve_behind(volume="{volume}-x")
+)
 
 
 @lab.step
 def follow_the_location(workspace, answer):
     """Behind the proxy, the registry sends uploads to `https://{registry}`."""
-    told = UPLOAD.search(answer)
+    told = list(UPLOAD.finditer(answer))
     if not told:
-        raise NotYet(
-            "no-location",
-            found="Your answer has no address of an upload.",
-            next=f"Submit the line that begins with `Location:`, of {ASK}.",
-        )
+        todo = f"Submit the line that begins with `Location:`, of {ASK}."
+        raise NotYet("no-location", found="Your answer has no address of an upload.", next=todo)
     put_nginx_in_front.require(workspace)
-    _require_way_back(workspace, told["place"] or "")
-    now = _client(workspace).request("GET", told["path"])
+    now = _client(workspace).request("GET", told[-1]["path"])
     if now.status != 204:
-        raise NotYet(
-            "no-upload",
-            found=f"`{{registry}}` knows no such upload; it answers {now.status}.",
-            next=f"Begin a new one, and submit its whole line `Location:`, of {ASK}.",
-        )
-    place = UPLOAD.match(now.headers.get("Location", ""))
-    _require_way_back(workspace, (place and place["place"]) or "")
+        found = f"`{{registry}}` has no such upload; it answers {now.status}."
+        todo = f"Begin a new one, and submit its whole line `Location:`, of {ASK}."
+        raise NotYet("no-upload", found=found, next=todo)
+    for place in (told[-1], UPLOAD.match(now.headers.get("Location", ""))):
+        if place and (fault := upload_fault(workspace, place["place"] or "")):
+            reason, found = fault
+            todo = f"Write `{HOST}` and `{SCHEME}` into `proxy/headers.conf`, then {RELOAD}"
+            raise NotYet(reason, found=found, next=f"{todo}, then {ASK}.")
     return "The registry sends uploads to `https://{registry}`, where the proxy takes them."
 
 
@@ -316,17 +332,15 @@ follow_the_location.near_miss("another line", reason="no-location", advice="begi
 
 @lab.step(lasting=True, advice="docker push {registry}/team/app:2.0")
 def let_layers_through(workspace):
-    """Through the proxy, `{registry}` got your image `{large_image}` as `team/app:2.0`."""
+    """Through the proxy, `{registry}` has received your image `{large_image}` as `team/app:2.0`."""
     put_nginx_in_front.require(workspace)
-    registry = _client(workspace)
-    before = registry.manifest(APP, FIRST)
+    before = blob_sizes(_client(workspace).manifest(APP, "1.0"))
 
     def own(manifest):
-        return sum(dict(blob_sizes(manifest).items() - blob_sizes(before).items()).values())
+        return sum(dict(blob_sizes(manifest).items() - before.items()).values())
 
-    manifest = _require_pushed(
-        workspace, "{large_image}", SECOND, lambda manifest, *_: own(manifest) > LIMIT
-    )
+    what = {"image": workspace["large_image"], "is_right": lambda each: own(each) > LIMIT}
+    manifest = require_pushed(workspace, APP, "2.0", start=RUN_BOTH, any_tls=True, **what)
     return f"`{{registry}}/team/app:2.0` is there, with {megabytes(own(manifest))} of its own."
 
 
@@ -340,7 +354,7 @@ let_layers_through.mistake("the headers lost", reason="other-scheme", advice=SCH
     serve_behind(HOST, NO_LIMIT),
     tag_as(SECOND_NAME, "{large_image}"),
     refused("push", SECOND_NAME, "{password}"),
-    wait_for_plain_http,
+    lambda ws: wait_until_refused(ws, 400, f"/{APP}/blobs/"),
 )
 let_layers_through.mistake("the limit raised, but not pushed", reason="not-pushed")(
     serve_behind(HOST, SCHEME, NO_LIMIT), tag_as(SECOND_NAME, "{large_image}")
@@ -348,44 +362,84 @@ let_layers_through.mistake("the limit raised, but not pushed", reason="not-pushe
 let_layers_through.mistake("the small image", reason="other-image")(push_with_login(SECOND_NAME))
 
 
+@lab.step
+def renew_the_certificate(workspace):
+    """The proxy on `{registry}` shows a certificate for `localhost` and `127.0.0.1` that is valid
+    for another 300 days or more."""
+    put_nginx_in_front.require(workspace)
+    shown = workspace.api.certificate() or ""
+    left = days_left(shown)
+    if left >= LONG:
+        return f"`{{registry}}` shows a certificate that is valid for another {left} days."
+    found = f"The certificate that the proxy shows is valid for another {left} days."
+    if holds_other_certificate(workspace.work / "certs/registry.crt", shown):
+        reason, found = "not-read", f"{found} The one in `certs/registry.crt` is another."
+        todo = "nginx reads a certificate together with its configuration. Have it read both again."
+    else:
+        reason = "too-short"
+        todo = "`openssl req` has an option for the number of days. By default it is 30."
+    raise NotYet(reason, found=found, next=todo)
+
+
+renew_the_certificate.solution(certify(*NAMES, days=365), restart_proxy)
+renew_the_certificate.mistake("made, but not read", reason="not-read", advice="read both again")(
+    certify(*NAMES, days=365)
+)
+renew_the_certificate.mistake("for 30 days again", reason="too-short", advice="number of days")(
+    certify(*NAMES), restart_proxy
+)
+renew_the_certificate.mistake("for one name only", reason="other-names", advice=RIGHT_NAMES)(
+    certify("DNS:localhost", days=365), restart_proxy
+)
+
+
 # What is there
 
 
-def _login(workspace):
-    return workspace["user"], workspace["password"]
-
-
 def _client(workspace):
-    return workspace.client(login=_login(workspace), any_tls=True)
+    return workspace.client(login=workspace.login, any_tls=True)
+
+
+def _require_registry(workspace):
+    how = {"start": RUN_BOTH, "behind": RUN_BEHIND, "proxy": RUN_PROXY}
+    return require_proxied_registry(workspace, **how)
+
+
+def _again(workspace, container, front, start=RUN_BOTH):
+    """Return how to replace the registry, which may be behind a proxy. start: the command that
+    starts it where it is not."""
+    if runs_registry(workspace.engine, front):
+        return f"`docker rm -f {container.name}`, then {start}."
+    name = workspace.name if container.id == front.id else container.name
+    return f"`docker rm -f {name}`, then {RUN_BEHIND}, then `docker restart {front.name}`."
+
+
+def _require_tls(workspace, container, start=RUN_BOTH):
+    """Return the container in front of the registry's, which may be the same, and the certificate
+    that it shows; raise `NotYet` where that is missing or not the right one."""
+    front = workspace.service().front or container
+    shown = workspace.api.certificate()
+    if not shown:
+        todo = _again(workspace, container, front, start)
+        if not runs_registry(workspace.engine, front):
+            todo = f"Write {LISTEN} into `proxy/registry.conf`, then {RELOAD}."
+        found = "`{registry}` speaks plain HTTP: anyone who listens in can read the password."
+        raise NotYet("plain-http", found=found, next=todo)
+    if fault := certificate_fault(shown, "localhost", "127.0.0.1"):
+        reason, found = fault
+        wanted = "A certificate for `localhost` and `127.0.0.1`."
+        raise NotYet(reason, expected=wanted, found=found, next=CERTIFY, served=front.name)
+    return front, shown
 
 
 def _require_private(workspace):
     """Return the registry's container, and that of the proxy in front of it, which may be the same;
     raise `NotYet` where they lack TLS, the right certificate or the password."""
     container = _require_registry(workspace)
-    front = workspace.service().front or container
-    proxied = not runs_registry(workspace.engine, front)
-    again = f"`docker rm -f {container.name}`, then {RUN_BOTH}."
-    if proxied:
-        behind = workspace.name if container.id == front.id else container.name
-        again = f"`docker rm -f {behind}`, then {RUN_BEHIND}, then `docker restart {front.name}`."
-    certificate = workspace.api.certificate()
-    if not certificate:
-        todo = f"Write {LISTEN} into `proxy/registry.conf`, then {RELOAD}." if proxied else again
-        found = "`{registry}` speaks plain HTTP: anyone on the way can read the password."
-        raise NotYet("plain-http", found=found, next=todo)
-    fault = certificate_fault(certificate, "localhost", "127.0.0.1")
-    if fault := fault or ca_fault(workspace, "localhost"):
-        reason, found = fault
-        raise NotYet(
-            reason,
-            expected="A certificate for `localhost` and `127.0.0.1` by the CA in `ca/ca.crt`.",
-            found=found,
-            next=SIGN,
-            served=front.name,
-        )
+    front, _ = _require_tls(workspace, container)
+    again = _again(workspace, container, front)
     try:
-        fault = login_fault(workspace, container, _login(workspace), any_tls=True)
+        fault = login_fault(workspace, container, workspace.login, any_tls=True)
     except OtherScheme:
         found = f"`{front.name}` speaks plain HTTP to the registry, which answers over TLS only."
         raise NotYet("tls-behind", found=found, next=again) from None
@@ -393,92 +447,3 @@ def _require_private(workspace):
         reason, found = fault
         raise NotYet(reason, found=found, next=again if reason == "open" else f"{MAKE}{again}")
     return container, front
-
-
-def _require_hidden(workspace, container, front):
-    """Raise `NotYet` where the registry can be reached without the proxy."""
-    name = container.name
-    if container.publishes(workspace.port):
-        raise NotYet(
-            "no-proxy",
-            found=f"The registry itself answers: `{name}` publishes {workspace.port}.",
-            next=f"`docker rm -f {name}`, then {BEHIND}.",
-        )
-    if container.on_host_network or container.ports:
-        ports = sorted({f"{port.host}" for port in container.ports})
-        where = f"publishes {' and '.join(ports)}" if ports else "is on the host's network"
-        raise NotYet(
-            "published",
-            found=f"The container `{name}` {where}: who goes there sends the password without TLS.",
-            next=f"`docker rm -f {name}`, then {RUN_BEHIND}, then `docker restart {front.name}`.",
-        )
-
-
-def _require_registry(workspace):
-    """Return the registry's container; say what the proxy does, where there is one and no registry
-    answers through it."""
-    behind = workspace.engine.container(workspace.name)
-    proxy = workspace.engine.container(workspace["proxy"])
-    if behind and proxy and proxy.running and not behind.running:  # it may wait for it long
-        state = describe_state(workspace.engine, behind, RUN_BEHIND)
-        todo = f"{state.next.rstrip('.')}. Then `docker restart {proxy.name}`."
-        raise NotYet(state.reason, found=state.found, next=todo)
-    try:
-        return require_registry(workspace, start=RUN_BOTH, tls=True, login=_login(workspace))
-    except NotYet as failure:
-        if not proxy:
-            raise
-        reason, found, said = failure.reason, failure.found, ""
-        if not proxy.running:
-            reason, said = "proxy-ended", last_line(workspace.engine.logs(proxy.id))
-            state = describe_state(workspace.engine, proxy, RUN_PROXY)
-            found = f"{state.found} The last line of its log: `{{said}}`."
-        todo = f"`docker logs {proxy.name}` says why. Set it right, then `docker rm -f "
-        todo += f"{workspace.name} {proxy.name}`, then {BEHIND}."
-        raise NotYet(reason, found=found, next=todo, said=said.replace("`", "'")) from None
-
-
-def _require_pushed(workspace, image, tag, is_right):
-    """Return the manifest of a tag; raise `NotYet` where it is missing, or not the right one.
-
-    image: what is to be pushed. is_right: a function of the manifest, repository and registry.
-    """
-    registry = _client(workspace)
-    texts = {"its_image": workspace.fill(image), "tag": tag}
-    tagged, manifest = f"{TAG}, then {PUSH}.", registry.manifest(APP, tag)
-    if manifest and is_right(manifest, APP, registry):
-        return manifest
-    if manifest:
-        found = f"`team/app:{tag}` is another image there, {short(manifest.digest)}."
-        raise NotYet("other-image", found=found, next=f"{tagged} The tag will move.", **texts)
-    place = None
-    if tag == FIRST:
-        place = find_tag(workspace, login=_login(workspace), any_tls=True).place
-    if place:
-        found = f"The registry has your image, but as `{place}`."
-        raise NotYet("elsewhere", found=found, next=tagged, **texts)
-    if not find_name(workspace, APP, tag):
-        tags = registry.tags(APP)
-        found = "Your engine has no image of the name `{registry}/team/app:{tag}`, and the "
-        found += f"repository `{APP}` has {listed(tags) if tags else 'no tags'}."
-        raise NotYet("not-tagged", found=found, next=tagged, **texts)
-    require_no_refusal(workspace, APP, again=workspace.fill(PUSH, **texts), start=RUN_BOTH)
-    found = "`{registry}/team/app:{tag}` is a name on your engine, but the registry has no such "
-    raise NotYet("not-pushed", found=f"{found}tag.", next=f"{PUSH}.", **texts)
-
-
-def _require_way_back(workspace, place):
-    """Raise `NotYet` where the registry sends uploads elsewhere than to where clients came from.
-    place: the scheme and host of its `Location`; empty for one that has only a path."""
-    parts = urlsplit(place)
-    hosts = [name.partition("/")[0] for name in workspace.spellings("x")]
-    todo = (
-        f"Write `{HOST}` and `{SCHEME}` into `location` in `proxy/registry.conf`, then {RELOAD}, "
-    )
-    todo += f"then {ASK}."
-    if place and parts.netloc not in hosts:
-        found = "The registry sends uploads to `{place}`, where clients do not find it."
-        raise NotYet("other-host", found=found, next=todo, place=place[:100])
-    if place and parts.scheme != "https":
-        found = "The registry sends uploads to `{place}`: in plain HTTP, to a port for TLS."
-        raise NotYet("other-scheme", found=found, next=todo, place=place[:100])

@@ -6,7 +6,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from labrunner import certificate_fault, files_fault, issue_certificate
+from labrunner import (
+    certificate_fault,
+    days_left,
+    files_fault,
+    holds_other_certificate,
+    issue_certificate,
+)
 from labrunner.checks import certificates
 
 
@@ -76,3 +82,16 @@ def test_a_key_with_a_password_is_told_from_one_that_a_registry_can_read(tmp_pat
 
 def fault(folder):
     return files_fault(folder, "registry.lab", "198.18.0.2")
+
+
+def test_a_certificate_says_how_long_it_is_valid_and_whether_a_file_has_another(tmp_path):
+    issue_certificate(tmp_path, "DNS:registry.lab", days=365)
+    file = tmp_path / "certs/registry.crt"
+    shown = file.read_text()
+    assert days_left(shown) == 364
+    assert not holds_other_certificate(file, shown)
+    issue_certificate(tmp_path, "DNS:registry.lab")
+    assert holds_other_certificate(file, shown)
+    file.write_text("no certificate")
+    assert not holds_other_certificate(file, shown)
+    assert not holds_other_certificate(tmp_path / "none", shown)

@@ -6,7 +6,7 @@ from labrunner.course import loader
 from labrunner.kit.errors import ImageUnavailable
 from labrunner.kit.kit import Kit
 from labrunner.workspaces.actions import get_images
-from tests.fixtures.engine import ROOT, reopen
+from tests.fixtures.engine import ROOT, eventually, reopen
 
 COURSE = loader.load_course(ROOT)
 LAB = COURSE.labs["from-2-to-3"]
@@ -63,7 +63,9 @@ def judge(workspace, step):
 def test_the_door_is_shut_by_the_files_path_in_the_command_and_by_variables(until, serve):
     workspace, step = until("push-to-it"), "mount-it-at-the-new-path"
     serve(workspace, workspace["volume"], path=OLD)
-    assert judge(workspace, step).reason == "open"
+    verdict = judge(workspace, step)
+    assert verdict.reason == "open"
+    assert f"It reads `{NEW}`. Your file is at `{OLD}`, where it does not look." in verdict.found
     serve(workspace, workspace["volume"], path=OLD, command=[OLD])
     assert judge(workspace, step).passed
     settings = ("", "=htpasswd"), ("_HTPASSWD_REALM", "=r"), ("_HTPASSWD_PATH", "=/auth/htpasswd")
@@ -82,6 +84,32 @@ def test_what_was_deleted_through_the_open_door_is_gone_and_leaves_a_trace(until
     assert workspace.api.delete(workspace.image, stranger).status == 202
     serve(workspace, workspace["volume"])
     assert judge(workspace, step).passed
+
+
+def test_a_registry_2_with_its_settings_in_variables_is_locked_as_well(until, docker):
+    workspace = until("lock-registry-2")
+    settings = ("", "=htpasswd"), ("_HTPASSWD_REALM", "=r"), ("_HTPASSWD_PATH", "=/auth/htpasswd")
+    variables = [word for name, value in settings for word in ("-e", f"REGISTRY_AUTH{name}{value}")]
+    docker("rm", "-f", workspace.name)
+    docker(
+        *("run", "-d", "-p", f"{workspace.port}:5000", "--name", workspace.name, *variables),
+        *("-v", f"{workspace['volume']}:/var/lib/registry"),
+        *("-v", f"{workspace.work / 'htpasswd'}:/auth/htpasswd:ro", "registry:2"),
+    )
+    workspace.wait_for_registry()
+    assert judge(workspace, "lock-registry-2").passed
+
+
+def test_a_folder_that_hides_the_images_own_file_is_a_file_of_the_learners(until, docker):
+    workspace, step = until("push-to-it"), "do-without-a-file"
+    (workspace.work / "etc").mkdir()
+    (workspace.work / "config.yml").replace(workspace.work / "etc/config.yml")
+    docker("rm", "-f", workspace.name)
+    docker(
+        *("run", "-d", "-p", f"{workspace.port}:5000", "--name", workspace.name),
+        *("-v", f"{workspace.work / 'etc'}:/etc/distribution:ro", "registry:3"),
+    )
+    assert eventually(lambda: judge(workspace, step).reason == "own-file")
 
 
 def test_one_image_under_both_tags_keeps_the_lab_from_running(engine, monkeypatch):

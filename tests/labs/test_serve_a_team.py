@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from shutil import which
+from textwrap import dedent
 
 import pytest
 
@@ -16,7 +17,17 @@ from tests.fixtures.engine import ROOT, eventually, reopen
 COURSE = loader.load_course(ROOT)
 LESSON = COURSE.lesson_of("serve-a-team")
 LAB = COURSE.labs["serve-a-team"]
-COMPOSE_FILES = re.findall(r"^```yaml\n(.*?)^```$", LESSON.text, re.DOTALL | re.MULTILINE)
+COMPOSE_FILES = re.findall(r"^ *```yaml\n(.*?)^ *```$", LESSON.text, re.DOTALL | re.MULTILINE)
+COMMANDS = "\n".join(block.code for block in LESSON.blocks)
+NGINX_FILES = {
+    **dict(
+        re.findall(r"^cat > (proxy/\S+) <<'END'\n(.*?)^END$", COMMANDS, re.DOTALL | re.MULTILINE)
+    ),
+    **{
+        file: text
+        for text, file in re.findall(r"^echo '(.*)' > (proxy/\S+)$", COMMANDS, re.MULTILINE)
+    },
+}
 FORWARD = """
 proxy_pass http://{name}:5000;
 proxy_set_header Host $http_host;
@@ -73,7 +84,7 @@ def test_compose_starts_both_halves_from_the_files_on_the_page(opened):
         lacking("docker-compose is not installed; script/test would do that.")
 
     def compose(file, *words):
-        (opened.work / "compose.yaml").write_text(fill(file, opened.record.values))
+        (opened.work / "compose.yaml").write_text(fill(dedent(file), opened.record.values))
         command = ["docker-compose", "-f", "compose.yaml", *words]
         done = subprocess.run(command, cwd=opened.work, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
@@ -86,17 +97,17 @@ def test_compose_starts_both_halves_from_the_files_on_the_page(opened):
     act(opened, "log-in-and-push")
     passes(opened, "log-in-and-push")
 
-    last = [block.code for block in LESSON.blocks_of("let-layers-through") if "<<" in block.code]
-    configuration = re.search(r"<<'END'\n(.*?)^END$", last[-1], re.DOTALL | re.MULTILINE)[1]
     (opened.work / "proxy").mkdir()
-    file = opened.work / "proxy/registry.conf"
-    file.write_text(fill(configuration, opened.record.values))
+    assert len(NGINX_FILES) == 3
+    for name, text in NGINX_FILES.items():
+        (opened.work / name).write_text(fill(text, opened.record.values))
     compose(behind_nginx, "up", "-d")
     assert eventually(lambda: judge(opened, "put-nginx-in-front").passed)
     opened.push_as(
         opened["large_image"], opened.ref("team/app", "2.0"), (opened["user"], opened["password"])
     )
     passes(opened, "let-layers-through")
+    assert judge(opened, "put-nginx-in-front").proves == ("take-it-off-the-port",)
     for step in ("serve-both", "log-in-and-push"):
         passes(opened, step)
 
@@ -176,3 +187,18 @@ def test_an_answer_from_before_the_headers_does_not_pass_and_neither_does_one_fr
     configure(opened, "proxy_pass http://{name}:5000;")
     opened.wait_for_registry()
     assert judge(opened, "follow-the-location", right).reason == "other-host"
+
+
+def test_a_registry_that_was_left_on_its_port_is_told_from_one_that_is_out_of_reach(opened, docker):
+    step = "take-it-off-the-port"
+    act(opened, "serve-both")
+    assert judge(opened, step).reason == "published"
+    opened.remove_own(opened.name)
+    assert judge(opened, step).reason == "no-container"
+    docker("run", "-d", "--name", opened.name, "registry:3")
+    assert judge(opened, step).reason == "no-network"
+    docker("network", "create", opened["network"])
+    docker("network", "connect", opened["network"], opened.name)
+    passes(opened, step)
+    docker("stop", "-t", "0", opened.name)
+    assert judge(opened, step).reason == "exited"

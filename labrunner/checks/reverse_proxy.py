@@ -1,0 +1,122 @@
+"""A reverse proxy in front of the learner's registry: nginx in a container that has the lab's name
+`proxy`, in the lab's network `network`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+from labrunner.engine.models import Container
+from labrunner.verdicts import NotYet
+from labrunner.workspaces.troubleshooting import describe_state
+from labrunner.workspaces.workspace import Workspace
+
+from .answers import last_line
+from .registry import require_registry
+
+NO_NAMES = {"bridge", "host", "none"}  # networks in which no container is known by its name
+LONGEST = 100  # characters of an address that a verdict repeats
+
+
+def require_proxied_registry(
+    workspace: Workspace, *, start: str, behind: str, proxy: str
+) -> Container:
+    """Return the container of the registry that answers over TLS, itself or through a proxy; say
+    what the proxy does where there is one and no registry answers through it.
+
+    start, behind, proxy: the commands that start the registry by itself, the registry behind the
+    proxy, and the proxy.
+    """
+    engine, name = workspace.engine, workspace.name
+    own, front = engine.container(name), engine.container(workspace["proxy"])
+    if own and front and front.running and not own.running:  # nginx may wait for it long
+        state = describe_state(engine, own, behind)
+        todo = f"{state.next.rstrip('.')}. Then `docker restart {front.name}`."
+        raise NotYet(state.reason, found=state.found, next=todo)
+    try:
+        return require_registry(workspace, start=start, tls=True, login=workspace.login)
+    except NotYet as failure:
+        if not front:
+            raise
+        reason, found, said = failure.reason, failure.found, ""
+        if not front.running:
+            reason, said = "proxy-ended", last_line(engine.logs(front.id)).replace("`", "'")
+            found = f"{describe_state(engine, front, proxy).found} The last line of its log: "
+            found += "`{said}`."
+        todo = f"`docker logs {front.name}` says why. Correct that, then `docker rm -f {name} "
+        todo += f"{front.name}`, then {behind}, then {proxy}."
+        raise NotYet(reason, found=found, next=todo, said=said) from None
+
+
+def exposure(container: Container) -> tuple[str, str] | None:
+    """Return a reason and a sentence: how a registry can be reached without the proxy in front of
+    it; None where it cannot."""
+    if not container.on_host_network and not container.ports:
+        return None
+    ports = sorted({f"{port.host}" for port in container.ports})
+    where = f"publishes {' and '.join(ports)}" if ports else "is on the host's network"
+    found = f"The container `{container.name}` {where}. Clients that go there send the password "
+    return "published", f"{found}without TLS."
+
+
+def unnamed(container: Container) -> tuple[str, str] | None:
+    """Return a reason and a sentence: why other containers cannot find a container by its name;
+    None where they can."""
+    if container.addresses.keys() - NO_NAMES:
+        return None
+    found = f"The container `{container.name}` is only in the network that all containers share by "
+    return "no-network", f"{found}default. There, a proxy cannot find it by its name."
+
+
+def upload_fault(workspace: Workspace, place: str) -> tuple[str, str] | None:
+    """Return a reason and a sentence: why clients cannot send an upload where the registry wants
+    it; None where they can. place: the scheme and the host of its `Location`; empty for one that
+    has only a path."""
+    address, shown = urlsplit(place), place[:LONGEST].replace("`", "'")
+    hosts = [name.partition("/")[0] for name in workspace.spellings("x")]
+    if place and address.netloc not in hosts:
+        found = f"The registry sends uploads to `{shown}`, where clients cannot find it."
+        return "other-host", found
+    if place and address.scheme != "https":
+        found = f"The registry sends uploads to `{shown}`: in plain HTTP, to a port for TLS."
+        return "other-scheme", found
+    return None
+
+
+def start_behind_proxy(
+    workspace: Workspace, image: str, configuration: str, **options: Any
+) -> None:
+    """Run the registry in the lab's network, and in front of it nginx with this configuration and
+    the lab's `certs`. options: of the registry's container, as in `Workspace.run`."""
+    network, folder = workspace["network"], workspace.work / "proxy"
+    folder.mkdir(exist_ok=True)
+    (folder / "registry.conf").write_text(configuration)
+    start_in_network(workspace, image, **options)
+    workspace.remove_own(workspace["proxy"])
+    volumes = {"/etc/nginx/conf.d:ro": str(folder), "/certs:ro": str(workspace.work / "certs")}
+    how: dict[str, Any] = {"ports": {443: workspace.port}, "volumes": volumes, "network": network}
+    workspace.run("nginx:latest", name=workspace["proxy"], **how)
+    workspace.wait_for_registry()
+
+
+def start_in_network(workspace: Workspace, image: str, **options: Any) -> None:
+    """Run the registry in the lab's network, without a published port. options: as in
+    `Workspace.run`."""
+    network = workspace["network"]
+    if network not in [each.name for each in workspace.engine.networks()]:
+        workspace.create_network(network)
+    workspace.remove_own(workspace.name, workspace.port)
+    workspace.run(image, **{"name": workspace.name, "network": network, **options})
+
+
+def wait_until_refused(workspace: Workspace, status: int, path: str) -> None:
+    """Wait until the proxy has logged that it refused something with this status: it does when the
+    client hangs up. path: what the request's path contains."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        asked = workspace.requests(front=True)
+        if any(each.status == status and path in each.path for each in asked):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"The proxy refused nothing with {status}.")
