@@ -1,4 +1,4 @@
-"""Run a registry that asks for a password, and use it with a login and without."""
+"""Run a registry that asks for a password, and use it with and without a login."""
 
 import re
 import secrets
@@ -51,7 +51,7 @@ RUN_LOCKED = (
     "-e REGISTRY_AUTH_HTPASSWD_PATH=/auth/htpasswd registry:2`"
 )
 POWERSHELL = (
-    "In Windows PowerShell, write `| Set-Content -Encoding ascii auth/htpasswd` for "
+    "In Windows PowerShell, write `| Set-Content -Encoding ascii auth/htpasswd` instead of "
     "`> auth/htpasswd`."
 )
 TAG = "`docker image tag {image} {registry}/apps/internal-app`"
@@ -73,10 +73,10 @@ PANIC = re.compile(r"panic: unable to configure authorization \(.*?\): (.*)")
 NO_LOGIN = "no basic auth credentials"  # Docker's words; those of skopeo and crane follow
 REFUSED = (NO_LOGIN, "authentication required")
 OTHER_ERRORS = (  # words in an answer, what they mean, and what to do before trying again
-    ("unable to find image", "announces a pull", "The error is in the next line that comes from "),
-    ("denied", "is Docker Hub's, for a name without a registry", "Write the full name: "),
-    ("does not exist", "means that your engine has no image of that name", f"{TAG}, then "),
-    ("login attempt", "is what `docker login` says to a wrong password", "Do not log in yet: "),
+    ("unable to find image", "announces a pull", "The error is on the next line, printed by "),
+    ("denied", "is Docker Hub's error for a name without a registry", "Write the full name: "),
+    ("does not exist", "means that your engine has no image with that name", f"{TAG}, then "),
+    ("login attempt", "is the error of `docker login` for a wrong password", "Do not log in yet: "),
 )
 
 
@@ -110,14 +110,14 @@ def pull_again(workspace):
 
 @lab.step(lasting=True, advice=RUN_LOCKED)
 def ask_for_a_password(workspace):
-    """`{registry}` asks for a user and a password, and opens to `{user}` with `{password}`."""
+    """`{registry}` asks for a password, and lets in `{user}` with `{password}`."""
     container = _require_registry(workspace)
     if fault := login_fault(workspace, container, _login(workspace)):
         reason, found = fault
         again = _again(container)
         todo = f"{again} {POWERSHELL}" if reason == "encoding" else again
         raise NotYet(reason, found=found, next=todo)
-    return "`{registry}` asks for a password, and knows `{user}`."
+    return "`{registry}` asks for a password, and lets in `{user}`."
 
 
 ask_for_a_password.solution(lambda ws: run_locked(htpasswd(ws))(ws))
@@ -139,14 +139,14 @@ ask_for_a_password.mistake("another password", advice=MAKE, reason="other-passwo
 
 @lab.step
 def be_refused(workspace, answer):
-    """You have pushed without a login, and know the error by which you are refused."""
+    """You have pushed without a login, and know the error that you get."""
     ask_for_a_password.require(workspace)
     _require_error(answer, again=PUSH)
     if not any(request.status == 401 for request in client_requests(workspace)):
-        found = "That is the error, but `{registry}` has refused nobody so far."
-        todo = f"Meet it yourself: {LOGOUT}, then {TAG}, then {PUSH}."
+        found = "That is the error, but `{registry}` has not refused anyone yet."
+        todo = f"See it yourself: {LOGOUT}, then {TAG}, then {PUSH}."
         raise NotYet("not-refused", found=found, next=todo)
-    return "`{registry}` has refused your client, and you know its words."
+    return "`{registry}` has refused your client, and you know the error."
 
 
 be_refused.solution(tag_as(NAME), refused("push", NAME))
@@ -171,7 +171,7 @@ def log_in_and_push(workspace):
     if manifest:
         raise NotYet(
             "other-image",
-            found=f"`{APP}:latest` is another image there, {short(manifest.digest)}"
+            found=f"`{workspace.ref(APP)}` is another image there, {short(manifest.digest)}"
             f"{describe_difference(workspace, manifest, APP, registry)}.",
             next=f"{retag} The tag will move.",
         )
@@ -179,7 +179,7 @@ def log_in_and_push(workspace):
     if search.place:
         raise NotYet(
             "elsewhere",
-            found=f"The registry has your image, but as `{search.place}`.",
+            found=f"The registry has your image only as `{search.place}`.",
             next=f"{retag} `{search.place}` may stay.",
         )
     copies = _copies(workspace)
@@ -190,15 +190,14 @@ def log_in_and_push(workspace):
         raise NotYet(
             "refused",
             found="The registry refused your client's last request: it came without a login for "
-            "`{host}`, or with a wrong one. A login counts for a host as it is written.",
+            "`{host}`, or with a wrong one. A login counts only for the host as you wrote it.",
             next=f"{LOGIN}, then {push}",
             host=host,
         )
     require_no_refusal(workspace, APP, again=push[:-1], start=RUN_LOCKED)
     raise NotYet(
         "not-pushed",
-        found=f"`{copies[0]}` is a name on your engine, but the registry has no such image."
-        f"{search.unread}",
+        found=f"Your engine has `{copies[0]}`, but the registry does not.{search.unread}",
         next=push,
     )
 
@@ -229,26 +228,26 @@ def run_it(workspace):
     ask_for_a_password.require(workspace)
     pulled, copies = _was_pulled(workspace), _copies(workspace)
     if pulled and was_started(workspace, workspace.spellings(APP)):
-        return "`{registry}/apps/internal-app` was pulled with your login, and run."
+        return "`{registry}/apps/internal-app` was pulled with your login, and then run."
     if pulled:
         require_memory(workspace, RUN_IT)
         reason, todo = "not-run", RUN_IT
-        found = "It was pulled, but no container was started from that name."
+        found = "The image was pulled, but no container was started by that name."
     elif copies:
         reason, todo = "copy", f"{REMOVE}, then {RUN_IT}"
-        found = "It was not pulled since the push: what runs is the copy that your engine had."
+        found = "The image was not pulled after the push: your engine runs the copy that it had."
     elif _last_was_refused(workspace):
         reason, todo = "refused", f"{LOGIN}, then {RUN_IT}"
         found = "Your engine has no copy, and the registry refused your client's last request."
     else:
         reason, todo = "not-pulled", RUN_IT
-        found = "Your engine has no copy, and has not pulled it since the push."
+        found = "Your engine has no copy, and has not pulled one since the push."
     names, host = " ".join(copies), workspace.registry
     raise NotYet(reason, found=found, next=f"{todo}.", copies=names, host=host)
 
 
 run_it.solution(pull_again, run(NAME))
-run_it.mistake("run from the copy that was there", advice=REMOVE_ONE, reason="copy")(run(NAME))
+run_it.mistake("run from the copy on the engine", advice=REMOVE_ONE, reason="copy")(run(NAME))
 run_it.mistake("pulled, but run by another name", advice=RUN_IT, reason="not-run")(
     pull_again, run("{image}:latest")
 )
@@ -259,11 +258,11 @@ run_it.mistake("logged out before", advice="--password-stdin {registry}", reason
 
 @lab.step
 def log_out(workspace, answer):
-    """You have logged out and removed your copy; a run is refused, and you know the error."""
+    """You have logged out and removed your copy. A run is refused, and you know the error."""
     ask_for_a_password.require(workspace)
     refused, copies = _last_was_refused(workspace), _copies(workspace)
     if copies:
-        let_in = "" if refused else " When the registry was last asked, it let you in."
+        let_in = "" if refused else " The registry let you in when it was last asked."
         raise NotYet(
             "copy",
             found=f"Your engine has `{copies[0]}`, and runs it without asking.{let_in}",
@@ -273,7 +272,7 @@ def log_out(workspace, answer):
     if not refused:
         raise NotYet(
             "not-refused",
-            found="Your engine has no copy, but when the registry was last asked, it let you in.",
+            found="Your engine has no copy, but the registry let you in when it was last asked.",
             next=f"{LOGOUT}, then {RUN_IT}.",
         )
     _require_error(answer, again=RUN_IT)
@@ -284,34 +283,34 @@ log_out.solution(remove_copies, refused("pull", NAME))
 log_out.mistake("still logged in", advice=LOGOUT, reason="copy")(pull_again, NO_LOGIN)
 log_out.mistake("the copy still there", advice=REMOVE_ONE, reason="copy")(refused("pull", NAME))
 log_out.mistake("not tried", advice=RUN_IT, reason="not-refused")(remove_copies, NO_LOGIN)
-log_out.mistake("the announcement for the error", advice="in the next line", reason="other-error")(
+log_out.mistake("the line before the error", advice="on the next line", reason="other-error")(
     remove_copies, refused("pull", NAME), f"Unable to find image '{NAME}' locally"
 )
 
 
 @lab.step
 def add_a_second_user(workspace):
-    """`{registry}` opens to `{second_user}` with `{second_password}` as well, and still to
-    `{user}`. It keeps its images."""
+    """`{registry}` also lets in `{second_user}` with `{second_password}`. It still lets in
+    `{user}`, and keeps its images."""
     container = _require_registry(workspace)
     second = workspace["second_user"], workspace["second_password"]
     fault = login_fault(workspace, container, second)
     if not fault and login_fault(workspace, container, _login(workspace)):
         raise NotYet(
             "locked-out",
-            found="It opens to `{second_user}`, and no longer to `{user}`: the password file has "
-            "lost that line.",
-            next="Write both lines again. `>` starts a file anew, `>>` adds to it.",
+            found="It lets in `{second_user}`, but no longer `{user}`: the password file has lost "
+            "that line.",
+            next="Write both lines again. `>` replaces a file, `>>` adds to it.",
         )
     log_in_and_push.require(workspace)  # which asks for the password of the first, too
     if not fault:
-        return "`{registry}` opens to `{user}` and to `{second_user}`, each with a password."
+        return "`{registry}` lets in `{user}` and `{second_user}`, each with a password."
     reason, found = fault
     raise NotYet(
         reason,
         found=found,
-        next="The file has a line for each user. `htpasswd` makes it, with `-B` for bcrypt. The "
-        "registry reads the file again by itself.",
+        next="The file needs a line for each user. `htpasswd` makes it, with `-B` for bcrypt. The "
+        "registry reads the changed file by itself.",
     )
 
 
@@ -321,7 +320,7 @@ def write_users(workspace, *lines):
 
 
 add_a_second_user.solution(lambda ws: write_users(ws, htpasswd(ws), htpasswd(ws, "second_")))
-add_a_second_user.mistake("the file written anew", advice="`>>`", reason="locked-out")(
+add_a_second_user.mistake("the file replaced", advice="`>>`", reason="locked-out")(
     lambda ws: write_users(ws, htpasswd(ws, "second_"))
 )
 add_a_second_user.mistake("an MD5 hash for the second", advice="`-B`", reason="hash")(
@@ -381,7 +380,7 @@ def _require_error(answer, again):
     said = answer.lower()
     if any(words in said for words in REFUSED):
         return
-    found, todo = "Your answer is not that error.", "Submit the error that comes from "
+    found, todo = "Your answer is not that error.", "Submit the error that is printed by "
     for words, meaning, before in OTHER_ERRORS:
         if words in said:
             found, todo = f"`{{line}}` {meaning}.", before
@@ -401,4 +400,4 @@ def _other_name(workspace):
     others = [tag for tag in image.tags if tag != f"{workspace.image}:latest"] if image else []
     if others:
         return misnamed(workspace, others[0], APP, "latest")
-    return "Your engine has no image of the name `{registry}/apps/internal-app`."
+    return "Your engine has no image with the name `{registry}/apps/internal-app`."
