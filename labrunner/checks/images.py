@@ -25,13 +25,13 @@ def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
     found = f"Your image has the name `{name}`"
     if reference.familiar == f"{workspace.image}:{workspace.port}":
         return (
-            f"{found}: there `{workspace.port}` is a tag, not a port. "
-            "The registry stands in front, before a slash."
+            f"{found}, where `{workspace.port}` is a tag, not a port. "
+            "The registry comes first, with a slash after it."
         )
     if not reference.registry:
-        return f"{found}, which names no registry: a host has no underscore."
+        return f"{found}, which names no registry: a host cannot have an underscore."
     if reference.default_registry:
-        return f"{found}, which names no registry, and so means Docker Hub."
+        return f"{found}, which names no registry, so it means Docker Hub."
     if reference.registry not in [f"{host}:{workspace.port}" for host in LOOPBACK]:
         return f"{found}, which is for the registry `{reference.registry}`."
     if reference.repository != repository:
@@ -53,4 +53,4 @@ def describe_difference(
         return ""
     theirs = (registry or workspace.api).diff_ids(repository or workspace.image, manifest)
     shared = max((len(set(own).intersection(each)) for each in theirs), default=0)
-    return f": it has {shared} of the {len(own)} layers of yours"
+    return f": it has {shared} of your image's {len(own)} layers"
