@@ -246,7 +246,7 @@ class _Scan:
             raise Refused(
                 start,
                 "`flask run-lab --shell` runs `bash` blocks, so each must be under a step, and may "
-                "be indented only in a hint. Write `console` for a block that only shows something.",
+                "be indented only in a hint. Write `console` for one that only shows something.",
             )
         if hint:
             code = [line.removeprefix(INDENT) for line in code]
