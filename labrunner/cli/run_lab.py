@@ -35,7 +35,9 @@ from .lookup import find_lesson
 @click.command("run-lab")
 @click.argument("labs", nargs=-1, metavar="[LAB]...")
 @click.option("--shell", is_flag=True, help="Run the lesson's commands instead of the solutions.")
-@click.option("--prove", is_flag=True, help="Prove each check: before the step, for each mistake, and after.")
+@click.option(
+    "--prove", is_flag=True, help="Prove each check: before the step, for each mistake, and after."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write a JUnit report to this file.")
 @click.option("--keep", is_flag=True, help="Leave everything in place at the end, to look at.")

@@ -252,7 +252,7 @@ def offer_a_second_name(workspace):
 
 
 offer_a_second_name.solution(push_as(TEAM_NAME, NAME), untag(TEAM_NAME))
-offer_a_second_name.mistake("tagged, but not pushed", advice="Push the name", reason="not-pushed")(
+offer_a_second_name.mistake("named, but not pushed", advice="Push the name", reason="not-pushed")(
     tag_as(TEAM_NAME, NAME)
 )
 offer_a_second_name.mistake(

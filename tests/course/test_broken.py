@@ -370,7 +370,7 @@ def test_an_odd_answer_gets_a_verdict_with_a_sentence(ask, name):
 
 
 def test_an_answer_of_quotes_alone_names_nothing(ask):
-    assert ask("part", "``").found == "Your answer names nothing."
+    assert ask("part", "``").found == "Your answer is empty."
     assert ask("reference", "''").found.startswith("The name is empty: write one")
 
 

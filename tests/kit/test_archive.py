@@ -73,7 +73,7 @@ def test_save_leaves_out_what_has_to_be_compiled_and_is_not_here(engine, busybox
     busybox.build(BUSYBOX)
     file, compiled = tmp_path / "kit.tar", {OUT_OF_REACH: RECIPES["registry:3"]}
     result = flask_kit(Kit(engine, [OUT_OF_REACH, BUSYBOX], compiled), "save", str(file))
-    assert f"{OUT_OF_REACH} is not here, and so not in the file." in result.output
+    assert f"{OUT_OF_REACH} is not here, so it is not in the file." in result.output
     assert list(read_archive(file)) == [BUSYBOX]
 
 

@@ -253,9 +253,9 @@ def certificates(tmp_path_factory):
     ("names", "days", "words"),
     [
         ("DNS:registry.lab,DNS:{address}", "30", "has `{address}` as `DNS:`"),
-        ("DNS:registry.lab,IP:198.18.255.9", "30", "and not for `{address}`"),
-        ("DNS:registry.labs,IP:{address}", "30", "`registry.labs`, `{address}`, and not for `reg"),
-        ("DNS:registry.lab,IP:{address}", "0", "It is valid until"),
+        ("DNS:registry.lab,IP:198.18.255.9", "30", "but not for `{address}`"),
+        ("DNS:registry.labs,IP:{address}", "30", "`registry.labs`, `{address}`, but not for `reg"),
+        ("DNS:registry.lab,IP:{address}", "0", "It expired at"),
     ],
 )
 def test_each_fault_of_a_certificate_is_named(opened, certificates, names, days, words):
@@ -286,7 +286,7 @@ def test_a_certificate_that_has_expired_is_renewed_and_no_ca_is_copied(opened, t
     assert eventually(lambda: judge(opened, "trust-the-ca").reason == "expired")
     for step in ("trust-the-ca", "pull-by-address", "trust-again"):
         verdict = judge(opened, step)
-        assert "of `localhost:" in verdict.found and "It is valid until" in verdict.found
+        assert "of `localhost:" in verdict.found and "It expired at" in verdict.found
         assert "`openssl x509 -req -in registry.csr" in verdict.next
         assert "docker cp" not in verdict.next
 
@@ -295,10 +295,10 @@ def test_a_ca_that_the_engine_cannot_use_is_named(trusted):
     right = f"/etc/docker/certs.d/{NAME}/ca.crt"
     ca = trusted.engine.read_file(trusted["host"], right)
     for path, data, words in (
-        (f"{NAME}/ca.pem", ca, "where it is not looked for"),
-        (f"{NAME}/ca.cert", ca, "where it is not looked for"),
-        ("registry.lab/ca.crt", ca, "where it is not looked for"),
-        (f"{NAME}/ca.crt", b"no certificate", "is no certificate"),
+        (f"{NAME}/ca.pem", ca, "where Docker does not look"),
+        (f"{NAME}/ca.cert", ca, "where Docker does not look"),
+        ("registry.lab/ca.crt", ca, "where Docker does not look"),
+        (f"{NAME}/ca.crt", b"no certificate", "is not a certificate"),
     ):
         on_host(trusted, "rm", "-r", "/etc/docker/certs.d")
         put(trusted, f"/etc/docker/certs.d/{path}", data)
