@@ -18,11 +18,13 @@ if TYPE_CHECKING:
         push_as,
         push_with_login,
         refused,
+        remove_sample,
         run,
         run_registry,
         stop_collect_start,
         tag_as,
         untag,
+        wait_until,
     )
     from .checks.answers import digest_in, digests_in, last_line, last_word, tags_in
     from .checks.certificates import certificate_fault, issue_certificate
@@ -34,9 +36,10 @@ if TYPE_CHECKING:
         require_memory,
         was_started,
     )
-    from .checks.images import describe_difference, find_name, misnamed
+    from .checks.images import describe_difference, find_misnamed, find_name, known_as, misnamed
     from .checks.names import missing_parts, part_of, same_image
-    from .checks.passwords import login_fault
+    from .checks.passwords import htpasswd, login_fault
+    from .checks.pushes import require_pushed
     from .checks.refusals import explain_no_deletion, require_no_refusal
     from .checks.registry import find_tag, has_blob, require_registry, require_started
     from .checks.second_host import (
@@ -118,14 +121,17 @@ _MODULES = {
     "engine_powers": "checks.second_host",
     "explain_no_deletion": "checks.refusals",
     "fail_to_run_registry": "checks.acts",
+    "find_misnamed": "checks.images",
     "find_name": "checks.images",
     "find_phantom_blob": "checks.storage",
     "find_tag": "checks.registry",
     "fullest_volume": "checks.volumes",
     "has_blob": "checks.registry",
+    "htpasswd": "checks.passwords",
     "is_anonymous": "checks.storage",
     "is_same": "workspaces.image_match",
     "issue_certificate": "checks.certificates",
+    "known_as": "checks.images",
     "last_line": "checks.answers",
     "last_word": "checks.answers",
     "left_over_volumes": "checks.volumes",
@@ -143,8 +149,10 @@ _MODULES = {
     "push_as": "checks.acts",
     "push_with_login": "checks.acts",
     "refused": "checks.acts",
+    "remove_sample": "checks.acts",
     "require_memory": "checks.history",
     "require_no_refusal": "checks.refusals",
+    "require_pushed": "checks.pushes",
     "require_registry": "checks.registry",
     "require_second_host": "checks.second_host",
     "require_started": "checks.registry",
@@ -164,6 +172,7 @@ _MODULES = {
     "untag": "checks.acts",
     "untagged_bytes": "checks.storage",
     "unused_subnet": "checks.second_host",
+    "wait_until": "checks.acts",
     "was_handed_on": "checks.volumes",
     "was_started": "checks.history",
 }
@@ -203,14 +212,17 @@ __all__ = [
     "engine_powers",
     "explain_no_deletion",
     "fail_to_run_registry",
+    "find_misnamed",
     "find_name",
     "find_phantom_blob",
     "find_tag",
     "fullest_volume",
     "has_blob",
+    "htpasswd",
     "is_anonymous",
     "is_same",
     "issue_certificate",
+    "known_as",
     "last_line",
     "last_word",
     "left_over_volumes",
@@ -228,8 +240,10 @@ __all__ = [
     "push_as",
     "push_with_login",
     "refused",
+    "remove_sample",
     "require_memory",
     "require_no_refusal",
+    "require_pushed",
     "require_registry",
     "require_second_host",
     "require_started",
@@ -249,6 +263,7 @@ __all__ = [
     "untag",
     "untagged_bytes",
     "unused_subnet",
+    "wait_until",
     "was_handed_on",
     "was_started",
 ]

@@ -3,6 +3,7 @@ the page, and is done when it is called with a workspace."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -54,6 +55,13 @@ def untag(workspace: Workspace, name: str) -> None:
     workspace.engine.remove_image(name)
 
 
+def remove_sample(workspace: Workspace) -> None:
+    """Remove the sample image from the engine, with all of its names."""
+    if image := workspace.engine.image(workspace.sample):
+        for name in image.tags or image.digests or (image.id,):
+            workspace.engine.remove_image(name)
+
+
 @act
 def run(workspace: Workspace, image: str) -> None:
     """Run an image to its end, as `docker run --rm` does."""
@@ -63,7 +71,7 @@ def run(workspace: Workspace, image: str) -> None:
 @act
 def push_with_login(workspace: Workspace, name: str, image: str = "") -> None:
     """Give an image a name, and push it with the lab's user and password. image: as in `tag_as`."""
-    workspace.push_as(image or workspace.sample, name, (workspace["user"], workspace["password"]))
+    workspace.push_as(image or workspace.sample, name, workspace.login)
 
 
 @act
@@ -90,6 +98,15 @@ def fail_to_run_registry(workspace: Workspace, image: str = "registry:2", **opti
 def run_registry(workspace: Workspace, **options: Any) -> None:
     """Run the registry anew; see `Workspace.run_registry`."""
     workspace.run_registry(**options)
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Return once the condition is true; raise `AssertionError` after 10 seconds."""
+    end = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("It does not come true.")
+        time.sleep(0.05)
 
 
 def collect(workspace: Workspace, **host: Any) -> None:

@@ -39,6 +39,22 @@ def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
     return f"{found}: its tag is `{reference.tag}`, not `{tag}`."
 
 
+def find_misnamed(workspace: Workspace, repository: str, tag: str = "latest") -> str | None:
+    """Return what is wrong with the name that the learner's image has besides its own, or None
+    where it has no other."""
+    image = workspace.engine.image(workspace.sample)
+    others = [name for name in (image.tags if image else ()) if name != f"{workspace.image}:latest"]
+    return misnamed(workspace, others[0], repository, tag) if others else None
+
+
+def known_as(workspace: Workspace, name: str, *ids: str) -> str:
+    """Return a name other than this that the engine has for one of these images, as the end of a
+    sentence."""
+    names = [tag for image in workspace.engine.images() if image.id in ids for tag in image.tags]
+    others = [each for each in names if each.partition("/")[2] != name.partition("/")[2]]
+    return f", which your engine knows as `{others[0]}`" if others else ""
+
+
 def describe_difference(
     workspace: Workspace,
     manifest: Manifest,

@@ -11,6 +11,13 @@ from labrunner.workspaces.workspace import Workspace
 BCRYPT = re.compile(r"\$2[aby]\$")
 
 
+def htpasswd(workspace: Workspace, *login: str) -> str:
+    """Return the line of a password file for a user, as the program `htpasswd` prints it. login:
+    user and password; the lab's, unless they are given."""
+    words = ["-Bbn", *(login or workspace.login)]
+    return workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"])
+
+
 def login_fault(
     workspace: Workspace, container: Container | None, login: tuple[str, str], **how: object
 ) -> tuple[str, str] | None:

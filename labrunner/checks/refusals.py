@@ -23,16 +23,17 @@ DISK_FULL, READ_ONLY = "no space left on device", "read-only file system"
 
 
 def require_no_refusal(
-    workspace: Workspace, repository: str, *, again: str, start: str = RUN
+    workspace: Workspace, repository: str, *, again: str, start: str = RUN, host: str = "{registry}"
 ) -> None:
     """Raise `NotYet` where the last push or pull of a repository was refused, with why and what to
-    do. again: the command that was refused. start: as in `require_registry`."""
+    do. again: the command that was refused. start: as in `require_registry`. host: the registry's,
+    as in the command."""
     container = workspace.registry_container()
     requests = workspace.requests(tail=RECENT, front=True) or workspace.requests(tail=RECENT)
     refused = last_refusal(requests, repository) or _too_large(workspace, repository)
     if not container or not refused:
         return
-    reason, why, todo = _explain(workspace, container, refused, start)
+    reason, why, todo = _explain(workspace, container, refused, start, host)
     raise NotYet(
         reason,
         found="The registry refused your client's last request, `{method}` of `{repository}`, with "
@@ -72,15 +73,18 @@ def _too_large(workspace: Workspace, repository: str) -> Request | None:
 
 
 def _explain(
-    workspace: Workspace, container: Container, refused: Request, start: str
+    workspace: Workspace, container: Container, refused: Request, start: str, host: str
 ) -> tuple[str, str, str]:
     """Return a reason, why a request was refused, and what to do about it."""
     name, status = container.name, refused.status
     create = f"Create the container again: `docker rm -f {name}`, then {start}"
     read = f"Read `docker logs {name}`, fix what it says"
     if status == 401:
-        why = "it came without a login, or with a wrong one."
-        return "no-login", why, "`docker login {registry}`"
+        why = f"it came without a login for `{host}`, or with a wrong one. A login counts only for "
+        why += "the host as you wrote it."
+        with_user = "echo {password} | docker login -u {user} --password-stdin"
+        login = with_user if "user" in workspace.record.values else "docker login"
+        return "no-login", why, f"`{login} {host}`"
     if status == 413:
         why = "a layer is larger than a server in front of the registry allows."
         return "too-large", why, "Raise its limit (nginx: `client_max_body_size`)"

@@ -94,6 +94,11 @@ class Workspace(Creation):
         return self["image"]
 
     @property
+    def login(self) -> tuple[str, str]:
+        """Return the lab's user and password."""
+        return self["user"], self["password"]
+
+    @property
     def sample(self) -> str:
         """Return the id of the image that the lab built as `image`."""
         return self.record.sample

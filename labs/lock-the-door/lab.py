@@ -8,16 +8,14 @@ from labrunner import (
     NotYet,
     act,
     client_requests,
-    describe_difference,
     fail_to_run_registry,
-    find_tag,
+    htpasswd,
     last_line,
     login_fault,
-    misnamed,
     push_with_login,
     refused,
     require_memory,
-    require_no_refusal,
+    require_pushed,
     require_registry,
     run,
     run_registry,
@@ -56,7 +54,7 @@ POWERSHELL = (
 )
 TAG = "`docker image tag {image} {registry}/apps/internal-app`"
 PUSH = "`docker push {registry}/apps/internal-app`"
-LOGIN = "`echo {password} | docker login -u {user} --password-stdin {host}`"
+LOGIN = "`echo {password} | docker login -u {user} --password-stdin {registry}`"
 LOGOUT = "`docker logout {registry}`"
 REMOVE = "`docker image rm {copies}`"
 REMOVE_ONE = "`docker image rm {registry}/apps/internal-app`"
@@ -92,12 +90,6 @@ def run_locked(workspace, text, encoding="ascii"):
     workspace.run_registry(environment=SETTINGS, volumes={"/auth:ro": str(folder)})
 
 
-def htpasswd(workspace, who=""):
-    """Return the line for the first user or the `second_` one, as the program prints it."""
-    words = ["-Bbn", workspace[f"{who}user"], workspace[f"{who}password"]]
-    return workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"])
-
-
 def remove_copies(workspace):
     for name in _copies(workspace):
         workspace.engine.remove_image(name)
@@ -105,14 +97,14 @@ def remove_copies(workspace):
 
 def pull_again(workspace):
     remove_copies(workspace)
-    workspace.pull(workspace.ref(APP), _login(workspace))
+    workspace.pull(workspace.ref(APP), workspace.login)
 
 
 @lab.step(lasting=True, advice=RUN_LOCKED)
 def ask_for_a_password(workspace):
     """`{registry}` asks for a password, and lets in `{user}` with `{password}`."""
     container = _require_registry(workspace)
-    if fault := login_fault(workspace, container, _login(workspace)):
+    if fault := login_fault(workspace, container, workspace.login):
         reason, found = fault
         again = _again(container)
         todo = f"{again} {POWERSHELL}" if reason == "encoding" else again
@@ -163,53 +155,16 @@ be_refused.near_miss(
 def log_in_and_push(workspace):
     """`{registry}` holds your image `{image}` as `apps/internal-app:latest`."""
     ask_for_a_password.require(workspace)
-    login, retag = _login(workspace), f"{TAG}, then {PUSH}."
-    registry = workspace.client(login=login)
-    manifest = registry.manifest(APP, "latest")
-    if manifest and workspace.is_sample(manifest, APP, registry):
-        return f"`{workspace.ref(APP)}` is your image, {short(manifest.digest)}."
-    if manifest:
-        raise NotYet(
-            "other-image",
-            found=f"`{workspace.ref(APP)}` is another image there, {short(manifest.digest)}"
-            f"{describe_difference(workspace, manifest, APP, registry)}.",
-            next=f"{retag} The tag will move.",
-        )
-    search = find_tag(workspace, login=login)
-    if search.place:
-        raise NotYet(
-            "elsewhere",
-            found=f"The registry has your image only as `{search.place}`.",
-            next=f"{retag} `{search.place}` may stay.",
-        )
-    copies = _copies(workspace)
-    if not copies:
-        raise NotYet("not-tagged", found=_other_name(workspace) + search.unread, next=retag)
-    host, push = copies[0].partition("/")[0], f"`docker push {copies[0]}`."
-    if _last_was_refused(workspace):
-        raise NotYet(
-            "refused",
-            found="The registry refused your client's last request: it came without a login for "
-            "`{host}`, or with a wrong one. A login counts only for the host as you wrote it.",
-            next=f"{LOGIN}, then {push}",
-            host=host,
-        )
-    require_no_refusal(workspace, APP, again=push[:-1], start=RUN_LOCKED)
-    raise NotYet(
-        "not-pushed",
-        found=f"Your engine has `{copies[0]}`, but the registry does not.{search.unread}",
-        next=push,
-    )
+    manifest = require_pushed(workspace, APP, start=RUN_LOCKED, login=workspace.login)
+    return f"`{workspace.ref(APP)}` is your image, {short(manifest.digest)}."
 
 
 log_in_and_push.solution(remove_copies, push_with_login(NAME))
-
-
 log_in_and_push.mistake(
-    "logged in to another host", advice="--password-stdin 127.0.0.1:{port}", reason="refused"
+    "logged in to another host", advice="--password-stdin 127.0.0.1:{port}", reason="no-login"
 )(remove_copies, tag_as(OTHER_HOST), refused("push", OTHER_HOST))
 log_in_and_push.mistake(
-    "a wrong password", advice="--password-stdin {registry}`, then `docker push", reason="refused"
+    "a wrong password", advice="--password-stdin {registry}`, then `docker push", reason="no-login"
 )(refused("push", NAME, "wrong"))
 log_in_and_push.mistake("logged in, but not pushed", advice=PUSH, reason="not-pushed")(
     refused("pull", "{registry}/nothing:latest", "{password}")
@@ -217,7 +172,7 @@ log_in_and_push.mistake("logged in, but not pushed", advice=PUSH, reason="not-pu
 log_in_and_push.mistake(
     "pushed elsewhere", advice="`internal-app:latest` may stay", reason="elsewhere"
 )(push_with_login("{registry}/internal-app:latest"))
-log_in_and_push.mistake("another image under the name", advice="will move", reason="other-image")(
+log_in_and_push.mistake("another image under the name", advice="will move", reason="another-image")(
     push_with_login(NAME, "busybox:stable")
 )
 
@@ -242,8 +197,7 @@ def run_it(workspace):
     else:
         reason, todo = "not-pulled", RUN_IT
         found = "Your engine has no copy, and has not pulled one since the push."
-    names, host = " ".join(copies), workspace.registry
-    raise NotYet(reason, found=found, next=f"{todo}.", copies=names, host=host)
+    raise NotYet(reason, found=found, next=f"{todo}.", copies=" ".join(copies))
 
 
 run_it.solution(pull_again, run(NAME))
@@ -293,9 +247,8 @@ def add_a_second_user(workspace):
     """`{registry}` also lets in `{second_user}` with `{second_password}`. It still lets in
     `{user}`, and keeps its images."""
     container = _require_registry(workspace)
-    second = workspace["second_user"], workspace["second_password"]
-    fault = login_fault(workspace, container, second)
-    if not fault and login_fault(workspace, container, _login(workspace)):
+    fault = login_fault(workspace, container, second_login(workspace))
+    if not fault and login_fault(workspace, container, workspace.login):
         raise NotYet(
             "locked-out",
             found="It lets in `{second_user}`, but no longer `{user}`: the password file has lost "
@@ -319,9 +272,15 @@ def write_users(workspace, *lines):
     (workspace.work / "auth/htpasswd").write_text("".join(lines))
 
 
-add_a_second_user.solution(lambda ws: write_users(ws, htpasswd(ws), htpasswd(ws, "second_")))
+def second_login(workspace):
+    return workspace["second_user"], workspace["second_password"]
+
+
+add_a_second_user.solution(
+    lambda ws: write_users(ws, htpasswd(ws), htpasswd(ws, *second_login(ws)))
+)
 add_a_second_user.mistake("the file replaced", advice="`>>`", reason="locked-out")(
-    lambda ws: write_users(ws, htpasswd(ws, "second_"))
+    lambda ws: write_users(ws, htpasswd(ws, *second_login(ws)))
 )
 add_a_second_user.mistake("an MD5 hash for the second", advice="`-B`", reason="hash")(
     lambda ws: write_users(ws, htpasswd(ws), BY_MD5.replace("alice", ws["second_user"]))
@@ -329,10 +288,6 @@ add_a_second_user.mistake("an MD5 hash for the second", advice="`-B`", reason="h
 
 
 # The registry and its password file
-
-
-def _login(workspace):
-    return workspace["user"], workspace["password"]
 
 
 def _again(container):
@@ -345,7 +300,7 @@ def _require_registry(workspace):
     """Return the registry's container, None where it has none; say why its settings ended it."""
     try:
         start = f"{MAKE}, then {RUN_LOCKED}"
-        return require_registry(workspace, start=start, login=_login(workspace))
+        return require_registry(workspace, start=start, login=workspace.login)
     except NotYet as failure:
         if failure.reason == "no-container-serves":
             return None
@@ -392,12 +347,3 @@ def _copies(workspace):
     """Return the names that the image has on the engine, without the tag."""
     names = filter(workspace.engine.image, workspace.spellings(APP))
     return [name.removesuffix(":latest") for name in names]
-
-
-def _other_name(workspace):
-    """Return what the image is called instead."""
-    image = workspace.engine.image(workspace.sample)
-    others = [tag for tag in image.tags if tag != f"{workspace.image}:latest"] if image else []
-    if others:
-        return misnamed(workspace, others[0], APP, "latest")
-    return "Your engine has no image with the name `{registry}/apps/internal-app`."

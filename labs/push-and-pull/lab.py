@@ -4,15 +4,16 @@ from labrunner import (
     Lab,
     NotYet,
     Passed,
-    describe_difference,
+    find_misnamed,
     find_name,
-    find_tag,
+    known_as,
     listed,
-    misnamed,
     pull,
     push_as,
+    remove_sample,
     require_memory,
     require_no_refusal,
+    require_pushed,
     run,
     short,
     tag_as,
@@ -42,16 +43,13 @@ def tag_the_image(workspace):
     if image and image.id == workspace.sample:
         return f"`{name}` is your image, {short(image.id)}."
     if image:
-        raise NotYet(
-            "another-image",
-            found=f"`{name}` is another image, {short(image.id)}{_known_as(workspace, image.id)}.",
-            next=f"{TAG}. The name moves to your image.",
-        )
-    mine = workspace.engine.image(workspace.sample)
-    if not mine:
+        known = known_as(workspace, name, image.id)
+        found = f"`{name}` is another image, {short(image.id)}{known}."
+        raise NotYet("another-image", found=found, next=f"{TAG}. The name moves to your image.")
+    if not workspace.engine.image(workspace.sample):
         found = "Your engine no longer has the image `{image}`."
         raise NotYet("no-image", found=found, next=REBUILD)
-    if other := _misnamed(workspace):
+    if other := find_misnamed(workspace, workspace.image):
         raise NotYet("misnamed", found=other, next=f"{TAG}.")
     found = "The only name of your image is `{image}:latest`."
     raise NotYet("not-tagged", found=found, next=f"{TAG}.")
@@ -69,35 +67,8 @@ tag_the_image.mistake("another image under the name", reason="another-image")(
 @lab.step(lasting=True, advice=TAG)
 def push_the_image(workspace):
     """`{registry}` holds your image as `{image}:latest`."""
-    manifest = workspace.api.manifest(workspace.image, "latest")
-    if manifest and workspace.is_sample(manifest):
-        return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
-    if manifest:
-        digest, known = short(manifest.digest), _known_as(workspace, *manifest.image_ids)
-        differs = describe_difference(workspace, manifest)
-        raise NotYet(
-            "another-image",
-            found=f"`{workspace.ref()}` is another image there, {digest}{known}{differs}.",
-            next=f"{TAG}, then {PUSH}. The tag will move.",
-        )
-    search = find_tag(workspace)
-    if search.place:
-        raise NotYet(
-            "elsewhere",
-            found=f"The registry has your image only as `{search.place}`.",
-            next=f"{TAG}, then {PUSH}. `{search.place}` may stay.",
-        )
-    lacks = "the registry has no repository `{image}`"
-    if workspace.api.tags(workspace.image) is not None:
-        lacks = "the registry's repository `{image}` has no tag `latest`"
-    if name := find_name(workspace):
-        require_no_refusal(workspace, workspace.image, again=f"`docker push {name}`")
-        found = f"Your engine has `{name}`, but {lacks}.{search.unread}"
-        raise NotYet("not-pushed", found=found, next=f"`docker push {name}`.")
-    if other := _misnamed(workspace):
-        raise NotYet("misnamed", found=f"{other}{search.unread}", next=f"{TAG}, then {PUSH}.")
-    found = f"Your engine has no image with that name, and {lacks}.{search.unread}"
-    raise NotYet("not-tagged", found=found, next=f"{TAG}, then {PUSH}.")
+    manifest = require_pushed(workspace)
+    return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
 
 
 push_the_image.solution(push_as(NAME))
@@ -141,9 +112,7 @@ def remove_your_copies(workspace):
 def _(workspace):
     for container in workspace.engine.containers(ancestor=workspace.sample):
         workspace.engine.remove_container(container.id)
-    if image := workspace.engine.image(workspace.sample):
-        for name in image.tags or [image.id]:
-            workspace.engine.remove_image(name)
+    remove_sample(workspace)
 
 
 remove_your_copies.mistake(
@@ -261,22 +230,6 @@ offer_a_second_name.mistake(
 offer_a_second_name.mistake(
     "the name is still on the engine", advice="docker image rm", reason="still-there"
 )(push_as(TEAM_NAME, NAME))
-
-
-def _misnamed(workspace):
-    """Return what is wrong with the name that the image has besides its own; None without one."""
-    mine = workspace.engine.image(workspace.sample)
-    for tag in mine.tags if mine else ():
-        if tag != f"{workspace.image}:latest":
-            return misnamed(workspace, tag, workspace.image, "latest")
-    return None
-
-
-def _known_as(workspace, *ids):
-    """Return another name that the engine has for one of these images, as the end of a sentence."""
-    names = [tag for image in workspace.engine.images() if image.id in ids for tag in image.tags]
-    others = [name for name in names if name not in workspace.spellings()]
-    return f", which your engine knows as `{others[0]}`" if others else ""
 
 
 def _was_pulled(workspace, manifest):

@@ -1,7 +1,6 @@
 """Run a registry of your own, look inside, and make it come back by itself when it dies."""
 
 import json
-import time
 from contextlib import suppress
 
 from labrunner import (
@@ -18,6 +17,7 @@ from labrunner import (
     require_started,
     run_registry,
     start_second_registry,
+    wait_until,
 )
 
 lab = Lab(
@@ -62,7 +62,7 @@ def _(workspace):
     again = {"restart_policy": {"Name": "unless-stopped"}}
     ports = {5000: workspace.port}
     workspace.run("registry:2", name=workspace.name, ports=ports, **settings, **again)
-    _wait_while(lambda: workspace.registry_container().restart_count < 2)
+    wait_until(lambda: workspace.registry_container().restart_count > 1)
 
 
 start_a_registry.mistake("no port published", reason="unpublished")(
@@ -83,7 +83,7 @@ def _(workspace):
     serve = ["httpd", "-f", "-p", "5000"]
     ports = {5000: workspace.port}
     workspace.run("busybox:stable", name=f"web-{workspace.name}", command=serve, ports=ports)
-    _wait_while(lambda: _is_silent(workspace))
+    wait_until(lambda: not _is_silent(workspace))
 
 
 start_a_registry.mistake(
@@ -196,7 +196,7 @@ def _(workspace):
     workspace.engine.start(container)
     workspace.wait_for_registry()  # the process takes signals only when it has started
     _kill_from_inside(workspace, container)
-    _wait_while(lambda: not _container(workspace).restart_count)
+    wait_until(lambda: _container(workspace).restart_count)
     workspace.wait_for_registry()
 
 
@@ -279,9 +279,3 @@ def _is_silent(workspace):
         return True
     except NotARegistry:
         return False
-
-
-def _wait_while(condition):
-    end = time.monotonic() + 10
-    while condition() and time.monotonic() < end:
-        time.sleep(0.05)
