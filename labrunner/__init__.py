@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         push_with_login,
         refused,
         remove_sample,
+        restart_registry,
         run,
         run_registry,
         stop_collect_start,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     )
     from .checks.images import describe_difference, find_misnamed, find_name, known_as, misnamed
     from .checks.names import missing_parts, part_of, same_image
-    from .checks.passwords import htpasswd, login_fault
+    from .checks.passwords import AUTH, htpasswd, login_fault
     from .checks.pushes import require_pushed
     from .checks.refusals import explain_no_deletion, require_no_refusal
     from .checks.registry import find_tag, has_blob, require_registry, require_started
@@ -88,6 +89,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "ANONYMOUS": "checks.storage",
+    "AUTH": "checks.passwords",
     "CannotCheck": "verdicts",
     "Lab": "course.lab",
     "NotARegistry": "registry.errors",
@@ -156,6 +158,7 @@ _MODULES = {
     "require_registry": "checks.registry",
     "require_second_host": "checks.second_host",
     "require_started": "checks.registry",
+    "restart_registry": "checks.acts",
     "run": "checks.acts",
     "run_registry": "checks.acts",
     "runs_registry": "workspaces.service",
@@ -179,6 +182,7 @@ _MODULES = {
 
 __all__ = [
     "ANONYMOUS",
+    "AUTH",
     "RUN",
     "STORAGE",
     "CannotCheck",
@@ -247,6 +251,7 @@ __all__ = [
     "require_registry",
     "require_second_host",
     "require_started",
+    "restart_registry",
     "run",
     "run_registry",
     "runs_registry",

@@ -100,6 +100,13 @@ def run_registry(workspace: Workspace, **options: Any) -> None:
     workspace.run_registry(**options)
 
 
+def restart_registry(workspace: Workspace) -> None:
+    """Restart the registry's container, and wait until it answers."""
+    if container := workspace.registry_container():
+        workspace.engine.restart(container.id)
+        workspace.wait_for_registry()
+
+
 def wait_until(condition: Callable[[], object]) -> None:
     """Return once the condition is true; raise `AssertionError` after 10 seconds."""
     end = time.monotonic() + 10

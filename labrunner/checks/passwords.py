@@ -8,6 +8,11 @@ from labrunner.engine.models import Container
 from labrunner.workspaces.registry_storage import configuration
 from labrunner.workspaces.workspace import Workspace
 
+AUTH = {  # settings of a registry that asks for the passwords in a file
+    "REGISTRY_AUTH": "htpasswd",
+    "REGISTRY_AUTH_HTPASSWD_REALM": "my-registry",
+    "REGISTRY_AUTH_HTPASSWD_PATH": "/auth/htpasswd",
+}
 BCRYPT = re.compile(r"\$2[aby]\$")
 
 

@@ -2,10 +2,10 @@
 
 import re
 import secrets
-from contextlib import suppress
 from functools import lru_cache
 
 from labrunner import (
+    AUTH,
     STORAGE,
     CannotCheck,
     Lab,
@@ -14,14 +14,20 @@ from labrunner import (
     blob_sizes,
     client_requests,
     configuration_path,
+    count_pushes,
     describe_difference,
     describe_mount,
+    htpasswd,
     is_anonymous,
     listed,
     login_fault,
     push_as,
+    push_with_login,
+    refused,
+    remove_sample,
     require_no_refusal,
     require_registry,
+    restart_registry,
     short,
     storage_mount,
     stored_digests,
@@ -63,11 +69,6 @@ storage:
     rootdirectory: /var/lib/registry
 """
 DELETION = "  delete:\n    enabled: true\n"  # at the end of it
-VARIABLES = {
-    "REGISTRY_AUTH": "htpasswd",
-    "REGISTRY_AUTH_HTPASSWD_REALM": "my-registry",
-    "REGISTRY_AUTH_HTPASSWD_PATH": "/auth/htpasswd",
-}
 FIRST, SECOND = "{registry}/{image}:latest", "{registry}/{image}:stranger"
 
 
@@ -103,7 +104,9 @@ ALLOW = (
 @act
 def serve(workspace, image, path, volume="{volume}", config=CONFIG, users="/auth/htpasswd"):
     """Run a registry with a volume, and with both files at these paths."""
-    files = {users: _password_file(workspace), path: _config_file(workspace, config)}
+    file = workspace.work / "config.yml"
+    file.write_text(config)
+    files = {users: _password_file(workspace), path: str(file)}
     mounts = {f"{at}:ro": file for at, file in files.items()}
     if volume:
         mounts[STORAGE] = workspace.fill(volume)
@@ -111,28 +114,10 @@ def serve(workspace, image, path, volume="{volume}", config=CONFIG, users="/auth
 
 
 @act
-def push_in(workspace, name, image=""):
-    """Push with the login."""
-    workspace.push_as(image or workspace.sample, name, _login(workspace))
-
-
-@act
-def refused(workspace, way, name):
-    """Push or pull without a login, which the registry refuses."""
-    with suppress(CannotCheck):
-        getattr(workspace, way)(name)
-
-
-@act
 def delete(workspace, tag, login=True):
     """Delete the image that has this tag."""
     digest = _digest(workspace, tag)
     (_registry(workspace) if login else workspace.api).delete(workspace.image, digest)
-
-
-def remove_copies(workspace):
-    for name in _copies(workspace):
-        workspace.engine.remove_image(name)
 
 
 @lab.step
@@ -170,7 +155,7 @@ lock_registry_2.mistake("an anonymous volume", advice=VOLUME, reason="anonymous"
 @lock_registry_2.mistake("the settings in variables", advice=MOUNT_OLD, reason="by-variables")
 def _(workspace):
     volumes = {"/auth/htpasswd:ro": _password_file(workspace), STORAGE: workspace["volume"]}
-    workspace.run_registry(environment=VARIABLES, volumes=volumes)
+    workspace.run_registry(environment=AUTH, volumes=volumes)
 
 
 @lab.step
@@ -181,13 +166,13 @@ def push_to_it(workspace):
     return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
 
 
-push_to_it.solution(push_in(FIRST))
-push_to_it.mistake("not logged in", advice="docker login {registry}", reason="no-login")(
+push_to_it.solution(push_with_login(FIRST))
+push_to_it.mistake("not logged in", advice="--password-stdin {registry}", reason="no-login")(
     tag_as(FIRST), refused("push", FIRST)
 )
 push_to_it.mistake("tagged, but not pushed", advice=PUSH, reason="no-image")(tag_as(FIRST))
 push_to_it.mistake("another image under the name", advice="will move", reason="other-image")(
-    push_in(FIRST, "busybox:stable")
+    push_with_login(FIRST, "busybox:stable")
 )
 
 
@@ -207,7 +192,7 @@ def keep_the_old_path(workspace):
     where = describe_mount(storage_mount(workspace, container))
     if not manifest or not workspace.is_sample(manifest):
         raise NotYet("no-image", found=f"Your image is not in {where}.", next=todo)
-    if _took_a_push(workspace):
+    if count_pushes(workspace, workspace.image, "latest"):
         found = f"Your image is in {where} because you pushed it to registry 3."
         raise NotYet("pushed", found=found, next=todo)
     return (
@@ -269,9 +254,7 @@ def mount_it_at_the_new_path(workspace):
 
 
 mount_it_at_the_new_path.solution(serve("registry:3", NEW))
-mount_it_at_the_new_path.mistake("restarted", advice=MOUNT_NEW, reason="open")(
-    lambda ws: ws.engine.restart(ws.registry_container().id), lambda ws: ws.wait_for_registry()
-)
+mount_it_at_the_new_path.mistake("restarted", advice=MOUNT_NEW, reason="open")(restart_registry)
 mount_it_at_the_new_path.mistake(
     "the password file elsewhere", advice="/htpasswd:/auth/htpasswd:ro", reason="no-user"
 )(serve("registry:3", NEW, users="/auth/users"))
@@ -301,16 +284,16 @@ def pull_what_2_stored(workspace):
 
 @pull_what_2_stored.solution
 def _(workspace):
-    remove_copies(workspace)
+    remove_sample(workspace)
     pinned = f"{workspace.registry}/{workspace.image}@{_digest(workspace, 'latest')}"
-    workspace.pull(pinned, _login(workspace))
+    workspace.pull(pinned, workspace.login)
 
 
 pull_what_2_stored.mistake("what was still there", advice="docker image rm", reason="not-pulled")(
-    lambda ws: ws.pull(ws.ref(), _login(ws))
+    lambda ws: ws.pull(ws.ref(), ws.login)
 )
-pull_what_2_stored.mistake("logged out", advice="docker login {registry}", reason="no-login")(
-    remove_copies, refused("pull", FIRST)
+pull_what_2_stored.mistake("logged out", advice="--password-stdin {registry}", reason="no-login")(
+    remove_sample, refused("pull", FIRST)
 )
 
 
@@ -353,7 +336,7 @@ allow = serve("registry:3", NEW, config=CONFIG + DELETION)
 def _(workspace):
     allow(workspace)
     if not _digest(workspace, "latest"):
-        push_in(FIRST)(workspace)
+        push_with_login(FIRST)(workspace)
     for digest in (_digest(workspace, "stranger"), *_untagged(workspace, "_manifests/revisions")):
         if digest:
             _registry(workspace).delete(workspace.image, digest)
@@ -374,32 +357,21 @@ delete_what_the_stranger_left.mistake("your own image", advice=PUSH, reason="no-
 # The registry and its files
 
 
-def _login(workspace):
-    return workspace["user"], workspace["password"]
-
-
 def _registry(workspace):
     """Return the registry's API, with the login."""
-    return workspace.client(login=_login(workspace))
-
-
-def _config_file(workspace, text):
-    path = workspace.work / "config.yml"
-    path.write_text(text)
-    return str(path)
+    return workspace.client(login=workspace.login)
 
 
 def _password_file(workspace):
     path = workspace.work / "htpasswd"
     if not path.exists():
-        words = ["-Bbn", *_login(workspace)]
-        path.write_text(workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"]))
+        path.write_text(htpasswd(workspace))
     return str(path)
 
 
 def _require_registry(workspace, version, start):
     """Return the container of the registry, which runs this version, and how to replace it."""
-    container = require_registry(workspace, start=start, login=_login(workspace))
+    container = require_registry(workspace, start=start, login=workspace.login)
     todo = f"`docker rm -f {container.name}`, then {start}."
     found = _version(workspace.engine, container.id)
     if not found.startswith(f"{version}."):
@@ -421,7 +393,7 @@ def _version(engine, container):
 
 def _require_locked(workspace, container, todo):
     """Raise `NotYet` where the registry does not ask for the password."""
-    if fault := login_fault(workspace, container, _login(workspace)):
+    if fault := login_fault(workspace, container, workspace.login):
         reason, found = fault
         path = configuration_path(container)
         others = [each.target for each in container.mounts if each.target in {OLD, NEW} - {path}]
@@ -462,13 +434,6 @@ def _copies(workspace):
     """Return the names of the lab's image on the engine; its digests where it has no tag."""
     image = workspace.engine.image(workspace.sample)
     return (image.tags or image.digests) if image else ()
-
-
-def _took_a_push(workspace):
-    """Return whether the image was pushed to this very container."""
-    path = f"/v2/{workspace.image}/manifests/latest"
-    requests = workspace.requests()
-    return any(each.method == "PUT" and each.succeeded and each.path == path for each in requests)
 
 
 def _untagged(workspace, kind):

@@ -4,6 +4,7 @@ import re
 import secrets
 
 from labrunner import (
+    AUTH,
     Lab,
     NotYet,
     act,
@@ -60,11 +61,6 @@ REMOVE = "`docker image rm {copies}`"
 REMOVE_ONE = "`docker image rm {registry}/apps/internal-app`"
 RUN_IT = "`docker run --rm {registry}/apps/internal-app`"
 
-SETTINGS = {
-    "REGISTRY_AUTH": "htpasswd",
-    "REGISTRY_AUTH_HTPASSWD_REALM": "my-registry",
-    "REGISTRY_AUTH_HTPASSWD_PATH": "/auth/htpasswd",
-}
 BY_BCRYPT = "alice:$2y$05$GBAxRVp.gsyQjKOy9fRK4.gxAWD6Bx93gy.SKFsCdGmy.p6iRD9V."  # `secret`
 BY_MD5 = "alice:$apr1$sFsZqMbn$gRwfbtqZ1dsrvW3x/VEca."
 PANIC = re.compile(r"panic: unable to configure authorization \(.*?\): (.*)")
@@ -87,7 +83,7 @@ def run_locked(workspace, text, encoding="ascii"):
     folder = workspace.work / "auth"
     folder.mkdir(exist_ok=True)
     (folder / "htpasswd").write_text(text, encoding=encoding)
-    workspace.run_registry(environment=SETTINGS, volumes={"/auth:ro": str(folder)})
+    workspace.run_registry(environment=AUTH, volumes={"/auth:ro": str(folder)})
 
 
 def remove_copies(workspace):
@@ -115,11 +111,11 @@ def ask_for_a_password(workspace):
 ask_for_a_password.solution(lambda ws: run_locked(htpasswd(ws))(ws))
 ask_for_a_password.mistake("authentication not switched on", reason="open")(run_registry())
 ask_for_a_password.mistake("no realm", reason="panicked")(
-    fail_to_run_registry(environment={**SETTINGS, "REGISTRY_AUTH_HTPASSWD_REALM": ""})
+    fail_to_run_registry(environment={**AUTH, "REGISTRY_AUTH_HTPASSWD_REALM": ""})
 )
 ask_for_a_password.mistake(
     "no password file, so the registry makes one", advice="> auth/htpasswd", reason="no-user"
-)(run_registry(environment=SETTINGS))
+)(run_registry(environment=AUTH))
 ask_for_a_password.mistake("an MD5 hash", advice=MAKE, reason="hash")(run_locked(BY_MD5))
 ask_for_a_password.mistake("a file in UTF-16", advice=POWERSHELL, reason="encoding")(
     run_locked(BY_BCRYPT, encoding="utf-16")

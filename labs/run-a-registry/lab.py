@@ -15,6 +15,7 @@ from labrunner import (
     fail_to_run_registry,
     require_registry,
     require_started,
+    restart_registry,
     run_registry,
     start_second_registry,
     wait_until,
@@ -213,9 +214,7 @@ def _(workspace):
     workspace.engine.wait(container)
 
 
-let_it_die.mistake("restarted by hand", advice="kill -QUIT 1", reason="not-died")(
-    lambda ws: ws.engine.restart(_container(ws).id), lambda ws: ws.wait_for_registry()
-)
+let_it_die.mistake("restarted by hand", advice="kill -QUIT 1", reason="not-died")(restart_registry)
 
 
 @lab.step

@@ -2,10 +2,10 @@
 
 import re
 import secrets
-import time
 from urllib.parse import urlsplit
 
 from labrunner import (
+    AUTH,
     Lab,
     NotYet,
     OtherScheme,
@@ -15,20 +15,19 @@ from labrunner import (
     certificate_fault,
     describe_state,
     fail_to_run_registry,
-    find_name,
-    find_tag,
+    htpasswd,
     issue_certificate,
     last_line,
-    listed,
     login_fault,
     megabytes,
     push_with_login,
     refused,
-    require_no_refusal,
+    require_pushed,
     require_registry,
     runs_registry,
     short,
     tag_as,
+    wait_until,
 )
 
 LARGE = 2 << 20  # bytes of the large image's own layer
@@ -53,17 +52,13 @@ FIRST, SECOND = "1.0", "2.0"
 FIRST_NAME, SECOND_NAME = "{registry}/team/app:1.0", "{registry}/team/app:2.0"
 NAMES = ("DNS:localhost", "IP:127.0.0.1")
 RIGHT_NAMES = "subjectAltName=DNS:localhost,IP:127.0.0.1 > san.ext"
-AUTH = {
-    "REGISTRY_AUTH": "htpasswd",
-    "REGISTRY_AUTH_HTPASSWD_REALM": "team",
-    "REGISTRY_AUTH_HTPASSWD_PATH": "/auth/htpasswd",
-}
+TEAM_AUTH = {**AUTH, "REGISTRY_AUTH_HTPASSWD_REALM": "team"}
 TLS = {
     "REGISTRY_HTTP_TLS_CERTIFICATE": "/certs/registry.crt",
     "REGISTRY_HTTP_TLS_KEY": "/certs/registry.key",
 }
 KEEP = '-v {volume}:/var/lib/registry -v "$PWD/auth:/auth:ro"'
-AUTH_WORDS = " ".join(f"-e {name}={value}" for name, value in AUTH.items())
+AUTH_WORDS = " ".join(f"-e {name}={value}" for name, value in TEAM_AUTH.items())
 TLS_WORDS = " ".join(f"-e {name}={value}" for name, value in TLS.items())
 RUN_BOTH = (
     f'`docker run -d -p {{port}}:5000 --name {{name}} {KEEP} -v "$PWD/certs:/certs:ro" '
@@ -97,8 +92,6 @@ ASK = (
 UPLOAD = re.compile(
     r"(?P<place>https?://[^/\s]*)?/v2/(?P<path>[\w./-]+/blobs/uploads/[\w.~%=?&:+-]+)", re.ASCII
 )
-TAG = "`docker image tag {its_image} {registry}/team/app:{tag}`"
-PUSH = "`docker push {registry}/team/app:{tag}`"
 
 
 # Acts, for the solutions and mistakes
@@ -106,10 +99,8 @@ PUSH = "`docker push {registry}/team/app:{tag}`"
 
 def make_password(workspace):
     """Write the password file, as `htpasswd` makes it."""
-    words = ["-Bbn", *_login(workspace)]
-    line = workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"])
     (workspace.work / "auth").mkdir(exist_ok=True)
-    (workspace.work / "auth/htpasswd").write_text(line)
+    (workspace.work / "auth/htpasswd").write_text(htpasswd(workspace))
 
 
 def renew_ca(workspace):
@@ -127,7 +118,7 @@ def serve(workspace, *settings, names=NAMES):
 
 
 @act
-def serve_behind(workspace, *lines, listen="443 ssl", settings=AUTH, **options):
+def serve_behind(workspace, *lines, listen="443 ssl", settings=TEAM_AUTH, **options):
     """Run the registry in the lab's network, and nginx in front of it with these lines for all that
     it passes on."""
     issue_certificate(workspace.work, *NAMES)
@@ -153,14 +144,11 @@ def ask_for_upload(workspace):
     return f"Location: {answer.headers['Location']}"
 
 
-def wait_for_plain_http(workspace):
-    """Wait until nginx has logged the upload over plain HTTP: it does when the client hangs up."""
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        asked = workspace.requests(front=True)
-        if any(each.status == 400 and f"/{APP}/blobs/" in each.path for each in asked):
-            return
-    raise AssertionError("Nothing came over plain HTTP.")
+def sent_in_plain_http(workspace):
+    """Return whether nginx has logged the upload over plain HTTP: it does when the client hangs
+    up."""
+    asked = workspace.requests(front=True)
+    return any(each.status == 400 and f"/{APP}/blobs/" in each.path for each in asked)
 
 
 def _volumes(workspace):
@@ -193,18 +181,18 @@ def serve_both(workspace):
     return "`{registry}` speaks TLS, and asks for a password that `{user}` has."
 
 
-serve_both.solution(make_password, serve(TLS, AUTH))
+serve_both.solution(make_password, serve(TLS, TEAM_AUTH))
 serve_both.mistake("TLS without a password", reason="open", advice="-e REGISTRY_AUTH=htpasswd")(
     make_password, serve(TLS)
 )
 serve_both.mistake("a password without TLS", reason="plain-http", advice=TLS_WORDS)(
-    make_password, serve(AUTH)
+    make_password, serve(TEAM_AUTH)
 )
 serve_both.mistake("for another name", reason="other-names", advice=RIGHT_NAMES)(
-    make_password, serve(TLS, AUTH, names=["DNS:registry.lab"])
+    make_password, serve(TLS, TEAM_AUTH, names=["DNS:registry.lab"])
 )
 serve_both.mistake("a new CA that has signed nothing", reason="other-ca", advice=RIGHT_NAMES)(
-    make_password, serve(TLS, AUTH), renew_ca
+    make_password, serve(TLS, TEAM_AUTH), renew_ca
 )
 serve_both.mistake("the folders not mounted", reason="exited", advice="docker logs {name}")(
     fail_to_run_registry("registry:3", environment=TLS)
@@ -215,19 +203,19 @@ serve_both.mistake("the folders not mounted", reason="exited", advice="docker lo
 def log_in_and_push(workspace):
     """`{registry}` holds your image `{image}` as `team/app:1.0`."""
     _require_private(workspace)
-    manifest = _require_pushed(workspace, "{image}", FIRST, workspace.is_sample)
+    manifest = require_pushed(workspace, APP, FIRST, start=RUN_BOTH, **_how(workspace))
     return f"`{{registry}}/team/app:1.0` is your image, {short(manifest.digest)}."
 
 
 log_in_and_push.solution(push_with_login(FIRST_NAME))
-log_in_and_push.mistake("a wrong password", reason="no-login", advice="docker login {registry}")(
-    tag_as(FIRST_NAME), refused("push", FIRST_NAME, "wrong")
-)
+log_in_and_push.mistake(
+    "a wrong password", reason="no-login", advice="--password-stdin {registry}"
+)(tag_as(FIRST_NAME), refused("push", FIRST_NAME, "wrong"))
 log_in_and_push.mistake("tagged, but not pushed", reason="not-pushed")(tag_as(FIRST_NAME))
 log_in_and_push.mistake("pushed under another name", reason="elsewhere")(
     push_with_login("{registry}/app:1.0")
 )
-log_in_and_push.mistake("another image under the name", reason="other-image")(
+log_in_and_push.mistake("another image under the name", reason="another-image")(
     push_with_login(FIRST_NAME, "busybox:stable")
 )
 
@@ -261,7 +249,7 @@ put_nginx_in_front.mistake("the registry published as well", reason="published",
     serve_behind(ports={5000: None})
 )
 put_nginx_in_front.mistake("the registry speaks TLS, too", reason="tls-behind", advice=RUN_BEHIND)(
-    serve_behind(settings={**AUTH, **TLS})
+    serve_behind(settings={**TEAM_AUTH, **TLS})
 )
 
 
@@ -324,8 +312,14 @@ def let_layers_through(workspace):
     def own(manifest):
         return sum(dict(blob_sizes(manifest).items() - blob_sizes(before).items()).values())
 
-    manifest = _require_pushed(
-        workspace, "{large_image}", SECOND, lambda manifest, *_: own(manifest) > LIMIT
+    manifest = require_pushed(
+        workspace,
+        APP,
+        SECOND,
+        image="{large_image}",
+        is_right=lambda manifest: own(manifest) > LIMIT,
+        start=RUN_BOTH,
+        **_how(workspace),
     )
     return f"`{{registry}}/team/app:2.0` is there, with {megabytes(own(manifest))} of its own."
 
@@ -340,23 +334,24 @@ let_layers_through.mistake("the headers lost", reason="other-scheme", advice=SCH
     serve_behind(HOST, NO_LIMIT),
     tag_as(SECOND_NAME, "{large_image}"),
     refused("push", SECOND_NAME, "{password}"),
-    wait_for_plain_http,
+    lambda ws: wait_until(lambda: sent_in_plain_http(ws)),
 )
 let_layers_through.mistake("the limit raised, but not pushed", reason="not-pushed")(
     serve_behind(HOST, SCHEME, NO_LIMIT), tag_as(SECOND_NAME, "{large_image}")
 )
-let_layers_through.mistake("the small image", reason="other-image")(push_with_login(SECOND_NAME))
+let_layers_through.mistake("the small image", reason="another-image")(push_with_login(SECOND_NAME))
 
 
 # What is there
 
 
-def _login(workspace):
-    return workspace["user"], workspace["password"]
+def _how(workspace):
+    """Return how the registry is asked: see `Workspace.client`."""
+    return {"login": workspace.login, "any_tls": True}
 
 
 def _client(workspace):
-    return workspace.client(login=_login(workspace), any_tls=True)
+    return workspace.client(**_how(workspace))
 
 
 def _require_private(workspace):
@@ -385,7 +380,7 @@ def _require_private(workspace):
             served=front.name,
         )
     try:
-        fault = login_fault(workspace, container, _login(workspace), any_tls=True)
+        fault = login_fault(workspace, container, workspace.login, any_tls=True)
     except OtherScheme:
         found = f"`{front.name}` speaks plain HTTP to the registry, which answers over TLS only."
         raise NotYet("tls-behind", found=found, next=again) from None
@@ -424,7 +419,7 @@ def _require_registry(workspace):
         todo = f"{state.next.rstrip('.')}. Then `docker restart {proxy.name}`."
         raise NotYet(state.reason, found=state.found, next=todo)
     try:
-        return require_registry(workspace, start=RUN_BOTH, tls=True, login=_login(workspace))
+        return require_registry(workspace, start=RUN_BOTH, tls=True, login=workspace.login)
     except NotYet as failure:
         if not proxy:
             raise
@@ -453,35 +448,6 @@ def _ca_fault(workspace):
     except OtherScheme:  # what is behind the proxy says this; the proxy itself has spoken TLS
         pass
     return None
-
-
-def _require_pushed(workspace, image, tag, is_right):
-    """Return the manifest of a tag; raise `NotYet` where it is missing, or not the right one.
-
-    image: what is to be pushed. is_right: a function of the manifest, repository and registry.
-    """
-    registry = _client(workspace)
-    texts = {"its_image": workspace.fill(image), "tag": tag}
-    tagged, manifest = f"{TAG}, then {PUSH}.", registry.manifest(APP, tag)
-    if manifest and is_right(manifest, APP, registry):
-        return manifest
-    if manifest:
-        found = f"`team/app:{tag}` is another image there, {short(manifest.digest)}."
-        raise NotYet("other-image", found=found, next=f"{tagged} The tag will move.", **texts)
-    place = None
-    if tag == FIRST:
-        place = find_tag(workspace, login=_login(workspace), any_tls=True).place
-    if place:
-        found = f"The registry has your image, but as `{place}`."
-        raise NotYet("elsewhere", found=found, next=tagged, **texts)
-    if not find_name(workspace, APP, tag):
-        tags = registry.tags(APP)
-        found = "Your engine has no image of the name `{registry}/team/app:{tag}`, and the "
-        found += f"repository `{APP}` has {listed(tags) if tags else 'no tags'}."
-        raise NotYet("not-tagged", found=found, next=tagged, **texts)
-    require_no_refusal(workspace, APP, again=workspace.fill(PUSH, **texts), start=RUN_BOTH)
-    found = "`{registry}/team/app:{tag}` is a name on your engine, but the registry has no such "
-    raise NotYet("not-pushed", found=f"{found}tag.", next=f"{PUSH}.", **texts)
 
 
 def _require_way_back(workspace, place):

@@ -21,6 +21,7 @@ from labrunner import (
     require_memory,
     require_no_refusal,
     require_registry,
+    restart_registry,
     run_registry,
     short,
     start_second_registry,
@@ -62,11 +63,6 @@ def replace(workspace, source=None, at=STORAGE, **options):
     """Remove the container with its anonymous volume, and run another."""
     workspace.engine.remove_container(workspace.registry_container().id)
     workspace.run_registry(volumes={at: source} if source else {}, **options)
-
-
-def restart(workspace):
-    workspace.engine.restart(workspace.registry_container().id)
-    workspace.wait_for_registry()
 
 
 @lab.step(advice="docker inspect")
@@ -164,7 +160,7 @@ def _(workspace):
 
 lose_the_image.mistake(
     "the same container, restarted", advice="docker rm -f {name}", reason="same-container"
-)(restart)
+)(restart_registry)
 lose_the_image.mistake("the old one only stopped", advice="docker rm {name}", reason="exited")(
     lambda ws: ws.engine.stop(ws.registry_container().id)
 )
@@ -266,7 +262,7 @@ replace_it_again.mistake("nothing pushed before", advice=PUSH, reason="not-pushe
     replace("{volume}")
 )
 replace_it_again.mistake("the same container, restarted", reason="same-container")(
-    push_other, push, restart
+    push_other, push, restart_registry
 )
 replace_it_again.mistake("another, empty volume mounted", reason="another-volume")(
     push, replace("{volume}-x")

@@ -25,8 +25,10 @@ from labrunner import (
     megabytes,
     pull,
     push_as,
+    remove_sample,
     require_no_refusal,
     require_registry,
+    restart_registry,
     run_registry,
     short,
     stop_collect_start,
@@ -286,8 +288,7 @@ def _(workspace):
     workspace.engine.start(container)
     workspace.wait_for_registry()
     if OLD in (workspace.api.tags(workspace.image) or ()):  # pushed to a registry that remembers
-        workspace.engine.restart(container)
-        workspace.wait_for_registry()
+        restart_registry(workspace)
         workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
         delete("{image}", OLD)(workspace)
     before = stored_bytes(workspace)
@@ -338,10 +339,9 @@ def pull_what_stays(workspace):
 
 @pull_what_stays.solution
 def _(workspace):
-    if image := workspace.engine.image(workspace.sample):
-        workspace.push_as(image.id, workspace.ref(tag=NEW))
-        for name in workspace.engine.image(image.id).tags:
-            workspace.engine.remove_image(name)
+    if workspace.engine.image(workspace.sample):
+        workspace.push_as(workspace.sample, workspace.ref(tag=NEW))
+        remove_sample(workspace)
     workspace.pull(workspace.ref(tag=NEW))
 
 
