@@ -199,7 +199,7 @@ class Step:
     ) -> Callable[..., Any]:
         advice = advice or self.advice
         if not all(isinstance(each, str) for each in (name, advice, reason)):
-            raise TypeError("a mistake has a name, an advice and a reason, which are texts")
+            raise TypeError("the name, the advice and the reason of a mistake must be texts")
 
         def add(*acts: Action | str) -> Action | str:
             make = Acts(acts, *place)

@@ -73,7 +73,7 @@ def test_a_full_registry_is_searched_a_little_and_what_was_not_is_said(full, ask
     assert len(asked) <= SEARCH + 3  # its own two, and the one that is too many
     assert verdict.reason == "not-tagged"
     assert "the registry has no repository" in verdict.found
-    assert verdict.found.endswith(" repositories there, not in all.")
+    assert verdict.found.endswith(" of its repositories.")
 
 
 @pytest.mark.parametrize("told_by", ["digests", "events", "log"])
@@ -116,7 +116,7 @@ def test_a_registry_that_is_too_slow_cannot_be_checked_and_a_paused_one_is_no_lo
         engine.kill(container, "SIGCONT")
         opened.wait_for_registry()
     assert slow.status == "unknown" and slow.next
-    assert slow.found == f"`{opened.registry}` takes more than 0.2 seconds to answer."
+    assert slow.found == f"`{opened.registry}` did not answer within 0.2 seconds."
     assert (paused.status, paused.reason) == ("failed", "paused")
     assert Step(ask).judge(opened).passed
 
@@ -178,7 +178,7 @@ def test_a_push_that_a_read_only_registry_refuses_is_explained(opened, docker):
         opened.engine.start(before.id)
         opened.wait_for_registry()
     assert verdict.status == "failed"
-    assert "with HTTP 405: it is read-only, as its setting `readonly` says." in verdict.found
+    assert "with HTTP 405: it is read-only, because of its setting `readonly`." in verdict.found
     assert f"`docker rm -f {opened.name}-2`, then `docker run -d -p {opened.port}" in verdict.next
     assert verdict.next.endswith(f"then `docker push {name}`.")
 

@@ -49,7 +49,7 @@ def test_what_has_to_be_compiled_is_left_to_the_labs_where_it_must_be_quick(engi
     kit = Kit(engine, [OUT_OF_REACH], {OUT_OF_REACH: RECIPES["registry:3"]})
     result = flask_kit(kit, "get", "--quick")
     assert (result.exit_code, engine.image(OUT_OF_REACH)) == (0, None)
-    assert f"`{OUT_OF_REACH}` is compiled when a lab that needs it is started." in result.stdout
+    assert f"`{OUT_OF_REACH}` is compiled when you start a lab that needs it." in result.stdout
 
 
 class StandIn(BaseHTTPRequestHandler):

@@ -213,12 +213,12 @@ def test_a_registry_of_another_port_inside_is_right(opened, docker, unique):
 def test_the_answer_to_the_catalog_is_read_as_json(opened):
     opened.run_registry()
     for answer, passed, words in (
-        ('{"repositories":[]}', True, "is as you say"),
-        (' {"repositories": []}\n\n', True, "is as you say"),
+        ('{"repositories":[]}', True, "Your answer is the catalog of"),
+        (' {"repositories": []}\n\n', True, "Your answer is the catalog of"),
         ("{}", False, "`{}` is what `/v2/` answers"),
         ("[]", False, "no list of `repositories`"),
         ('{"repositories": "none"}', False, "no list of `repositories`"),
-        ('{"repositories": ["a/b"]}', False, "Your answer names 1."),
+        ('{"repositories": ["a/b"]}', False, "does not list the same repositories"),
         ("404 page not found", False, "not JSON"),
         ("", False, "no answer yet"),
     ):
@@ -450,8 +450,8 @@ def test_another_image_under_the_name(pushing, docker):
     verdict = judge(pushing, "push-the-image")
     digest = pushing.api.manifest(pushing.image, "latest").digest
     assert verdict.found == (
-        f"There, `{pushing.image}:latest` is another image, {short(digest)}, which your engine "
-        "knows as `busybox:stable`: it has 1 of the 2 layers of yours."
+        f"`{pushing.ref()}` is another image there, {short(digest)}, which your engine "
+        "knows as `busybox:stable`: it has 1 of your image's 2 layers."
     )
     assert verdict.next.endswith("The tag will move.")
     tagged = judge(pushing, "tag-the-image")
@@ -477,7 +477,7 @@ def test_the_registry_is_down(pushing, docker):
         assert f"Nothing answers on `{pushing.registry}`. The container `{registry}` exited" in (
             verdict.found
         )
-        start = f"`docker start {registry}`; what you pushed is still in it."
+        start = f"`docker start {registry}`. What you pushed is still there."
         assert verdict.next.startswith(start)
 
 
@@ -496,7 +496,7 @@ def test_the_engine_is_down(untouched, monkeypatch, tmp_path):
 def test_a_slip_in_the_name_is_named(untouched, docker, engine):
     for name, words in (
         ("{image}:{port}", "there `{port}` is a tag, not a port"),
-        ("team/{image}:latest", "names no registry, and so means Docker Hub"),
+        ("team/{image}:latest", "names no registry, so it means Docker Hub"),
         ("localhost:1/{image}:latest", "is for the registry `localhost:1`"),
         ("{registry}/{image}x:latest", "its repository is `{image}x`"),
         ("{registry}/{image}:v1", "its tag is `v1`, not `latest`"),
@@ -515,4 +515,4 @@ def test_a_slip_in_the_name_is_named(untouched, docker, engine):
 
 def test_no_name_but_its_own(untouched):
     verdict = judge(untouched, "tag-the-image")
-    assert verdict.found == f"Your image has no name but `{untouched.image}:latest`."
+    assert verdict.found == f"The only name of your image is `{untouched.image}:latest`."
