@@ -138,7 +138,7 @@ def list_its_tags(workspace, answer):
         return "`{repository}` has the tags " + f"{listed(sorted(tags))}."
     foreign = sorted(said - tags)[:5]
     if foreign:
-        reason, found = "no-tag", "The repository has no {foreign}."
+        reason, found = "no-tag", "The repository does not have {foreign}."
     else:
         reason = "missing"
         found = f"Your answer leaves out {len(tags - said)} of its {len(tags)} tags."

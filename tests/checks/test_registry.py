@@ -189,7 +189,7 @@ CACHE = {"REGISTRY_PROXY_REMOTEURL": "https://registry-1.docker.io"}
 @pytest.mark.parametrize(
     ("status", "settings", "reason", "why", "todo"),
     [
-        (401, {}, "no-login", "it came without a login, or with a wrong one.", "`docker login "),
+        (401, {}, "no-login", "it came without a login for `localhost:", "`docker login "),
         (413, {}, "too-large", "a layer is larger than a server in front", "Raise its limit"),
         (405, CACHE, "cache", "it is a cache of another registry", "Create the container again"),
         (405, {}, "not-allowed", "it does not allow that.", "Create the container again"),

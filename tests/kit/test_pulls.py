@@ -100,7 +100,7 @@ def test_a_rate_limit_is_asked_about_once(stand_in):
     stand_in.refusal = "toomanyrequests: You have reached your unauthenticated pull rate limit."
     kit = Kit(Engine(), ["a:1", "b:1", "c:1"], {})
     for reference in kit.references:
-        with pytest.raises(SourceUnavailable, match="Docker Hub allows no more pulls") as told:
+        with pytest.raises(SourceUnavailable, match="Docker Hub does not allow more pulls") as told:
             kit.get(reference)
         assert "kit load" in told.value.next
     assert stand_in.asked["pull"] == 1

@@ -257,7 +257,7 @@ def test_what_is_no_registry_has_no_catalog(opened):
     with everything:
         for step, answer in (("start-a-registry", ""), ("ask-the-catalog", '{"repositories":[]}')):
             verdict = judge(opened, step, answer)
-            assert not verdict.passed and "not as a registry does" in verdict.found
+            assert not verdict.passed and "but it is not a registry" in verdict.found
 
 
 def answer_all(body):
@@ -401,16 +401,16 @@ def test_not_pushed(untouched, engine):
     assert verdict.as_dict() == {
         "status": "failed",
         "expected": f"`{registry}` holds your image as `{image}:latest`.",
-        "found": f"`{registry}/{image}:latest` is a name on your engine, but the registry has no "
+        "found": f"Your engine has `{registry}/{image}:latest`, but the registry has no "
         f"repository `{image}`.",
-        "next": f"`docker push {registry}/{image}:latest`.",
+        "next": f"`docker push {registry}/{image}`.",
     }
 
 
 def test_neither_tagged_nor_pushed(untouched):
     verdict = judge(untouched, "push-the-image")
     image, registry = untouched.image, untouched.registry
-    assert "Your engine has no image of that name, and the registry has no repo" in verdict.found
+    assert f"no image with the name `{registry}/{image}:latest`, and the registry" in verdict.found
     assert f"`docker image tag {image} {registry}/{image}`, then `docker push" in verdict.next
 
 
@@ -495,7 +495,7 @@ def test_the_engine_is_down(untouched, monkeypatch, tmp_path):
 
 def test_a_slip_in_the_name_is_named(untouched, docker, engine):
     for name, words in (
-        ("{image}:{port}", "there `{port}` is a tag, not a port"),
+        ("{image}:{port}", "where `{port}` is a tag, not a port"),
         ("team/{image}:latest", "names no registry, so it means Docker Hub"),
         ("localhost:1/{image}:latest", "is for the registry `localhost:1`"),
         ("{registry}/{image}x:latest", "its repository is `{image}x`"),

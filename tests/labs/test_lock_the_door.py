@@ -243,8 +243,8 @@ def test_the_error_of_any_engine_is_the_answer(shared, answer):
     ("answer", "found", "todo"),
     [
         ("Unable to find image 'x:latest' locally", "announces a pull", "on the next line"),
-        ("An image does not exist locally with the tag: x", "no image of that name", "image tag"),
-        ("tag does not exist: x", "no image of that name", "image tag"),
+        ("An image does not exist locally with the tag: x", "no image with that name", "image tag"),
+        ("tag does not exist: x", "no image with that name", "image tag"),
         ("denied: requested access to the resource is denied", "Docker Hub's", "the full name"),
         (
             "pull access denied for x, repository does not exist or may require 'docker login'",
@@ -392,7 +392,7 @@ def test_an_image_pushed_under_another_tag_is_found(locked, docker):
     docker("tag", locked.image, f"{locked.registry}/{place}")
     docker("push", f"{locked.registry}/{place}")
     verdict = judge(locked, "log-in-and-push")
-    assert verdict.found == f"The registry has your image, but as `{place}`."
+    assert verdict.found == f"The registry has your image only as `{place}`."
     assert verdict.next.endswith(f"`{place}` may stay.")
 
 

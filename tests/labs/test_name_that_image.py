@@ -213,7 +213,7 @@ def test_a_slip_in_the_name_is_named(opened, docker, engine):
         ("team/{image}:1.0", "names no registry, so it means Docker Hub"),
         ("{image}/{image}:1.0", "names no registry, so it means Docker Hub"),
         ("localhost:1/team/{image}:1.0", "is for the registry `localhost:1`"),
-        ("{image}:{port}", "there `{port}` is a tag, not a port"),
+        ("{image}:{port}", "where `{port}` is a tag, not a port"),
         ("{registry}/{image}:1.0", "its repository is `{image}`"),
         ("{registry}/team/{image}:1.0.0", "its tag is `1.0.0`, not `1.0`"),
     ):

@@ -348,7 +348,7 @@ def test_what_curl_pushed_outlives_the_container(opened, command, docker):
     docker(*serve)
     workspace.wait_for_registry()
     _push_by_hand(workspace, command, docker)
-    assert "to this very container" in judge(workspace, "replace-it-again").found
+    assert "to this container" in judge(workspace, "replace-it-again").found
     docker("rm", "-f", workspace.name)
     docker(*serve)
     workspace.wait_for_registry()

@@ -234,7 +234,7 @@ def test_an_image_under_another_name_is_found(opened, docker, build, unique, eng
         build(name, unique)
         verdict = judge(opened, "push-it")
         engine.remove_image(name)
-        assert verdict.found == f"Your engine has `{name}`, but no `{place(opened)}:1.0`."
+        assert verdict.found == f"Your engine has `{name}`, but not `{place(opened)}:1.0`."
         assert verdict.next.startswith(f"`docker image tag {name} {place(opened)}:1.0`")
 
 
@@ -242,7 +242,7 @@ def test_without_any_image_the_verdict_says_how_to_build_one(opened):
     for step in ("push-it", "move-the-tag", "pull-by-digest", "roll-back"):
         verdict = judge(opened, step, "x")
         assert verdict.status == "failed"
-        assert verdict.found == "Neither your engine nor the registry has an image of that name."
+        assert verdict.found == "Neither your engine nor the registry has an image with that name."
         assert f"docker build -t {place(opened)}:1.0" in verdict.next
 
 

@@ -184,8 +184,8 @@ def test_a_near_miss_of_the_repository_is_named_and_not_given_away(opened, answe
     ("answer", "words"),
     [
         ("{small}", "Your answer leaves out 1 of its 2 tags."),
-        ("{small} {large} latest", "`latest` is no tag of it."),
-        ("{repository}", "`{repository}` is no tag of it."),
+        ("{small} {large} latest", "The repository does not have `latest`."),
+        ("{repository}", "The repository does not have `{repository}`."),
         ("[]", "Your answer leaves out 2 of its 2 tags."),
     ],
 )

@@ -99,7 +99,7 @@ def test_the_command_that_a_verdict_advises_prints_the_right_answer(opened, serv
 def test_the_volume_of_a_removed_registry_is_seen_and_offered_at_finish(opened, lost, serve):
     serve()
     verdict = judge(opened, "lose-the-image")
-    assert verdict.passed and f"`{lost[:12]}…` is left over" in verdict.found
+    assert verdict.passed and f"Left over: `{lost[:12]}…`" in verdict.found
     assert lost in of_kind(opened, "volume")
 
 
@@ -266,7 +266,7 @@ def test_the_same_container_is_named_after_each_kind_of_restart(opened, serve, p
             continue
         opened.wait_for_registry()
         verdict = judge(opened, "replace-it-again")
-        assert "pushed it to this very container" in verdict.found
+        assert "pushed it to this container" in verdict.found
     assert f"-v {opened['volume']}:{STORE}" in verdict.next
 
 
@@ -297,7 +297,7 @@ def test_a_registry_without_an_access_log_is_judged_by_the_engines_events(
     options = ("-e", "REGISTRY_LOG_ACCESSLOG_DISABLED=true", "-v", f"{opened['volume']}:{STORE}")
     serve(*options)
     push()
-    assert "to this very container" in judge(opened, "replace-it-again").found
+    assert "to this container" in judge(opened, "replace-it-again").found
     docker("rm", "-f", opened.name)
     serve(*options)
     assert judge(opened, "replace-it-again").passed

@@ -121,7 +121,7 @@ def test_the_verdicts_tell_the_bytes_that_the_engine_counts(switched_on):
     assert before - after > 3 << 20
     assert judge(switched_on, "collect-the-garbage", freed).found == (
         f"Before: {deleted / 1e6:.1f} MB. After: {after / 1e6:.1f} MB, or {after:,} bytes. "
-        f"{(deleted - after) / 1e6:.1f} MB came back."
+        f"{(deleted - after) / 1e6:.1f} MB was freed."
     )
 
 

@@ -229,7 +229,7 @@ INVALID = {
     "alpine:1:2": "several tags",
     "team/app:1/more": "very end",
     "alpine:" + "t" * 129: "129 characters",
-    f"alpine:{SHA256}": "behind `@`",
+    f"alpine:{SHA256}": "after `@`",
     # digests
     "alpine@": "There is nothing after",
     "alpine@latest": "`latest` is not a digest",

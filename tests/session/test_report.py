@@ -244,26 +244,26 @@ HEAD, DONE, STEP, EVENT = 1, 2, 3, 6  # lines of what `fill` leaves
         (changed(DONE, kind=[]), DONE, "`kind` must be one of"),
         (changed(DONE, more=1), DONE, "must have exactly the fields"),
         (changed(DONE, done_at=...), DONE, "must have exactly the fields"),
-        (changed(DONE, done_at=None), DONE, "`done_at` is to be seconds"),
-        (changed(DONE, done_at=1), DONE, "`done_at` is to be seconds"),
+        (changed(DONE, done_at=None), DONE, "`done_at` must be seconds"),
+        (changed(DONE, done_at=1), DONE, "`done_at` must be seconds"),
         (changed(DONE, done_at=9e12), DONE, "not in the future"),
         (changed(DONE, lab="../etc"), DONE, "`lab` must be a name"),
         (changed(STEP, step="<b>"), STEP, "`step` must be a name"),
         (changed(STEP, step="x" * 101), STEP, "`step` must be a name"),
-        (changed(STEP, status="done"), STEP, "`status` is to be"),
-        (changed(STEP, status=["passed"]), STEP, "`status` is to be"),
+        (changed(STEP, status="done"), STEP, "`status` must be"),
+        (changed(STEP, status=["passed"]), STEP, "`status` must be"),
         (changed(STEP, status=None), STEP, "or neither"),
         (changed(STEP, passed_at=None), STEP, "must have `passed_at`"),
-        (changed(STEP, found=1), STEP, "`found` is to be a text"),
-        (changed(STEP, found="\ud800"), STEP, "`found` is to be a text"),
-        (changed(STEP, attempts=-1), STEP, "`attempts` is to be a whole number"),
-        (changed(STEP, attempts=True), STEP, "`attempts` is to be a whole number"),
-        (changed(STEP, attempts=10**20), STEP, "`attempts` is to be a whole number"),
-        (changed(STEP, solved_at="now"), STEP, "`solved_at` is to be"),
-        (changed(EVENT, what="won"), EVENT, "`what` is to be"),
-        (changed(EVENT, mistakes=[1]), EVENT, "`mistakes` is to be"),
-        (changed(EVENT, mistakes="x"), EVENT, "`mistakes` is to be"),
-        (changed(EVENT, at=None), EVENT, "`at` is to be"),
+        (changed(STEP, found=1), STEP, "`found` must be a text"),
+        (changed(STEP, found="\ud800"), STEP, "`found` must be a text"),
+        (changed(STEP, attempts=-1), STEP, "`attempts` must be a whole number"),
+        (changed(STEP, attempts=True), STEP, "`attempts` must be a whole number"),
+        (changed(STEP, attempts=10**20), STEP, "`attempts` must be a whole number"),
+        (changed(STEP, solved_at="now"), STEP, "`solved_at` must be"),
+        (changed(EVENT, what="won"), EVENT, "`what` must be"),
+        (changed(EVENT, mistakes=[1]), EVENT, "`mistakes` must be"),
+        (changed(EVENT, mistakes="x"), EVENT, "`mistakes` must be"),
+        (changed(EVENT, at=None), EVENT, "`at` must be"),
     ],
 )
 def test_a_file_with_a_fault_is_refused_whole_with_its_line(
@@ -376,7 +376,7 @@ def test_progress_goes_from_machine_to_machine_by_command(terminal, progress, st
 
     file.write_bytes(file.read_bytes().replace(b'"skipped"', b'"skiped"'))
     code, _, err = terminal("progress", "import", str(file))
-    assert (code, "Line " in err, "`what` is to be" in err) == (2, True, True)
+    assert (code, "Line " in err, "`what` must be" in err) == (2, True, True)
     for act in ("import", "export"):
         code, _, err = terminal("progress", act, str(tmp_path / "none" / "x"))
         assert (code, "No such file" in err) == (2, True)
@@ -468,7 +468,7 @@ def test_a_file_that_is_no_progress_is_refused_on_the_page(visitor, tiny_progres
     before = everything(tiny_progress)
     saved = visitor.get("/progress.jsonl").content
     bad = send(visitor, saved.replace(b'"attempts": 1', b'"attempts": "<b>"'))
-    assert bad.status_code == 400 and "Line 2: `attempts` is to be" in bad.json()["error"]
+    assert bad.status_code == 400 and "Line 2: `attempts` must be" in bad.json()["error"]
     assert send(visitor, b"x" * (LIMIT + 1)).status_code == 400
     assert send(visitor, saved, more="x").status_code == 400
     page = visitor.post("/progress", data={"csrf_token": visitor.csrf}, files={"file": b"<b>no"})

@@ -171,7 +171,7 @@ def test_every_name_that_the_page_offers_is_what_it_says(site):
     assert all("does not take" not in picture(name) for name in offered)
     for name in re.findall(r"<li><a [^>]*><code>(.*?)</code>", slips):
         shown = picture(name)
-        assert "does not take" in shown or "no host" in shown or "not a port" in shown
+        assert "does not take" in shown or "not a host" in shown or "not a port" in shown
 
 
 def test_a_block_in_a_lesson_is_drawn_with_the_learners_registry(serve, tiny):

@@ -175,7 +175,7 @@ def test_the_name_and_the_port_are_taken_by_something_else_and_the_advice_works(
     options = ("-p", f"{workspace.port}:5000", "--stop-signal", "KILL", "--name", workspace.name)
     docker("run", "-d", *options, "busybox:stable", *command)
     if command[0] == "httpd":
-        assert eventually(lambda: "not as a registry does" in says()[0])
+        assert eventually(lambda: "it is not a registry" in says()[0])
     else:
         assert f"The name `{workspace.name}` and the port are taken by a container" in says()[0]
     for advised in re.findall("`docker (.*?)`", says()[1])[:2]:
@@ -196,10 +196,10 @@ def test_a_container_that_answers_otherwise(workspace, says, unique):
     serve = ["httpd", "-f", "-p", "5000"]
     ports = {5000: workspace.port}
     workspace.run("busybox:stable", name=unique, command=serve, ports=ports)
-    eventually(lambda: "but not as a registry does" in says()[0])
+    eventually(lambda: "but it is not a registry" in says()[0])
     assert says() == (
         f"The container `{unique}`, made from `busybox:stable`, answers on "
-        f"`{workspace.registry}`, but not as a registry does.",
+        f"`{workspace.registry}`, but it is not a registry.",
         f"Stop it with `docker stop {unique}`, then {run(workspace)}.",
     )
 
