@@ -321,14 +321,14 @@ def delete_what_the_stranger_left(workspace):
     password."""
     mount_it_at_the_new_path.require(workspace)
     registry, repository = _registry(workspace), workspace.image
-    stranger = registry.manifest(repository, "stranger")
+    tag, stranger = next(iter(_foreign(workspace).items()), ("", None))
     loose = untagged_digests(workspace, repository, "_manifests/revisions", registry)
     deletions = [each for each in workspace.requests() if each.method == "DELETE"]
     asked = [each.status for each in deletions if not each.path.endswith(NO_DIGEST)]
     todo = f"{DELETE}."
     if stranger:
         allow_deletion.require(workspace)
-        reason, found = "not-deleted", f"`stranger` is still there, {short(stranger.digest)}."
+        reason, found = "not-deleted", f"`{tag}` is still there, {short(stranger.digest)}."
         if asked[-1:] == [401]:
             reason = "no-login"
             found += " Asked to delete, the registry answered 401: a password was missing or wrong."
@@ -351,13 +351,13 @@ def _(workspace):
     if not _digest(workspace, "latest"):
         push_with_login(FIRST)(workspace)
     where = workspace, workspace.image, "_manifests/revisions", _registry(workspace)
-    for digest in (_digest(workspace, "stranger"), *untagged_digests(*where)):
-        if digest:
-            _registry(workspace).delete(workspace.image, digest)
+    foreign = {each.digest for each in _foreign(workspace).values()}
+    for digest in (*foreign, *untagged_digests(*where)):
+        _registry(workspace).delete(workspace.image, digest)
 
 
 delete_what_the_stranger_left.mistake("only the tag", reason="by-tag")(
-    lambda ws: _registry(ws).delete(ws.image, "stranger")
+    lambda ws: [_registry(ws).delete(ws.image, tag) for tag in _foreign(ws)]
 )
 delete_what_the_stranger_left.mistake(
     "without the password", advice="-u {user}:{password}", reason="no-login"
@@ -434,6 +434,14 @@ def _require_image(workspace, container):
         next=f"If it is in another volume: `docker rm -f {container.name}`, then {RUN_3}. "
         f"If not: {LOGIN}, then {TAG}, then {PUSH}.",
     )
+
+
+def _foreign(workspace):
+    """Return the manifests in the repository that are not the lab's own, by their tags."""
+    registry, repository = _registry(workspace), workspace.image
+    own = registry.manifest(repository, "latest")
+    found = {tag: registry.manifest(repository, tag) for tag in registry.tags(repository) or ()}
+    return {tag: manifest for tag, manifest in found.items() if manifest and manifest != own}
 
 
 def _digest(workspace, tag):

@@ -86,6 +86,16 @@ def test_what_was_deleted_through_the_open_door_is_gone_and_leaves_a_trace(until
     assert judge(workspace, step).passed
 
 
+def test_the_strangers_image_is_not_gone_while_another_tag_has_it(until):
+    workspace, step = until("push-as-a-stranger"), "delete-what-the-stranger-left"
+    workspace.push_as("busybox:stable", workspace.ref(tag="guest"))
+    STEPS["allow-deletion"].solve(workspace)
+    registry = workspace.client(login=workspace.login)
+    assert registry.delete(workspace.image, "stranger").status == 202
+    verdict = judge(workspace, step)
+    assert verdict.reason == "not-deleted" and "`guest` is still there" in verdict.found
+
+
 def test_a_registry_2_with_its_settings_in_variables_is_locked_as_well(until, docker):
     workspace = until("lock-registry-2")
     settings = ("", "=htpasswd"), ("_HTPASSWD_REALM", "=r"), ("_HTPASSWD_PATH", "=/auth/htpasswd")
