@@ -43,7 +43,7 @@ def tag_the_image(workspace):
     if image and image.id == workspace.sample:
         return f"`{name}` is your image, {short(image.id)}."
     if image:
-        known = known_as(workspace, name, image.id)
+        known = known_as(workspace, workspace.ref(), image.id)
         found = f"`{name}` is another image, {short(image.id)}{known}."
         raise NotYet("another-image", found=found, next=f"{TAG}. The name moves to your image.")
     if not workspace.engine.image(workspace.sample):
