@@ -71,8 +71,8 @@ def _require_safe(options: dict[str, Any]) -> None:
     """Exit where `flask run` would serve the course to other machines, or a debugger beside it."""
     if options["host"] not in ("127.0.0.1", "localhost", "::1"):
         _exit_for_bad_call(
-            "Leave out --host: the course is served to this machine only, because anyone who reaches "
-            "it controls the Docker Engine."
+            "Leave out --host: the course is served to this machine only, because anyone who "
+            "reaches it controls the Docker Engine."
         )
     if options["debugger"] or get_debug_flag():
         _exit_for_bad_call(
