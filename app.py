@@ -71,13 +71,13 @@ def _require_safe(options: dict[str, Any]) -> None:
     """Exit where `flask run` would serve the course to other machines, or a debugger beside it."""
     if options["host"] not in ("127.0.0.1", "localhost", "::1"):
         _exit_for_bad_call(
-            "Leave out --host: the course is served to this machine alone, because who reaches it "
-            "controls the Docker Engine."
+            "Leave out --host: the course is served to this machine only, because anyone who "
+            "reaches it controls the Docker Engine."
         )
     if options["debugger"] or get_debug_flag():
         _exit_for_bad_call(
-            "Leave out --debug, --debugger and FLASK_DEBUG: the debugger runs any code, and does "
-            "not check who asks."
+            "Leave out --debug, --debugger and FLASK_DEBUG: the debugger runs any code "
+            "for anyone who asks."
         )
 
 
@@ -86,7 +86,7 @@ def _read_port() -> int:
     given = os.environ.get("LABRUNNER_PORT") or "8000"
     if not given.isdecimal() or not 1 <= int(given[:6]) <= 65535:
         _exit_for_bad_call(
-            f'LABRUNNER_PORT is "{given}", which is no port. Give a number from 1 to 65535.'
+            f'LABRUNNER_PORT is "{given}", which is not a port. Give a number from 1 to 65535.'
         )
     return int(given)
 

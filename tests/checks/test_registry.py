@@ -180,7 +180,7 @@ def test_a_push_that_a_read_only_registry_refuses_is_explained(opened, docker):
     assert verdict.status == "failed"
     assert "with HTTP 405: it is read-only, because of its setting `readonly`." in verdict.found
     assert f"`docker rm -f {opened.name}-2`, then `docker run -d -p {opened.port}" in verdict.next
-    assert verdict.next.endswith(f"then `docker push {name}`.")
+    assert verdict.next.endswith(f"then `docker push {opened.registry}/{opened.image}`.")
 
 
 CACHE = {"REGISTRY_PROXY_REMOTEURL": "https://registry-1.docker.io"}
@@ -189,7 +189,7 @@ CACHE = {"REGISTRY_PROXY_REMOTEURL": "https://registry-1.docker.io"}
 @pytest.mark.parametrize(
     ("status", "settings", "reason", "why", "todo"),
     [
-        (401, {}, "no-login", "it came without a login for `localhost:", "`docker login "),
+        (401, {}, "no-login", "it came without a login for `{registry}`", "`docker login "),
         (413, {}, "too-large", "a layer is larger than a server in front", "Raise its limit"),
         (405, CACHE, "cache", "it is a cache of another registry", "Create the container again"),
         (405, {}, "not-allowed", "it does not allow that.", "Create the container again"),

@@ -121,7 +121,9 @@ def test_a_bad_call_exits_2_with_a_sentence_that_says_what_to_do(commands, words
 def test_a_port_in_the_environment_that_is_none_exits_2_with_one_sentence(commands, port):
     code, out, err = commands("labs", LABRUNNER_PORT=port)
     assert (code, out) == (2, "")
-    assert err == f'LABRUNNER_PORT is "{port}", which is no port. Give a number from 1 to 65535.\n'
+    assert (
+        err == f'LABRUNNER_PORT is "{port}", which is not a port. Give a number from 1 to 65535.\n'
+    )
 
 
 @pytest.mark.parametrize(
