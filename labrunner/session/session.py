@@ -175,7 +175,8 @@ class Session(LabState):
 
     def _start(self, say: Say, on_progress: ProgressCallback) -> Workspace:
         require_machine(self.lab, self.engine)
-        get_images(self.lab, self.kit, say, on_progress)
+        registry = self.workspaces.registry_image
+        get_images(self.lab, self.kit, say, on_progress, registry=registry)
         if workspace := self.workspace:
             workspace.on_progress = on_progress
             workspace.prepare(say)

@@ -50,10 +50,10 @@ RUN = (
     "docker run -d -p {port}:5000 --name {name} --network {network} --ip {address} "
     "--network-alias registry.lab -v {volume}:/var/lib/registry"
 )
-PLAIN = f"`{RUN} registry:2`"
+PLAIN = f"`{RUN} {{registry_image}}`"
 TLS = (
     f'`{RUN} -v "$PWD/certs:/certs:ro" -e REGISTRY_HTTP_TLS_CERTIFICATE=/certs/registry.crt '
-    "-e REGISTRY_HTTP_TLS_KEY=/certs/registry.key registry:2`"
+    "-e REGISTRY_HTTP_TLS_KEY=/certs/registry.key {registry_image}`"
 )
 HOST = "`docker run -d --name {host} --network {network} {powers} docker:dind`"
 PULL = "`docker exec {second} docker pull registry.lab:5000/{image}`"
