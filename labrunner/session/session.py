@@ -245,7 +245,7 @@ class Session(LabState):
         it, so the known mistakes that do so are stored as well."""
         workspace, before = self.require_workspace(), self.progress
         wrong = wrong and verdict.found != before.untouched.get(step.id, "")
-        mistakes = solver.mistakes(step, verdict) if wrong else None
+        mistakes = solver.mistakes(step, verdict, workspace.registry_image) if wrong else None
         mark = solver.mark(workspace, step)
         steps, untouched = self.lab.steps, {}
         if verdict.passed and not before.step(step.id).done:

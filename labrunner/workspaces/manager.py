@@ -167,10 +167,11 @@ class Workspaces:
         return {**lab.usual, **self._named(port, name, lab)}
 
     def _read(self, id: str = "*") -> Iterator[Workspace]:
+        chosen = self.registry_image
         for record in read_records(self.folder, id):
             lab = self.labs.get(record.lab) or Lab(record.lab, name=record.lab)
             if record.kind == "learner" and record.values:  # it may have been chosen since
-                record.values |= version_values(lab.registry_image(self.registry_image))
+                record.values |= version_values(lab.registry_image(chosen))
             yield Workspace(self.folder / record.id, record, lab, self.engine, explain)
 
     # Choosing

@@ -229,9 +229,9 @@ def _(workspace):
 
 
 delete_by_digest.mistake("deleted by tag", reason="by-tag", registry=TWO)(delete_by_tag)
-delete_by_digest.mistake("deleted by tag", advice=PUSH_OLD, reason="tag-moved", registry=THREE)(
-    delete_by_tag
-)
+delete_by_digest.mistake(
+    "only the tag deleted", advice=PUSH_OLD, reason="tag-moved", registry=THREE
+)(delete_by_tag)
 delete_by_digest.mistake("deleted by the image's id", reason="image-id")(
     lambda ws: ws.api.delete(ws.image, _images(ws)[0].config_digest)
 )
