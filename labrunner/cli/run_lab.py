@@ -16,6 +16,7 @@ from labrunner.headless.interruptions import interruptions_handled
 from labrunner.headless.results import Run, StepResult
 from labrunner.headless.runner import Runner
 from labrunner.headless.track import Settings
+from labrunner.registry.versions import NUMBERS
 from labrunner.session.services import get_services
 
 from .console import (
@@ -31,11 +32,14 @@ from .console import (
 )
 from .lookup import find_lesson
 
+WHICH = "The registry of the labs that do not say which themselves.  [default: 2]"
+
 
 @click.command("run-lab")
 @click.argument("labs", nargs=-1, metavar="[LAB]...")
 @click.option("--shell", is_flag=True, help="Run the lesson's commands instead of the solutions.")
 @click.option("--prove", is_flag=True, help="Prove each check: before, mistakes, after, again.")
+@click.option("--registry", type=click.Choice([*NUMBERS]), default="2", help=WHICH)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write a JUnit report to this file.")
 @click.option("--keep", is_flag=True, help="Leave all as it is at the end, to look at.")
@@ -60,6 +64,7 @@ def run_lab(
     labs: tuple[str, ...],
     shell: bool,
     prove: bool,
+    registry: str,
     as_json: bool,
     junit: Path | None,
     keep: bool,
@@ -85,7 +90,7 @@ def run_lab(
     headless = Runner(
         services.workspaces,
         services.kit,
-        Settings(shell, prove, keep, port, seconds),
+        Settings(shell, prove, keep, port, seconds, NUMBERS[registry]),
         1 if port else jobs or (os.cpu_count() or 1) + 1,  # one port is for one lab at a time
         say=notify,
         ended=(lambda lab, step: None) if as_json else _show,
