@@ -96,7 +96,7 @@ def test_what_is_for_one_registry_only_is_left_out_for_another(write):
     assert lesson.depends_on_registry
     assert [(each.line, each.code, each.hint) for each in lesson.blocks] == [
         (8, "echo 2\n\necho two", False),
-        (17, "echo 3", True),
+        (16, "echo 3", True),
     ]
     old, new = lesson.with_registry("registry:2"), lesson.with_registry("registry:3")
     title, plain = "## Do {#do .step}\n", "| a |\n|---|\n"
