@@ -20,12 +20,14 @@ if TYPE_CHECKING:
         push_with_login,
         refused,
         remove_sample,
+        restart_registry,
         run,
         run_in_network,
         run_registry,
         stop_collect_start,
         tag_as,
         untag,
+        wait_until,
     )
     from .checks.answers import digest_in, digests_in, last_line, last_word, tags_in
     from .checks.certificates import (
@@ -45,13 +47,19 @@ if TYPE_CHECKING:
         require_memory,
         was_started,
     )
-    from .checks.images import describe_difference, find_name, misnamed, names_of_sample
+    from .checks.images import (
+        describe_difference,
+        find_misnamed,
+        find_name,
+        known_as,
+        misnamed,
+        names_of_sample,
+    )
     from .checks.names import missing_parts, part_of, same_image
-    from .checks.passwords import login_fault, write_password_file
+    from .checks.passwords import AUTH, htpasswd, login_fault, write_password_file
     from .checks.pushes import require_pushed
     from .checks.refusals import explain_no_deletion, require_no_refusal
     from .checks.registry import (
-        find_tag,
         has_blob,
         read_version,
         require_registry,
@@ -112,6 +120,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "ANONYMOUS": "checks.storage",
+    "AUTH": "checks.passwords",
     "CannotCheck": "verdicts",
     "Lab": "course.lab",
     "NotARegistry": "registry.errors",
@@ -149,16 +158,18 @@ _MODULES = {
     "exposure": "checks.reverse_proxy",
     "fail_to_run_registry": "checks.acts",
     "files_fault": "checks.certificates",
+    "find_misnamed": "checks.images",
     "find_name": "checks.images",
     "find_phantom_blob": "checks.storage",
-    "find_tag": "checks.registry",
     "fullest_volume": "checks.volumes",
     "has_blob": "checks.registry",
     "holds_other_certificate": "checks.certificates",
+    "htpasswd": "checks.passwords",
     "is_anonymous": "checks.storage",
     "is_same": "workspaces.image_match",
     "issue": "checks.acts",
     "issue_certificate": "checks.certificates",
+    "known_as": "checks.images",
     "last_line": "checks.answers",
     "last_word": "checks.answers",
     "left_over_volumes": "checks.volumes",
@@ -187,6 +198,7 @@ _MODULES = {
     "require_second_host": "checks.second_host",
     "require_started": "checks.registry",
     "require_version": "checks.registry",
+    "restart_registry": "checks.acts",
     "run": "checks.acts",
     "run_in_network": "checks.acts",
     "run_registry": "checks.acts",
@@ -208,6 +220,7 @@ _MODULES = {
     "untagged_digests": "checks.storage",
     "unused_subnet": "checks.second_host",
     "upload_fault": "checks.reverse_proxy",
+    "wait_until": "checks.acts",
     "wait_until_refused": "checks.reverse_proxy",
     "was_handed_on": "checks.volumes",
     "was_started": "checks.history",
@@ -216,6 +229,7 @@ _MODULES = {
 
 __all__ = [
     "ANONYMOUS",
+    "AUTH",
     "RUN",
     "STORAGE",
     "TLS_SETTINGS",
@@ -253,16 +267,18 @@ __all__ = [
     "exposure",
     "fail_to_run_registry",
     "files_fault",
+    "find_misnamed",
     "find_name",
     "find_phantom_blob",
-    "find_tag",
     "fullest_volume",
     "has_blob",
     "holds_other_certificate",
+    "htpasswd",
     "is_anonymous",
     "is_same",
     "issue",
     "issue_certificate",
+    "known_as",
     "last_line",
     "last_word",
     "left_over_volumes",
@@ -291,6 +307,7 @@ __all__ = [
     "require_second_host",
     "require_started",
     "require_version",
+    "restart_registry",
     "run",
     "run_in_network",
     "run_registry",
@@ -312,6 +329,7 @@ __all__ = [
     "untagged_digests",
     "unused_subnet",
     "upload_fault",
+    "wait_until",
     "wait_until_refused",
     "was_handed_on",
     "was_started",

@@ -47,7 +47,7 @@ def examine(kit: Kit, own_port: int, workspaces: Path) -> list[Finding]:
         _port(
             kit.engine, manager.PREFERRED_PORT, "the registry", "Labs will use the next free one."
         ),
-        _port(kit.engine, own_port, "these pages", "Give another: `script/server --port N`."),
+        _port(kit.engine, own_port, "these pages", "Choose another one: `script/server --port N`."),
         *_proxy(),
         *_programs(),
     ]
@@ -79,7 +79,7 @@ def _kit(kit: Kit) -> Iterator[Finding]:
         if image.present:
             yield Finding("ok", f"`{image.reference}` is here, made from {image.made_from}.")
         elif kit.is_compiled(image.reference):
-            next = "A lab that needs it gets it when you start it, as does `script/lab kit get`."
+            next = "You get it when you start a lab that needs it, or with `script/lab kit get`."
             yield Finding("note", f"`{image.reference}` is missing.", next)
         else:
             yield Finding(
@@ -94,7 +94,7 @@ def _disk(info: EngineInfo) -> Iterator[Finding]:
         return
     found = f"{free / (1 << 30):.1f} GiB free for the engine, in `{info.root}`."
     if free < LEAST_DISK:
-        yield Finding("problem", found, "Make room: `docker system df` shows what takes it.")
+        yield Finding("problem", found, "Make room: `docker system df` shows what uses it.")
     else:
         yield Finding("ok", found)
 
@@ -128,7 +128,7 @@ def _port(engine: Engine, port: int, purpose: str, next: str) -> Finding:
     except CannotCheck:
         holders = []
     if not holders and ports.is_in_use(port):
-        holders = ["a program of this machine"]
+        holders = ["a program on this machine"]
     if holders:
         return Finding("note", f"Port {port}, for {purpose}, is taken by {holders[0]}.", next)
     return Finding("ok", f"Port {port}, for {purpose}, is free.")
@@ -173,7 +173,7 @@ def _programs() -> Iterator[Finding]:
         yield Finding(
             "problem",
             f"Missing: {', '.join(missing)}.",
-            "Install it; the lessons' commands use it.",
+            "Install what is missing: the lessons' commands use it.",
         )
     else:
         yield Finding("ok", f"The lessons' programs are here: {', '.join(PROGRAMS)}.")

@@ -50,5 +50,5 @@ class NotWritable(CourseError):
         where = f" to `{error.filename}`" if error.filename else ""
         return cls(
             f"Nothing can be written{where}: {error.strerror}.",
-            next="Free some disk space, or let this program write there. Then try again.",
+            next="Free some disk space, or allow this program to write there. Then try again.",
         )

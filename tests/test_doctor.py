@@ -95,7 +95,7 @@ def test_a_port_is_taken_also_where_nothing_can_connect_to_it(
         monkeypatch.setattr(manager, "PREFERRED_PORT", port)
         [found] = findings(f"Port {port}, for the registry,")
     assert found.kind == "note"
-    assert "is taken by a program of this machine." in found.found
+    assert "is taken by a program on this machine." in found.found
 
 
 def test_an_image_that_a_lab_compiles_is_a_note_and_any_other_a_problem(engine, tmp_path):

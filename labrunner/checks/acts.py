@@ -3,6 +3,7 @@ the page, and is done when it is called with a workspace."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -58,7 +59,7 @@ def untag(workspace: Workspace, name: str) -> None:
 
 
 def remove_sample(workspace: Workspace) -> None:
-    """Remove the sample image from the engine, with all its names."""
+    """Remove the sample image from the engine, with all of its names."""
     for name in names_of_sample(workspace):
         workspace.engine.remove_image(name)
 
@@ -126,6 +127,22 @@ def run_in_network(workspace: Workspace, *, tls: bool = False, aliases: Sequence
         volumes["/certs:ro"] = str(workspace.work / "certs")
         options["environment"] = TLS_SETTINGS
     workspace.run_registry(volumes=volumes, **options)
+
+
+def restart_registry(workspace: Workspace) -> None:
+    """Restart the registry's container, and wait until it answers."""
+    if container := workspace.registry_container():
+        workspace.engine.restart(container.id)
+        workspace.wait_for_registry()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Return once the condition is true; raise `AssertionError` after 10 seconds."""
+    end = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("It does not come true.")
+        time.sleep(0.05)
 
 
 def collect(workspace: Workspace, **host: Any) -> None:

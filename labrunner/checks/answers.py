@@ -55,5 +55,5 @@ def digest_in(answer: str, *, next: str, expected: str = "") -> str:
         reason, found = "several-digests", f"Your answer has {len(digests)} digests, not one."
     else:
         reason = "no-digest"
-        found = "Your answer has no digest: `sha256:` and 64 hexadecimal digits."
+        found = "Your answer does not have a digest, which is `sha256:` and 64 hexadecimal digits."
     raise NotYet(reason, expected=expected, found=found, next=next)

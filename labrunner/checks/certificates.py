@@ -106,17 +106,17 @@ def certificate_fault(certificate: str, domain: str, address: str) -> tuple[str,
         names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         subject = shown.subject.rfc4514_string()
-        return "no-names", f"It names `{subject}` as its subject only, which Docker does not read."
+        return "no-names", f"It has only the subject `{subject}`, which Docker does not look at."
     domains = names.get_values_for_type(x509.DNSName)
     addresses = [str(each) for each in names.get_values_for_type(x509.IPAddress)]
     if address in domains and address not in addresses:
-        return "address-as-name", f"It has `{address}` as `DNS:`. An address is written as `IP:`."
+        return "address-as-name", f"It has `{address}` as `DNS:`. An address needs `IP:`."
     parent = domain.lower().partition(".")[2]
     named = {domain.lower(), f"*.{parent}"} & set(map(str.lower, domains))
     if not named or address not in addresses:
         held = ", ".join(f"`{each}`" for each in [*domains, *addresses]) or "nothing"
         missing = address if named else domain
-        return "other-names", f"It is for {held}, and not for `{missing}`."
+        return "other-names", f"It is for {held}, but not for `{missing}`."
     return validity_fault(certificate)
 
 
@@ -176,7 +176,7 @@ def validity_fault(certificate: str) -> tuple[str, str] | None:
     if now < shown.not_valid_before_utc:
         return "not-yet-valid", f"It is not valid before {_minute(shown.not_valid_before_utc)}."
     if now > shown.not_valid_after_utc:
-        return "expired", f"It is valid until {_minute(shown.not_valid_after_utc)} only."
+        return "expired", f"It expired at {_minute(shown.not_valid_after_utc)}."
     return None
 
 

@@ -37,13 +37,13 @@ def require_memory(workspace: Workspace, again: str) -> None:
     it once more."""
     bridges = [each for each in workspace.engine.networks() if each.name == "bridge"]
     if any(each.created > workspace.record.opened for each in bridges):
-        why = "The engine was restarted after you began this lab"
+        why = "The engine was restarted after you started this lab"
     elif len(workspace.events()) >= REMEMBERED:
-        why = f"The engine keeps its last {REMEMBERED} events"
+        why = f"The engine keeps only its last {REMEMBERED} events"
     else:
         return
     found = f"{why}, and has forgotten what happened before."
-    raise CannotCheck(found, next=f"Once more: {workspace.fill(again)}.", reason="forgotten")
+    raise CannotCheck(found, next=f"Do it again: {workspace.fill(again)}.", reason="forgotten")
 
 
 def recent_requests(workspace: Workspace) -> tuple[list[Request], bool]:
@@ -84,9 +84,9 @@ def logged_requests(workspace: Workspace, since: float = 0) -> list[Request]:
     if requests := workspace.requests(since):
         return requests
     raise CannotCheck(  # not even those of the check itself are there
-        f"The log of `{workspace.registry}` cannot be read, so nobody can tell what it was asked.",
+        f"The log of `{workspace.registry}` cannot be read, so it is unknown what it was asked.",
         next=f"Run the registry in a container of `{workspace.registry_image}` that publishes "
-        f"{workspace.port} itself, as the lesson shows, and do the step once more.",
+        f"{workspace.port} itself, as the lesson shows, and do the step again.",
         reason="no-log",
     )
 

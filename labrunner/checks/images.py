@@ -19,9 +19,10 @@ def find_name(
 
 
 def names_of_sample(workspace: Workspace) -> tuple[str, ...]:
-    """Return the names of the sample image on the engine; its digests where it has no tag."""
+    """Return the names of the sample image on the engine: its digests where it has no tag, and its
+    id where it has neither."""
     image = workspace.engine.image(workspace.sample)
-    return (image.tags or image.digests) if image else ()
+    return (image.tags or image.digests or (image.id[7:19],)) if image else ()
 
 
 def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
@@ -31,18 +32,34 @@ def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
     found = f"Your image has the name `{name}`"
     if reference.familiar == f"{workspace.image}:{workspace.port}":
         return (
-            f"{found}: there `{workspace.port}` is a tag, not a port. "
-            "The registry stands in front, before a slash."
+            f"{found}, where `{workspace.port}` is a tag, not a port. "
+            "The registry comes first, with a slash after it."
         )
     if not reference.registry:
-        return f"{found}, which names no registry: a host has no underscore."
+        return f"{found}, which names no registry: a host cannot have an underscore."
     if reference.default_registry:
-        return f"{found}, which names no registry, and so means Docker Hub."
+        return f"{found}, which names no registry, so it means Docker Hub."
     if reference.registry not in [f"{host}:{workspace.port}" for host in LOOPBACK]:
         return f"{found}, which is for the registry `{reference.registry}`."
     if reference.repository != repository:
         return f"{found}: its repository is `{reference.repository}`."
     return f"{found}: its tag is `{reference.tag}`, not `{tag}`."
+
+
+def find_misnamed(workspace: Workspace, repository: str, tag: str = "latest") -> str | None:
+    """Return what is wrong with the name that the learner's image has besides its own, or None
+    where it has no other."""
+    image = workspace.engine.image(workspace.sample)
+    others = [name for name in (image.tags if image else ()) if name != f"{workspace.image}:latest"]
+    return misnamed(workspace, others[0], repository, tag) if others else None
+
+
+def known_as(workspace: Workspace, name: str, *ids: str) -> str:
+    """Return a name other than this that the engine has for one of these images, as the end of a
+    sentence."""
+    names = [tag for image in workspace.engine.images() if image.id in ids for tag in image.tags]
+    others = [each for each in names if each.partition("/")[2] != name.partition("/")[2]]
+    return f", which your engine knows as `{others[0]}`" if others else ""
 
 
 def describe_difference(
@@ -59,4 +76,4 @@ def describe_difference(
         return ""
     theirs = (registry or workspace.api).diff_ids(repository or workspace.image, manifest)
     shared = max((len(set(own).intersection(each)) for each in theirs), default=0)
-    return f": it has {shared} of the {len(own)} layers of yours"
+    return f": it has {shared} of your image's {len(own)} layers"

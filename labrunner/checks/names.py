@@ -19,7 +19,7 @@ def same_image(name: str, other: str) -> bool:
 def part_of(said: str, reference: Reference) -> tuple[str, str]:
     """Return a reason and a sentence: what part of a reference an answer is."""
     if not said:
-        return "not-there", "Your answer names nothing."
+        return "not-there", "Your answer is empty."
     if said == reference.canonical:
         return "whole-name", "`{said}` is the whole name."
     for part in ("registry", "repository", "tag", "digest"):
@@ -29,7 +29,7 @@ def part_of(said: str, reference: Reference) -> tuple[str, str]:
         found = f"`{{said}}` is only one part of the repository, `{reference.repository}`."
         return "one-part", found
     if said in reference.canonical:
-        return "more-than-one", "`{said}` is in the name, but it is not exactly one of its parts."
+        return "more-than-one", "`{said}` is in the name, but it is not exactly one part of it."
     return "not-there", "`{said}` is not in the name."
 
 
@@ -45,11 +45,11 @@ def missing_parts(said: str, official: str) -> tuple[str, str]:
         return "invalid", str(error)
     if reference.repository == f"{official}/{official}":
         return "account", (
-            f"`{{said}}` is the repository `{official}` of an account `{official}`. Official "
-            "images are kept under the account `library`."
+            f"`{{said}}` is the repository `{official}` of an account `{official}`. The account of "
+            "official images is `library`."
         )
     if reference.canonical != parse(official).canonical:
-        return "other-image", f"`{{said}}` is another image: `{reference.canonical}`."
+        return "another-image", f"`{{said}}` is another image: `{reference.canonical}`."
     written = {
         "the registry": said.startswith(("docker.io/", "index.docker.io/")),
         "the account": "library/" in said,

@@ -9,7 +9,19 @@ from labrunner.workspaces.registry_storage import configuration, configuration_p
 from labrunner.workspaces.workspace import Workspace
 
 FILES = {"/etc/docker/registry/config.yml", "/etc/distribution/config.yml"}  # of registry 2 and 3
+AUTH = {  # settings of a registry that asks for the passwords in a file
+    "REGISTRY_AUTH": "htpasswd",
+    "REGISTRY_AUTH_HTPASSWD_REALM": "my-registry",
+    "REGISTRY_AUTH_HTPASSWD_PATH": "/auth/htpasswd",
+}
 BCRYPT = re.compile(r"\$2[aby]\$")
+
+
+def htpasswd(workspace: Workspace, *login: str) -> str:
+    """Return the line of a password file for a user, as the program `htpasswd` prints it. login:
+    user and password; the lab's, unless they are given."""
+    words = ["-Bbn", *(login or workspace.login)]
+    return workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"])
 
 
 def login_fault(
@@ -22,7 +34,7 @@ def login_fault(
     answer = workspace.client(**how).request("GET", "")
     challenge = answer.headers.get("WWW-Authenticate", "")
     if answer.status == 200:
-        return "open", f"It opens to everybody, without a password.{_misplaced_file(container)}"
+        return "open", f"It lets everyone in, without a password.{_misplaced_file(container)}"
     if not challenge.lower().startswith("basic"):
         return "other-challenge", f"Its challenge is `{challenge}`, not `Basic`."
 
@@ -35,7 +47,7 @@ def login_fault(
         data = workspace.engine.read_file(container.id, path) if container and path else None
         return _password_file_fault(data, user, password)
     if opens(f"not-{password}"):
-        return "any-password", "It opens with any password."
+        return "any-password", "It accepts any password."
     return None
 
 
@@ -55,8 +67,7 @@ def write_password_file(workspace: Workspace, path: str) -> str:
     machine. path: in the lab's folder."""
     file, made = workspace.work / path, workspace.folder / "htpasswd"
     if not made.exists():  # bcrypt takes its time
-        words = ["-Bbn", *workspace.login]
-        made.write_text(workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"]))
+        made.write_text(htpasswd(workspace))
     file.parent.mkdir(exist_ok=True)
     file.write_text(made.read_text())
     return str(file)
@@ -66,7 +77,7 @@ def _password_file_fault(data: bytes | None, user: str, password: str) -> tuple[
     """Return a reason and a sentence: why a registry with this password file does not open to a
     user with this password. data: None where there is no file that can be read."""
     if data is None:
-        found = f"It does not open to `{user}`, and has no password file that can be read."
+        found = f"It does not let in `{user}`, and its password file cannot be read."
         return "no-file", found
     if b"\0" in data or data.startswith(b"\xef\xbb\xbf"):  # both by Windows PowerShell
         encoding = "UTF-16" if b"\0" in data else "UTF-8 with a byte order mark"
@@ -74,13 +85,13 @@ def _password_file_fault(data: bytes | None, user: str, password: str) -> tuple[
     lines = [line for line in data.decode(errors="replace").splitlines() if ":" in line]
     hashes = dict(line.strip().partition(":")[::2] for line in lines)
     if user not in hashes:
-        others = ", ".join(f"`{each}`" for each in hashes) or "nobody"
-        found = f"The password file has no user `{user}`, but {others}."
+        others = ", ".join(f"`{each}`" for each in hashes) or "none"
+        found = f"The password file does not have the user `{user}`. Its users: {others}."
         if "docker" in hashes:
-            found += " The registry makes up `docker` where the file is missing."
+            found += " The registry creates the user `docker` if the file is missing."
         return "no-user", found
     if BCRYPT.match(hashes[user]):
-        found = f"The hash in the password file is of another password than `{password}`."
+        found = f"The hash in the password file is not for the password `{password}`."
         return "other-password", found
-    found = f"The hash in the password file begins `{hashes[user][:6]}`. The registry takes "
-    return "hash", found + "bcrypt only; `htpasswd` makes it with `-B`, and it begins `$2y$`."
+    found = f"The hash in the password file begins with `{hashes[user][:6]}`. The registry accepts "
+    return "hash", found + "only bcrypt, which `htpasswd -B` makes and which begins with `$2y$`."

@@ -23,16 +23,17 @@ DISK_FULL, READ_ONLY = "no space left on device", "read-only file system"
 
 
 def require_no_refusal(
-    workspace: Workspace, repository: str, *, again: str, start: str = RUN
+    workspace: Workspace, repository: str, *, again: str, start: str = RUN, host: str = "{registry}"
 ) -> None:
     """Raise `NotYet` where the last push or pull of a repository was refused, with why and what to
-    do. again: the command that was refused. start: as in `require_registry`."""
+    do. again: the command that was refused. start: as in `require_registry`. host: the registry's,
+    as in the command."""
     container = workspace.registry_container()
     requests = workspace.requests(tail=RECENT, front=True) or workspace.requests(tail=RECENT)
     refused = last_refusal(requests, repository) or _too_large(workspace, repository)
     if not container or not refused:
         return
-    reason, why, todo = _explain(workspace, container, refused, start)
+    reason, why, todo = _explain(workspace, container, refused, start, host)
     raise NotYet(
         reason,
         found="The registry refused your client's last request, `{method}` of `{repository}`, with "
@@ -72,33 +73,36 @@ def _too_large(workspace: Workspace, repository: str) -> Request | None:
 
 
 def _explain(
-    workspace: Workspace, container: Container, refused: Request, start: str
+    workspace: Workspace, container: Container, refused: Request, start: str, host: str
 ) -> tuple[str, str, str]:
     """Return a reason, why a request was refused, and what to do about it."""
     name, status = container.name, refused.status
     create = f"Create the container again: `docker rm -f {name}`, then {start}"
-    read = f"Read `docker logs {name}`, and mend what it says"
+    read = f"Read `docker logs {name}`, fix what it says"
     if status == 401:
-        why = "it came without a login, or with a wrong one."
-        return "no-login", why, "`docker login {registry}`"
+        why = f"it came without a login for `{host}`, or with a wrong one. A login counts only for "
+        why += "the host as you wrote it."
+        with_user = "echo {password} | docker login -u {user} --password-stdin"
+        login = with_user if "user" in workspace.record.values else "docker login"
+        return "no-login", why, f"`{login} {host}`"
     if status == 413:
-        why = "a layer is larger than a server in front of the registry lets pass."
+        why = "a layer is larger than a server in front of the registry allows."
         return "too-large", why, "Raise its limit (nginx: `client_max_body_size`)"
     seen = [(each.path, each.status) for each in workspace.requests(tail=RECENT)]
     if status == 400 and (refused.path, status) not in seen:
-        why = (
-            "it did not get past a server in front of the registry, as in plain HTTP on a port for "
+        why = "a server in front of the registry did not pass it on, as it came in plain HTTP to a "
+        why += (
+            "port for TLS. The registry sends uploads there unless it knows that clients use TLS."
         )
-        why += "TLS. The registry sends uploads there unless it is told that clients use TLS."
         todo = "Tell it (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`)"
         return "other-scheme", why, todo
     if status == 405:
         settings = configuration(workspace, container)
         if settings.read_only:
-            why = "it is read-only, as its setting `readonly` says."
+            why = "it is read-only, because of its setting `readonly`."
             return "read-only", why, create
         if settings.is_cache:
-            why = "it is a cache of another registry, which takes no push."
+            why = "it is a cache of another registry, and a cache does not accept pushes."
             return "cache", why, create
         return "not-allowed", "it does not allow that.", create
     log = workspace.engine.logs(container.id, tail=RECENT).splitlines()
@@ -107,9 +111,9 @@ def _explain(
     storage = storage_mount(workspace, container)
     if (storage and not storage.writable) or READ_ONLY in detail:
         where = f"`{storage.target}` is mounted" if storage else "its files are stored"
-        return "read-only-mount", f"{where} read-only, as by `:ro`.", create
+        return "read-only-mount", f"{where} read-only, for example by `:ro`.", create
     if DISK_FULL in detail:
-        todo = "Make room: `docker system df` shows what takes how much"
+        todo = "Make room (`docker system df` shows what uses the disk)"
         return "disk-full", "the disk that it keeps its files on is full.", todo
     said = detail.replace("`", "'")[:200]
     return "refused", f"its log says `{said}`." if said else "its log may say why.", read
@@ -121,10 +125,12 @@ def explain_no_deletion(request: Request, manifest: Manifest) -> tuple[str, str]
     reference = request.path.rpartition("/")[2]
     answered = f"and it answered {request.status}"
     if "sha256:" not in reference:
-        why = f"You asked it to delete the tag `{reference}`, {answered}: it deletes by digest."
+        why = (
+            f"You asked it to delete the tag `{reference}`, {answered}: it deletes only by digest."
+        )
         return "by-tag", f" {why}"
     if reference == manifest.config_digest:
-        what = "the image id, which here is its config's digest"
-        return "image-id", f" You deleted {short(reference)}, {what}."
-    why = "Without `Accept`, a registry may tell the digest of another form of the manifest."
+        what = "the image's id, which here is the digest of its config"
+        return "image-id", f" You asked it to delete {short(reference)}, {what}."
+    why = "Without `Accept`, a registry may give the digest of another form of the manifest."
     return "another-digest", f" You asked it to delete {short(reference)}, {answered}. {why}"

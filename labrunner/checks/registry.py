@@ -108,7 +108,7 @@ def require_started(workspace: Workspace, expected: str = "") -> Container:
             "no-container",
             expected=expected,
             found="There is no such container.",
-            next=f"Do the first step again: {RUN}.",
+            next=f"Start one, as in the first step: {RUN}.",
         )
     if not container.started:
         state = describe_state(workspace.engine, container, RUN)
@@ -135,7 +135,7 @@ def find_tag(workspace: Workspace, **client: object) -> Search:
                     return Search(f"{repository}:{tag}")
             searched.add(repository)
     except BudgetSpent:
-        unread = f" It was looked for in {len(searched)} repositories there, not in all."
+        unread = f" The search ended after {len(searched)} of its repositories."
         return Search(None, unread)
     return Search(None)
 

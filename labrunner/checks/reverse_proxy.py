@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +11,7 @@ from labrunner.verdicts import NotYet
 from labrunner.workspaces.troubleshooting import describe_state
 from labrunner.workspaces.workspace import Workspace
 
+from .acts import wait_until
 from .answers import last_line
 from .registry import require_registry
 
@@ -113,10 +113,9 @@ def start_in_network(workspace: Workspace, image: str, **options: Any) -> None:
 def wait_until_refused(workspace: Workspace, status: int, path: str) -> None:
     """Wait until the proxy has logged that it refused something with this status: it does when the
     client hangs up. path: what the request's path contains."""
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
+
+    def refused() -> bool:
         asked = workspace.requests(front=True)
-        if any(each.status == status and path in each.path for each in asked):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"The proxy refused nothing with {status}.")
+        return any(each.status == status and path in each.path for each in asked)
+
+    wait_until(refused)

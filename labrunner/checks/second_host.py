@@ -51,7 +51,7 @@ class SecondHost:
         """Return that of a workspace, by the lab's name."""
         container = workspace.engine.container(workspace["host"])
         if not container:
-            raise CannotCheck("There is no second host.", next="Start it again.")
+            raise CannotCheck("There is no second host.", next="Start one.")
         return cls(workspace.engine, container)
 
     @property
@@ -139,11 +139,11 @@ class SecondHost:
         right = [path for path in files if path.startswith(folder) and path.endswith(".crt")]
         found = "no-ca", f"`{name}` has no CA in `{folder}`."
         if files and not right:
-            return "other-folder", f"{found[1]} It has `{min(files)}`, where it is not looked for."
+            return "other-folder", f"{found[1]} It has `{min(files)}`, where Docker does not look."
         for path in right:
             data = files[path]
             if not is_certificate(data):
-                found = "no-certificate", f"`{path}` on `{name}` is no certificate."
+                found = "no-certificate", f"`{path}` on `{name}` is not a certificate."
                 continue
             try:
                 workspace.client(name=place, ca=data.decode()).ping()
@@ -176,14 +176,14 @@ class SecondHost:
         todo = f"`docker exec {self.name} docker pull {place}:5000/{{image}}`."
         self.require_memory(events, place, todo)
         reason = "not-pulled"
-        found = f"It trusts your CA, and has not pulled from `{place}:5000` yet."
+        found = f"It trusts your CA, but has not pulled from `{place}:5000` yet."
         pulls = workspace.events(type="image", event="pull")
         own = [each for each in pulls if each.id.startswith(workspace.registry)]
         if any(each.time > registry.started for each in own):
             reason = "own-pull"
             found = (
-                "You have pulled from `{registry}` on your own engine, which proves nothing: an "
-                "engine trusts its own machine without a certificate."
+                "You have pulled from `{registry}` on your own engine, which does not prove "
+                "anything: an engine trusts its own machine without a certificate."
             )
         raise NotYet(reason, found=found, next=todo)
 
@@ -195,7 +195,7 @@ class SecondHost:
             return
         if f"{place}:5000/" in self.query("docker", "images", "--format", "{{.Repository}}")[1]:
             found = f"`{self.name}` was restarted, and its engine forgot what it pulled before."
-            raise CannotCheck(found, next=f"Once more: {todo}", reason="forgotten")
+            raise CannotCheck(found, next=f"Do it again: {todo}", reason="forgotten")
 
     def _trusts_without(self, events: Sequence[Event], place: str, registry: Container) -> bool:
         """Return whether it trusts the registry though it has no CA for this name or address: a
@@ -244,7 +244,7 @@ def require_second_host(
         raise NotYet(
             "no-engine",
             found=f"No engine answers in `{name}`: {{error}}",
-            next=f"Wait a moment; else `docker logs {name}` says what is wrong.",
+            next=f"Wait a moment. If that does not help, read `docker logs {name}`.",
             error=(printed or "?").splitlines()[-1],
         )
     if at and at in registry.addresses.values():
@@ -262,8 +262,8 @@ def require_second_host(
     else:
         reason, theirs = "no-network", listed(container.addresses) or "none"
         found = (
-            f"`{name}` does not know `{domain}`. It is in the network {theirs}; `{registry.name}` "
-            f"is in {listed(registry.addresses)}."
+            f"`{name}` does not know `{domain}`. It is on the network {theirs}; `{registry.name}` "
+            f"is on {listed(registry.addresses)}."
         )
     home = next((each for each in registry.addresses if each != "bridge"), None)
     if home and not shared:

@@ -34,7 +34,7 @@ class SecondRegistry:
         name = workspace["second"]
         container = workspace.engine.container(name)
         if not container:
-            todo = "A second container needs a name of its own, and a port of its own."
+            todo = "A second container needs its own name and its own port."
             raise NotYet("no-container", found=f"There is no container `{name}`.", next=todo)
         if not container.running:
             state = describe_state(workspace.engine, container, "run it again")
@@ -53,8 +53,8 @@ class SecondRegistry:
             raise
         except (RegistryDown, NotARegistry):
             found = f"No registry answers on port {ports[0]}, which `{name}` publishes."
-            todo = "Wait a moment. A registry listens on port 5000 of its container, unless it is "
-            todo += f"told another; `docker logs {name}` says what it does."
+            todo = "Wait a moment. In its container, a registry listens on port 5000 unless it is "
+            todo += f"told otherwise; `docker logs {name}` says what it does."
             raise NotYet("no-answer", found=found, next=todo) from None
         return cls(workspace, container, api)
 

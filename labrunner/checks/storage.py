@@ -62,7 +62,7 @@ def stored_bytes(workspace: Workspace) -> int:
 
 def _not_measured(workspace: Workspace) -> CannotCheck:
     return CannotCheck(
-        f"What the registry on `{workspace.registry}` stores cannot be measured.",
+        f"It is unknown how much the registry on `{workspace.registry}` stores.",
         next="Run it in a container with a named volume, as the lesson shows.",
         reason="not-measured",
     )

@@ -28,7 +28,7 @@ INTERVAL = 1  # seconds between two checks with --watch
 @click.argument("step", required=False)
 @click.option("--answer", default="", help="Your answer, for a step that asks for one.")
 @click.option("--json", "as_json", is_flag=True, help="Print the lab as one JSON object.")
-@click.option("--watch", is_flag=True, help="Check again until all has passed.")
+@click.option("--watch", is_flag=True, help="Check again until all steps have passed.")
 @with_appcontext
 @handle_errors
 def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: bool) -> None:
@@ -37,7 +37,7 @@ def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: boo
     found = find_lab(lab)
     one = find_step(found, step) if step else None
     if answer and not (one and one.takes_answer):
-        what = "`--answer` goes with a step that asks for one: name that step."
+        what = "`--answer` is for a step that asks for an answer: name that step."
         exit_with(ExitStatus.BAD_CALL, what)
     session = get_services().session(found)
     session.engine.info()

@@ -15,7 +15,7 @@ from labrunner.session.services import get_services
 from .console import exit_with, format_sentence, handle_errors, notify, paint, show, write
 
 NO_TEXT = (
-    "There is no text to decode. Give it between quotes: `script/lab decode 'manifest unknown'`. "
+    "There is no text to decode. Give it in quotes: `script/lab decode 'manifest unknown'`. "
     "Or pipe it: `docker push … 2>&1 | script/lab decode`."
 )
 
@@ -26,9 +26,9 @@ NO_TEXT = (
 @with_appcontext
 @handle_errors
 def decode(text: tuple[str, ...], as_json: bool) -> None:
-    """Say what an error means, why it comes, and what to do about it.
+    """Say what an error means, why it happens, and what to do about it.
 
-    TEXT is what the terminal says; without it, standard input is read, as in
+    TEXT is what the terminal shows. Without it, standard input is read, as in
     `docker push … 2>&1 | script/lab decode`. Exits 0 when an error is recognised, 1 when none is,
     and 2 when there is no text.
     """
@@ -54,7 +54,7 @@ def _standard_input() -> str:
     if sys.stdin is None:  # it was closed
         return ""
     if sys.stdin.isatty():
-        notify("Paste what your terminal says, then press Enter and Ctrl-D.")
+        notify("Paste what your terminal shows, then press Enter and Ctrl-D.")
     text, size = b"", 65536
     while True:
         chunk = sys.stdin.buffer.read(size)

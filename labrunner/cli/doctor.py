@@ -19,9 +19,9 @@ from .console import format_sentence, handle_errors, paint, show, write
 @with_appcontext
 @handle_errors
 def doctor() -> None:
-    """Look at engine, images, ports, proxies, programs and disk; say what to do about each problem.
+    """Look at the engine, images, ports, proxies, programs and disk, and say what to do.
 
-    Exits 0 when the course can be taken here, and 3 when not.
+    Exits 0 when the course can run here, and 3 when it cannot.
     """
     services = get_services()
     findings = examine(services.kit, current_app.config["PORT"], services.workspaces_folder)

@@ -20,8 +20,8 @@ from .lookup import find_lab
 @with_appcontext
 @handle_errors
 def finish_lab(lab: str, yes: bool) -> None:
-    """Finish a lab: list what belongs to it, and remove that if you agree. What may be somebody
-    else's is named and stays."""
+    """Finish a lab: list what belongs to it, and remove it if you agree. What may be somebody
+    else's is listed and stays."""
     session = get_services().session(find_lab(lab))
     found = session.resources()
     items = [item for item in found if item.certain]
@@ -29,7 +29,7 @@ def finish_lab(lab: str, yes: bool) -> None:
         show(f"  {item.kind:<10} `{item.name}`, because {item.why}")
     for item in found:
         if not item.certain:
-            show(f"Stays, as it may not be the lab's: {item.kind} `{item.name}`: {item.why}.")
+            show(f"Stays, because it may not be the lab's: {item.kind} `{item.name}`: {item.why}.")
     if items and not yes:
         if not sys.stdin.isatty():
             exit_with(ExitStatus.BAD_CALL, "Nothing was removed. Add `--yes` to remove these.")
@@ -40,6 +40,6 @@ def finish_lab(lab: str, yes: bool) -> None:
     for leftover in left:
         notify(f"Not removed: {leftover}")
     if left:
-        again = f"Correct that, and run `script/lab finish-lab {lab}` again."
+        again = f"Fix that, and run `script/lab finish-lab {lab}` again."
         exit_with(ExitStatus.FAILED, f"The lab stays open. {again}")
-    show(f"Finished. {len(items)} removed." if items else "Finished. Nothing to remove.")
+    show(f"Finished. {len(items)} removed." if items else "Finished. There was nothing to remove.")

@@ -49,7 +49,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
     @REFERENCES
     @handle_errors
     def pull(references: Sequence[str]) -> None:
-        """Pull what is not here from Docker Hub."""
+        """Pull missing images from Docker Hub."""
         kit = get_kit()
         _each(kit, references, kit.pull)
 
@@ -57,16 +57,16 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
     @REFERENCES
     @handle_errors
     def build(references: Sequence[str]) -> None:
-        """Build what is not here from Debian's or Ubuntu's packages, or compile it with Go."""
+        """Build missing images from Debian's or Ubuntu's packages, or compile them with Go."""
         kit = get_kit()
         _each(kit, references, lambda reference, say, bar: kit.build(reference, say))
 
     @group.command("get")
     @REFERENCES
-    @click.option("--quick", is_flag=True, help="Leave what takes long to the labs that need it.")
+    @click.option("--quick", is_flag=True, help="Leave slow builds to the labs that need them.")
     @handle_errors
     def get(references: Sequence[str], quick: bool) -> None:
-        """Pull what is not here; where that fails, build it."""
+        """Pull missing images, and build those that cannot be pulled."""
         kit = get_kit()
         _each(kit, references, partial(kit.get, quick=quick))
 
@@ -74,13 +74,13 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
     @FILE
     @handle_errors
     def save(file: Path) -> None:
-        """Write all images into FILE, for those without a network."""
+        """Write all images to FILE, for people without a network."""
         kit = get_kit()
         with _bar(f"Saving {file}") as bar:
             missing = kit.save(file, bar)
         for reference in missing:
-            show(f"{reference} is not here, and so not in the file.")
-        show(f"{file}: {decimal(file.stat().st_size)}. Others run `script/lab kit load` with it.")
+            show(f"{reference} is not here, so it is not in the file.")
+        show(f"{file}: {decimal(file.stat().st_size)}. Others load it with `script/lab kit load`.")
 
     @group.command("load")
     @FILE
@@ -90,7 +90,7 @@ def kit_commands(get_kit: Callable[[], Kit]) -> click.Group:
         kit = get_kit()
         with _bar(f"Loading {file}") as bar:
             new = kit.load(file, bar)
-        show(f"Loaded {', '.join(new)}." if new else "All of it is here already.")
+        show(f"Loaded {', '.join(new)}." if new else "All of its images are already here.")
 
     return group
 
@@ -112,7 +112,7 @@ def _each(
             notify(error.found, error.next)
             failed = True
         else:
-            show(f"{reference} is here." if new else f"{reference} is here already.")
+            show(f"{reference} is here." if new else f"{reference} is already here.")
     if failed:
         sys.exit(ExitStatus.CANNOT_RUN)
 

@@ -15,7 +15,7 @@ from .console import format_sentence, handle_errors, notify, show_table
 @with_appcontext
 @handle_errors
 def labs() -> None:
-    """List the lessons and labs with your progress."""
+    """List the lessons and labs, with your progress."""
     services = get_services()
     progress = services.progress.load()
     started = find_open_labs(services.workspaces_folder)

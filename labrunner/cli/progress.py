@@ -20,7 +20,7 @@ FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 
 @click.group("progress")
 def progress() -> None:
-    """Your progress as a file, to go on on another machine."""
+    """Your progress as a file, to continue on another machine."""
 
 
 @progress.command("export")
@@ -35,7 +35,7 @@ def export_progress(file: Path) -> None:
         with os.fdopen(new, "wb") as opened:
             opened.write(data)
     except FileExistsError:
-        exit_with(ExitStatus.BAD_CALL, f"There is a file `{file}` already. Give another name.")
+        exit_with(ExitStatus.BAD_CALL, f"The file `{file}` already exists. Give another name.")
     except OSError as error:
         exit_with(ExitStatus.BAD_CALL, f"`{file}` cannot be written: {error.strerror}.")
     show(f"Your progress is in `{file}`.")
@@ -43,7 +43,7 @@ def export_progress(file: Path) -> None:
 
 @progress.command("import")
 @FILE
-@click.option("--replace", is_flag=True, help="Also where your progress here is newer.")
+@click.option("--replace", is_flag=True, help="Import also what is older than your progress here.")
 @with_appcontext
 @handle_errors
 def import_progress(file: Path, replace: bool) -> None:

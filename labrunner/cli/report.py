@@ -22,7 +22,7 @@ from .lookup import find_lesson
 @with_appcontext
 @handle_errors
 def report(lab: str | None, as_json: bool) -> None:
-    """Say what you did: steps, attempts, mistakes met, and the time that it took."""
+    """Show what you did: steps, checks, mistakes and time."""
     if lab:
         find_lesson(lab)
     services = get_services()
@@ -43,7 +43,7 @@ def _show(lab: LabReport) -> None:
         state = paint(WORDS[step.state], COLOURS.get(step.state))
         passed = clock(step.passed_at) if step.passed_at else ""
         rows.append((format_sentence(step.title), state, passed, str(step.attempts)))
-    show_table(("Step", "How it stands", "First passed", "Checks"), rows)
+    show_table(("Step", "State", "First passed", "Checks"), rows)
     for step in lab.steps:
         for mistake in step.mistakes:
             times = f", {mistake.times} times" if mistake.times > 1 else ""

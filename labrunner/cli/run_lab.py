@@ -38,11 +38,13 @@ WHICH = "The registry of the labs that do not say which themselves.  [default: 2
 @click.command("run-lab")
 @click.argument("labs", nargs=-1, metavar="[LAB]...")
 @click.option("--shell", is_flag=True, help="Run the lesson's commands instead of the solutions.")
-@click.option("--prove", is_flag=True, help="Prove each check: before, mistakes, after, again.")
+@click.option(
+    "--prove", is_flag=True, help="Prove each check: before the step, for each mistake, and after."
+)
 @click.option("--registry", type=click.Choice([*NUMBERS]), default="2", help=WHICH)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write a JUnit report to this file.")
-@click.option("--keep", is_flag=True, help="Leave all as it is at the end, to look at.")
+@click.option("--keep", is_flag=True, help="Leave everything in place at the end, to look at.")
 @click.option("--port", type=click.IntRange(1, 65535), help="The registry's port.")
 @click.option(
     "--timeout",
@@ -56,7 +58,7 @@ WHICH = "The registry of the labs that do not say which themselves.  [default: 2
     "--jobs",
     type=click.IntRange(min=1),
     metavar="N",
-    help="So many labs, or mistakes of labs, side by side.  [default: one more than cores]",
+    help="Labs and mistakes to run side by side.  [default: one more than cores]",
 )
 @with_appcontext
 @handle_errors
@@ -72,7 +74,7 @@ def run_lab(
     seconds: float,
     jobs: int | None,
 ) -> None:
-    """Run labs headless; all of them without a name.
+    """Run labs without a browser, by default all of them.
 
     Exits 0 when all passed, 1 when a check did not, 2 for a bad lab or call, 3 when it could not
     run, 130 when interrupted.
@@ -135,4 +137,4 @@ def _summary(run: Run, keep: bool) -> None:
     if keep and run.leftovers:
         show("The next `script/lab run-lab` removes what was kept.")
     if run.interrupted:
-        show("Interrupted; what the run had made is listed above or removed.")
+        show("Interrupted. What the run made is removed, or listed above.")

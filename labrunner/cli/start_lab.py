@@ -21,7 +21,7 @@ from .lookup import find_lab
 @with_appcontext
 @handle_errors
 def start_lab(lab: str, registry: str | None, as_json: bool) -> None:
-    """Start a lab: choose a free port and free names, and provide what the lab needs.
+    """Start a lab: choose a free port and free names, and set up what the lab needs.
 
     The registry that you choose stays chosen, on the pages too.
     """
@@ -37,4 +37,4 @@ def start_lab(lab: str, registry: str | None, as_json: bool) -> None:
     show(f"Your registry is `{workspace.registry}`. {workspace.record.note}")
     for name, value in values.items():
         show(f"  {name:<10} `{value}`")
-    show(f"Follow the lesson, and check with `script/lab check-lab {found.name}`.")
+    show(f"Follow the lesson, and check your work with `script/lab check-lab {found.name}`.")

@@ -165,7 +165,7 @@ class Course:
             return lesson
         lab = self._lab(lesson.lab_name)
         if isinstance(lab, Refused):
-            what = f"Its lab is refused: mend `labs/{lesson.lab_name}/lab.py` first."
+            what = f"Its lab is refused: fix `labs/{lesson.lab_name}/lab.py` first."
             raise Refused(lesson.lab_line, what)
         validate_lesson(lesson, lab)
         return replace(lesson, lab=lab)

@@ -213,9 +213,9 @@ class Step:
     ) -> Callable[..., Any]:
         advice = advice or self.advice
         if not all(isinstance(each, str) for each in (name, advice, reason)):
-            raise TypeError("a mistake has a name, an advice and a reason, which are texts")
+            raise TypeError("the name, the advice and the reason of a mistake must be texts")
         if registry not in ("", *CONFIG_FILES):
-            raise TypeError(f"a mistake's registry is one of {', '.join(CONFIG_FILES)}")
+            raise TypeError(f"a mistake's registry must be one of {', '.join(CONFIG_FILES)}")
 
         def add(*acts: Action | str) -> Action | str:
             make = Acts(acts, *place)

@@ -54,7 +54,7 @@ def _run(path: Path, code: CodeType) -> Lab:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno or 0 for frame in frames if frame.filename == str(path)]
         line = lines[-1] if lines else 0
-        raise Refused(line, f"The file stops with {describe_error(error)}.") from None
+        raise Refused(line, f"The file fails with {describe_error(error)}.") from None
     lab = getattr(module, "lab", None)
     if not isinstance(lab, Lab):
         raise Refused(0, "Declare the lab: `lab = Lab(title=…)`.")

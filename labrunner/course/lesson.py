@@ -136,7 +136,7 @@ def read_text(path: Path) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     before, nul, _ = text.partition("\0")
     if nul:
-        what = "There is a NUL character in this line. Take it out."
+        what = "There is a NUL character in this line. Remove it."
         raise Refused(before.count("\n") + 1, what)
     return text
 
@@ -188,7 +188,7 @@ def _front_matter(lines: list[str]) -> tuple[dict[str, str], dict[str, int], int
         if not colon or key not in ("title", "lab", "minutes"):
             raise Refused(number, f"Write `title:`, `lab:` or `minutes:` here, not {quote(key)}.")
         if key in places:
-            raise Refused(number, f"`{key}:` stands in line {places[key]} already.")
+            raise Refused(number, f"`{key}:` is already in line {places[key]}.")
         if key == "lab" and not LAB_NAME.fullmatch(value):
             what = "Write `lab:` as a folder's name: lower-case letters, digits and `-`."
             raise Refused(number, what)
@@ -272,9 +272,7 @@ class _Scan:
         if len(ids) != 1:
             raise Refused(number, "Give the step one id: `## Title {#the-step .step}`.")
         if ids[0] in self.steps:
-            raise Refused(
-                number, f"The step `{ids[0]}` stands in line {self.steps[ids[0]]} already."
-            )
+            raise Refused(number, f"The step `{ids[0]}` is already in line {self.steps[ids[0]]}.")
         self.step = ids[0]
         self.steps[self.step] = number
         self.titles[self.step] = plain(title)
@@ -292,7 +290,7 @@ class _Scan:
             code.append(line)
         else:
             raise Refused(
-                start, "End this code block with a line of the signs that it begins with."
+                start, "End this code block with a line of the same characters that it begins with."
             )
         info = fence["info"].strip()
         bash = BASH.fullmatch(info)
@@ -306,14 +304,14 @@ class _Scan:
         if self.step is None or (fence["indent"] and not hint):
             raise Refused(
                 start,
-                "A `bash` block is run by `flask run-lab --shell`, so it stands under a step, and "
-                "is indented in a hint only. Write `console` for one that only shows something.",
+                "`flask run-lab --shell` runs `bash` blocks, so each must be under a step, and may "
+                "be indented only in a hint. Write `console` for one that only shows something.",
             )
         if hint:
             code = [line.removeprefix(INDENT) for line in code]
         block = Block(self.step, start, "\n".join(code), bash["fails"], hint, self.registry)
         if block.fails and len(_commands(code)) != 1:
-            raise Refused(start, "A block that must fail holds one command.")
+            raise Refused(start, "A block that must fail must hold one command only.")
         self.blocks.append(block)
 
 

@@ -49,10 +49,10 @@ def _validate_place(
         what = f"There is no lab `{lesson.lab_name}`: add `labs/{lesson.lab_name}/lab.py`."
         raise Refused(lesson.lab_line, what)
     if lesson.lab_name and lesson.lab_name in named:
-        what = f"Another lesson has the lab `{lesson.lab_name}` already."
+        what = f"Another lesson already has the lab `{lesson.lab_name}`."
         raise Refused(lesson.lab_line, what)
     if any(each.slug == lesson.slug for each in outline):
-        raise Refused(0, f"Another lesson is called `{lesson.slug}` already. Rename one.")
+        raise Refused(0, f"Another lesson is already called `{lesson.slug}`. Rename one.")
 
 
 def _lab_named_in(path: Path) -> str | None:

@@ -133,7 +133,7 @@ def _text(key: str, value: Any, line: int) -> str:
     if not isinstance(value, str) or not plain(value).strip():
         raise Refused(line, f"`{key}` must be a text.")
     if value.count("`") % 2:
-        raise Refused(line, f"`{key}` has a backtick without its partner.")
+        raise Refused(line, f"`{key}` has a backtick without a second one.")
     return " ".join(plain(value).split())
 
 
@@ -146,7 +146,7 @@ def _validate(question: Question, line: int) -> None:
         raise Refused(line, "`why` must end with a full stop.")
     options = question.options
     if any(option.endswith(".") for option in options):
-        raise Refused(line, "An option has no full stop at its end.")
+        raise Refused(line, "An option must not end with a full stop.")
     if len(set(options)) != len(options):
         raise Refused(line, "Two options are the same.")
 

@@ -32,7 +32,7 @@ def validate_lesson(lesson: Lesson, lab: Lab) -> None:
             check = step_id.replace("-", "_")
             raise Refused(line, f"`labs/{lab.name}/lab.py` has no check `{check}`.")
     if list(lesson.steps) != [step.id for step in lab.steps]:
-        raise Refused(0, "The steps stand in another order than in the lab. Use one order.")
+        raise Refused(0, "The steps are not in the same order as in the lab. Use one order.")
     known = _known_values(lab)
     for value, line in lesson.values:
         if value not in known:
@@ -51,7 +51,7 @@ def validate_lab(lab: Lab, tree: ast.Module) -> None:
         try:
             references.parse(image)
         except references.InvalidReference as error:
-            raise Refused(0, f"{quote(image)} in `images` is no reference: {error}") from None
+            raise Refused(0, f"{quote(image)} in `images` is not a reference: {error}") from None
     if not _is_list_of(lab.requires, Callable):
         raise Refused(0, "Give the requirements as a list of functions: `Lab(requires=[…])`.")
     if not isinstance(lab.values, dict) or not _is_list_of([*lab.values.values()], Callable):
@@ -65,7 +65,7 @@ def validate_lab(lab: Lab, tree: ast.Module) -> None:
     seen: dict[str, int] = {}
     for step in lab.steps:
         if step.id in seen:
-            what = f"The step `{step.id}` stands in line {seen[step.id]} already."
+            what = f"The step `{step.id}` is already in line {seen[step.id]}."
             raise Refused(step.line, what)
         seen[step.id] = step.line
         _validate_step(step, _known_values(lab))
@@ -90,7 +90,7 @@ def _validate_step(step: Step, known: set[str]) -> None:
         if not mistake.advice.strip():
             raise Refused(mistake.line, f"The mistake “{mistake.name}” has no advice to look for.")
         if mistake.only_an_answer and not step.takes_answer:
-            what = "The step takes no answer, so write `mistake` in place of `near_miss`."
+            what = "The step takes no answer, so write `mistake` instead of `near_miss`."
             raise Refused(mistake.line, what)
         _validate_values("advice", mistake.advice, mistake.line, known)
 

@@ -19,11 +19,10 @@ from .messages import PLACEHOLDER, Message, known_messages, other_programs
 
 LIMIT = 20_000  # characters; of a longer text the end is looked at, where the error stands
 NOT_KNOWN = (
-    "Nothing in this text is an error that the decoder knows.",
-    "Paste all lines of the command and its output, also those before the last one.",
-    "Then look where the parts write down what they did: `docker logs <container>` for your "
-    "registry, `journalctl -u docker` for the engine on Linux, `script/lab doctor` for this "
-    "machine.",
+    "This text has no error that the decoder knows.",
+    "Paste all lines of the command and its output, not only the last one.",
+    "Then read the logs: `docker logs <container>` for your registry, `journalctl -u docker` for "
+    "the engine on Linux. `script/lab doctor` looks at this machine.",
 )
 
 _CONTROLS = re.compile(

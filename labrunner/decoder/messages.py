@@ -117,9 +117,9 @@ def _shapes(tables: dict[str, Any]) -> dict[str, str]:
 
 def _message(id: str, table: Any, shapes: dict[str, str]) -> Message:
     if not _ID.fullmatch(id):
-        raise BadMessages(f"`{id}`: an id has lower-case letters, digits and `-`.")
+        raise BadMessages(f"`{id}`: write an id with lower-case letters, digits and `-`.")
     if not isinstance(table, dict):
-        raise BadMessages(f"`{id}` is no table: begin it with `[{id}]`.")
+        raise BadMessages(f"`{id}` is not a table: begin it with `[{id}]`.")
     if unknown := sorted(set(table) - KEYS):
         raise BadMessages(f"`{id}`: there is no `{unknown[0]}`. Use {', '.join(sorted(KEYS))}.")
     texts = {key: _text(id, key, table.get(key)) for key in TEXTS}
@@ -156,13 +156,13 @@ def _text(id: str, key: str, value: Any) -> str:
 def _listed(id: str, key: str, table: dict[str, Any]) -> list[Any]:
     value = table.get(key)
     if not isinstance(value, list) or not value:
-        raise BadMessages(f"`{id}`: `{key}` must be a list with one entry at least.")
+        raise BadMessages(f"`{id}`: `{key}` must be a list with at least one entry.")
     return value
 
 
 def _faults(texts: dict[str, str]) -> Iterator[str]:
     if texts["title"].endswith("."):
-        yield "`title` has no full stop at its end."
+        yield "`title` must not end with a full stop."
     if not re.fullmatch(r"https://[a-z0-9.]+/\S+", texts["page"]):
         yield "`page` must be an address that begins with `https://`."
 
@@ -175,7 +175,7 @@ def _sentence_faults(
         if not text.endswith((".", ".`")):
             yield f"`{key}` must end with a full stop."
         if text.count("`") % 2:
-            yield f"`{key}` has a backtick without its partner."
+            yield f"`{key}` has a backtick without a second one."
         if unknown := sorted(set(PLACEHOLDER.findall(text)) - found - CONTEXT):
             yield f"`{key}` shows `{{{unknown[0]}}}`, which no pattern finds."
 
@@ -184,13 +184,13 @@ def _pattern(id: str, pattern: Any, shapes: dict[str, str]) -> re.Pattern[str]:
     words = _expand(id, _text(id, "patterns", pattern), shapes)
     literal = _CLASS.sub("", _ESCAPE.sub("", words))
     if literal != literal.lower():
-        raise BadMessages(f"`{id}`: write the pattern `{pattern}` in lower case, as the text is.")
+        raise BadMessages(f"`{id}`: write the pattern `{pattern}` in lower case, like the text.")
     if _UNBOUNDED.search(literal):
         raise BadMessages(f"`{id}`: `*` and `+` have no end in `{pattern}`. Write `{{1,99}}`.")
     try:
         return re.compile(words, re.ASCII | re.VERBOSE)
     except re.error as error:
-        raise BadMessages(f"`{id}`: `{pattern}` is no regular expression: {error}.") from error
+        raise BadMessages(f"`{id}`: `{pattern}` is not a regular expression: {error}.") from error
 
 
 def _expand(id: str, pattern: str, shapes: dict[str, str]) -> str:

@@ -43,7 +43,7 @@ CONNECTION_ERRORS = (  # of docker-py, requests and urllib3 when the engine dies
     OSError,
 )
 NOT_AN_ENGINE = (
-    "Check again. If it stays so, restart the engine, or choose another one: "
+    "Check again. If that does not help, restart the engine, or choose another one: "
     "`docker context ls` lists them."
 )
 IMAGE_GONE = ("not found", "unable to find image")  # the engine's words
@@ -217,29 +217,29 @@ class Connection:
         words = repr(error)
         if "PermissionError" in words or "Permission denied" in words:
             return EngineDown(
-                f"You may not use the engine's socket, `{self.address}`.",
+                f"You are not allowed to use the engine's socket, `{self.address}`.",
                 next="Run `sudo usermod -aG docker $USER`, then log out and in again.",
             )
         if isinstance(error, requests.Timeout) or "timed out" in words:
             return EngineDown(
-                f"The engine at `{self.address}` does not answer within {self.timeout:g} seconds.",
+                f"The engine at `{self.address}` did not answer within {self.timeout:g} seconds.",
                 next="Restart it: `sudo systemctl restart docker`, or Docker Desktop.",
             )
         if TooLarge.__name__ in words:
             return EngineDown(
-                f"What answers at `{self.address}` sends an answer that is too large.",
+                f"An answer from `{self.address}` is too large.",
                 next=NOT_AN_ENGINE,
             )
         if isinstance(error, UNREADABLE):
             return EngineDown(
-                f"What answers at `{self.address}` does not answer as a Docker Engine does: "
+                f"Something answers at `{self.address}`, but not like a Docker Engine: "
                 f"{error!r:.200}.",
                 next=NOT_AN_ENGINE,
             )
         return EngineDown(
             f"No engine answers at `{self.address}`.",
             next="Start it: `sudo systemctl start docker`, or Docker Desktop. "
-            "`script/bootstrap` installs one where there is none.",
+            "If there is none, `script/bootstrap` installs one.",
         )
 
     def _list(self, ask: Callable[..., Any], **how: Any) -> list[Any]:
@@ -283,7 +283,7 @@ def _connect(endpoint: Endpoint, version: str, timeout: float) -> docker.APIClie
     except (DockerException, ValueError) as error:
         raise EngineDown(
             f"The engine's address, `{endpoint.address}`, cannot be used: {error}",
-            next="Mend `DOCKER_HOST` or the context that `docker context ls` marks.",
+            next="Fix `DOCKER_HOST`, or the context that `docker context ls` marks.",
         ) from error
     client.trust_env = False  # looking for proxies takes longer than most queries
     return client

@@ -109,13 +109,13 @@ def _read(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
         found = json.loads(text) if text.strip() else {}
         if not isinstance(found, dict):
-            raise ValueError("it holds no JSON object")
+            raise ValueError("it is not a JSON object")
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise NoEndpoint(
-            f"It is unknown which engine `docker` uses, as `{file}` cannot be read: {why}.",
-            next="Correct that file, or move it away.",
+            f"It is unknown which engine `docker` uses: `{file}` cannot be read: {why}.",
+            next="Fix that file, or move it away.",
         ) from error
     return found

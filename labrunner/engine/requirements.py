@@ -31,9 +31,9 @@ def find_unmet(engine: Engine) -> Iterator[EngineUnsuitable]:
     """Yield the requirements that the engine does not meet, with what to do."""
     if host := engine.remote_host:
         yield EngineUnsuitable(
-            f"Your engine is on another machine, `{host}`: its registry is not on this one's "
-            "`localhost`.",
-            next="Run this course on that machine, or use an engine of this one: "
+            f"Your engine is on another machine, `{host}`, so its registry is not on this "
+            "machine's `localhost`.",
+            next="Run this course on that machine, or use an engine on this one: "
             "`docker context use default`.",
         )
     version = engine.version()
@@ -41,8 +41,8 @@ def find_unmet(engine: Engine) -> Iterator[EngineUnsuitable]:
     if version.product != DOCKER:
         yield EngineUnsuitable(
             f"The engine at `{engine.address}` is {name}, not {DOCKER}.",
-            next=f"Install {DOCKER} {OLDEST_ENGINE} or newer, which the course needs, and let "
-            "`DOCKER_HOST` or your Docker context name it.",
+            next=f"Install {DOCKER} {OLDEST_ENGINE} or newer, which the course needs, and point "
+            "`DOCKER_HOST` or your Docker context to it.",
         )
         return
     if api_number(version.api) < api_number(OLDEST_API):
@@ -52,8 +52,8 @@ def find_unmet(engine: Engine) -> Iterator[EngineUnsuitable]:
         )
     if api_number(version.oldest_api) > api_number(NEWEST_API):
         yield EngineUnsuitable(
-            f"{name} is too new: it speaks API {version.oldest_api} and newer, and the course "
-            f"{NEWEST_API} and older.",
+            f"{name} is too new: it speaks API {version.oldest_api} and newer, but the course "
+            f"speaks {NEWEST_API} and older.",
             next=f"Update the course, or use an older {DOCKER}.",
         )
     yield from _find_unmet_by_bridge(engine)
@@ -65,13 +65,13 @@ def _find_unmet_by_bridge(engine: Engine) -> Iterator[EngineUnsuitable]:
     if not bridge:
         yield EngineUnsuitable(
             f"The engine has no network `{BRIDGE}`, so no container can publish a port.",
-            next='Take `"bridge": "none"` out of `/etc/docker/daemon.json`, or `--bridge=none` out '
-            "of the options of `dockerd`, and restart it.",
+            next='Remove `"bridge": "none"` from `/etc/docker/daemon.json`, or `--bridge=none` '
+            "from the options of `dockerd`, and restart the engine.",
         )
     elif _is_lost(bridge.interface) and _is_on_this_system(engine.info()):
         yield EngineUnsuitable(
             f"The interface `{bridge.interface}` of the engine's network `{BRIDGE}` is missing, so "
-            "no container starts.",
+            "no container can start.",
             next="Restart the engine: `sudo systemctl restart docker`.",
         )
 

@@ -82,9 +82,9 @@ class LessonShell:
         """Run one block. Each command's exit code counts, also inside a pipeline."""
         code = fill(block.code, self.values)
         if unread := _unreadable(code):
-            return Ran("", (f"In {_place(block)}, bash cannot read this: {unread}", "Mend it."))
+            return Ran("", (f"In {_place(block)}, bash cannot read this: {unread}", "Fix it."))
         if self._bash.poll() is not None:  # what it started may hold its pipe a little longer
-            return Ran("", ("The shell has ended.", f"Take `exit` out before line {block.line}."))
+            return Ran("", ("The shell has ended.", f"Remove `exit` before line {block.line}."))
         os.write(self._blocks, AROUND.format(code=code).encode() + b"\0")
         commands = self._read_records()
         if commands is None:
@@ -110,7 +110,7 @@ class LessonShell:
         where = _place(block)
         if commands is None:
             return (
-                f"In {where}, the commands took more than {self.seconds:g} seconds or ended bash.",
+                f"In {where}, the commands took longer than {self.seconds:g} s, or ended bash.",
                 "Use commands that end by themselves.",
             )
         failed = next(((code, command) for code, command in commands if code), None)
@@ -118,13 +118,13 @@ class LessonShell:
         if block.fails is None and failed:
             return (
                 f"In {where}, `{failed[1]}` ended with exit code {failed[0]} and said: {said[0]}",
-                "Mend the command, or mark the block with `fails=` if it is meant to fail.",
+                "Fix the command, or mark the block with `fails=` if it is meant to fail.",
             )
         if block.fails is not None and not failed:
-            return f"In {where}, the command was meant to fail, and did not.", "Mend the block."
+            return f"In {where}, the command was meant to fail, but did not.", "Fix the block."
         if block.fails is not None and fill(block.fails, self.values) not in output:
             return (
-                f"In {where}, the command failed as it should, but without the words "
+                f"In {where}, the command failed as it should, but did not say "
                 f"`{block.fails}`. It said: {said[0]}",
                 "Write the engine's own words in `fails=`.",
             )

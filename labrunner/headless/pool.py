@@ -94,7 +94,9 @@ class Pool(Generic[Task]):
             message = worker.messages.recv()
         except EOFError:
             worker.process.join()
-            message = End(fault=f"A process of the run ended with {worker.process.exitcode}.")
+            message = End(
+                fault=f"A process of the run ended with exit code {worker.process.exitcode}."
+            )
         if isinstance(message, Part):
             self.report(worker.task, message)
             return

@@ -193,7 +193,7 @@ class Track:
             before = step.judge(workspace)
         part.before = before.status
         if before.passed:
-            return weak("It passes before the step is done.", step)
+            return weak("The check passes before the step is done.", step)
         self._clean = False
         with deadline(self.settings.seconds):
             answer, wrong = self._do(step)
@@ -221,7 +221,7 @@ class Track:
             found = f"{name} fails for the reason `{verdict.reason}`, not `{mistake.reason}`."
             proof.weakness = weak(found, step)
         elif advice not in (verdict.next or ""):
-            found = f"{name} is answered with: {verdict.next} That lacks the advice `{advice}`."
+            found = f"{name} gets the advice: {verdict.next} It does not contain `{advice}`."
             proof.weakness = weak(found, step)
 
     def _recover(self, step: Step, workspace: Workspace, proof: Proof) -> None:
@@ -235,7 +235,7 @@ class Track:
             proof.weakness = Verdict(
                 "unknown" if verdict.reason in OF_THE_MACHINE else "failed",
                 "After each mistake, the step's solution leads to passed.",
-                f"The mistake “{proof.mistake}” is not recovered by the solution: {verdict.found}",
+                f"The mistake “{proof.mistake}” is not corrected by the solution: {verdict.found}",
                 verdict.next,
                 verdict.reason,
             )
@@ -277,8 +277,8 @@ class Track:
         return Verdict(
             "unknown",
             None,
-            f"The step took more than {self.settings.seconds:g} seconds.",
-            "Give it more with `--timeout`, or find out what it waits for.",
+            f"The step took longer than {self.settings.seconds:g} seconds.",
+            "Give it more time with `--timeout`, or find out what it waits for.",
         )
 
 
@@ -296,7 +296,7 @@ def weak(found: str, step: Step) -> Verdict:
         "failed",
         "The check tells the step done from the step not done.",
         found,
-        f"Mend the check `{step.check.__name__}`.",
+        f"Fix the check `{step.check.__name__}`.",
     )
 
 
@@ -323,5 +323,5 @@ def _act(act: Action | None, workspace: Workspace) -> tuple[str, Verdict | None]
             why, reason = error.found, error.reason
         elif known := NotWritable.from_os_error(error):
             why, reason = known.found, NOT_WRITABLE
-        found = f"The lab's own act stopped: {why}"
-        return "", Verdict("unknown", None, found, f"Mend it: {failed.place}.", reason)
+        found = f"The lab's own code failed: {why}"
+        return "", Verdict("unknown", None, found, f"Fix it: {failed.place}.", reason)

@@ -83,7 +83,7 @@ def _push(transfer: Transfer, contents: RegistryContents) -> str:
     elif not put:
         parts.append("the manifest did not follow, so there is no image yet")
     elif not put[-1].succeeded:
-        parts.append(f"the registry did not take the manifest and answered {put[-1].status}")
+        parts.append(f"the registry did not accept the manifest, and answered {put[-1].status}")
     elif "sent" in fates.values():
         parts.append(f"then {several} manifests" if several > 1 else "then the manifest")
     else:
@@ -116,9 +116,9 @@ def _pull(transfer: Transfer, contents: RegistryContents) -> str:
         none = ": it has no such image" if read and read[-1].status == 404 else ""
         return f"the registry answered {transfer.requests[-1].status}{none}"
     if not got and all(each.method == "HEAD" for each in read):
-        return "it asked for the digest only. Nothing was missing, nothing travelled"
+        return "it only asked for the digest. Nothing was missing, so nothing was sent"
     if not got:
-        return "it read the manifest and asked for no layer, as none was missing"
+        return "it read the manifest and asked for no layer, because none was missing"
     layers = _layers(got, contents)
     parts = ["the manifest"] if read else []
     parts += ["the config"] if len(layers) < len(got) else []
@@ -144,12 +144,12 @@ def _named(transfer: Transfer, contents: RegistryContents) -> set[str]:
 
 def _deletion(transfer: Transfer, contents: RegistryContents) -> str:
     last = transfer.requests[-1]
-    manifest = "the manifest is gone; its layers lie there until garbage is collected"
+    manifest = "the manifest is gone; its layers stay on the disk until garbage is collected"
     outcomes = {
         202: manifest if last.kind == "manifests" else "it is gone from this repository",
-        400: "the registry answered 400, as it deletes by digest only",
-        404: "the registry answered 404, as it has no such thing",
-        405: "the registry answered 405, as deletion is not switched on",
+        400: "the registry answered 400, because it deletes only by digest",
+        404: "the registry answered 404, because it does not have that",
+        405: "the registry answered 405, because deletion is not switched on",
     }
     return outcomes.get(last.status, f"the registry answered {last.status}")
 
@@ -161,7 +161,7 @@ def _query(transfer: Transfer, contents: RegistryContents) -> str:
             parts.append(f"the {noun}" if number == 1 else f"a {noun} {number} times")
     if any("/_catalog" in each.request.path for each in transfer.requests):
         parts.append("the list of repositories")
-    return f"it asked for {_listed(parts)}" if parts else "it asked whether a registry is here"
+    return f"it asked for {_listed(parts)}" if parts else "it asked whether a registry is there"
 
 
 def _layers(digests: Iterable[str], contents: RegistryContents) -> list[str]:

@@ -30,11 +30,11 @@ def read_archive(file: Path) -> dict[str, set[str]]:
         with tarfile.open(file) as tar:
             contents = _contents(tar, {member.name: member for member in tar})
     except (*UNREADABLE, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise BadArchive("is damaged, or no archive of images.") from error
+        raise BadArchive("is damaged, or is not an archive of images.") from error
     except OSError as error:
         raise BadArchive(f"cannot be read: {error.strerror or error}.") from error
     if not contents:
-        raise BadArchive("holds no image with a name.")
+        raise BadArchive("does not hold an image with a name.")
     return contents
 
 

@@ -26,7 +26,7 @@ from .recipes import Recipe
 MADE_FROM = "io.github.registry-lab.made-from"
 VERSION = "org.opencontainers.image.version"
 FROM_A_COLLEAGUE = (
-    "`script/lab kit load FILE` takes a file that a colleague's `script/lab kit save` wrote."
+    "`script/lab kit load FILE` loads a file that a colleague wrote with `script/lab kit save`."
 )
 PROGRAM_TIMEOUT = 300  # seconds for one program, including apt-get on a slow line
 COMPILE_TIMEOUT = 1800  # seconds for a Go module with all that it needs
@@ -119,7 +119,7 @@ def build_root(recipe: Recipe, folder: Path, apt: Apt) -> RootFilesystem:
     """
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise ImageUnavailable(
-            "Images can be built on Debian and Ubuntu only; this machine has no apt-get.",
+            "Images can be built only on Debian and Ubuntu: this machine has no apt-get.",
             next=FROM_A_COLLEAGUE,
         )
     packages, root = folder / "packages", folder / "root"
@@ -176,7 +176,7 @@ def _compile(
     name and version."""
     if not shutil.which("go"):
         raise ImageUnavailable(
-            "This image is compiled with Go; this machine has no `go`.", next=FROM_A_COLLEAGUE
+            "This image is compiled with Go, but this machine has no `go`.", next=FROM_A_COLLEAGUE
         )
     where = {
         "GOPATH": str(folder),
@@ -220,7 +220,7 @@ def _libraries(program: Path, packages: Path, apt: Apt) -> dict[str, Path]:
         needed = _dependencies(packages) - set(_versions(packages)) - _installed()
         if not needed:
             raise ImageUnavailable(
-                f"`{program.name}` needs `{missing[0]}`, which no package of its own brings.",
+                f"`{program.name}` needs `{missing[0]}`, which none of its packages has.",
                 next=FROM_A_COLLEAGUE,
             )
         _unpack(sorted(needed), packages, apt)

@@ -135,7 +135,7 @@ class Kit:
             if reference not in self.recipes:
                 raise
             if quick and self.is_compiled(reference):
-                found = f"`{reference}` is compiled when a lab that needs it is started."
+                found = f"`{reference}` is compiled when you start a lab that needs it."
                 raise BuildPutOff(f"{refusal.found} {found}", next=refusal.next) from refusal
             notify(refusal.found)
             try:
@@ -171,7 +171,7 @@ class Kit:
             raise ImageUnavailable(f"There is no recipe for `{reference}`.", next=FROM_A_COLLEAGUE)
         here, there = platform.machine(), self.engine.info().machine
         if here != there:
-            found = f"The engine runs on {there}, and this machine's packages are for {here}."
+            found = f"The engine runs on {there}, but this machine's packages are for {here}."
             raise ImageUnavailable(found, next=FROM_A_COLLEAGUE)
         try:
             with tempfile.TemporaryDirectory(prefix="registry-lab-") as folder:
@@ -214,7 +214,7 @@ class Kit:
         except OSError as error:
             raise ImageUnavailable(
                 f"`{file}` could not be written: {error.strerror}.",
-                next="Choose a folder that you may write in, with room enough.",
+                next="Choose a folder that you can write to, with enough free space.",
             ) from error
         finally:
             part.unlink(missing_ok=True)
@@ -244,7 +244,7 @@ class Kit:
         except EngineRefused as error:
             if "no space" in error.words:
                 raise ImageUnavailable(error.found, next="Make room for the engine.") from error
-            refused = f"The engine refuses `{file}`: {error.words}"
+            refused = f"The engine refused `{file}`: {error.words}"
             raise KitUsageError(refused, next=ANOTHER_COPY) from error
         except OSError as error:
             found = f"`{file}` could not be loaded: {error.strerror}."
@@ -268,7 +268,7 @@ class Kit:
             raise KitUsageError(
                 f"`{reference}` on this engine is another image than in `{file}`, so nothing was "
                 "loaded.",
-                next=f"Keep yours; or run `docker image rm {reference}`, and load again.",
+                next=f"Keep yours, or run `docker image rm {reference}` and load the file again.",
             )
         return image is not None
 
@@ -276,7 +276,7 @@ class Kit:
         if not self.engine.image(reference):
             raise ImageUnavailable(
                 f"The engine reported no error, but `{reference}` is not there.",
-                next="Try again; the engine may have been restarted.",
+                next="Try again. The engine may have been restarted.",
             )
 
     def _refusal(self, reference: str, words: str) -> ImageUnavailable:
@@ -284,13 +284,13 @@ class Kit:
         source = _source(reference)
         next = FROM_A_COLLEAGUE
         if reference in self.recipes:
-            next = f"`script/lab kit build {reference}` makes it here. {next}"
+            next = f"`script/lab kit build {reference}` builds it here. {next}"
         if _TOO_MANY.search(words):
-            refusal = SourceUnavailable(f"{source} allows no more pulls for now.", next=next)
+            refusal = SourceUnavailable(f"{source} does not allow more pulls for now.", next=next)
         elif _OUT_OF_REACH.search(words):
             refusal = SourceUnavailable(f"{source} cannot be reached.", next=next)
         else:
-            return ImageUnavailable(f"{source} did not give `{reference}`: {words}", next=next)
+            return ImageUnavailable(f"{source} did not send `{reference}`: {words}", next=next)
         self._refusals[source] = time.monotonic(), refusal
         return refusal
 
@@ -302,7 +302,7 @@ class Kit:
 
 def _refuse_to_overwrite(file: Path) -> None:
     if file.exists():
-        raise KitUsageError(f"`{file}` is there already.", next="Choose another name.")
+        raise KitUsageError(f"The file `{file}` already exists.", next="Choose another name.")
 
 
 def _source(reference: str) -> str:

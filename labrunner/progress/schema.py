@@ -77,7 +77,7 @@ def connect(path: Path, seconds: float) -> Iterator[sqlite3.Connection]:
     except (sqlite3.Error, OSError) as error:
         raise ProgressUnavailable(
             f"Your progress in `{path}` cannot be read or written: {error}.",
-            next="The lessons and checks work without it; move the file away to begin a new one.",
+            next="The lessons and checks work without it. Move the file away to start a new one.",
         ) from error
 
 

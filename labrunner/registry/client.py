@@ -29,7 +29,7 @@ class Registry(Transport):
         answer = self.request("GET", "")
         if answer.status in (200, 401) and self._is_registrys(answer):
             return answer
-        raise self._not_a_registry(f"gives HTTP {answer.status} for `/v2/`")
+        raise self._not_a_registry(f"answers HTTP {answer.status} for `/v2/`")
 
     def repositories(self, most: int | None = None) -> list[str]:
         """Return the names in the catalog, or the first page with as many as `most`. Registry 2
@@ -58,7 +58,7 @@ class Registry(Transport):
     def _manifest(self, repository: str, reference: str, depth: int) -> Manifest | None:
         """Return a manifest. depth: the number of indexes that it is in."""
         if depth > DEEPEST_INDEX:
-            raise self._given_up(f"`{repository}` has an index in an index, without an end")
+            raise self._given_up(f"the indexes in `{repository}` contain each other without an end")
         answer = self.raw_manifest(repository, reference)
         if not answer:
             return None
@@ -107,7 +107,7 @@ class Registry(Transport):
                 return None
             names = self._expect(answer).get(key) or []  # null for a repository without tags
             if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
-                raise self._not_a_registry(f"sends `{key}` that are no names")
+                raise self._not_a_registry(f"sends `{key}` that are not names")
             found += names
             if len(found) > LONGEST_LIST:
                 raise self._given_up(f"its list of `{key}` has more than {LONGEST_LIST:,} names")
@@ -116,7 +116,7 @@ class Registry(Transport):
                 return found
             parts = urlsplit(urljoin("/v2/", following["url"]))
             path = f"{parts.path}?{parts.query}"
-        raise self._given_up(f"its list of `{key}` leads back to a page before")
+        raise self._given_up(f"its list of `{key}` leads back to an earlier page")
 
     def _is_registrys(self, answer: Response) -> bool:
         """Return whether only a registry answers `/v2/` so. Its header is optional, and a proxy may
@@ -141,7 +141,7 @@ class Registry(Transport):
         if answer.status != 200:
             raise RegistryRefused(
                 f"`{self.address}` answers with HTTP {answer.status}.",
-                next="Look at `docker logs` of the registry's container.",
+                next="Read `docker logs` of the registry's container.",
                 status=answer.status,
             )
         if not isinstance(answer.json, dict):

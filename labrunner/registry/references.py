@@ -99,7 +99,7 @@ def parse(text: str) -> Reference:
         raise InvalidReference(_first_fault(text))
     if (length := len(match["repository"])) > LONGEST_REPOSITORY:
         raise InvalidReference(
-            f"The repository {_quote(match['repository'])} has {length} characters and may have"
+            f"The repository {_quote(match['repository'])} has {length} characters, and may have"
             f" {LONGEST_REPOSITORY} (not counting the registry's host): shorten it."
         )
     return Reference(match["registry"] or "", match["repository"], match["tag"], match["digest"])
@@ -119,7 +119,7 @@ def notes(text: str) -> list[str]:
     if read_again != reference:
         found.append(
             f"Docker shows this name as {_quote(reference.familiar)}, which means something else"
-            f" when it is typed: keep writing {_quote(reference.canonical)}."
+            f" when you type it: keep writing {_quote(reference.canonical)}."
         )
     return found
 
@@ -181,26 +181,26 @@ def _sentences(rows: tuple[tuple[str, str], ...], part: str, text: str) -> Itera
 # any length, so matching must take linear time.
 _FAULTS_UP_TO_HOST = (
     (r"^\s*$", "The name is empty: write one, such as `nginx` or `localhost:5000/my-image`."),
-    (r"\s", "There is a blank or a line break in {text}: take it out."),
+    (r"\s", "There is a blank or a line break in {text}: remove it."),
     ("([^!-~])", "The character {0} in {text} is not allowed: type the name without it."),
-    ("^([a-zA-Z]+://)(.+)", "{0} is for web addresses, and {text} is to be a name: write {1}."),
+    ("^([a-zA-Z]+://)(.+)", "{0} belongs to web addresses, not to an image's name: write {1}."),
     (
         "^[0-9a-f]{64}$",
         "{text} is 64 hexadecimal digits, an image id to Docker and never a name: choose another.",
     ),
-    (r"^\[[^/]*$", "{text} names no repository: put a slash and a repository behind the host."),
+    (r"^\[[^/]*$", "{text} names no repository: add a slash and a repository after the host."),
     (
         rf"^(?!{_HOST}/)(\[[^/]*|[^/@:]*:[^/@:]*:[^/@]*)/",
         "The registry {0} is not a host: write IPv6 in brackets, without a zone: `[::1]:5000`.",
     ),
-    ("^([^/:@]*:)/", "The registry {0} has no port behind the colon: write it, or no colon."),
+    ("^([^/:@]*:)/", "The registry {0} has no port after the colon: add it, or remove the colon."),
     (
         "^([^/:@]*:((?![0-9]+/)[^/:@]+))/",
         "The registry {0} has the port {1}, which is not a number: write the port in digits.",
     ),
     (
         rf"^(?!{_HOST}/|{_PART}/)(?=[^/@.:]*[.:])([^/@_]*_[^/@]*)/",
-        "The registry {0} has an underscore, which a host may not have: use the host's real name.",
+        "The registry {0} has an underscore, which a host cannot have: use the host's real name.",
     ),
     (
         rf"^(?!{_HOST}/|{_PART}/)(?=[^/@.:]*[.:])([^/@]*)/",
@@ -211,7 +211,7 @@ _FAULTS_AFTER_HOST = (
     ("^(?:[:@]|$)", "{text} names no repository: add one, as in `localhost:5000/my-image`."),
     (
         "^(?:/|[^:@]*/(?:[/:@]|$))",
-        "A slash in {text} has nothing before or behind it: take it out, or write what is missing.",
+        "A slash in {text} has nothing before or after it: remove it, or add what is missing.",
     ),
     ("^([^:@]*[A-Z][^:@]*)", "{0} has capital letters; repositories are lower case: {lower}."),
     (
@@ -224,14 +224,14 @@ _FAULTS_AFTER_HOST = (
     ),
     (
         "^[^:@]*?(?<![._-])(?!(?:[._]|__|-+)[a-z0-9])([._-]+)",
-        "{0} in {text} is not allowed: separate by one `.`, one or two `_`, or hyphens only.",
+        "{0} in {text} is not allowed: separate words with one `.`, one or two `_`, or hyphens.",
     ),
-    ("^[^:@]*:(?:@|$)", "The tag in {text} is empty: write one behind the colon, as in `:latest`."),
+    ("^[^:@]*:(?:@|$)", "The tag in {text} is empty: write one after the colon, as in `:latest`."),
     (
         "^([^:@]*):(sha[0-9]+:[^@]*)",
-        "{1} is a digest, and a digest stands behind `@`: put `@` for the colon after {0}.",
+        "{1} is a digest, and a digest comes after `@`: write `@` instead of the colon after {0}.",
     ),
-    ("^[^:@]*:([^@]*/[^@]*)", "A slash follows a colon in {0}: write the tag at the very end."),
+    ("^[^:@]*:([^@]*/[^@]*)", "A slash follows a colon in {0}: put the tag at the very end."),
     ("^[^:@]*:([^@]*:[^@]*)", "There are several tags in {text}: keep one of {0}."),
     ("^[^:@]*:([^@]{129,})", "The tag {0} has {length} characters: shorten it to 128 or fewer."),
     ("^[^:@]*:([.-][^@]*)", "The tag {0} begins with `.` or `-`: begin with a letter or a digit."),
@@ -239,14 +239,14 @@ _FAULTS_AFTER_HOST = (
         "^[^:@]*:([^@]*?([^a-zA-Z0-9_.@-])[^@]*)",
         "The tag {0} has the character {1}: use letters, digits, `.`, `_` and `-`.",
     ),
-    ("@$", "Nothing stands behind the `@` in {text}: add the digest, or take the `@` out."),
+    ("@$", "There is nothing after the `@` in {text}: add the digest, or remove the `@`."),
     (
         "^[^@]*@([^:]*)$",
-        "{0} is not a digest, which `@` asks for: write one as `sha256:…`, or a tag behind `:`.",
+        "{0} is not a digest, which must follow `@`: write `sha256:…`, or a tag after a colon.",
     ),
     (
         f"^[^@]*@(?!(?:{'|'.join(DIGEST_LENGTHS)}):)([^:]*):",
-        "{0} is not a kind of digest that Docker knows: it is `sha256`, in lower case.",
+        "{0} is not a kind of digest that Docker knows: write `sha256`, in lower case.",
     ),
     ("^[^@]*@[^:]*:[^:@]*(:.*)", "{0} follows the digest in {text}: write the tag before the `@`."),
     (
@@ -255,7 +255,7 @@ _FAULTS_AFTER_HOST = (
     ),
     (
         "^[^@]*@[^:]*:[0-9a-f]*([^0-9a-f])",
-        "The digest in {text} has the character {0}: it consists of 0 to 9 and a to f.",
+        "The digest in {text} has the character {0}: use only 0 to 9 and a to f.",
     ),
     (
         "^[^@]*@[^:]*:([0-9a-f]*)$",
@@ -266,16 +266,16 @@ _NOTES = (
     ("^[^/]*$", "No registry is named, so this is on Docker Hub, in its folder `library/`."),
     (
         "^(?!localhost/)([a-z0-9_-]+)/",
-        "No registry is named, so this is on Docker Hub: {0} has no `.` or `:` and is no host.",
+        "No registry is named, so this is on Docker Hub: {0} is not a host, without a `.` or `:`.",
     ),
     (
         r"^(?=[^/.]*\.)([^/_]*_[^/]*)/",
-        "{0} has a `_` and so is no host: the name has no registry to be pulled from or pushed to.",
+        "{0} has a `_`, so it is not a host: the name has no registry to pull from or push to.",
     ),
     ("^(index[.]docker[.]io)/", "{0} is an old name of Docker Hub, which is `docker.io` today."),
     (
         "^(?=[^/A-Z]*[A-Z])([a-zA-Z0-9-]+)/",
-        "{0} has capital letters and so is a host: an account on Docker Hub would be {lower}.",
+        "{0} has capital letters, so it is a host: an account on Docker Hub would be {lower}.",
     ),
     ("^[^/]*:([0-9]{6,})/", "Docker accepts the port {0}, but no port is higher than 65535."),
     (
@@ -288,11 +288,11 @@ _NOTES = (
     ),
     (
         "^(sha256|sha384|sha512):[^/]*$",
-        "{text} is read as a tag of a repository named {0}: a digest stands behind `name@`.",
+        "{text} is read as a tag of a repository named {0}: a digest comes after `name@`.",
     ),
     (
         "^(?:[^/]*/)?[^:@]*$",
-        "No tag is written, so `latest` is meant: a tag like any other, not the newest image.",
+        "There is no tag, so it means `latest`: a tag like any other, not the newest image.",
     ),
     (":([a-zA-Z0-9_.-]+)@", "The digest decides which image is meant; the tag {0} is ignored."),
 )

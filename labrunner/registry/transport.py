@@ -33,7 +33,7 @@ HTTPS_ONLY = (  # what servers that speak TLS say in plain HTTP: Go's, and nginx
 BLANK = b" \t\r\n\xef\xbb\xbf"  # before JSON, with a byte order mark
 HANDSHAKE = 2  # seconds; a server without TLS may wait for more of what it cannot read
 START = "Start your registry, or look at `docker ps -a` for why it is not running."
-AGAIN = "Check again. If it stays so, restart your registry."
+AGAIN = "Check again. If that does not help, restart your registry."
 
 
 class Transport:
@@ -155,17 +155,17 @@ class Transport:
         except TimeoutError:
             if limit := self.budget.reached:
                 raise self._given_up(f"it takes more than {limit}") from None
-            found = f"`{self.address}` takes more than {self.timeout:g} seconds to answer."
+            found = f"`{self.address}` did not answer within {self.timeout:g} seconds."
             raise RegistrySlow(found, next=AGAIN) from None
         except ssl.SSLCertVerificationError as error:
             raise self._untrusted(error.verify_message) from None
         except ssl.SSLError:
             raise OtherScheme(
-                f"`{self.address}` answers over plain HTTP, without TLS.",
+                f"`{self.address}` speaks plain HTTP, not TLS.",
                 next="Start the registry with its certificate and key.",
             ) from None
         except (ConnectionResetError, BrokenPipeError, IncompleteRead):
-            raise self._down("hangs up without a whole answer") from None
+            raise self._down("ends the connection before its answer is complete") from None
         except OSError:
             raise self._down("does not answer") from None
         except (HTTPException, UnicodeError):
@@ -178,7 +178,7 @@ class Transport:
             raise self._given_up(f"an answer takes more than {MOST_MEMORY / 1e6:g} MB of memory")
         if response.status == 400 and any(words in body for words in HTTPS_ONLY):
             raise OtherScheme(
-                f"`{self.address}` answers over TLS only.",
+                f"`{self.address}` speaks only TLS.",
                 next="Use a registry without TLS here.",
             )
         return Response(response.status, response.headers, body)
@@ -193,14 +193,15 @@ class Transport:
     def _untrusted(self, why: str) -> Untrusted:
         return Untrusted(
             f"The certificate of `{self.address}` is not valid for `{self._name}`: {why}.",
-            next="Give the registry a certificate that is, and start it again.",
+            next="Give the registry a valid certificate, and start it again.",
             reason=why,
         )
 
     def _given_up(self, why: str) -> BudgetSpent:
         return BudgetSpent(
-            f"Looking into `{self.address}` was given up: {why}.",
-            next="Check again. If it stays so, use a registry for this lab alone: it holds less.",
+            f"The course stopped reading from `{self.address}`: {why}.",
+            next="Check again. If that does not help, use a registry for this lab only: it "
+            "holds less.",
             reason="given-up",
         )
 

@@ -13,7 +13,7 @@ class Busy(CourseError):
 
     def __init__(self) -> None:
         super().__init__(
-            "Something else is being done to this lab, here or in another window or terminal.",
+            "Something else is being done in this lab, here or in another window or terminal.",
             next="Wait until that is done, then try again.",
         )
 

@@ -69,12 +69,12 @@ def pack(archive: ProgressArchive) -> bytes:
 def unpack(data: bytes) -> ProgressArchive:
     """Return the progress in a file. Raises `BadFile` for the first thing that is wrong with it."""
     if len(data) > LIMIT:
-        raise BadFile(0, "The file is larger than 1 MB, which no saved progress is.")
+        raise BadFile(0, "The file is larger than 1 MB, so it is not saved progress.")
     archive = ProgressArchive()
     lines = data.splitlines()
     head = _object(1, lines[0]) if lines else {}
     if set(head) != set(HEAD) or head["registry-lab"] != HEAD["registry-lab"]:
-        raise BadFile(1, "This is no saved progress of Registry Lab.")
+        raise BadFile(1, "This is not saved progress of Registry Lab.")
     if type(head["version"]) is not int or head["version"] != HEAD["version"]:
         raise BadFile(1, "The file was saved by another version of this course.")
     for number, line in enumerate(lines[1:], 2):
@@ -125,13 +125,13 @@ def _object(number: int, line: bytes) -> dict[str, Any]:
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
-            raise ValueError("a name stands twice")
+            raise ValueError("a name is there twice")
         return dict(pairs)
 
     try:
         row = json.loads(line.decode(), parse_constant=refuse, object_pairs_hook=once)
     except (ValueError, RecursionError):
-        raise BadFile(number, "This is not a JSON object as this course writes it.") from None
+        raise BadFile(number, "This is not a JSON object that this course wrote.") from None
     if not isinstance(row, dict):
         raise BadFile(number, "This is JSON, but not an object.")
     return row
@@ -142,19 +142,19 @@ def _add(archive: ProgressArchive, number: int, row: dict[str, Any]) -> None:
     kind = row.pop("kind", None)
     wanted = FIELDS.get(kind) if isinstance(kind, str) else None
     if wanted is None:
-        raise BadFile(number, f"`kind` is to be {_listed(FIELDS)}, not {_shown(kind)}.")
+        raise BadFile(number, f"`kind` must be one of {_listed(FIELDS)}, not {_shown(kind)}.")
     if set(row) != set(wanted):
-        raise BadFile(number, f"A {kind} has the fields {_listed(wanted)}, no more and no fewer.")
+        raise BadFile(number, f"`{kind}` must have exactly the fields {_listed(wanted)}.")
     for name, (right, what) in wanted.items():
         if not right(row[name]):
-            raise BadFile(number, f"`{name}` is to be {what}, not {_shown(row[name])}.")
+            raise BadFile(number, f"`{name}` must be {what}, not {_shown(row[name])}.")
     if kind == "event":
         mistakes = None if row["mistakes"] is None else tuple(row["mistakes"])
         happened = row.pop("what")
         archive.events.append(Event(**{**row, "kind": happened, "mistakes": mistakes}))
     elif kind == "lab":
         if row["lab"] in archive.done:
-            raise BadFile(number, f"The lab `{row['lab']}` stands in the file already.")
+            raise BadFile(number, f"The lab `{row['lab']}` is already in the file.")
         archive.done[row["lab"]] = row["done_at"]
     else:
         _add_step(archive, number, row)
@@ -164,12 +164,12 @@ def _add_step(archive: ProgressArchive, number: int, row: dict[str, Any]) -> Non
     lab, id = row.pop("lab"), row.pop("step")
     steps = archive.steps.setdefault(lab, {})
     if id in steps:
-        raise BadFile(number, f"The step `{id}` of `{lab}` stands in the file already.")
+        raise BadFile(number, f"The step `{id}` of `{lab}` is already in the file.")
     status, *said = [row.pop(name) for name in VERDICT]
     if (status is None) != (row["checked_at"] is None):
-        raise BadFile(number, "A step has both `status` and `checked_at`, or neither.")
+        raise BadFile(number, "A step must have both `status` and `checked_at`, or neither.")
     if status == "passed" and row["passed_at"] is None and row["solved_at"] is None:
-        raise BadFile(number, "A step that has passed says when, or when it was solved.")
+        raise BadFile(number, "A passed step must have `passed_at` or `solved_at`.")
     steps[id] = StepProgress(Verdict(status, *said) if status else None, **row)
 
 
@@ -199,9 +199,9 @@ def _shown(value: Any) -> str:
 
 
 STATUSES, STATES = get_args(Status), get_args(State) + get_args(LabEvent)
-_NAME = (_is_name, "a name of small letters, digits and hyphens")
-_COUNT = (lambda n: type(n) is int and 0 <= n <= 1_000_000, "a whole number from 0")
-_MOMENT = (_is_moment, "seconds since 1970, after 2017 and not to come")
+_NAME = (_is_name, "a name of lower-case letters, digits and hyphens")
+_COUNT = (lambda n: type(n) is int and 0 <= n <= 1_000_000, "a whole number from 0 to 1,000,000")
+_MOMENT = (_is_moment, "seconds since 1970, after 2017 and not in the future")
 _MOMENT_OR_NONE = (_or_none(_is_moment), f"{_MOMENT[1]}, or null")
 _TEXT_OR_NONE = (_or_none(_is_text), "a text or null")
 FIELDS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {

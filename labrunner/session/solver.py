@@ -13,7 +13,7 @@ from labrunner.workspaces.actions import ActionFailed, perform
 from labrunner.workspaces.workspace import Workspace
 
 NOT_SOLVED = "not-solved"  # the reason of each verdict on a solution that failed
-BACK = "Or go back to this step: then the lab begins anew, with the steps before it done for you."
+BACK = "Or go back to this step: the lab then starts again, with the steps before it done for you."
 
 
 def do(step: Step, workspace: Workspace) -> Verdict:
@@ -54,7 +54,7 @@ def _explain(error: Exception | SystemExit, place: str) -> Verdict:
     if known := error if isinstance(error, CannotCheck) else NotWritable.from_os_error(error):
         return _not_done(known.found, known.next)
     why = f"`{type(error).__name__}: {error}` ({place})."
-    return _not_done(why, f"Do the steps before it first, if one is open. {BACK}")
+    return _not_done(why, f"Do the steps before it first, if one is not done. {BACK}")
 
 
 def _not_done(why: str, next: str) -> Verdict:

@@ -13,11 +13,11 @@ from .forms import wants_fragment, wants_json
 
 BACK = "Go back to the course page."
 WORDS = {
-    400: ("That request is not one this page sends", "Load the page again, then repeat it."),
+    400: ("This page does not send that request", "Load the page again, then repeat it."),
     404: ("There is nothing at this address", BACK),
-    405: ("This address does not take that kind of request", BACK),
+    405: ("This address does not accept that kind of request", BACK),
     413: ("That is too long", "Send at most 64 KiB, or 1 MB of saved progress."),
-    500: ("Something broke in this program", "What happened is in the server's log. " + BACK),
+    500: ("Something broke in this program", "The server's log says what happened. " + BACK),
 }
 
 

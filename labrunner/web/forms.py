@@ -31,5 +31,5 @@ def fields(*names: str, several: str | None = None) -> dict[str, str]:
         sent.pop(several, None)
     if set(sent) != set(names) or any(len(values) != 1 for values in sent.values()):
         wanted = ", ".join(names) or "nothing"
-        raise BadRequest(f"This form has other fields than expected; it takes: {wanted}.")
+        raise BadRequest(f"This form does not have the expected fields: {wanted}.")
     return {name: values[0] for name, values in sent.items()}

@@ -68,15 +68,15 @@ class PredictionView:
         if not self.shown or not self.choice:
             return ""
         if self.choice == self.question.right:
-            return f"You predicted: {self.choice}. It was so."
-        return f"You predicted: {self.choice}. It was not so. {self.question.why}"
+            return f"You predicted: {self.choice}. You were right."
+        return f"You predicted: {self.choice}. That was wrong. {self.question.why}"
 
     @property
     def said(self) -> str:
         """What is said below the question."""
         if self.shown:
             return self.outcome or f"The answer: {self.question.right}. {self.question.why}"
-        shows = f"The step “{self.question.title}” shows whether it is so."
+        shows = f"The step “{self.question.title}” shows what is right."
         if self.choice:
             return f"Your prediction is kept. {shows} You can change it until then."
         return f"{shows} Nothing is counted."
@@ -238,7 +238,7 @@ def engine_faults() -> list[str]:
     try:
         get_services().quick_engine.containers(status="running")
     except CannotCheck as down:
-        return [f"{down.found} {down.next} You can read all lessons meanwhile."]
+        return [f"{down.found} {down.next} Meanwhile, you can read all lessons."]
     return []
 
 

@@ -17,7 +17,7 @@ class Full(CourseError):
 
     def __init__(self) -> None:
         super().__init__(
-            "As many pages and terminals are open as this server can serve.",
+            "This server cannot serve more open pages and terminals.",
             next="Close one of them, then try again.",
         )
 

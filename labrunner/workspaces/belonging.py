@@ -109,7 +109,7 @@ def _why_by_port(workspace: Workspace, container: Container) -> Reason | None:
         if not container.started:
             return Reason("it asks for your registry's port, but never had it", certain=False)
         if not _is_registry(workspace, container):
-            return Reason("it is on your registry's port, but is no registry", certain=False)
+            return Reason("it is on your registry's port, but is not a registry", certain=False)
         return Reason("it is on your registry's port")
     return None
 

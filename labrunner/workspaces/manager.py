@@ -252,7 +252,7 @@ class Workspaces:
     def _why_not(self, port: int) -> str:
         if container := ports.container_on(self.engine, port):
             return f"{port} is taken by the container `{container.name}`."
-        return f"{port} is taken by another program, or kept for another lab."
+        return f"{port} is taken by another program, or reserved for another lab."
 
     # The learner's registry, which goes from lab to lab
 

@@ -37,7 +37,7 @@ def first_free(engine: Engine, likely: Iterable[int], reserved: Collection[str])
     for port in likely:
         if str(port) not in reserved and not is_taken(engine, port):
             return port
-    raise CannotCheck("There is no free port.", next="Stop a container.")
+    raise CannotCheck("There is no free port.", next="Stop a container, and try again.")
 
 
 def is_taken(engine: Engine, port: int) -> bool:

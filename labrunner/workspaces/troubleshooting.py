@@ -66,14 +66,14 @@ def describe_state(engine: Engine, container: Container, start: str) -> Diagnosi
             "restarting",
             f"{name} restarts again and again, {container.restart_count} times so far. The last "
             f"line of its log: `{_last_words(engine, container)}`.",
-            f"{log} has the rest. Mend what it says, then create the container again: "
+            f"{log} has the rest. Fix what it says, then create the container again: "
             f"`docker rm -f {container.name}`, then {start}.",
         )
     if container.state == "restarting":
         found = f"{name} has ended, and the engine is starting it again."
         return Diagnosis("restarting", found, f"Wait a moment. If that does not help, read {log}.")
     if container.running:
-        found = f"{name} runs, but does not answer."
+        found = f"{name} is running, but does not answer."
         return Diagnosis(
             "not-answering", found, f"Wait a moment. If that does not help, read {log}."
         )
@@ -84,7 +84,7 @@ def describe_state(engine: Engine, container: Container, start: str) -> Diagnosi
     return Diagnosis(
         "exited",
         found,
-        f"{start_again}; what you pushed is still in it. If it exits again, {log} says why.",
+        f"{start_again}. What you pushed is still there. If it exits again, {log} says why.",
     )
 
 
@@ -127,10 +127,10 @@ def _explain_no_response(workspace: Workspace, run: str) -> Diagnosis:
     if here[0].container != 5000:
         found = (
             f"The container {name} publishes {workspace.port} to its own port "
-            f"{here[0].container}, where nothing listens; a registry listens on 5000."
+            f"{here[0].container}, where nothing listens. A registry listens on 5000."
         )
         return Diagnosis("wrong-container-port", found, again)
-    found = f"The container {name} runs and publishes {workspace.port}, but does not answer."
+    found = f"The container {name} is running and publishes {workspace.port}, but does not answer."
     return replace(state, found=found)
 
 
@@ -143,7 +143,7 @@ def _explain_other_container(workspace: Workspace, container: Container, run: st
         return Diagnosis(
             "other-container",
             f"{nothing}. The container `{name}`, made from `{container.image}`, is meant for that "
-            "port, and is no registry.",
+            "port, but is not a registry.",
             f"{stop} a registry: {run}.",
         )
     taken = "The name `{}` and the port are" if holds else "The name `{}` is"
@@ -169,13 +169,13 @@ def _explain_wrong_service(workspace: Workspace, run: str) -> Diagnosis:
             return Diagnosis(
                 "wrong-service",
                 f"The container `{each.name}`, made from `{each.image}`, answers on "
-                f"`{workspace.registry}`, but not as a registry does.",
+                f"`{workspace.registry}`, but it is not a registry.",
                 f"Stop it with `docker stop {each.name}`, then {again}.",
             )
     return Diagnosis(
         "wrong-program",
-        f"A program of this machine, not a container, answers on `{workspace.registry}`, and "
-        "not as a registry does.",
+        f"A program on this machine, not in a container, answers on `{workspace.registry}`, but "
+        "it is not a registry.",
         f"Stop that program, then {run}. {workspace.fill(WHICH_PROGRAM)}",
     )
 

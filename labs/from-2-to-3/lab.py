@@ -3,6 +3,7 @@
 import secrets
 
 from labrunner import (
+    AUTH,
     STORAGE,
     Lab,
     NotYet,
@@ -23,6 +24,7 @@ from labrunner import (
     require_no_refusal,
     require_pushed,
     require_version,
+    restart_registry,
     short,
     storage_mount,
     tag_as,
@@ -66,11 +68,6 @@ storage:
 """
 DELETION = "  delete:\n    enabled: true\n"  # at the end of it
 NO_DIGEST = "sha256:" + 64 * "0"  # of no manifest
-VARIABLES = {
-    "REGISTRY_AUTH": "htpasswd",
-    "REGISTRY_AUTH_HTPASSWD_REALM": "my-registry",
-    "REGISTRY_AUTH_HTPASSWD_PATH": "/auth/htpasswd",
-}
 FIRST, SECOND = "{registry}/{image}:latest", "{registry}/{image}:stranger"
 
 
@@ -115,7 +112,7 @@ def serve_by_variables(workspace, **settings):
     """Run registry 3 with its own file, and with these settings beside those of a password."""
     users = write_password_file(workspace, "htpasswd")
     volumes = {"/auth/htpasswd:ro": users, STORAGE: workspace["volume"]}
-    workspace.run_registry("registry:3", environment={**VARIABLES, **settings}, volumes=volumes)
+    workspace.run_registry("registry:3", environment={**AUTH, **settings}, volumes=volumes)
 
 
 @act
@@ -157,16 +154,16 @@ lock_registry_2.mistake("an anonymous volume", advice=VOLUME, reason="anonymous"
 def push_to_it(workspace):
     """`{registry}`, still registry 2, holds your image as `{image}:latest`."""
     lock_registry_2.require(workspace)
-    manifest = require_pushed(workspace, workspace.image, start=RUN_2)
+    manifest = require_pushed(workspace, start=RUN_2, login=workspace.login)
     return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
 
 
 push_to_it.solution(push_with_login(FIRST))
-push_to_it.mistake("not logged in", advice="docker login {registry}", reason="no-login")(
+push_to_it.mistake("not logged in", advice="--password-stdin {registry}", reason="no-login")(
     tag_as(FIRST), refused("push", FIRST)
 )
 push_to_it.mistake("tagged, but not pushed", advice=PUSH, reason="not-pushed")(tag_as(FIRST))
-push_to_it.mistake("another image under the name", advice="will move", reason="other-image")(
+push_to_it.mistake("another image under the name", advice="will move", reason="another-image")(
     push_with_login(FIRST, "busybox:stable")
 )
 
@@ -250,9 +247,7 @@ def mount_it_at_the_new_path(workspace):
 
 
 mount_it_at_the_new_path.solution(serve("registry:3", NEW))
-mount_it_at_the_new_path.mistake("restarted", advice=MOUNT_NEW, reason="open")(
-    lambda ws: ws.engine.restart(ws.registry_container().id), lambda ws: ws.wait_for_registry()
-)
+mount_it_at_the_new_path.mistake("restarted", advice=MOUNT_NEW, reason="open")(restart_registry)
 mount_it_at_the_new_path.mistake(
     "the password file elsewhere", advice="/htpasswd:/auth/htpasswd:ro", reason="no-user"
 )(serve("registry:3", NEW, users="/auth/users"))
@@ -290,7 +285,7 @@ def _(workspace):
 pull_what_2_stored.mistake("what was still there", advice="docker image rm", reason="not-pulled")(
     lambda ws: ws.pull(ws.ref(), ws.login)
 )
-pull_what_2_stored.mistake("logged out", advice="docker login {registry}", reason="no-login")(
+pull_what_2_stored.mistake("logged out", advice="--password-stdin {registry}", reason="no-login")(
     remove_sample, refused("pull", FIRST)
 )
 
@@ -432,7 +427,7 @@ def _require_locked(workspace, container, todo):
 def _require_image(workspace, container):
     """Return the manifest of the lab's image in registry 3."""
     if _digest(workspace, "latest"):
-        return require_pushed(workspace, workspace.image, start=RUN_3)
+        return require_pushed(workspace, start=RUN_3, login=workspace.login)
     raise NotYet(
         "no-image",
         found=f"Your image is not in {describe_mount(storage_mount(workspace, container))}.",

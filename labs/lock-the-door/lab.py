@@ -1,23 +1,22 @@
-"""Run a registry that asks for a password, and use it with a login and without."""
+"""Run a registry that asks for a password, and use it with and without a login."""
 
 import re
 import secrets
 
 from labrunner import (
+    AUTH,
     Lab,
     NotYet,
     act,
     client_requests,
-    describe_difference,
     fail_to_run_registry,
-    find_tag,
+    htpasswd,
     last_line,
     login_fault,
-    misnamed,
     push_with_login,
     refused,
     require_memory,
-    require_no_refusal,
+    require_pushed,
     require_registry,
     run,
     run_registry,
@@ -51,32 +50,27 @@ RUN_LOCKED = (
     "-e REGISTRY_AUTH_HTPASSWD_PATH=/auth/htpasswd {registry_image}`"
 )
 POWERSHELL = (
-    "In Windows PowerShell, write `| Set-Content -Encoding ascii auth/htpasswd` for "
+    "In Windows PowerShell, write `| Set-Content -Encoding ascii auth/htpasswd` instead of "
     "`> auth/htpasswd`."
 )
 TAG = "`docker image tag {image} {registry}/apps/internal-app`"
 PUSH = "`docker push {registry}/apps/internal-app`"
-LOGIN = "`echo {password} | docker login -u {user} --password-stdin {host}`"
+LOGIN = "`echo {password} | docker login -u {user} --password-stdin {registry}`"
 LOGOUT = "`docker logout {registry}`"
 REMOVE = "`docker image rm {copies}`"
 REMOVE_ONE = "`docker image rm {registry}/apps/internal-app`"
 RUN_IT = "`docker run --rm {registry}/apps/internal-app`"
 
-SETTINGS = {
-    "REGISTRY_AUTH": "htpasswd",
-    "REGISTRY_AUTH_HTPASSWD_REALM": "my-registry",
-    "REGISTRY_AUTH_HTPASSWD_PATH": "/auth/htpasswd",
-}
 BY_BCRYPT = "alice:$2y$05$GBAxRVp.gsyQjKOy9fRK4.gxAWD6Bx93gy.SKFsCdGmy.p6iRD9V."  # `secret`
 BY_MD5 = "alice:$apr1$sFsZqMbn$gRwfbtqZ1dsrvW3x/VEca."
 PANIC = re.compile(r"panic: unable to configure authorization \(.*?\): (.*)")
 NO_LOGIN = "no basic auth credentials"  # Docker's words; those of skopeo and crane follow
 REFUSED = (NO_LOGIN, "authentication required")
 OTHER_ERRORS = (  # words in an answer, what they mean, and what to do before trying again
-    ("unable to find image", "announces a pull", "The error is in the next line that comes from "),
-    ("denied", "is Docker Hub's, for a name without a registry", "Write the full name: "),
-    ("does not exist", "means that your engine has no image of that name", f"{TAG}, then "),
-    ("login attempt", "is what `docker login` says to a wrong password", "Do not log in yet: "),
+    ("unable to find image", "announces a pull", "The error is on the next line, printed by "),
+    ("denied", "is Docker Hub's error for a name without a registry", "Write the full name: "),
+    ("does not exist", "means that your engine has no image with that name", f"{TAG}, then "),
+    ("login attempt", "is the error of `docker login` for a wrong password", "Do not log in yet: "),
 )
 
 
@@ -89,13 +83,7 @@ def run_locked(workspace, text, encoding="ascii"):
     folder = workspace.work / "auth"
     folder.mkdir(exist_ok=True)
     (folder / "htpasswd").write_text(text, encoding=encoding)
-    workspace.run_registry(environment=SETTINGS, volumes={"/auth:ro": str(folder)})
-
-
-def htpasswd(workspace, who=""):
-    """Return the line for the first user or the `second_` one, as the program prints it."""
-    words = ["-Bbn", workspace[f"{who}user"], workspace[f"{who}password"]]
-    return workspace.run_to_end("httpd:2", words, entrypoint=["htpasswd"])
+    workspace.run_registry(environment=AUTH, volumes={"/auth:ro": str(folder)})
 
 
 def remove_copies(workspace):
@@ -105,29 +93,29 @@ def remove_copies(workspace):
 
 def pull_again(workspace):
     remove_copies(workspace)
-    workspace.pull(workspace.ref(APP), _login(workspace))
+    workspace.pull(workspace.ref(APP), workspace.login)
 
 
 @lab.step(lasting=True, advice=RUN_LOCKED)
 def ask_for_a_password(workspace):
-    """`{registry}` asks for a user and a password, and opens to `{user}` with `{password}`."""
+    """`{registry}` asks for a password, and lets in `{user}` with `{password}`."""
     container = _require_registry(workspace)
-    if fault := login_fault(workspace, container, _login(workspace)):
+    if fault := login_fault(workspace, container, workspace.login):
         reason, found = fault
         again = _again(container)
         todo = f"{again} {POWERSHELL}" if reason == "encoding" else again
         raise NotYet(reason, found=found, next=todo)
-    return "`{registry}` asks for a password, and knows `{user}`."
+    return "`{registry}` asks for a password, and lets in `{user}`."
 
 
 ask_for_a_password.solution(lambda ws: run_locked(htpasswd(ws))(ws))
 ask_for_a_password.mistake("authentication not switched on", reason="open")(run_registry())
 ask_for_a_password.mistake("no realm", reason="panicked")(
-    fail_to_run_registry(environment={**SETTINGS, "REGISTRY_AUTH_HTPASSWD_REALM": ""})
+    fail_to_run_registry(environment={**AUTH, "REGISTRY_AUTH_HTPASSWD_REALM": ""})
 )
 ask_for_a_password.mistake(
     "no password file, so the registry makes one", advice="> auth/htpasswd", reason="no-user"
-)(run_registry(environment=SETTINGS))
+)(run_registry(environment=AUTH))
 ask_for_a_password.mistake("an MD5 hash", advice=MAKE, reason="hash")(run_locked(BY_MD5))
 ask_for_a_password.mistake("a file in UTF-16", advice=POWERSHELL, reason="encoding")(
     run_locked(BY_BCRYPT, encoding="utf-16")
@@ -139,14 +127,14 @@ ask_for_a_password.mistake("another password", advice=MAKE, reason="other-passwo
 
 @lab.step
 def be_refused(workspace, answer):
-    """You have pushed without a login, and know the error by which you are refused."""
+    """You have pushed without a login, and know the error that you get."""
     ask_for_a_password.require(workspace)
     _require_error(answer, again=PUSH)
     if not any(request.status == 401 for request in client_requests(workspace)):
-        found = "That is the error, but `{registry}` has refused nobody so far."
-        todo = f"Meet it yourself: {LOGOUT}, then {TAG}, then {PUSH}."
+        found = "That is the error, but `{registry}` has not refused anyone yet."
+        todo = f"See it yourself: {LOGOUT}, then {TAG}, then {PUSH}."
         raise NotYet("not-refused", found=found, next=todo)
-    return "`{registry}` has refused your client, and you know its words."
+    return "`{registry}` has refused your client, and you know the error."
 
 
 be_refused.solution(tag_as(NAME), refused("push", NAME))
@@ -163,54 +151,16 @@ be_refused.near_miss(
 def log_in_and_push(workspace):
     """`{registry}` holds your image `{image}` as `apps/internal-app:latest`."""
     ask_for_a_password.require(workspace)
-    login, retag = _login(workspace), f"{TAG}, then {PUSH}."
-    registry = workspace.client(login=login)
-    manifest = registry.manifest(APP, "latest")
-    if manifest and workspace.is_sample(manifest, APP, registry):
-        return f"`{workspace.ref(APP)}` is your image, {short(manifest.digest)}."
-    if manifest:
-        raise NotYet(
-            "other-image",
-            found=f"`{APP}:latest` is another image there, {short(manifest.digest)}"
-            f"{describe_difference(workspace, manifest, APP, registry)}.",
-            next=f"{retag} The tag will move.",
-        )
-    search = find_tag(workspace, login=login)
-    if search.place:
-        raise NotYet(
-            "elsewhere",
-            found=f"The registry has your image, but as `{search.place}`.",
-            next=f"{retag} `{search.place}` may stay.",
-        )
-    copies = _copies(workspace)
-    if not copies:
-        raise NotYet("not-tagged", found=_other_name(workspace) + search.unread, next=retag)
-    host, push = copies[0].partition("/")[0], f"`docker push {copies[0]}`."
-    if _last_was_refused(workspace):
-        raise NotYet(
-            "refused",
-            found="The registry refused your client's last request: it came without a login for "
-            "`{host}`, or with a wrong one. A login counts for a host as it is written.",
-            next=f"{LOGIN}, then {push}",
-            host=host,
-        )
-    require_no_refusal(workspace, APP, again=push[:-1], start=RUN_LOCKED)
-    raise NotYet(
-        "not-pushed",
-        found=f"`{copies[0]}` is a name on your engine, but the registry has no such image."
-        f"{search.unread}",
-        next=push,
-    )
+    manifest = require_pushed(workspace, APP, start=RUN_LOCKED, login=workspace.login)
+    return f"`{workspace.ref(APP)}` is your image, {short(manifest.digest)}."
 
 
 log_in_and_push.solution(remove_copies, push_with_login(NAME))
-
-
 log_in_and_push.mistake(
-    "logged in to another host", advice="--password-stdin 127.0.0.1:{port}", reason="refused"
+    "logged in to another host", advice="--password-stdin 127.0.0.1:{port}", reason="no-login"
 )(remove_copies, tag_as(OTHER_HOST), refused("push", OTHER_HOST))
 log_in_and_push.mistake(
-    "a wrong password", advice="--password-stdin {registry}`, then `docker push", reason="refused"
+    "a wrong password", advice="--password-stdin {registry}`, then `docker push", reason="no-login"
 )(refused("push", NAME, "wrong"))
 log_in_and_push.mistake("logged in, but not pushed", advice=PUSH, reason="not-pushed")(
     refused("pull", "{registry}/nothing:latest", "{password}")
@@ -218,7 +168,7 @@ log_in_and_push.mistake("logged in, but not pushed", advice=PUSH, reason="not-pu
 log_in_and_push.mistake(
     "pushed elsewhere", advice="`internal-app:latest` may stay", reason="elsewhere"
 )(push_with_login("{registry}/internal-app:latest"))
-log_in_and_push.mistake("another image under the name", advice="will move", reason="other-image")(
+log_in_and_push.mistake("another image under the name", advice="will move", reason="another-image")(
     push_with_login(NAME, "busybox:stable")
 )
 
@@ -229,26 +179,25 @@ def run_it(workspace):
     ask_for_a_password.require(workspace)
     pulled, copies = _was_pulled(workspace), _copies(workspace)
     if pulled and was_started(workspace, workspace.spellings(APP)):
-        return "`{registry}/apps/internal-app` was pulled with your login, and run."
+        return "`{registry}/apps/internal-app` was pulled with your login, and then run."
     if pulled:
         require_memory(workspace, RUN_IT)
         reason, todo = "not-run", RUN_IT
-        found = "It was pulled, but no container was started from that name."
+        found = "The image was pulled, but no container was started by that name."
     elif copies:
         reason, todo = "copy", f"{REMOVE}, then {RUN_IT}"
-        found = "It was not pulled since the push: what runs is the copy that your engine had."
+        found = "The image was not pulled after the push: your engine runs the copy that it had."
     elif _last_was_refused(workspace):
         reason, todo = "refused", f"{LOGIN}, then {RUN_IT}"
         found = "Your engine has no copy, and the registry refused your client's last request."
     else:
         reason, todo = "not-pulled", RUN_IT
-        found = "Your engine has no copy, and has not pulled it since the push."
-    names, host = " ".join(copies), workspace.registry
-    raise NotYet(reason, found=found, next=f"{todo}.", copies=names, host=host)
+        found = "Your engine has no copy, and has not pulled one since the push."
+    raise NotYet(reason, found=found, next=f"{todo}.", copies=" ".join(copies))
 
 
 run_it.solution(pull_again, run(NAME))
-run_it.mistake("run from the copy that was there", advice=REMOVE_ONE, reason="copy")(run(NAME))
+run_it.mistake("run from the copy on the engine", advice=REMOVE_ONE, reason="copy")(run(NAME))
 run_it.mistake("pulled, but run by another name", advice=RUN_IT, reason="not-run")(
     pull_again, run("{image}:latest")
 )
@@ -259,11 +208,11 @@ run_it.mistake("logged out before", advice="--password-stdin {registry}", reason
 
 @lab.step
 def log_out(workspace, answer):
-    """You have logged out and removed your copy; a run is refused, and you know the error."""
+    """You have logged out and removed your copy. A run is refused, and you know the error."""
     ask_for_a_password.require(workspace)
     refused, copies = _last_was_refused(workspace), _copies(workspace)
     if copies:
-        let_in = "" if refused else " When the registry was last asked, it let you in."
+        let_in = "" if refused else " The registry let you in when it was last asked."
         raise NotYet(
             "copy",
             found=f"Your engine has `{copies[0]}`, and runs it without asking.{let_in}",
@@ -273,7 +222,7 @@ def log_out(workspace, answer):
     if not refused:
         raise NotYet(
             "not-refused",
-            found="Your engine has no copy, but when the registry was last asked, it let you in.",
+            found="Your engine has no copy, but the registry let you in when it was last asked.",
             next=f"{LOGOUT}, then {RUN_IT}.",
         )
     _require_error(answer, again=RUN_IT)
@@ -284,34 +233,33 @@ log_out.solution(remove_copies, refused("pull", NAME))
 log_out.mistake("still logged in", advice=LOGOUT, reason="copy")(pull_again, NO_LOGIN)
 log_out.mistake("the copy still there", advice=REMOVE_ONE, reason="copy")(refused("pull", NAME))
 log_out.mistake("not tried", advice=RUN_IT, reason="not-refused")(remove_copies, NO_LOGIN)
-log_out.mistake("the announcement for the error", advice="in the next line", reason="other-error")(
+log_out.mistake("the line before the error", advice="on the next line", reason="other-error")(
     remove_copies, refused("pull", NAME), f"Unable to find image '{NAME}' locally"
 )
 
 
 @lab.step
 def add_a_second_user(workspace):
-    """`{registry}` opens to `{second_user}` with `{second_password}` as well, and still to
-    `{user}`. It keeps its images."""
+    """`{registry}` also lets in `{second_user}` with `{second_password}`. It still lets in
+    `{user}`, and keeps its images."""
     container = _require_registry(workspace)
-    second = workspace["second_user"], workspace["second_password"]
-    fault = login_fault(workspace, container, second)
-    if not fault and login_fault(workspace, container, _login(workspace)):
+    fault = login_fault(workspace, container, second_login(workspace))
+    if not fault and login_fault(workspace, container, workspace.login):
         raise NotYet(
             "locked-out",
-            found="It opens to `{second_user}`, and no longer to `{user}`: the password file has "
-            "lost that line.",
-            next="Write both lines again. `>` starts a file anew, `>>` adds to it.",
+            found="It lets in `{second_user}`, but no longer `{user}`: the password file has lost "
+            "that line.",
+            next="Write both lines again. `>` replaces a file, `>>` adds to it.",
         )
     log_in_and_push.require(workspace)  # which asks for the password of the first, too
     if not fault:
-        return "`{registry}` opens to `{user}` and to `{second_user}`, each with a password."
+        return "`{registry}` lets in `{user}` and `{second_user}`, each with a password."
     reason, found = fault
     raise NotYet(
         reason,
         found=found,
-        next="The file has a line for each user. `htpasswd` makes it, with `-B` for bcrypt. The "
-        "registry reads the file again by itself.",
+        next="The file needs a line for each user. `htpasswd` makes it, with `-B` for bcrypt. The "
+        "registry reads the changed file by itself.",
     )
 
 
@@ -320,9 +268,15 @@ def write_users(workspace, *lines):
     (workspace.work / "auth/htpasswd").write_text("".join(lines))
 
 
-add_a_second_user.solution(lambda ws: write_users(ws, htpasswd(ws), htpasswd(ws, "second_")))
-add_a_second_user.mistake("the file written anew", advice="`>>`", reason="locked-out")(
-    lambda ws: write_users(ws, htpasswd(ws, "second_"))
+def second_login(workspace):
+    return workspace["second_user"], workspace["second_password"]
+
+
+add_a_second_user.solution(
+    lambda ws: write_users(ws, htpasswd(ws), htpasswd(ws, *second_login(ws)))
+)
+add_a_second_user.mistake("the file replaced", advice="`>>`", reason="locked-out")(
+    lambda ws: write_users(ws, htpasswd(ws, *second_login(ws)))
 )
 add_a_second_user.mistake("an MD5 hash for the second", advice="`-B`", reason="hash")(
     lambda ws: write_users(ws, htpasswd(ws), BY_MD5.replace("alice", ws["second_user"]))
@@ -330,10 +284,6 @@ add_a_second_user.mistake("an MD5 hash for the second", advice="`-B`", reason="h
 
 
 # The registry and its password file
-
-
-def _login(workspace):
-    return workspace["user"], workspace["password"]
 
 
 def _again(container):
@@ -346,7 +296,7 @@ def _require_registry(workspace):
     """Return the registry's container, None where it has none; say why its settings ended it."""
     try:
         start = f"{MAKE}, then {RUN_LOCKED}"
-        return require_registry(workspace, start=start, login=_login(workspace))
+        return require_registry(workspace, start=start, login=workspace.login)
     except NotYet as failure:
         if failure.reason == "no-container-serves":
             return None
@@ -381,7 +331,7 @@ def _require_error(answer, again):
     said = answer.lower()
     if any(words in said for words in REFUSED):
         return
-    found, todo = "Your answer is not that error.", "Submit the error that comes from "
+    found, todo = "Your answer is not that error.", "Submit the error that is printed by "
     for words, meaning, before in OTHER_ERRORS:
         if words in said:
             found, todo = f"`{{line}}` {meaning}.", before
@@ -393,12 +343,3 @@ def _copies(workspace):
     """Return the names that the image has on the engine, without the tag."""
     names = filter(workspace.engine.image, workspace.spellings(APP))
     return [name.removesuffix(":latest") for name in names]
-
-
-def _other_name(workspace):
-    """Return what the image is called instead."""
-    image = workspace.engine.image(workspace.sample)
-    others = [tag for tag in image.tags if tag != f"{workspace.image}:latest"] if image else []
-    if others:
-        return misnamed(workspace, others[0], APP, "latest")
-    return "Your engine has no image of the name `{registry}/apps/internal-app`."

@@ -322,7 +322,7 @@ def tag_your_image(workspace):
             return f"`{name}` is your image, {short(found.id)}."
         if found:
             raise NotYet(
-                "other-image",
+                "another-image",
                 found=f"`{name}` is another image, {short(found.id)}.",
                 next=f"{TAG} The name moves to your image.",
             )
@@ -341,7 +341,7 @@ tag_your_image.mistake("the team left out", reason="misnamed")(tag_as("{registry
 tag_your_image.mistake("the tag left out", reason="misnamed")(
     tag_as("{registry}/team/{image}:latest")
 )
-tag_your_image.mistake("another image under the name", reason="other-image")(
+tag_your_image.mistake("another image under the name", reason="another-image")(
     tag_as("{registry}/team/{image}:1.0", "busybox:stable")
 )
 

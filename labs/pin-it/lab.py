@@ -47,7 +47,7 @@ RETAG = (
     "`docker image tag {registry}/{app}:{tag} {registry}/{app}:{to}`, then "
     "`docker push {registry}/{app}:{to}`."
 )
-A_PART = "one part of it: the image of a platform, or what was noted about its build."
+A_PART = "only a part of it: the image for one platform, or a record of its build."
 
 
 # Acts, for the solutions and mistakes
@@ -95,9 +95,9 @@ def keep_its_digest(workspace, answer):
     """You know the digest of `{app}:1.0`, as the registry has it."""
     manifest = _require_pushed(workspace)
     image = workspace.find_image(workspace["app"], "1.0")
-    todo = "`docker pull {registry}/{app}:1.0`, and submit the digest that it prints."
+    todo = "Run `docker pull {registry}/{app}:1.0`, and submit the digest that it prints."
     if image and _is_same(workspace, manifest, image):
-        todo = f"{INSPECT}, and submit what it prints."
+        todo = f"Run {INSPECT}, and submit what it prints."
     digest = digest_in(answer, next=todo)
     if digest == manifest.digest:
         return f"`{workspace['app']}:1.0` is {short(digest)}. Keep this digest."
@@ -109,7 +109,7 @@ def keep_its_digest(workspace, answer):
     elif has_blob(workspace, workspace["app"], digest):
         reason, found = "layer", "is one of its layers."
     else:
-        reason, found = "another-digest", "is not it."
+        reason, found = "another-digest", "is another digest."
     raise NotYet(reason, found=f"{short(digest)} {found}", next=todo)
 
 
@@ -130,7 +130,7 @@ keep_its_digest.near_miss("the digest of a layer", reason="layer")(
 @lab.step
 def move_the_tag(workspace, answer):
     """`{app}:1.0` is another image now, and `{registry}` still has the first one. Your answer is
-    the digest of the first."""
+    the digest of the first image."""
     now = _require_pushed(workspace)
     digest = digest_in(answer, next=f"{LIST} shows the digests.")
     if digest == now.digest:
@@ -188,7 +188,7 @@ def pull_by_digest(workspace):
             return f"You have pulled {short(digest)}, while `1.0` is {short(now.digest)}."
     if pulled:
         reason = "pinned-now"
-        found = "The digest that you pulled is the one that `{app}:1.0` has now."
+        found = "You pulled the digest that `{app}:1.0` has now."
     elif any(has_blob(workspace, workspace["app"], digest) for digest in refused):
         reason = "image-id"
         found = "You asked for an image's id. The registry has no manifest with that digest."
@@ -197,18 +197,18 @@ def pull_by_digest(workspace):
         found = f"The registry has no manifest with the digest {short(refused[-1])}."
     elif by_tag:
         reason = "by-tag"
-        found = "You pulled `{app}:1.0` by its tag, and so got the image that it points to now."
+        found = "You pulled `{app}:1.0` by its tag, so you got the image that it points to now."
     else:
         reason = "not-pulled"
         found = "Nobody has pulled from that repository by digest since the tag moved."
     others = _untagged(workspace, now) or _others(workspace, now)
     raise NotYet(
         reason,
-        expected="A pull of `{registry}/{app}@sha256:…` with the first image's digest.",
+        expected="A pull of `{registry}/{app}@sha256:…`, with the first image's digest.",
         found=found,
         next=f"`{PULL}{others[0]}`."
         if len(others) == 1
-        else f"`{PULL}`, and after the `@` the digest that you have kept.",
+        else f"`{PULL}`, and after the `@` the digest that you kept.",
     )
 
 
@@ -229,7 +229,7 @@ def _(workspace):
 @lab.step(advice=PUSH)
 def roll_back(workspace, answer):
     """`{app}:1.0` is the first image again, and the second one is `{app}:1.1`. Your answer is the
-    digest of the first."""
+    digest of the first image."""
     one = _require_pushed(workspace)
     two = workspace.api.manifest(workspace["app"], "1.1")
     digest = digest_in(answer, next=f"{LIST} shows the digests.")
@@ -242,11 +242,11 @@ def roll_back(workspace, answer):
             todo = f"Do the same for the second image, with its own digest and `1.1`: {ROLL_BACK}"
     elif one.digest == two.digest == digest:
         reason = "same-image"
-        found = f"Both tags point to one image, the first: {short(digest)}."
-        todo = f"{LIST} shows the second one's digest. Tag and push that image as `1.1`."
+        found = f"Both tags point to the first image, {short(digest)}."
+        todo = f"{LIST} shows the second image's digest. Tag and push that image as `1.1`."
     elif one.digest == two.digest:
         reason = "same-image"
-        found = f"Both tags point to one image, the second: {short(one.digest)}."
+        found = f"Both tags point to the second image, {short(one.digest)}."
     elif one.digest != digest:
         swapped = two.digest == digest
         reason = "swapped" if swapped else "not-back"
@@ -279,13 +279,13 @@ roll_back.mistake("the tags swapped", reason="swapped")(push_first("1.1"), first
 
 @lab.step(advice="the digest that `1.1` has now")
 def deploy_it_pinned(workspace):
-    """The container `{service}` was made from the second build, by its digest: no push to `1.1` can
-    change which image it has."""
+    """The container `{service}` was created from the second build, by its digest. No push to `1.1`
+    can change its image."""
     two = workspace.api.manifest(workspace["app"], "1.1")
     container = workspace.engine.container(workspace["service"])
     if not two or not container:
         found = "no container `{service}`" if two else "no `{app}:1.1` in your registry"
-        todo = "Make one from the second build." if two else "Do the step before this one first."
+        todo = "Create it from the second build." if two else "Do the step before this one first."
         raise NotYet("missing", found=f"There is {found}.", next=todo)
     name, _, digest = container.image.partition("@")
     one = workspace.api.manifest(workspace["app"], "1.0")
@@ -296,14 +296,14 @@ def deploy_it_pinned(workspace):
     elif digest:
         reason, what = "another-digest", f"is pinned to {short(digest)}, not to the second build"
     elif "/" in name:
-        reason, what = "by-tag", f"was made from `{name}`, and a tag can move"
+        reason, what = "by-tag", f"was created from `{name}`, and a tag can move"
     else:
-        reason, what = "by-id", f"was made from the id `{name[:19]}`, which names no registry"
+        reason, what = "by-id", f"was created from the id `{name[:19]}`, which names no registry"
     raise NotYet(
         reason,
         found=f"`{container.name}` {what}.",
-        next="A container keeps its image. Remove it, and make it again from a name with an `@` "
-        "and the digest that `1.1` has now.",
+        next="A container keeps its image. Remove it, and create it again from a name with `@` and "
+        "the digest that `1.1` has now.",
     )
 
 
@@ -359,14 +359,14 @@ def _require_pushed(workspace):
         found = f"Your engine has `{wanted}`, but the registry has no such tag."
     elif pushed:
         name = pushed[0]
-        reason, found = "elsewhere", f"Your registry has `{name}`, but no `{wanted}`."
+        reason, found = "elsewhere", f"The registry has `{name}`, but not `{wanted}`."
         todo = f"`docker pull {name}`, `docker image tag {name} {wanted}`, then {PUSH}."
     elif tags:
-        reason, found = "misnamed", f"Your engine has `{tags[0]}`, but no `{wanted}`."
+        reason, found = "misnamed", f"Your engine has `{tags[0]}`, but not `{wanted}`."
         todo = f"`docker image tag {tags[0]} {wanted}`, then {PUSH}."
     else:
         reason, todo = "no-image", f"{BUILD}, then {PUSH}."
-        found = "Neither your engine nor the registry has an image of that name."
+        found = "Neither your engine nor the registry has an image with that name."
     expected = "`{registry}` holds your image as `{app}:1.0`."
     raise NotYet(reason, expected=expected, found=found, next=todo, greeting=FIRST)
 
@@ -383,14 +383,14 @@ def _not_moved(workspace, now):
     reason, found, todo = "not-moved", "", f"{BUILD}, then {PUSH}."
     if image and not _is_same(workspace, now, image):
         reason, todo = "not-pushed", f"{PUSH}."
-        found = " Your engine has another one under that name."
+        found = " Your engine has another image with that name."
     elif count_pushes(workspace, workspace["app"], "1.0") > 1 and _untagged(workspace, now):
         reason, todo = "second", f"{LIST} shows both digests: submit the one without a tag."
-        found = " That is the second one already, not the first."
+        found = " That is the second image, not the first."
     elif other:
         reason, todo = "another-tag", RETAG
-        found = " `{app}:{tag}` is another one."
-    found = "`{app}:1.0` is " + f"{short(now.digest)}, the image of your answer.{found}"
+        found = " `{app}:{tag}` is another image."
+    found = "`{app}:1.0` is " + f"{short(now.digest)}, the digest in your answer.{found}"
     return NotYet(reason, found=found, next=todo, greeting=SECOND, tag=other, to="1.0")
 
 
@@ -401,8 +401,8 @@ def _require_manifest(workspace, digest):
     elif manifest := workspace.api.manifest(workspace["app"], digest):
         return manifest
     else:
-        found = "`{app}` in the registry has no manifest " + f"{short(digest)}."
-    todo = f"{LIST} shows digests in the column DIGEST: submit the first one's."
+        found = "In the registry, `{app}` has no manifest " + f"{short(digest)}."
+    todo = f"{LIST} shows digests in the column DIGEST: submit the first image's."
     raise NotYet("no-manifest", found=found, next=todo)
 
 

@@ -1,18 +1,19 @@
-"""Name an image after your registry, push it there, and pull it back."""
+"""Give an image a name in your registry, push it there, and pull it back."""
 
 from labrunner import (
     Lab,
     NotYet,
     Passed,
-    describe_difference,
+    find_misnamed,
     find_name,
-    find_tag,
+    known_as,
     listed,
-    misnamed,
     pull,
     push_as,
+    remove_sample,
     require_memory,
     require_no_refusal,
+    require_pushed,
     run,
     short,
     tag_as,
@@ -30,30 +31,27 @@ PUSH = "`docker push {registry}/{image}`"
 PULL = "`docker pull {registry}/{image}`"
 REMOVE = "`docker image rm {image} {registry}/{image}`"
 RUN = "`docker run --rm {registry}/{image}`"
-REBUILD = "Start the lab again: it builds the image again."
+REBUILD = "Start the lab again to rebuild the image."
 TEAM, TEAM_NAME = "team/hello", "{registry}/team/hello:2.0"
 
 
 @lab.step(advice=TAG)
 def tag_the_image(workspace):
-    """Your image has the name `{registry}/{image}:latest` as well."""
+    """Your image also has the name `{registry}/{image}:latest`."""
     name = find_name(workspace)
     image = workspace.engine.image(name) if name else None
     if image and image.id == workspace.sample:
         return f"`{name}` is your image, {short(image.id)}."
     if image:
-        raise NotYet(
-            "another-image",
-            found=f"`{name}` is another image, {short(image.id)}{_known_as(workspace, image.id)}.",
-            next=f"{TAG}. The name moves to your image.",
-        )
-    mine = workspace.engine.image(workspace.sample)
-    if not mine:
+        known = known_as(workspace, workspace.ref(), image.id)
+        found = f"`{name}` is another image, {short(image.id)}{known}."
+        raise NotYet("another-image", found=found, next=f"{TAG}. The name moves to your image.")
+    if not workspace.engine.image(workspace.sample):
         found = "Your engine no longer has the image `{image}`."
         raise NotYet("no-image", found=found, next=REBUILD)
-    if other := _misnamed(workspace):
+    if other := find_misnamed(workspace, workspace.image):
         raise NotYet("misnamed", found=other, next=f"{TAG}.")
-    found = "Your image has no name but `{image}:latest`."
+    found = "The only name of your image is `{image}:latest`."
     raise NotYet("not-tagged", found=found, next=f"{TAG}.")
 
 
@@ -69,35 +67,8 @@ tag_the_image.mistake("another image under the name", reason="another-image")(
 @lab.step(lasting=True, advice=TAG)
 def push_the_image(workspace):
     """`{registry}` holds your image as `{image}:latest`."""
-    manifest = workspace.api.manifest(workspace.image, "latest")
-    if manifest and workspace.is_sample(manifest):
-        return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
-    if manifest:
-        digest, known = short(manifest.digest), _known_as(workspace, *manifest.image_ids)
-        differs = describe_difference(workspace, manifest)
-        raise NotYet(
-            "another-image",
-            found=f"There, `{workspace.image}:latest` is another image, {digest}{known}{differs}.",
-            next=f"{TAG}, then {PUSH}. The tag will move.",
-        )
-    search = find_tag(workspace)
-    if search.place:
-        raise NotYet(
-            "elsewhere",
-            found=f"The registry has your image only as `{search.place}`.",
-            next=f"{TAG}, then {PUSH}. `{search.place}` may stay.",
-        )
-    lacks = "the registry has no repository `{image}`"
-    if workspace.api.tags(workspace.image) is not None:
-        lacks = "the registry's repository `{image}` has no tag `latest`"
-    if name := find_name(workspace):
-        require_no_refusal(workspace, workspace.image, again=f"`docker push {name}`")
-        found = f"`{name}` is a name on your engine, but {lacks}.{search.unread}"
-        raise NotYet("not-pushed", found=found, next=f"`docker push {name}`.")
-    if other := _misnamed(workspace):
-        raise NotYet("misnamed", found=f"{other}{search.unread}", next=f"{TAG}, then {PUSH}.")
-    found = f"Your engine has no image of that name, and {lacks}.{search.unread}"
-    raise NotYet("not-tagged", found=found, next=f"{TAG}, then {PUSH}.")
+    manifest = require_pushed(workspace)
+    return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
 
 
 push_the_image.solution(push_as(NAME))
@@ -122,7 +93,7 @@ def remove_your_copies(workspace):
     manifest = workspace.api.manifest(workspace.image, "latest")
     if not manifest or not workspace.is_sample(manifest):
         found = "`{registry}` does not hold your image as `{image}:latest`."
-        todo = f"Push it first: {PUSH}." if image else f"{REBUILD} Then tag and push it."
+        todo = f"Push it first: {PUSH}." if image else f"{REBUILD} Then tag it, and push it."
         raise NotYet("not-pushed", found=found, next=todo)
     if not image:
         return f"Your engine no longer has {short(workspace.sample)}; `{workspace.registry}` does."
@@ -130,7 +101,7 @@ def remove_your_copies(workspace):
     found = f"Your engine still has it as {listed(names)}."
     remove = f"`docker image rm {' '.join(names)}`."
     if users := [each.name for each in workspace.engine.containers(ancestor=image.id)]:
-        found += f" The container {listed(users)} was made from it, and so holds it."
+        found += f" Containers made from it still use it: {listed(users)}."
         raise NotYet("in-use", found=found, next=f"`docker rm -f {' '.join(users)}`, then {remove}")
     if any(event.id in workspace.spellings() for event in workspace.events(event=["pull"])):
         found += " So a pull fetches nothing."
@@ -141,19 +112,17 @@ def remove_your_copies(workspace):
 def _(workspace):
     for container in workspace.engine.containers(ancestor=workspace.sample):
         workspace.engine.remove_container(container.id)
-    if image := workspace.engine.image(workspace.sample):
-        for name in image.tags or [image.id]:
-            workspace.engine.remove_image(name)
+    remove_sample(workspace)
 
 
 remove_your_copies.mistake(
-    "pulled without removing first", advice="docker image rm", reason="still-there"
+    "pulled without removing it first", advice="docker image rm", reason="still-there"
 )(pull(NAME))
 remove_your_copies.mistake(
-    "one name of two removed", advice="rm {registry}/{image}", reason="still-there"
+    "only one of its names removed", advice="rm {registry}/{image}", reason="still-there"
 )(untag("{image}:latest"))
 remove_your_copies.mistake(
-    "a container still holds it", advice="docker rm -f user-{name}", reason="in-use"
+    "a container still uses it", advice="docker rm -f user-{name}", reason="in-use"
 )(lambda ws: ws.create(ws.sample, name=f"user-{ws.name}"), untag("{image}:latest"))
 
 
@@ -165,18 +134,18 @@ def pull_it_back(workspace):
     image = workspace.engine.image(name) if name else None
     if not image:
         require_no_refusal(workspace, workspace.image, again=PULL)
-        raise NotYet("no-image", found="Your engine has no image of that name.", next=f"{PULL}.")
+        raise NotYet("no-image", found="Your engine has no image with that name.", next=f"{PULL}.")
     if not manifest or image.id not in manifest.image_ids:
         raise NotYet(
             "another-image",
-            found=f"`{name}` is not the registry's image, but another one, {short(image.id)}.",
+            found=f"`{name}` on your engine is not the registry's image, but {short(image.id)}.",
             next=f"{PULL}. The name will move to the registry's image.",
         )
     if not _was_pulled(workspace, manifest):
         raise NotYet(
             "never-left",
-            found="The image is there, but the engine has not pulled it from the registry since "
-            "the lab began: it never left.",
+            found="The image is there, but it never left: your engine has not pulled it from the "
+            "registry since you started this lab.",
             next=f"{REMOVE}, then {PULL}.",
         )
     found = f"`{name}` came from the registry, {short(manifest.digest)}."
@@ -205,8 +174,8 @@ def run_it(workspace):
         if each.image.removesuffix(":latest") in images:
             container = workspace.engine.container(each.id)
             if container and container.error:
-                found = f"The container `{each.name}` could not be started: {container.error}"
-                raise NotYet("not-started", found=found, next=f"Mend that. Then {RUN}.")
+                found = f"The container `{each.name}` could not be started: {container.error}."
+                raise NotYet("not-started", found=found, next=f"Fix that, then {RUN}.")
             found = f"The container `{each.name}` was created from it, but never started."
             raise NotYet("not-started", found=found, next=f"`docker start -a {each.name}`.")
     require_memory(workspace, RUN)
@@ -224,60 +193,43 @@ run_it.mistake("created, but not started", advice="docker start", reason="not-st
 
 @lab.step
 def offer_a_second_name(workspace):
-    """`{registry}` also offers your image as `team/hello:2.0`. Your engine does not have that
-    name."""
+    """`{registry}` also has your image as `team/hello:2.0`. Your engine does not have that name."""
     manifest = workspace.api.manifest(TEAM, "2.0")
     name = find_name(workspace, TEAM, "2.0")
     if manifest and not workspace.is_sample(manifest, TEAM):
-        found = f"There, `{TEAM}:2.0` is another image, {short(manifest.digest)}."
-        todo = "Give the name to your own image, and push it again: the tag moves."
+        found = f"In the registry, `{TEAM}:2.0` is another image, {short(manifest.digest)}."
+        todo = "Give the name to your own image, and push it again. The tag will move."
         raise NotYet("another-image", found=found, next=todo)
     if manifest and name:
-        found = f"The registry offers it, and your engine still has the name `{name}`."
-        todo = "`docker image rm` takes that name away; the image stays under its other names."
+        found = f"The registry has it, but your engine still has the name `{name}`."
+        todo = "`docker image rm` removes that name; the image keeps its other names."
         raise NotYet("still-there", found=found, next=todo)
     if manifest:
-        return f"`{workspace.ref(TEAM, '2.0')}` is your image; the name is in the registry alone."
+        return f"`{workspace.ref(TEAM, '2.0')}` is your image, and only the registry has this name."
     if name:
         require_no_refusal(workspace, TEAM, again=f"push `{name}`")
-        found = f"`{name}` is a name on your engine; the registry does not have it."
-        raise NotYet("not-pushed", found=found, next="A name has to be pushed before it may go.")
+        found = f"Your engine has `{name}`, but the registry does not."
+        raise NotYet("not-pushed", found=found, next="Push the name before you remove it.")
     tags = workspace.api.tags(TEAM)
-    there = f"has {listed(tags)}, and no tag `2.0`" if tags else "does not exist"
+    there = f"has {listed(tags)}, but no tag `2.0`" if tags else "does not exist"
     raise NotYet(
         "another-tag" if tags else "not-tagged",
         found=f"The repository `{TEAM}` in the registry {there}.",
-        next="Push takes the name as you write it: the registry, the repository and the tag. "
+        next="Push uses the name as you write it: the registry, the repository and the tag. "
         "Without a tag, that is `latest`.",
     )
 
 
 offer_a_second_name.solution(push_as(TEAM_NAME, NAME), untag(TEAM_NAME))
-offer_a_second_name.mistake(
-    "named, but not pushed", advice="has to be pushed", reason="not-pushed"
-)(tag_as(TEAM_NAME, NAME))
+offer_a_second_name.mistake("named, but not pushed", advice="Push the name", reason="not-pushed")(
+    tag_as(TEAM_NAME, NAME)
+)
 offer_a_second_name.mistake(
     "pushed without the tag", advice="Without a tag, that is `latest`", reason="another-tag"
 )(push_as("{registry}/team/hello:latest", NAME))
 offer_a_second_name.mistake(
     "the name is still on the engine", advice="docker image rm", reason="still-there"
 )(push_as(TEAM_NAME, NAME))
-
-
-def _misnamed(workspace):
-    """Return what is wrong with the name that the image has besides its own; None without one."""
-    mine = workspace.engine.image(workspace.sample)
-    for tag in mine.tags if mine else ():
-        if tag != f"{workspace.image}:latest":
-            return misnamed(workspace, tag, workspace.image, "latest")
-    return None
-
-
-def _known_as(workspace, *ids):
-    """Return another name that the engine has for one of these images, as the end of a sentence."""
-    names = [tag for image in workspace.engine.images() if image.id in ids for tag in image.tags]
-    others = [name for name in names if name not in workspace.spellings()]
-    return f", which your engine knows as `{others[0]}`" if others else ""
 
 
 def _was_pulled(workspace, manifest):

@@ -42,24 +42,26 @@ LARGE = "-H @accept http://{registry}/v2/{repository}/manifests/{large}"
 BOTH = '-H @accept "http://{registry}/v2/{repository}/manifests/{{small},{large}}"'
 
 CATALOG = (
-    "`curl -s http://{registry}/v2/_catalog`, and submit the name that begins with `{word}/`, "
+    "Run `curl -s http://{registry}/v2/_catalog`, and submit the name that begins with `{word}/`, "
     "without the quotes around it."
 )
 LIST_TAGS = (
-    "`curl -s http://{registry}/v2/{repository}/tags/list`, and submit all that stands between "
-    "the square brackets."
+    "Run `curl -s http://{registry}/v2/{repository}/tags/list`, and submit everything between the "
+    "square brackets."
 )
-READ = f"`curl -s {SMALL}`, and submit the digest under `config`."
-HEAD = f"`curl -sI {SMALL}`, and submit the digest behind `Docker-Content-Digest`."
+READ = f"Run `curl -s {SMALL}`, and submit the digest under `config`."
+HEAD = f"Run `curl -sI {SMALL}`, and submit the digest after `Docker-Content-Digest:`."
 COMPARE = (
-    f"`curl -s {BOTH}` prints both manifests. Under `layers`, look for the digests that stand in "
-    "both. The lowest layer stands first, and is busybox's."
+    f"`curl -s {BOTH}` prints both manifests. Under `layers`, look for the digests that are in "
+    "both. The lowest layer comes first, and is busybox's."
 )
 OPEN = (
-    "`curl -s http://{registry}/v2/{repository}/blobs/{shared} | tar -tzf -`, and submit what it "
-    "prints."
+    "Run `curl -s http://{registry}/v2/{repository}/blobs/{shared} | tar -tzf -`, and submit what "
+    "it prints."
 )
-ADD_UP = f"`curl -s {LARGE}`, and add up each `size` under `layers`, not the one under `config`."
+ADD_UP = (
+    f"Run `curl -s {LARGE}`, and add up each `size` under `layers`, but not the one under `config`."
+)
 TESTED = "tested"  # a tag
 
 
@@ -83,7 +85,7 @@ def push_two_images(workspace):
 
 @lab.step(advice=CATALOG)
 def find_the_repository(workspace, answer):
-    """You know the whole name of the repository in `{registry}` that begins with `{word}/`."""
+    """You know the full name of the repository in `{registry}` that begins with `{word}/`."""
     name, catalog = workspace["repository"], workspace.api.repositories()
     if name not in catalog:
         raise _gone()
@@ -92,21 +94,21 @@ def find_the_repository(workspace, answer):
         return f"`{name}` is in the catalog of `{workspace.registry}`."
     first, _, second = name.partition("/")
     if answer.startswith(("{", "[")):
-        reason, found = "list", "Your answer is a whole list."
+        reason, found = "list", "Your answer is a whole list, not one name."
     elif said.strip("/") == first:
         reason = "first-part"
-        found = "`{said}` is only the first part of the name. The rest belongs to it too."
+        found = "`{said}` is only the first part of the name. The rest is part of it, too."
     elif said.strip("/") == second:
         reason = "last-part"
-        found = "`{said}` is only the last part of the name. `{word}/` belongs to it too."
+        found = "`{said}` is only the last part of the name. `{word}/` is part of it, too."
     elif said.startswith(f"{name}:"):
         reason = "tag"
         found = "`{said}` has a tag. The catalog lists repositories, without tags."
     elif said.endswith(f"/{name}"):
         reason = "registry"
-        found = "`{said}` has the registry in front, which is no part of a repository's name."
+        found = "`{said}` begins with the registry, which is not part of a repository's name."
     elif said in catalog:
-        reason, found = "other", "`{said}` is in the catalog, but it is not this lab's."
+        reason, found = "other", "`{said}` is in the catalog, but it is another repository."
     else:
         reason, found = "unknown", "There is no repository `{said}` in the catalog."
     raise NotYet(reason, found=found, next=CATALOG, said=said)
@@ -130,12 +132,10 @@ def list_its_tags(workspace, answer):
         return "`{repository}` has the tags " + f"{listed(sorted(tags))}."
     foreign = sorted(said - tags)[:5]
     if foreign:
-        reason = "no-tag"
-        found = (
-            "{foreign} is no tag of it." if len(foreign) == 1 else "{foreign} are no tags of it."
-        )
+        reason, found = "no-tag", "The repository does not have {foreign}."
     else:
-        reason, found = "missing", f"Your answer lacks {len(tags - said)} of its {len(tags)} tags."
+        reason = "missing"
+        found = f"Your answer leaves out {len(tags - said)} of its {len(tags)} tags."
     raise NotYet(reason, found=found, next=LIST_TAGS, foreign=listed(foreign))
 
 
@@ -163,7 +163,7 @@ read_a_manifest.near_miss("a layer", reason="busybox")(
 
 @lab.step(advice=HEAD)
 def take_a_digest(workspace, answer):
-    """You know the digest of the manifest behind the tag that begins with `small-`."""
+    """You know the digest of the manifest that the tag beginning with `small-` points to."""
     digest = _manifest(workspace, "small").digest
     _require_digest(workspace, answer, digest, HEAD)
     return "`{small}` points to " + f"{short(digest)}."
@@ -183,7 +183,7 @@ def _(workspace):
 
 @lab.step(advice=COMPARE)
 def find_the_shared_layer(workspace, answer):
-    """You know the digest of the layer that both images have, and busybox has not."""
+    """You know the digest of the layer that both images have, and busybox does not."""
     shared = _shared(workspace)
     _require_digest(workspace, answer, shared.digest, COMPARE)
     return f"{short(shared.digest)} is in both images, {shared.size} bytes compressed."
@@ -211,7 +211,7 @@ def open_the_layer(workspace, answer):
     if name in _files(workspace, shared):
         return f"`{name}` is in the layer {short(shared)}."
     reason = "no-file"
-    found = "That layer has no file `{file}`." if name else "Your answer names no file."
+    found = "That layer has no file `{file}`." if name else "Your answer does not name a file."
     for tag in (workspace["small"], workspace["large"]):
         if name == f"own-{tag}":
             reason, found = "own-layer", f"`{name}` is in the layer that only `{tag}` has."
@@ -231,7 +231,7 @@ def weigh_the_image(workspace, answer):
     said = last_line(answer).lower()
     number = re.sub(r"[\s,._']|bytes?", "", said)
     if number == str(size):
-        return "The layers of `{large}` are " + f"{size} bytes together."
+        return "The layers of `{large}` add up to " + f"{size} bytes."
     reason, found = _weighed(workspace, number, said)
     raise NotYet(reason, found=found, next=ADD_UP, said=said)
 
@@ -273,19 +273,19 @@ def mark_the_small_image(workspace):
         statuses = [each.status for each in sent if each.method == "PUT"]
         if statuses and statuses[-1] >= 400:
             found = f"The registry refused the manifest that you sent, with HTTP {statuses[-1]}."
-            todo = "Say which kind it is: send it with the `Content-Type` that it came with."
+            todo = "Say what kind it is: send it with the `Content-Type` that it came with."
             raise NotYet("refused", found=found, next=todo)
-        todo = "A tag comes with a manifest: each push ends by sending one under its tag."
+        todo = "A manifest makes the tag: send one under that tag, as each push does at its end."
         raise NotYet("no-tag", found="That repository has no tag `tested`.", next=todo)
     if tested.digest == small.digest:
         return f"`tested` points to {short(small.digest)}, as the tag of the small image does."
     found = f"`tested` points to {short(tested.digest)}, which is another "
     if tested.image_ids & small.image_ids:
-        found += "manifest of that image: it does not have the same bytes."
-        todo = "Send what the registry has sent, byte for byte: `--data-binary` changes nothing."
+        found += "manifest of that image: its bytes are not the same."
+        todo = "Send what the registry sent you, byte for byte: `--data-binary` changes nothing."
         raise NotYet("other-bytes", found=found, next=todo)
-    todo = "Send the manifest of the other tag under this one: the tag moves."
-    raise NotYet("other-image", found=f"{found}image.", next=todo)
+    todo = "Send the manifest of the other tag under this one. The tag will move."
+    raise NotYet("another-image", found=f"{found}image.", next=todo)
 
 
 @act
@@ -299,14 +299,14 @@ def send_manifest(workspace, which, *, kind="", change=bytes):
 
 
 mark_the_small_image.solution(send_manifest("small"))
-mark_the_small_image.mistake("the other image", advice="the tag moves", reason="other-image")(
+mark_the_small_image.mistake("the other image", advice="will move", reason="another-image")(
     send_manifest("large")
 )
 mark_the_small_image.mistake(
-    "saved by a program that writes the JSON anew", advice="--data-binary", reason="other-bytes"
+    "saved by a program that reformats the JSON", advice="--data-binary", reason="other-bytes"
 )(send_manifest("small", change=lambda body: json.dumps(json.loads(body)).encode()))
 mark_the_small_image.mistake(
-    "sent as curl does it by itself", advice="`Content-Type`", reason="refused"
+    "sent with the type that curl adds", advice="`Content-Type`", reason="refused"
 )(send_manifest("small", kind="application/x-www-form-urlencoded"))
 
 
@@ -329,7 +329,7 @@ def _gone():
         "images-gone",
         expected="`{registry}` holds the two images that this lab has pushed.",
         found="It no longer does.",
-        next="Start the lab again: it pushes them again.",
+        next="Start the lab again to push them again.",
     )
 
 
@@ -390,27 +390,27 @@ def _known_as(workspace, digest):
         tag, manifest = workspace[which], _manifest(workspace, which)
         plain = workspace.api.request("GET", f"{workspace['repository']}/manifests/{tag}")
         for diff_id in _diff_ids(workspace, manifest):
-            known[diff_id] = "diff-id", f"a diff id of `{tag}`: the digest of a layer unpacked"
+            known[diff_id] = "diff-id", f"a diff id of `{tag}`: the digest of an unpacked layer"
         for layer in manifest.layers:
             known[layer.digest] = "own-layer", f"a layer that only `{tag}` has"
         known[plain.headers.get("Docker-Content-Digest")] = (
             "other",
-            "the digest of another manifest, which the registry makes of that of "
-            f"`{tag}` for a client that does not say which kinds it accepts",
+            f"the digest of another manifest, which the registry makes from that of `{tag}` for a "
+            "client that does not say which kinds it accepts",
         )
         known[manifest.config_digest] = (
             "config",
-            f"the digest of the config of `{tag}`; with the classic image store it is the image's "
-            "id as well",
+            f"the digest of the config of `{tag}`, which is also the image's id in the classic "
+            "image store",
         )
         known[manifest.digest] = "manifest", f"the digest of the manifest that `{tag}` points to"
     for layer in manifest.layers[: manifest.layers.index(shared)]:
         known[layer.digest] = (
             "busybox",
-            "the layer of busybox, on which `{small}` and `{large}` are built",
+            "the layer of busybox, which `{small}` and `{large}` are built on",
         )
     known[shared.digest] = "shared", "the layer that `{small}` and `{large}` share"
-    nothing = "neither a manifest of this repository, nor a config, nor a layer"
+    nothing = "not the digest of a manifest, a config or a layer in this repository"
     reason, what = known.get(digest, ("other", nothing))
     return reason, f"{short(digest)} is {what}."
 
@@ -420,9 +420,10 @@ def _weighed(workspace, number, said):
     manifest = _manifest(workspace, "large")
     size, config = _size(manifest), len(_blob(workspace, manifest.config_digest).body)
     image = workspace.engine.image(workspace.ref(workspace["repository"], workspace["large"]))
-    unpacked = "unpacked", "That is the size on your engine, where it is unpacked."
-    known = {image.size: unpacked} if image else {}
-    known[size + config] = "with-config", "The config's size is added, which is no layer."
+    known = {}
+    if image:
+        known[image.size] = "unpacked", "That is the size on your engine, which unpacks the layers."
+    known[size + config] = "with-config", "That includes the config, which is not a layer."
     known[config] = "config", "That is the size of the config."
     known[_length(workspace, manifest)] = (
         "manifest",
@@ -430,12 +431,12 @@ def _weighed(workspace, number, said):
     )
     known[_size(_manifest(workspace, "small"))] = "small", "That is the size of `{small}`."
     for layer in manifest.layers:
-        known[layer.size] = "one-layer", "That is the size of one layer alone."
+        known[layer.size] = "one-layer", "That is the size of one layer only."
     if re.search(r"\d\s*[kmg]i?b?$", said):
-        found = "`{said}` is rounded, as `docker image ls` prints sizes of the engine."
+        found = "`{said}` is rounded, like the sizes that `docker image ls` prints."
         return "rounded", found
     if not re.fullmatch("[0-9]{1,18}", number):
-        return "no-number", "Your answer is no whole number."
+        return "no-number", "Your answer is not a whole number."
     more = "more" if int(number) > size else "less"
-    other = f"{number} bytes are {more} than its layers together."
+    other = f"{number} bytes is {more} than its layers add up to."
     return known.get(int(number), ("other", other))

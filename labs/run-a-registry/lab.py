@@ -1,7 +1,6 @@
 """Run a registry of your own, look inside, and make it come back by itself when it dies."""
 
 import json
-import time
 from contextlib import suppress
 
 from labrunner import (
@@ -16,8 +15,10 @@ from labrunner import (
     fail_to_run_registry,
     require_registry,
     require_started,
+    restart_registry,
     run_registry,
     start_second_registry,
+    wait_until,
 )
 
 lab = Lab(
@@ -63,7 +64,7 @@ def _(workspace):
     ports = {5000: workspace.port}
     image = workspace.registry_image
     workspace.run(image, name=workspace.name, ports=ports, **settings, **again)
-    _wait_while(lambda: workspace.registry_container().restart_count < 2)
+    wait_until(lambda: workspace.registry_container().restart_count > 1)
 
 
 start_a_registry.mistake("no port published", reason="unpublished")(
@@ -84,7 +85,7 @@ def _(workspace):
     serve = ["httpd", "-f", "-p", "5000"]
     ports = {5000: workspace.port}
     workspace.run("busybox:stable", name=f"web-{workspace.name}", command=serve, ports=ports)
-    _wait_while(lambda: _is_silent(workspace))
+    wait_until(lambda: not _is_silent(workspace))
 
 
 start_a_registry.mistake(
@@ -95,14 +96,14 @@ start_a_registry.mistake(
 @lab.step(advice=ASK)
 def ask_the_catalog(workspace, answer):
     """You have asked `{registry}` what it holds: nothing yet."""
-    ask_again = f"Run {ASK} and submit its output as it is."
+    ask_again = f"Run {ASK}, and submit its output as it is."
     try:
         catalog = json.loads(answer)
     except (ValueError, RecursionError):
-        found = "Your answer is not JSON, the format in which a registry answers."
+        found = "Your answer is not JSON, the format of a registry's answers."
         raise NotYet("not-json", found=found, next=ask_again) from None
     if catalog == {}:
-        found = "`{}` is what `/v2/` answers: the registry is there. It names no repositories."
+        found = "`{}` is what `/v2/` answers: the registry is there. It does not list repositories."
         raise NotYet("of-v2", found=found, next=f"Ask the catalog: {ASK}.")
     if not isinstance(catalog, dict) or not isinstance(catalog.get("repositories"), list):
         found = "Your answer has no list of `repositories`."
@@ -112,11 +113,11 @@ def ask_the_catalog(workspace, answer):
     if sorted(map(str, answered)) != sorted(held):
         raise NotYet(
             "another-catalog",
-            expected=f"The catalog of `{workspace.registry}`, which has {len(held)} repositories.",
-            found=f"Your answer names {len(answered)}.",
+            expected="The catalog of `{registry}`, as it is now.",
+            found="Your answer does not list the same repositories as the catalog.",
             next=f"It is from another registry, or from an earlier moment. Run {ASK} again.",
         )
-    return f"The catalog of `{workspace.registry}` is as you say: `{json.dumps(catalog)}`."
+    return f"Your answer is the catalog of `{workspace.registry}`: `{json.dumps(catalog)}`."
 
 
 ask_the_catalog.solution(lambda ws: json.dumps({"repositories": ws.api.repositories()}))
@@ -131,7 +132,7 @@ ask_the_catalog.near_miss("the catalog of another registry", reason="another-cat
 
 @lab.step(lasting=True)
 def set_a_restart_policy(workspace):
-    """The engine starts your registry again when it dies, and when the engine itself starts."""
+    """The engine restarts your registry when it dies, and when the engine itself restarts."""
     container = _container(workspace)
     policy = container.restart_policy
     found = f"The restart policy of `{container.name}` is `{policy}`"
@@ -158,24 +159,24 @@ set_a_restart_policy.mistake("the policy on-failure", advice="docker update", re
 
 @lab.step
 def let_it_die(workspace):
-    """The registry's process has died, and the engine has started it again."""
+    """The registry's process has died, and the engine has restarted it."""
     container = _container(workspace)
     name, policy, count = container.name, container.restart_policy, container.restart_count
-    stays = f"The container `{name}` is {container.state} and stays so"
+    stays = f"The container `{name}` is {container.state} and stays that way"
     if container.running or container.state == "restarting":
         if count:
             workspace.api.ping()
             return f"`{name}` died and came back; `RestartCount` is {count}."
         reason = "not-died"
-        found = f"`RestartCount` of `{name}` is 0, its policy `{policy}`: its process has "
-        found += "not died since you started it."
-        todo = f"Make it die from inside: {KILL}."
+        found = f"The `RestartCount` of `{name}` is 0, and its policy is `{policy}`: its process "
+        found += "has not died since you started it."
+        todo = f"End it from inside: {KILL}."
     elif container.state != "exited":
         state = describe_state(workspace.engine, container, RUN)
         reason, found, todo = state.reason, state.found, f"{state.next} Then {KILL}."
     elif policy in BY_ITSELF:
         reason = "stopped"
-        found = f"{stays}: to the engine, `docker kill` and `docker stop` mean that you want it so."
+        found = f"{stays}: to the engine, `docker kill` and `docker stop` mean that you want this."
         todo = f"{START}, then {KILL}."
     else:
         reason = "not-restarted"
@@ -183,7 +184,7 @@ def let_it_die(workspace):
         todo = f"{UPDATE}, {START}, then {KILL}."
     raise NotYet(
         reason,
-        expected="The engine has started the container again (`RestartCount` is 1 or more).",
+        expected="The engine has restarted the container: its `RestartCount` is 1 or more.",
         found=found,
         next=todo,
         container=name,
@@ -197,7 +198,7 @@ def _(workspace):
     workspace.engine.start(container)
     workspace.wait_for_registry()  # the process takes signals only when it has started
     _kill_from_inside(workspace, container)
-    _wait_while(lambda: not _container(workspace).restart_count)
+    wait_until(lambda: _container(workspace).restart_count)
     workspace.wait_for_registry()
 
 
@@ -214,15 +215,13 @@ def _(workspace):
     workspace.engine.wait(container)
 
 
-let_it_die.mistake("restarted by hand", advice="kill -QUIT 1", reason="not-died")(
-    lambda ws: ws.engine.restart(_container(ws).id), lambda ws: ws.wait_for_registry()
-)
+let_it_die.mistake("restarted by hand", advice="kill -QUIT 1", reason="not-died")(restart_registry)
 
 
 @lab.step
 def run_a_second_one(workspace):
-    """`{second}` is a registry as well, on another port and for this machine only. It comes back
-    when the engine restarts, even if you had stopped it before."""
+    """`{second}` is another registry, on a port that only this machine can reach. It comes back
+    when the engine restarts, even if you stopped it before."""
     container = SecondRegistry.require(workspace).container
     name, policy = container.name, container.restart_policy
     addresses = {port.address for port in container.ports if port.host}
@@ -237,7 +236,7 @@ def run_a_second_one(workspace):
             policy,
             found=f"The restart policy of `{name}` is `{policy}`: once you have stopped it, it "
             "stays stopped.",
-            next="Only one policy differs in this. `docker update` sets it.",
+            next="Only one policy starts it again all the same. `docker update` sets it.",
         )
     return f"`{name}` is a registry for this machine only, with the restart policy `{policy}`."
 
@@ -246,7 +245,7 @@ run_a_second_one.solution(
     lambda ws: start_second_registry(ws, restart_policy={"Name": "always"}),
 )
 run_a_second_one.mistake(
-    "the policy of the first one", advice="docker update", reason="unless-stopped"
+    "the policy of the first registry", advice="docker update", reason="unless-stopped"
 )(lambda ws: start_second_registry(ws, restart_policy={"Name": "unless-stopped"}))
 run_a_second_one.mistake("no port published", advice="`-p`", reason="unpublished")(
     lambda ws: ws.run(ws.registry_image, name=ws["second"])
@@ -254,7 +253,7 @@ run_a_second_one.mistake("no port published", advice="`-p`", reason="unpublished
 
 
 @run_a_second_one.mistake(
-    "on the port of the first one", advice="a port that is free", reason="start-failed"
+    "on the first registry's port", advice="a port that is free", reason="start-failed"
 )
 def _(workspace):
     name, ports = workspace["second"], {5000: workspace.port}
@@ -265,7 +264,7 @@ def _(workspace):
 
 def _container(workspace):
     """Return the container that serves the registry, or did before it ended."""
-    return require_started(workspace, "A container serves the registry on `{registry}`.")
+    return require_started(workspace, "The registry on `{registry}` is served by a container.")
 
 
 def _kill_from_inside(workspace, container):
@@ -281,9 +280,3 @@ def _is_silent(workspace):
         return True
     except NotARegistry:
         return False
-
-
-def _wait_while(condition):
-    end = time.monotonic() + 10
-    while condition() and time.monotonic() < end:
-        time.sleep(0.05)

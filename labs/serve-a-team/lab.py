@@ -4,6 +4,7 @@ import re
 import secrets
 
 from labrunner import (
+    AUTH,
     STORAGE,
     Lab,
     NotYet,
@@ -57,18 +58,14 @@ lab = Lab(
 APP = "team/app"
 FIRST_NAME, SECOND_NAME = "{registry}/team/app:1.0", "{registry}/team/app:2.0"
 NAMES = ("DNS:localhost", "IP:127.0.0.1")
-AUTH = {
-    "REGISTRY_AUTH": "htpasswd",
-    "REGISTRY_AUTH_HTPASSWD_REALM": "team",
-    "REGISTRY_AUTH_HTPASSWD_PATH": "/auth/htpasswd",
-}
+TEAM_AUTH = {**AUTH, "REGISTRY_AUTH_HTPASSWD_REALM": "team"}
 TLS = {
     "REGISTRY_HTTP_TLS_CERTIFICATE": "/certs/registry.crt",
     "REGISTRY_HTTP_TLS_KEY": "/certs/registry.key",
 }
 CERTS = '-v "$PWD/certs:/certs:ro"'
 KEEP = '-v {volume}:/var/lib/registry -v "$PWD/auth:/auth:ro"'
-AUTH_WORDS = " ".join(f"-e {name}={value}" for name, value in AUTH.items())
+AUTH_WORDS = " ".join(f"-e {name}={value}" for name, value in TEAM_AUTH.items())
 TLS_WORDS = " ".join(f"-e {name}={value}" for name, value in TLS.items())
 RUN = "`docker run -d -p {port}:5000 --name {name} "
 RUN_TLS = f"{RUN}{CERTS} {TLS_WORDS} registry:3`"
@@ -124,11 +121,11 @@ def serve(workspace, *settings, names=NAMES):
 def hide(workspace, **options):
     """Run the registry in the lab's network."""
     volumes = _volumes(workspace)
-    start_in_network(workspace, "registry:3", environment=AUTH, volumes=volumes, **options)
+    start_in_network(workspace, "registry:3", environment=TEAM_AUTH, volumes=volumes, **options)
 
 
 @act
-def serve_behind(workspace, *lines, listen="443 ssl", settings=AUTH, volume="", **options):
+def serve_behind(workspace, *lines, listen="443 ssl", settings=TEAM_AUTH, volume="", **options):
     """Run the registry in the lab's network, and nginx in front of it with these lines for all that
     it passes on."""
     issue_certificate(workspace.work, *NAMES)
@@ -200,30 +197,32 @@ def serve_both(workspace):
     return "`{registry}` speaks TLS, and asks for the password of `{user}`."
 
 
-serve_both.solution(serve(TLS, AUTH))
+serve_both.solution(serve(TLS, TEAM_AUTH))
 serve_both.mistake("TLS without a password", reason="open", advice="-e REGISTRY_AUTH=htpasswd")(
     serve(TLS)
 )
-serve_both.mistake("a password without TLS", reason="plain-http", advice=TLS_WORDS)(serve(AUTH))
+serve_both.mistake("a password without TLS", reason="plain-http", advice=TLS_WORDS)(
+    serve(TEAM_AUTH)
+)
 
 
 @lab.step(advice="docker push {registry}/team/app:1.0")
 def log_in_and_push(workspace):
     """`{registry}` holds your image `{image}` as `team/app:1.0`."""
     _require_private(workspace)
-    manifest = require_pushed(workspace, APP, "1.0", start=RUN_BOTH, any_tls=True)
+    manifest = require_pushed(workspace, APP, "1.0", start=RUN_BOTH, **_how(workspace))
     return f"`{{registry}}/team/app:1.0` is your image, {short(manifest.digest)}."
 
 
 log_in_and_push.solution(push_with_login(FIRST_NAME))
-log_in_and_push.mistake("a wrong password", reason="no-login", advice="docker login {registry}")(
-    tag_as(FIRST_NAME), refused("push", FIRST_NAME, "wrong")
-)
+log_in_and_push.mistake(
+    "a wrong password", reason="no-login", advice="--password-stdin {registry}"
+)(tag_as(FIRST_NAME), refused("push", FIRST_NAME, "wrong"))
 log_in_and_push.mistake("tagged, but not pushed", reason="not-pushed")(tag_as(FIRST_NAME))
 log_in_and_push.mistake("pushed under another name", reason="elsewhere")(
     push_with_login("{registry}/app:1.0")
 )
-log_in_and_push.mistake("another image under the name", reason="other-image")(
+log_in_and_push.mistake("another image under the name", reason="another-image")(
     push_with_login(FIRST_NAME, "busybox:stable")
 )
 
@@ -284,7 +283,7 @@ put_nginx_in_front.mistake("the registry published as well", reason="published",
     serve_behind(ports={5000: None})
 )
 put_nginx_in_front.mistake("the registry speaks TLS, too", reason="tls-behind", advice=RUN_BEHIND)(
-    serve_behind(settings={**AUTH, **TLS})
+    serve_behind(settings={**TEAM_AUTH, **TLS})
 )
 put_nginx_in_front.mistake("without the images", reason="no-image", advice=KEEP)(
     serve_behind(volume="{volume}-x")
@@ -339,8 +338,15 @@ def let_layers_through(workspace):
     def own(manifest):
         return sum(dict(blob_sizes(manifest).items() - before.items()).values())
 
-    what = {"image": workspace["large_image"], "is_right": lambda each: own(each) > LIMIT}
-    manifest = require_pushed(workspace, APP, "2.0", start=RUN_BOTH, any_tls=True, **what)
+    manifest = require_pushed(
+        workspace,
+        APP,
+        "2.0",
+        image="{large_image}",
+        is_right=lambda manifest: own(manifest) > LIMIT,
+        start=RUN_BOTH,
+        **_how(workspace),
+    )
     return f"`{{registry}}/team/app:2.0` is there, with {megabytes(own(manifest))} of its own."
 
 
@@ -359,7 +365,7 @@ let_layers_through.mistake("the headers lost", reason="other-scheme", advice=SCH
 let_layers_through.mistake("the limit raised, but not pushed", reason="not-pushed")(
     serve_behind(HOST, SCHEME, NO_LIMIT), tag_as(SECOND_NAME, "{large_image}")
 )
-let_layers_through.mistake("the small image", reason="other-image")(push_with_login(SECOND_NAME))
+let_layers_through.mistake("the small image", reason="another-image")(push_with_login(SECOND_NAME))
 
 
 @lab.step
@@ -396,8 +402,13 @@ renew_the_certificate.mistake("for one name only", reason="other-names", advice=
 # What is there
 
 
+def _how(workspace):
+    """Return how the registry is asked: see `Workspace.client`."""
+    return {"login": workspace.login, "any_tls": True}
+
+
 def _client(workspace):
-    return workspace.client(login=workspace.login, any_tls=True)
+    return workspace.client(**_how(workspace))
 
 
 def _require_registry(workspace):

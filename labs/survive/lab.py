@@ -1,4 +1,4 @@
-"""Lose what a registry holds, get it back, and keep it in a volume with a name."""
+"""Lose what a registry holds, get it back, and keep it in a named volume."""
 
 from labrunner import (
     ANONYMOUS,
@@ -21,6 +21,7 @@ from labrunner import (
     require_memory,
     require_no_refusal,
     require_registry,
+    restart_registry,
     run_registry,
     short,
     start_second_registry,
@@ -64,11 +65,6 @@ def replace(workspace, source=None, at=STORAGE, **options):
     workspace.run_registry(volumes={at: source} if source else {}, **options)
 
 
-def restart(workspace):
-    workspace.engine.restart(workspace.registry_container().id)
-    workspace.wait_for_registry()
-
-
 @lab.step(advice="docker inspect")
 def find_the_files(workspace, answer):
     """`{registry}` keeps your image in an anonymous volume, and you know its name."""
@@ -83,12 +79,12 @@ def find_the_files(workspace, answer):
         )
     if not _held(workspace):
         require_no_refusal(workspace, workspace.image, again=PUSH)
-        found = "`{registry}` holds no `{image}:latest` yet."
+        found = "`{registry}` does not hold `{image}:latest` yet."
         raise NotYet("not-pushed", found=found, next=f"{PUSH}.")
     volume = ANONYMOUS.search(answer)
     if not volume:
         reason = "no-volume"
-        found = "Your answer has no volume's name in it, which is 64 hexadecimal digits."
+        found = "Your answer does not have a volume's name, which is 64 hexadecimal digits."
     elif volume[0] == mount.source:
         return f"`{name}` keeps your image in {describe_mount(mount)}."
     elif volume[0] == container.id:
@@ -105,11 +101,11 @@ find_the_files.mistake("nothing pushed", advice=PUSH, reason="not-pushed")(
     run_registry(), anonymous_volume
 )
 find_the_files.mistake(
-    "a volume with a name already", advice="docker rm -f {name}", reason="not-anonymous"
+    "a named volume already", advice="docker rm -f {name}", reason="not-anonymous"
 )(lambda ws: ws.run_registry(volumes={STORAGE: ws["volume"]}), push, "{volume}")
 
 
-@find_the_files.mistake("the container's id for the volume's name", reason="container-id")
+@find_the_files.mistake("the container's id instead of the volume's name", reason="container-id")
 def _(workspace):
     container = workspace.run_registry()
     push(workspace)
@@ -123,18 +119,18 @@ find_the_files.mistake("the name of another volume", reason="another-volume")(
 
 @lab.step
 def lose_the_image(workspace):
-    """A new registry answers on `{registry}`, without your image; the old volume is left over."""
+    """A new registry answers on `{registry}`, without your image. The old volume is left over."""
     container = _registry(workspace)
     name, todo = container.name, _replace_by(workspace, container)
     mount = storage_mount(workspace, container)
     if not _held(workspace):
         left, gone = left_over_volumes(workspace), anonymous_volumes(workspace, there=False)
         if left:
-            return f"`{name}` is new, and has no such image. {_listed(left)} is left over."
-        again = f"{PUSH}. Then replace it without `-v`: {todo}"
-        todo = f"Once more: {again}."
+            return f"`{name}` is new, and does not have your image. Left over: {_listed(left)}."
+        again = f"{PUSH}. Then replace the container, without `-v`: {todo}"
+        todo = f"Do it again: {again}."
         if gone:
-            how = "as by `docker rm -v` or `docker run --rm`"
+            how = "for example by `docker rm -v` or `docker run --rm`"
             found = f"Removed together with its container, {how}: {_listed(gone)}."
             raise NotYet("volume-gone", found=found, next=todo)
         require_memory(workspace, again)
@@ -148,7 +144,7 @@ def lose_the_image(workspace):
         found = f"`{name}` still has it: it is the container that you pushed to."
     else:
         reason = "handed-on"
-        found = f"`{name}` is new, but was given the volume of the old one, as by `--volumes-from`."
+        found = f"`{name}` is new, but uses the old volume, for example by `--volumes-from`."
     raise NotYet(reason, found=found, next=f"{todo}.")
 
 
@@ -164,7 +160,7 @@ def _(workspace):
 
 lose_the_image.mistake(
     "the same container, restarted", advice="docker rm -f {name}", reason="same-container"
-)(restart)
+)(restart_registry)
 lose_the_image.mistake("the old one only stopped", advice="docker rm {name}", reason="exited")(
     lambda ws: ws.engine.stop(ws.registry_container().id)
 )
@@ -175,17 +171,17 @@ lose_the_image.mistake(
 
 @lab.step(advice=OLD)
 def get_it_back(workspace):
-    """`{registry}` holds your image again, and nobody has pushed it there."""
+    """`{registry}` holds your image again, and nobody has pushed it again."""
     old = _oldest_volume(workspace)
     container = _registry(workspace, old)
     manifest = _held(workspace)
     if not manifest:
-        reason = "no-image"
-        found = f"has no such image in {describe_mount(storage_mount(workspace, container))}"
+        where = describe_mount(storage_mount(workspace, container))
+        reason, found = "no-image", f"does not have your image in {where}"
     elif _took_a_push(workspace, container):
-        reason, found = "pushed", "has it because you pushed it to this very container"
+        reason, found = "pushed", "has your image because you pushed it to this container"
     else:
-        found = f"`{container.name}` took no push, and has {short(manifest.digest)}."
+        found = f"Nobody pushed to `{container.name}`, and it has {short(manifest.digest)}."
         lost = len(anonymous_volumes(workspace)) > 1  # an empty registry came in between
         return Passed(found, (find_the_files.id, lose_the_image.id) if lost else ())
     raise NotYet(
@@ -205,7 +201,7 @@ get_it_back.mistake("the volume at another path", reason="no-image")(
 
 @lab.step(lasting=True, advice=NAMED)
 def name_a_volume(workspace):
-    """`{registry}` keeps its files in a volume with a name, or in a folder of yours."""
+    """`{registry}` keeps its files in a named volume, or in a folder of yours."""
     container = _registry(workspace, workspace["volume"])
     mount = storage_mount(workspace, container)
     found = f"`{container.name}` keeps its files in {describe_mount(mount)}"
@@ -213,7 +209,7 @@ def name_a_volume(workspace):
         return f"{found}."
     raise NotYet(
         "anonymous" if mount else "no-volume",
-        expected=f"A volume with a name, or a folder, is mounted at `{STORAGE}`.",
+        expected=f"A named volume, or a folder of yours, is mounted at `{STORAGE}`.",
         found=f"{found}{describe_other_mount(workspace, container)}.",
         next=f"{_replace_by(workspace, container, workspace['volume'])}.",
     )
@@ -229,34 +225,32 @@ name_a_volume.mistake("in memory", reason="no-volume")(replace(tmpfs={STORAGE: "
 
 @lab.step(advice=NAMED)
 def replace_it_again(workspace):
-    """A container that took no push has your image: the volume has kept it, with its digest."""
+    """A container that nobody pushed to has your image: the volume kept it, with its digest."""
     container = _registry(workspace, workspace["volume"])
     name, mount = container.name, storage_mount(workspace, container)
     kept = mount if mount and not is_anonymous(mount.source) else None
     manifest = _held(workspace) if kept else None
     if manifest and not _took_a_push(workspace, container):
         return (
-            f"The container `{name}`, {short(container.id)}, took no push. It has your image, "
+            f"Nobody pushed to the container `{name}`, {short(container.id)}. It has your image, "
             f"{short(manifest.digest)}, because {describe_mount(mount)} has it."
         )
     full = fullest_volume(workspace)
     source = kept.source if kept else full or workspace["volume"]
     if manifest:
         reason = "same-container"
-        found = f"`{name}` has it because you pushed it to this very container. A restart does not "
-        found += "make it another."
+        found = f"`{name}` has it because you pushed it to this container. A restart does not make "
+        found += "a new one."
     elif full and not (mount and mount.source == full):
         reason, source = "another-volume", full
-        found = (
-            f"`{name}` keeps its files in {describe_mount(mount)}. What the container before it "
-        )
-        found += f"was given is in the volume `{full}`."
+        found = f"`{name}` keeps its files in {describe_mount(mount)}. What you pushed before is "
+        found += f"in the volume `{full}`."
     else:
         start = _start(workspace, source)
         require_no_refusal(workspace, workspace.image, again=PUSH, start=start)
         raise NotYet(
             "not-pushed",
-            found=f"`{name}` has no such image in {describe_mount(mount)}.",
+            found=f"`{name}` does not have your image in {describe_mount(mount)}.",
             next=f"Push it first: {PUSH}. Then replace the container: "
             f"{_replace_by(workspace, container, source)}.",
         )
@@ -268,9 +262,9 @@ replace_it_again.mistake("nothing pushed before", advice=PUSH, reason="not-pushe
     replace("{volume}")
 )
 replace_it_again.mistake("the same container, restarted", reason="same-container")(
-    push_other, push, restart
+    push_other, push, restart_registry
 )
-replace_it_again.mistake("an empty other volume mounted", reason="another-volume")(
+replace_it_again.mistake("another, empty volume mounted", reason="another-volume")(
     push, replace("{volume}-x")
 )
 replace_it_again.mistake("no volume the second time", reason="another-volume")(push, replace())
@@ -283,7 +277,7 @@ replace_it_again.mistake("pushed again after the replacement", reason="same-cont
 def clear_up(workspace):
     """No anonymous volume of your registries is left over, and your image is still there."""
     if left := left_over_volumes(workspace):
-        found = f"Left over, and used by no container: {_listed(left)}."
+        found = f"Left over, and not used by any container: {_listed(left)}."
         raise NotYet("left-over", found=found, next=f"`docker volume rm {' '.join(left)}`.")
     if anonymous_volumes(workspace, there=True) or not anonymous_volumes(workspace):
         found = "There is nothing to clear up yet: no anonymous volume is left over."
@@ -291,7 +285,7 @@ def clear_up(workspace):
     _registry(workspace, workspace["volume"])
     manifest = _held(workspace)
     if not manifest:
-        found = "Nothing is left over, but `{registry}` has no `{image}` either."
+        found = "Nothing is left over, but `{registry}` does not have your image either."
         raise NotYet("no-image", found=found, next=f"{PUSH}.")
     digest = short(manifest.digest)
     found = f"Nothing is left over, and `{workspace.registry}` still has your image, {digest}."
@@ -308,7 +302,7 @@ def _(workspace):
 
 
 clear_up.mistake(
-    "docker rm -v, which takes only a container's own",
+    "docker rm -v, which removes only the container's own volume",
     advice="docker volume rm",
     reason="left-over",
 )(replace("{volume}"))
@@ -325,27 +319,28 @@ def _(workspace):
 @lab.step
 def try_a_copy(workspace):
     """`{second}` is another registry, on a port of its own, and has your image. Nobody has pushed
-    it there: its files are a copy of those of `{registry}`."""
+    it there: its files are a copy of the files of `{registry}`."""
     container = _registry(workspace, workspace["volume"])
     held = _held(workspace)
     if not held:
-        found = "`{registry}` has no `{image}` that could be copied."
+        found = "`{registry}` does not have your image, so there is nothing to copy."
         raise NotYet("not-pushed", found=found, next=f"{PUSH}.")
     second = SecondRegistry.require(workspace)
     name, own = second.container.name, storage_mount(workspace, second.container)
     shared = storage_mount(workspace, container)
     manifest = second.api.manifest(workspace.image, "latest")
-    todo = "Remove it, and fill a volume that it does not share: a container that mounts the old "
-    todo += "volume and the new one can copy the files. Then run it again, with the new volume."
+    todo = f"Remove `{name}`, and fill a volume that the two do not share: a container that mounts "
+    todo += "the old volume and the new one can copy the files. Then run it again, with the new "
+    todo += "volume."
     if own and shared and own.source == shared.source:
         reason = "same-volume"
-        found = f"`{name}` and `{container.name}` share {describe_mount(own)}. That is no copy."
+        found = f"`{name}` and `{container.name}` share {describe_mount(own)}. That is not a copy."
     elif not manifest or manifest.digest != held.digest:
         reason = "no-image"
         found = f"`{name}` does not have your image in {describe_mount(own)}"
         found += f"{describe_other_mount(workspace, second.container)}."
     elif _has_push(workspace, second.requests()):
-        reason, found = "pushed", f"`{name}` has your image because you pushed it to it."
+        reason, found = "pushed", f"`{name}` has your image because you pushed it there."
     else:
         return f"`{name}` has {short(manifest.digest)} as well, in {describe_mount(own)}."
     raise NotYet(reason, found=found, next=todo)
@@ -363,7 +358,7 @@ def _(workspace):
     serve_second(workspace, "copy")
 
 
-try_a_copy.mistake("both on one volume", advice="does not share", reason="same-volume")(
+try_a_copy.mistake("both on one volume", advice="do not share", reason="same-volume")(
     lambda ws: serve_second(ws, "volume")
 )
 try_a_copy.mistake("on an empty volume", advice="copy the files", reason="no-image")(
@@ -406,8 +401,7 @@ def _held(workspace):
     """Return the manifest of the lab's image in the registry, or None."""
     manifest = workspace.api.manifest(workspace.image, "latest")
     if manifest and not workspace.is_sample(manifest):
-        found = "`{registry}/{image}:latest` is not your image, but another one"
-        found += f"{describe_difference(workspace, manifest)}."
+        found = f"`{workspace.ref()}` is another image{describe_difference(workspace, manifest)}."
         raise NotYet("another-image", found=found, next=f"{PUSH}. The tag will move.")
     return manifest
 
@@ -422,7 +416,7 @@ def _took_a_push(workspace, container):
         return max(pushes) > container.created
     raise CannotCheck(
         f"The log of `{container.name}` shows no requests, and the engine remembers no push.",
-        next="Push the image with `docker push`, then replace the container once more.",
+        next="Push the image with `docker push`, then replace the container again.",
     )
 
 

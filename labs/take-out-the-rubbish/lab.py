@@ -25,8 +25,10 @@ from labrunner import (
     megabytes,
     pull,
     push_as,
+    remove_sample,
     require_no_refusal,
     require_registry,
+    restart_registry,
     run_registry,
     short,
     stop_collect_start,
@@ -117,7 +119,7 @@ def switch_deletion_on(workspace):
         what = f"`{settings[0]}` does not switch" if settings else "nothing switches"
         reason, why = "deletion-off", f"{what} deletion on"
         if configuration(workspace, container).read_only:
-            reason, why = "read-only", "it is read-only, as its setting `readonly` says"
+            reason, why = "read-only", "it is read-only, because of its setting `readonly`"
         found = f"Asked to delete what it does not have, it answers {status}, not 404: {why}."
     todo = f"Create the container again: `docker rm -f {container.name}`, then {START}."
     raise NotYet(reason, found=found, next=todo)
@@ -138,7 +140,7 @@ switch_deletion_on.mistake("a volume at another path", reason="anonymous")(
 
 @lab.step(advice=TAG_OLD)
 def push_two_images(workspace):
-    """`{registry}` has two images: `{image}:1.0` is your `{old_image}`, `{image}:2.0` is your
+    """`{registry}` has two images: `{image}:1.0` is your `{old_image}`, and `{image}:2.0` is your
     `{image}`."""
     old, new = _images(workspace)
     if missing := [push for image, push in ((old, PUSH_OLD), (new, PUSH_NEW)) if not image]:
@@ -148,14 +150,14 @@ def push_two_images(workspace):
         raise NotYet("missing", found=found, next=f"{'. Then '.join(missing)}.")
     right = workspace.is_sample(new)
     if old.digest == new.digest:
-        found = f"Both tags name one image, {short(old.digest)}: a deletion would take both."
+        found = f"Both tags point to one image, {short(old.digest)}: deleting it removes both."
         raise NotYet("one-image", found=found, next=f"{PUSH_OLD if right else PUSH_NEW}.")
     if not right:
         todo = f"{PUSH_NEW}. Then {PUSH_OLD}. The tags will move."
         raise NotYet("wrong-new", found="`2.0` is not your `{image}`.", next=todo)
     own = sum(dict(blob_sizes(old).items() - blob_sizes(new).items()).values())
     if not _near(own, BALLAST):
-        found = f"`1.0` is another image: {megabytes(own)} are its own, not {megabytes(BALLAST)}."
+        found = f"`1.0` is another image: {megabytes(own)} is its own, not {megabytes(BALLAST)}."
         raise NotYet("wrong-old", found=found, next=f"{PUSH_OLD}. The tag will move.")
     held = stored_bytes(workspace)
     return f"`1.0` and `2.0` are two images, {megabytes(held)} on the disk: {held:,} bytes."
@@ -189,14 +191,14 @@ def delete_by_digest(workspace):
         deleted = loose > LITTLE
         pushed = [each.path for each in requests if each.method == "PUT"]
         if new and not (old or loose) and not any(path.endswith(f"/{NEW}") for path in pushed):
-            found = "`1.0` is not there, and nothing on the disk is left of it. The registry's log "
-            found += "does not reach back far enough to say why: a log goes with its container."
-            todo = f"Show it once more: {PUSH_OLD}. Then {DELETE_PUSHED}."
+            found = "`1.0` is not there, and nothing is left of it on the disk. The registry's log "
+            found += "does not go back far enough to say why: a log is removed with its container."
+            todo = f"Do it again: {PUSH_OLD}. Then {DELETE_PUSHED}."
             raise CannotCheck(workspace.fill(found), next=workspace.fill(todo), reason="no-log")
     digest = old.digest if old else ""
     if new and (digest == new.digest or not (old or deleted)):
         reason = "tag-moved"
-        found = "The tag `1.0` has moved or gone, but you have deleted nothing by its digest: the "
+        found = "The tag `1.0` has moved or gone, but you have not deleted anything by digest: the "
         found += "old image is still stored, without a tag."
         todo = f"{PUSH_OLD}. Then {DELETE_PUSHED}."
     elif old and new:
@@ -211,8 +213,8 @@ def delete_by_digest(workspace):
         found = "The repository `{image}` has neither `1.0` nor `2.0`."
     else:
         held = stored_bytes(workspace)
-        disk = f"The disk holds {megabytes(held)}, or {held:,} bytes: {megabytes(loose)} of that "
-        found = f"`1.0` is gone, and `2.0` is there. {disk}belong to no tag."
+        disk = f"{megabytes(held)} is on the disk, or {held:,} bytes. No tag needs "
+        found = f"`1.0` is gone, and `2.0` is there. {disk}{megabytes(loose)} of that."
         both = workspace.is_sample(new) and _was_old(workspace, asked, loose)
         return Passed(found, (push_two_images.id,) if both else ())
     raise NotYet(reason, found=found, next=todo, digest=digest)
@@ -237,14 +239,16 @@ delete_by_digest.mistake("deleted by the image's id", reason="image-id")(
 )
 
 
-@delete_by_digest.mistake("a digest asked without Accept", reason="another-digest", registry=TWO)
+@delete_by_digest.mistake(
+    "the digest of a request without Accept", reason="another-digest", registry=TWO
+)
 def _(workspace):
     answer = workspace.api.request("HEAD", f"{workspace.image}/manifests/{OLD}", accept="*/*")
     digest = answer.headers.get("Docker-Content-Digest")  # of an OCI image there is none
     workspace.api.delete(workspace.image, digest or ANOTHER_DIGEST)
 
 
-delete_by_digest.mistake("removed on the engine only", reason="not-deleted")(untag(OLD_NAME))
+delete_by_digest.mistake("only removed on the engine", reason="not-deleted")(untag(OLD_NAME))
 delete_by_digest.mistake("deleted the wrong one", advice=PUSH_NEW, reason="deleted-new")(
     lambda ws: ws.api.delete(ws.image, _images(ws)[1].digest)
 )
@@ -263,7 +267,7 @@ delete_by_digest.mistake("moved the tag instead", advice=PUSH_OLD, reason="tag-m
 
 @lab.step(advice=COLLECT_FROM)
 def collect_the_garbage(workspace, answer):
-    """The bytes of `1.0` are gone from the disk. Your answer says how many kilobytes came back."""
+    """The bytes of `1.0` are gone from the disk. Your answer says how many kilobytes that freed."""
     container = require_registry(workspace, start=START)
     _require_clean(workspace, container)
     held = stored_bytes(workspace)
@@ -274,17 +278,17 @@ def collect_the_garbage(workspace, answer):
         if _near(size, BALLAST):
             return (
                 f"Before: {megabytes(held + size)}. After: {megabytes(held)}, or {held:,} bytes. "
-                f"{megabytes(size)} came back."
+                f"{megabytes(size)} was freed."
             )
     reason, told = "another-number", f"is {number[0]}." if number else "has no number."
     if any(_near(size, held) for size in sizes):
-        reason, told = "what-is-left", f"{told} That is what is left."
+        reason, told = "what-is-left", f"{told} That is the size now."
     elif any(_near(size, held + BALLAST) for size in sizes):
-        told += " That was there before."
+        told += " That was the size before."
     raise NotYet(
         reason,
-        expected="The kilobytes before the collection, less those after it.",
-        found=f"The disk is clean, and holds {megabytes(held)}. Your answer {told}",
+        expected="The kilobytes before the collection, minus those after it.",
+        found=f"The disk is clean, and {megabytes(held)} is left. Your answer {told}",
         next="From what `du -sk` printed before, subtract what it prints now.",
     )
 
@@ -295,8 +299,7 @@ def _(workspace):
     workspace.engine.start(container)
     workspace.wait_for_registry()
     if OLD in (workspace.api.tags(workspace.image) or ()):  # pushed to a registry that remembers
-        workspace.engine.restart(container)
-        workspace.wait_for_registry()
+        restart_registry(workspace)
         workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
         delete("{image}", OLD)(workspace)
     before = stored_bytes(workspace)
@@ -317,21 +320,21 @@ collect_the_garbage.mistake("not started again", advice="docker start {name}", r
     lambda ws: collect(ws, volumes_from=[ws.name]),
     "3088",
 )
-collect_the_garbage.mistake("what is left for an answer", advice="subtract", reason="what-is-left")(
+collect_the_garbage.mistake("what is left as the answer", advice="subtract", reason="what-is-left")(
     stop_collect_start, lambda ws: str(stored_bytes(ws))
 )
 
 
 @lab.step
 def pull_what_stays(workspace):
-    """`{registry}/{image}:2.0` still pulls, whole, from the registry as it is now."""
+    """`{registry}/{image}:2.0` can still be pulled, whole, after the collection."""
     container = require_registry(workspace, start=START)
     _require_clean(workspace, container)
     new = _images(workspace)[1]
     blobs, name = blob_sizes(new), workspace.ref(tag=NEW)
     if lost := [digest for digest in blobs if not has_blob(workspace, workspace.image, digest)]:
-        found = "The registry has the manifest of `2.0`, but not all that the manifest names: no "
-        found += f"blob {short(lost[0])}."
+        found = "The registry has the manifest of `2.0`, but not everything that the manifest "
+        found += f"lists: the blob {short(lost[0])} is missing."
         raise NotYet("blob-lost", found=found, next=f"{PUSH_NEW}. It sends what is missing.")
     layer = max(blobs, key=lambda digest: blobs[digest])
     requests = logged_requests(workspace, container.started)
@@ -347,10 +350,9 @@ def pull_what_stays(workspace):
 
 @pull_what_stays.solution
 def _(workspace):
-    if image := workspace.engine.image(workspace.sample):
-        workspace.push_as(image.id, workspace.ref(tag=NEW))
-        for name in workspace.engine.image(image.id).tags:
-            workspace.engine.remove_image(name)
+    if workspace.engine.image(workspace.sample):
+        workspace.push_as(workspace.sample, workspace.ref(tag=NEW))
+        remove_sample(workspace)
     workspace.pull(workspace.ref(tag=NEW))
 
 
@@ -367,7 +369,7 @@ def _(workspace):
 
 @lab.step
 def remove_one_tag(workspace):
-    """Your `{image}` is in `{registry}` as `shop:2`. It was there as `shop:1` too, and this tag is
+    """Your `{image}` is in `{registry}` as `shop:2`. It was there as `shop:1`, too, but that tag is
     gone."""
     require_registry(workspace, start=START)
     tags, two = workspace.api.tags("shop") or (), workspace.api.manifest("shop", "2")
@@ -375,27 +377,27 @@ def remove_one_tag(workspace):
     pushed = [tag for tag in ("1", "2") if f"/v2/shop/manifests/{tag}" in puts]
     if two and "1" in tags:
         reason, found = "still-there", "Both tags are there."
-        todo = "Your engine cannot take a tag from a registry, and a deletion goes by digest."
+        todo = "Your engine cannot remove a tag from a registry, and images are deleted by digest."
     elif "2" in pushed and not two:
-        reason, found = "both-gone", "`shop:2` is gone, too: a deletion takes all tags of an image."
-        todo = "Nothing keeps you from pushing it again, under the tag that should stay."
+        reason, found = "both-gone", "`shop:2` is gone, too: a deletion removes all of its tags."
+        todo = "You can push it again, under the tag that should stay."
     elif not two or not workspace.is_sample(two, "shop"):
-        reason, found = "not-pushed", "`shop:2` is not there, or is not your `{image}`."
+        reason, found = "not-pushed", "`shop:2` is missing, or is not your `{image}`."
         todo = "Push your image under both tags."
     elif "1" in pushed:
         return "`shop:2` is your `{image}`, and the tag `shop:1` is gone."
     else:
-        reason, found = "never-there", "`shop:2` is there, and the log shows no push of `shop:1`."
+        reason, found = "never-there", "`shop:2` is there, but the log shows no push of `shop:1`."
         todo = "Push the image under the other tag as well, and then remove that tag."
     raise NotYet(reason, found=found, next=todo)
 
 
 push_both = [push_as(f"{{registry}}/shop:{tag}", "{registry}/{image}:2.0") for tag in "12"]
 remove_one_tag.solution(*push_both, delete("shop", "1"), push_both[1])
-remove_one_tag.mistake("the image deleted with both tags", advice="pushing", reason="both-gone")(
+remove_one_tag.mistake("the image deleted with both tags", advice="push it", reason="both-gone")(
     *push_both, delete("shop", "1")
 )
-remove_one_tag.mistake("removed on the engine", advice="by digest", reason="still-there")(
+remove_one_tag.mistake("only removed on the engine", advice="by digest", reason="still-there")(
     *push_both, untag("{registry}/shop:1")
 )
 remove_one_tag.mistake("one tag only", advice="as well", reason="never-there")(push_both[1])
@@ -424,23 +426,23 @@ def _require_clean(workspace, container):
     reason, todo = "", f"{COLLECT}."
     if old:
         reason, todo = "not-deleted", f"{DELETE}. Then {COLLECT}."
-        found = "`1.0` is in the registry: what has a tag is not garbage."
+        found = "`1.0` is still in the registry: an image with a tag is not garbage."
     elif OLD in (workspace.api.tags(workspace.image) or ()):
         reason = "pushed-again"
-        found = "The tag `1.0` is back, but not its image: the registry ran while you collected, "
-        found += "believed that it still had the blobs, and took only the rest of your push."
+        found = "The tag `1.0` is back, but its image is not complete: the registry ran while you "
+        found += "collected, so it believed that it still had the blobs, and did not take them."
         todo = f"{RESTART}. Then {PUSH_OLD}. Then {DELETE_PUSHED}, and {COLLECT}."
     elif not new:
         reason, todo = "deleted-new", f"{PUSH_NEW}."
         found = "The registry does not have `2.0`, which should stay."
     elif (loose := untagged_bytes(workspace, workspace.image)) > LITTLE:
-        reason, found = "garbage", f"{megabytes(loose)} on the disk belong to no tag."
-        todo += " If you have done that, a manifest without a tag names them: do it again, with "
-        todo += "`--delete-untagged` after `garbage-collect`."
+        reason, found = "garbage", f"{megabytes(loose)} on the disk does not belong to any tag."
+        todo += " If you have done that, a manifest without a tag still needs them: do it again, "
+        todo += "with `--delete-untagged` after `garbage-collect`."
     elif phantom := find_phantom_blob(workspace, workspace.image):
         reason, todo = "remembers", f"{RESTART}. The next time, stop it before you collect."
         found = f"The disk is clean, but the registry still believes that it has {short(phantom)}: "
-        found += "it ran while you collected, and remembers what it had."
+        found += "it ran while you collected, and remembers what it had before."
     if reason:
         raise NotYet(
             reason,

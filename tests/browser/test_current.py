@@ -36,9 +36,9 @@ BY_HAND = {  # for each step its mistakes, and at last the step itself, as a lea
         "": f"docker image tag {{image}} {TO}; docker push {TO}",
     },
     "remove-your-copies": {
-        "pulled without removing first": f"docker pull {TO}",
-        "a container still holds it": f"docker create --name user-{{name}} {TO}",
-        "one name of two removed": "docker rm user-{name}; docker image rm {image}",
+        "pulled without removing it first": f"docker pull {TO}",
+        "a container still uses it": f"docker create --name user-{{name}} {TO}",
+        "only one of its names removed": "docker rm user-{name}; docker image rm {image}",
         "": f"docker image rm {TO} {TO}:v1 {{registry}}/team/app",
     },
     "pull-it-back": {

@@ -10,7 +10,7 @@ from tests.browser.test_pages import violations
 from tests.fixtures.engine import ASKED
 from tests.fixtures.web import Site, end, free_port, write_tiny
 
-KEPT = "Your prediction is kept. The step “Make a volume” shows whether it is so."
+KEPT = "Your prediction is kept. The step “Make a volume” shows what is right."
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_what_was_predicted_is_told_beside_the_verdict_without_a_click(
     page.get_by_role("heading", name="Make a volume").click()  # what has the focus would wait
     word = re.search(r"word-\w+", page.locator(".commands code").first.inner_text())[0]
     docker("volume", "create", word)
-    says = "You predicted: no. It was not so. You make it."
+    says = "You predicted: no. That was wrong. You make it."
     for place in ("#verdict-make-a-volume", "#prediction", "#current-said"):
         expect(page.locator(place)).to_contain_text(says)
     expect(page.locator("#current-said")).to_contain_text(f"Make a volume. {says}")

@@ -343,7 +343,7 @@ BROKEN = "HTTP/1.1 500 Oh\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 @pytest.mark.parametrize(
     ("answer", "values", "words"),
     [
-        (LOCKED, {}, "asks for a user name and a password, so its contents are not drawn here."),
+        (LOCKED, {}, "asks for a user name and a password, so its contents are not shown here."),
         (LOCKED, {"user": "a", "password": "b"}, "and does not accept this lab&#39;s."),
         (BROKEN, {}, "answers with HTTP 500."),
     ],

@@ -24,9 +24,9 @@ def test_the_one_digest_of_an_answer_is_found(answer):
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
-        ("latest", "no digest"),
-        (f"sha256:{HEX[:-1]}", "no digest"),
-        (f"sha256:{HEX}0", "no digest"),
+        ("latest", "does not have a digest"),
+        (f"sha256:{HEX[:-1]}", "does not have a digest"),
+        (f"sha256:{HEX}0", "does not have a digest"),
         (f"{HEX} {HEX[::-1]}", "2 digests, not one"),
     ],
 )

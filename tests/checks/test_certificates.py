@@ -27,7 +27,7 @@ def test_a_certificate_in_capitals_or_for_all_names_of_a_domain_is_good(tmp_path
 
 @pytest.mark.parametrize(
     ("days", "reason", "words"),
-    [(-1, "not-yet-valid", "It is not valid before "), (40, "expired", "It is valid until ")],
+    [(-1, "not-yet-valid", "It is not valid before "), (40, "expired", "It expired at ")],
 )
 def test_a_certificate_is_not_valid_before_its_time_nor_after_it(
     tmp_path, monkeypatch, days, reason, words

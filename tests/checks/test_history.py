@@ -30,7 +30,7 @@ def test_what_happened_before_a_restart_of_the_engine_could_not_be_checked(
     workspace.record.opened = 0
     verdict = workspace.lab.find(step).judge(workspace)
     assert (verdict.status, verdict.reason) == ("unknown", "forgotten")
-    assert verdict.found.startswith("The engine was restarted after you began this lab")
+    assert verdict.found.startswith("The engine was restarted after you started this lab")
     assert "`docker run" in verdict.next
 
 

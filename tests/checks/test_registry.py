@@ -73,7 +73,7 @@ def test_a_full_registry_is_searched_a_little_and_what_was_not_is_said(full, ask
     assert len(asked) <= SEARCH + 3  # its own two, and the one that is too many
     assert verdict.reason == "not-tagged"
     assert "the registry has no repository" in verdict.found
-    assert verdict.found.endswith(" repositories there, not in all.")
+    assert verdict.found.endswith(" of its repositories.")
 
 
 @pytest.mark.parametrize("told_by", ["digests", "events", "log"])
@@ -116,7 +116,7 @@ def test_a_registry_that_is_too_slow_cannot_be_checked_and_a_paused_one_is_no_lo
         engine.kill(container, "SIGCONT")
         opened.wait_for_registry()
     assert slow.status == "unknown" and slow.next
-    assert slow.found == f"`{opened.registry}` takes more than 0.2 seconds to answer."
+    assert slow.found == f"`{opened.registry}` did not answer within 0.2 seconds."
     assert (paused.status, paused.reason) == ("failed", "paused")
     assert Step(ask).judge(opened).passed
 
@@ -178,7 +178,7 @@ def test_a_push_that_a_read_only_registry_refuses_is_explained(opened, docker):
         opened.engine.start(before.id)
         opened.wait_for_registry()
     assert verdict.status == "failed"
-    assert "with HTTP 405: it is read-only, as its setting `readonly` says." in verdict.found
+    assert "with HTTP 405: it is read-only, because of its setting `readonly`." in verdict.found
     assert f"`docker rm -f {opened.name}-2`, then `docker run -d -p {opened.port}" in verdict.next
     assert verdict.next.endswith(f"then `docker push {name}`.")
 
@@ -189,7 +189,7 @@ CACHE = {"REGISTRY_PROXY_REMOTEURL": "https://registry-1.docker.io"}
 @pytest.mark.parametrize(
     ("status", "settings", "reason", "why", "todo"),
     [
-        (401, {}, "no-login", "it came without a login, or with a wrong one.", "`docker login "),
+        (401, {}, "no-login", "it came without a login for `localhost:", "`docker login "),
         (413, {}, "too-large", "a layer is larger than a server in front", "Raise its limit"),
         (405, CACHE, "cache", "it is a cache of another registry", "Create the container again"),
         (405, {}, "not-allowed", "it does not allow that.", "Create the container again"),

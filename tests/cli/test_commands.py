@@ -150,7 +150,7 @@ def test_an_engine_that_answers_in_another_form_is_said_and_exits_3(commands, fa
         with fake(response("null"), version):
             code, out, err = commands(*words)
         assert code == 3
-        assert "does not answer as a Docker Engine does" in out + err
+        assert "but not like a Docker Engine" in out + err
 
 
 @pytest.mark.parametrize("words", [["doctor"], ["start-lab", "run-a-registry"], ["run-lab"]])
@@ -210,7 +210,7 @@ def test_doctor_is_content_and_says_what_holds_a_port(commands):
         code, out, _ = commands("doctor", LABRUNNER_PORT=str(holder.getsockname()[1]))
     assert code == 0
     assert "Docker Engine" in out and "`registry:2` is here, made from" in out
-    assert "is taken by a program of this machine" in out
+    assert "is taken by a program on this machine" in out
     assert "script/server --port N" in out
 
 
@@ -427,7 +427,7 @@ def test_finish_lab_asks_on_a_terminal_and_no_means_no(commands, docker, unique)
     os.close(theirs)
     assert process.returncode == 0
     assert "Nothing was removed, and the lab stays open." in out
-    assert f"Stays, as it may not be the lab's: container `{unique}`: it asks for" in out
+    assert f"Stays, because it may not be the lab's: container `{unique}`: it asks for" in out
     assert Engine().container(name).running
     assert commands("finish-lab", "push-and-pull", "--yes")[0] == 0
     assert Engine().container(unique)

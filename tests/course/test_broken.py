@@ -101,7 +101,7 @@ MADE_LESSONS = {
     "four hundred hints within each other": (
         LESSON + "".join(f"{'    ' * each}??? hint\n" for each in range(400)) + "```\n",
         413,
-        "End this code block with a line of the signs that it begins with.",
+        "End this code block with a line of the same characters that it begins with.",
     ),
 }
 MADE_LABS = {
@@ -112,18 +112,18 @@ MADE_LABS = {
     "an error of many words": (
         "raise ValueError('x' * 100_000)",
         1,
-        f"The file stops with ValueError: {'x' * 200}….",
+        f"The file fails with ValueError: {'x' * 200}….",
     ),
     "a long image": (
         LAB.replace('"registry:2"', '"X" * 100_000'),
         0,
-        f"`{'X' * 60}…` in `images` is no reference: `{'X' * 40}…{'X' * 12}` has capital letters; "
-        f"repositories are lower case: `{'x' * 40}…{'x' * 12}`.",
+        f"`{'X' * 60}…` in `images` is not a reference: `{'X' * 40}…{'X' * 12}` has capital "
+        f"letters; repositories are lower case: `{'x' * 40}…{'x' * 12}`.",
     ),
     "a thousand steps of one name": (
         LAB + "\n\n@lab.step\ndef make_a_volume(workspace):\n    '''There is one.'''\n" * 1000,
         30,
-        "The step `make-a-volume` stands in line 7 already.",
+        "The step `make-a-volume` is already in line 7.",
     ),
     "a thousand failures that say nothing": (
         LAB + "\n\ndef wrong():\n" + "    raise NotYet()\n" * 1000,
@@ -207,7 +207,7 @@ def test_questions_with_too_much_are_named(problems, text):
 
 def refused(line, says):
     """What is said of a broken lab that has a lesson."""
-    after = "Its lab is refused: mend `labs/volumes/lab.py` first."
+    after = "Its lab is refused: fix `labs/volumes/lab.py` first."
     return [(LAB_FILE, line, says), (LESSON_FILE, 3, after)]
 
 
@@ -374,7 +374,7 @@ def test_an_odd_answer_gets_a_verdict_with_a_sentence(ask, name):
 
 
 def test_an_answer_of_quotes_alone_names_nothing(ask):
-    assert ask("part", "``").found == "Your answer names nothing."
+    assert ask("part", "``").found == "Your answer is empty."
     assert ask("reference", "''").found.startswith("The name is empty: write one")
 
 

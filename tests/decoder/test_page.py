@@ -43,7 +43,7 @@ def test_a_pasted_error_is_explained_without_javascript(site):
 
 def test_an_unknown_text_is_told_where_to_look(site):
     said = text(submit(site.visitor(), "segmentation fault"))
-    assert "Nothing in this text is an error that the decoder knows." in said
+    assert "This text has no error that the decoder knows." in said
     assert "docker logs <container>" in said
     assert "journalctl -u docker" in said and "script/lab doctor" in said
 
@@ -140,7 +140,7 @@ def test_an_error_is_explained_on_the_page_and_the_focus_stays(site, open_page):
     assert page.locator("#announce").inner_text().startswith("Recognised: You are not logged in")
     page.get_by_label("What your terminal says").fill("all is well")
     page.get_by_role("button", name="Explain it").click()
-    page.locator("#decoded").get_by_text("Nothing in this text").wait_for()
+    page.locator("#decoded").get_by_text("This text has no error").wait_for()
     assert page.locator("#decoded .finding").count() == 0
 
 

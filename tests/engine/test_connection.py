@@ -104,7 +104,7 @@ def test_no_permission_on_the_socket_is_said_with_what_to_do():
         """
         command = [sys.executable, "-c", textwrap.dedent(script)]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert "You may not use the engine's socket" in said
+    assert "You are not allowed to use the engine's socket" in said
     assert "usermod -aG docker" in said
 
 

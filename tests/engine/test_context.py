@@ -99,8 +99,8 @@ def test_the_engine_is_the_one_that_the_docker_command_uses(
             "The Docker context `gone`, which `{file}` names, does not exist.",
             "Run `docker context use default`, or name one that `docker context ls` lists.",
         ),
-        ("", "{broken", "as `{file}` cannot be read: Expecting property name", "Correct that file"),
-        ("", "[]", "as `{file}` cannot be read: it holds no JSON object.", "Correct that file"),
+        ("", "{broken", "`{file}` cannot be read: Expecting property name", "Fix that file"),
+        ("", "[]", "`{file}` cannot be read: it is not a JSON object.", "Fix that file"),
     ],
 )
 def test_a_context_that_is_unknown_is_said_and_no_other_engine_is_asked(
@@ -121,7 +121,7 @@ def test_a_context_that_cannot_be_read_is_said(config, two_contexts, monkeypatch
     monkeypatch.setenv("DOCKER_CONTEXT", "one")
     file = config / "contexts/meta" / hashlib.sha256(b"one").hexdigest() / "meta.json"
     file.write_text("{")
-    with pytest.raises(EngineDown, match=f"as `{file}` cannot be read: "):
+    with pytest.raises(EngineDown, match=f"`{file}` cannot be read: "):
         Engine().containers()
 
 

@@ -77,12 +77,12 @@ def test_a_block_that_must_fail_fails_with_its_words(shell):
 
 def test_a_block_that_must_fail_and_does_not_is_wrong(shell):
     found, _ = shell.run(block("echo cannot access", "cannot access")).wrong
-    assert found.endswith("line 12 of the lesson, the command was meant to fail, and did not.")
+    assert found.endswith("line 12 of the lesson, the command was meant to fail, but did not.")
 
 
 def test_a_block_that_fails_with_other_words_is_wrong(shell):
     found, todo = shell.run(block("ls /nowhere", "no basic auth")).wrong
-    assert "without the words `no basic auth`. It said: ls: cannot access" in found
+    assert "did not say `no basic auth`. It said: ls: cannot access" in found
     assert "own words in `fails=`" in todo
 
 
@@ -90,7 +90,7 @@ def test_a_block_that_ends_bash_is_wrong_and_so_are_those_after_it(shell):
     assert "or ended bash" in shell.run(block("exit 0")).wrong[0]
     assert shell.run(block("echo on")).wrong == (
         "The shell has ended.",
-        "Take `exit` out before line 12.",
+        "Remove `exit` before line 12.",
     )
 
 
@@ -105,7 +105,7 @@ def test_a_syntax_error_is_wrong(shell, code):
 def test_a_block_that_never_ends_is_given_up_and_killed(shell, code):
     shell.seconds = 0.3
     began = time.monotonic()
-    assert "took more than 0.3 seconds" in shell.run(block(code)).wrong[0]
+    assert "took longer than 0.3 s" in shell.run(block(code)).wrong[0]
     assert time.monotonic() - began < 20
     assert shell.run(block("echo on")).wrong[0] == "The shell has ended."
 

@@ -186,10 +186,10 @@ def test_a_check_that_passes_before_is_weak(headless):
         step = only(run)
         assert run.status == step.status == "failed"
         assert "passes" in step.found or "is passed" in step.found
-        assert step.next == "Mend the check `make_a_volume`."
+        assert step.next == "Fix the check `make_a_volume`."
     bare = LAB.split("@make_a_volume.mistake")[1]
     step = only(headless(always, ("@make_a_volume.mistake" + bare, "")))
-    assert step.found == "It passes before the step is done."
+    assert step.found == "The check passes before the step is done."
 
 
 def test_a_mistake_that_passes_makes_the_check_weak(headless):
@@ -216,7 +216,7 @@ def test_a_mistake_that_the_solution_does_not_recover_from_is_a_weakness(headles
     step = only(headless((check, strict), prove=True))
     assert step.status == "failed"
     assert step.found == (
-        "The mistake “a slip in its name” is not recovered by the solution: There is none."
+        "The mistake “a slip in its name” is not corrected by the solution: There is none."
     )
     assert step.next == "Run `docker volume create`."
     assert step.proved["mistakes"][0]["recovered"] == "failed"
@@ -226,7 +226,7 @@ def test_a_mistake_that_the_solution_does_not_recover_from_is_a_weakness(headles
 def test_a_mistake_whose_advice_is_missing_makes_the_check_weak(headless):
     step = only(headless(('advice="docker volume create"', 'advice="{name}"'), prove=True))
     assert step.status == "failed"
-    assert "is answered with: Run `docker volume create`. That lacks the advice `reg" in step.found
+    assert "gets the advice: Run `docker volume create`. It does not contain `reg" in step.found
 
 
 def test_a_solution_that_does_not_do_the_step_fails(headless):
@@ -251,15 +251,15 @@ def test_a_solution_that_crashes_is_unknown_and_names_its_line(headless):
     run = headless(("workspace.create_volume(workspace.name)", "return {}['x']"))
     step = only(run)
     assert run.status == step.status == "unknown"
-    assert step.found == "The lab's own act stopped: `KeyError: 'x'`"
-    assert step.next == "Mend it: `lab.py`, line 22."
+    assert step.found == "The lab's own code failed: `KeyError: 'x'`"
+    assert step.next == "Fix it: `lab.py`, line 22."
 
 
 def test_a_solution_that_the_engine_refuses_is_unknown_with_its_words(headless):
     run = headless(("workspace.create_volume(workspace.name)", 'workspace.run("no-such:x")'))
     step = only(run)
-    assert "The lab's own act stopped: The engine refused: No such image: no-such:x" in step.found
-    assert step.next == "Mend it: `lab.py`, line 22." and run.leftovers == []
+    assert "The lab's own code failed: The engine refused: No such image: no-such:x" in step.found
+    assert step.next == "Fix it: `lab.py`, line 22." and run.leftovers == []
 
 
 def test_a_check_that_crashes_is_unknown(headless):
@@ -270,7 +270,7 @@ def test_a_check_that_crashes_is_unknown(headless):
 def test_a_mistake_that_crashes_is_not_taken_for_a_failed_check(headless):
     step = only(headless(('create_volume(f"{workspace.name}-x")', "no_such()"), prove=True))
     assert step.status == "failed" and step.proved["mistakes"][0]["status"] == "unknown"
-    assert "is unknown: The lab's own act stopped: `AttributeError" in step.found
+    assert "is unknown: The lab's own code failed: `AttributeError" in step.found
 
 
 @pytest.mark.parametrize("where", ["check", "solution", "mistake"])
@@ -294,7 +294,7 @@ def test_what_takes_too_long_is_given_up_and_cleaned_up(headless, engine, where)
     assert time.monotonic() - began < 20
     step = only(run)
     assert step.status == run.status == "unknown" and run.leftovers == []
-    assert step.found == "The step took more than 1 seconds." and "--timeout" in step.next
+    assert step.found == "The step took longer than 1 seconds." and "--timeout" in step.next
     assert list(headless.workspaces.folder.glob("*/")) == []
     assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
 
@@ -424,7 +424,7 @@ def test_commands_that_never_end_are_given_up(headless):
     began = time.monotonic()
     step = only(headless(lesson=lesson, shell=True, seconds=1))
     assert time.monotonic() - began < 30
-    assert step.status in ("failed", "unknown") and "took more than 1 seconds" in step.found
+    assert step.status in ("failed", "unknown") and "took longer than 1 seconds" in step.found
 
 
 @pytest.mark.parametrize(("said", "status"), [("no", "passed"), ("yes", "failed")])
@@ -521,7 +521,7 @@ def test_the_result_does_not_depend_on_how_many_tracks_run_side_by_side(headless
         "a slip in its name",
         "nothing done",
     ]
-    assert only(beside).status == "failed" and "lacks the advice" in only(beside).found
+    assert only(beside).status == "failed" and "does not contain" in only(beside).found
     assert ended == ["make-a-volume"]
     assert beside.leftovers == [] and headless.workspaces.all() == []
 

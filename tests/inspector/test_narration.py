@@ -90,7 +90,7 @@ LOGIN = "The first request was answered with 401; then came the login."
             "push-new",
             [
                 "Your pull of `my-image:latest` made 3 requests: it read the manifest and asked "
-                "for no layer, as none was missing."
+                "for no layer, because none was missing."
             ],
         ),
         (
@@ -111,7 +111,7 @@ LOGIN = "The first request was answered with 401; then came the login."
         (
             "login",
             None,
-            [f"Your engine made 2 requests: it asked whether a registry is here. {LOGIN}"],
+            [f"Your engine made 2 requests: it asked whether a registry is there. {LOGIN}"],
         ),
         (
             "push-with-login",
@@ -126,7 +126,7 @@ LOGIN = "The first request was answered with 401; then came the login."
             None,
             [
                 "A deletion of `my-image@sha256:65341df…` by `curl` made one request: the manifest "
-                "is gone; its layers lie there until garbage is collected."
+                "is gone; its layers stay on the disk until garbage is collected."
             ],
         ),
         (
@@ -225,19 +225,19 @@ def one(method_path_status, agent="docker/20.10.24", client="172.17.0.1"):
     return sentence
 
 
-def test_a_digest_alone_is_nothing_that_travelled():
+def test_a_digest_alone_sends_nothing():
     asked = one(["HEAD /v2/a/manifests/1 200"])
     assert asked == (
-        "Your pull of `a:1` made one request: it asked for the digest only. Nothing was missing, "
-        "nothing travelled."
+        "Your pull of `a:1` made one request: it only asked for the digest. Nothing was missing, "
+        "so nothing was sent."
     )
 
 
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        (400, "it deletes by digest only"),
-        (404, "it has no such thing"),
+        (400, "it deletes only by digest"),
+        (404, "it does not have that"),
         (405, "deletion is not switched on"),
         (500, "the registry answered 500"),
     ],
@@ -250,7 +250,7 @@ def test_a_push_that_did_not_end_and_one_that_was_not_taken():
     begun = ["POST /v2/a/blobs/uploads/ 202", "PUT /v2/a/blobs/uploads/x?digest=sha256%3Aaa 201"]
     assert one(begun).endswith("the manifest did not follow, so there is no image yet.")
     ended = one([*begun, "PUT /v2/a/manifests/1 400"])
-    assert ended.endswith("the registry did not take the manifest and answered 400.")
+    assert ended.endswith("the registry did not accept the manifest, and answered 400.")
 
 
 LAYER, CONFIG = (f"/v2/a/blobs/sha256:{digit * 64}" for digit in "ab")

@@ -301,7 +301,9 @@ def test_a_list_of_repositories_without_an_end_is_given_up(anywhere):
 
     with serving(answer) as address, pytest.raises(CannotCheck) as given_up:
         scanner.scan(anywhere(address))
-    assert given_up.value.found.endswith("its list of `repositories` leads back to a page before.")
+    assert given_up.value.found.endswith(
+        "its list of `repositories` leads back to an earlier page."
+    )
 
 
 @pytest.mark.parametrize(

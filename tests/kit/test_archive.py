@@ -43,7 +43,7 @@ def test_what_was_saved_can_be_loaded_and_loading_it_again_does_nothing(engine, 
     assert busybox.load(file, lambda done, total: bytes_done.append((done, total))) == [BUSYBOX]
     assert image_id(engine, BUSYBOX) == before
     assert bytes_done[-1] == (file.stat().st_size,) * 2
-    assert flask_kit(busybox, "load", str(file)).output == "All of it is here already.\n"
+    assert flask_kit(busybox, "load", str(file)).output == "All of its images are already here.\n"
 
 
 def test_load_refuses_to_move_a_tag(engine, saved, busybox):
@@ -73,7 +73,7 @@ def test_save_leaves_out_what_has_to_be_compiled_and_is_not_here(engine, busybox
     busybox.build(BUSYBOX)
     file, compiled = tmp_path / "kit.tar", {OUT_OF_REACH: RECIPES["registry:3"]}
     result = flask_kit(Kit(engine, [OUT_OF_REACH, BUSYBOX], compiled), "save", str(file))
-    assert f"{OUT_OF_REACH} is not here, and so not in the file." in result.output
+    assert f"{OUT_OF_REACH} is not here, so it is not in the file." in result.output
     assert list(read_archive(file)) == [BUSYBOX]
 
 

@@ -227,13 +227,13 @@ def test_an_image_that_is_compiled_needs_go(engine, monkeypatch, tmp_path):
     for program in ("apt-get", "dpkg-deb"):
         (tmp_path / program).symlink_to(shutil.which(program))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ImageUnavailable, match="compiled with Go; this machine has no `go`"):
+    with pytest.raises(ImageUnavailable, match="compiled with Go, but this machine has no `go`"):
         Kit(engine, [], {OUT_OF_REACH: RECIPES["registry:3"]}).build(OUT_OF_REACH)
 
 
 def test_a_system_without_apt_is_told_what_to_do(engine, busybox, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ImageUnavailable, match="Debian and Ubuntu only") as told:
+    with pytest.raises(ImageUnavailable, match="only on Debian and Ubuntu") as told:
         busybox.build(BUSYBOX)
     assert "kit load" in told.value.next
 

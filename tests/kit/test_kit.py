@@ -17,7 +17,7 @@ def test_an_image_that_is_here_is_left_alone(engine, busybox):
     assert not busybox.get(BUSYBOX, said.append)
     assert not busybox.pull(BUSYBOX, said.append)
     assert (image_id(engine, BUSYBOX), said) == (before, [])
-    assert "is here already" in flask_kit(busybox, "build").output
+    assert "is already here" in flask_kit(busybox, "build").output
 
 
 def test_two_builds_at_once_make_one_image(engine, busybox):

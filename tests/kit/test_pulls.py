@@ -49,7 +49,7 @@ def test_what_has_to_be_compiled_is_left_to_the_labs_where_it_must_be_quick(engi
     kit = Kit(engine, [OUT_OF_REACH], {OUT_OF_REACH: RECIPES["registry:3"]})
     result = flask_kit(kit, "get", "--quick")
     assert (result.exit_code, engine.image(OUT_OF_REACH)) == (0, None)
-    assert f"`{OUT_OF_REACH}` is compiled when a lab that needs it is started." in result.stdout
+    assert f"`{OUT_OF_REACH}` is compiled when you start a lab that needs it." in result.stdout
 
 
 class StandIn(BaseHTTPRequestHandler):
@@ -100,7 +100,7 @@ def test_a_rate_limit_is_asked_about_once(stand_in):
     stand_in.refusal = "toomanyrequests: You have reached your unauthenticated pull rate limit."
     kit = Kit(Engine(), ["a:1", "b:1", "c:1"], {})
     for reference in kit.references:
-        with pytest.raises(SourceUnavailable, match="Docker Hub allows no more pulls") as told:
+        with pytest.raises(SourceUnavailable, match="Docker Hub does not allow more pulls") as told:
             kit.get(reference)
         assert "kit load" in told.value.next
     assert stand_in.asked["pull"] == 1

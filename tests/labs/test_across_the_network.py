@@ -213,7 +213,7 @@ def test_a_certificate_that_has_expired_is_renewed_and_no_ca_is_copied(opened, t
     assert eventually(lambda: judge(opened, "trust-the-ca").reason == "expired")
     for step in ("trust-the-ca", "pull-by-address", "trust-again"):
         verdict = judge(opened, step)
-        assert "of `localhost:" in verdict.found and "It is valid until" in verdict.found
+        assert "of `localhost:" in verdict.found and "It expired at" in verdict.found
         assert "`openssl x509 -req -in registry.csr" in verdict.next
         assert "docker cp" not in verdict.next
     act(opened, "start-a-second-host")
@@ -223,10 +223,10 @@ def test_a_ca_that_the_engine_cannot_use_is_named(trusted):
     right = f"/etc/docker/certs.d/{NAME}/ca.crt"
     ca = trusted.engine.read_file(trusted["host"], right)
     for path, data, words in (
-        (f"{NAME}/ca.pem", ca, "where it is not looked for"),
-        (f"{NAME}/ca.cert", ca, "where it is not looked for"),
-        ("registry.lab/ca.crt", ca, "where it is not looked for"),
-        (f"{NAME}/ca.crt", b"no certificate", "is no certificate"),
+        (f"{NAME}/ca.pem", ca, "where Docker does not look"),
+        (f"{NAME}/ca.cert", ca, "where Docker does not look"),
+        ("registry.lab/ca.crt", ca, "where Docker does not look"),
+        (f"{NAME}/ca.crt", b"no certificate", "is not a certificate"),
     ):
         on_host(trusted, "rm", "-r", "/etc/docker/certs.d")
         put(trusted, f"/etc/docker/certs.d/{path}", data)

@@ -215,12 +215,12 @@ def test_a_registry_of_another_port_inside_is_right(opened, docker, unique):
 def test_the_answer_to_the_catalog_is_read_as_json(opened):
     opened.run_registry()
     for answer, passed, words in (
-        ('{"repositories":[]}', True, "is as you say"),
-        (' {"repositories": []}\n\n', True, "is as you say"),
+        ('{"repositories":[]}', True, "Your answer is the catalog of"),
+        (' {"repositories": []}\n\n', True, "Your answer is the catalog of"),
         ("{}", False, "`{}` is what `/v2/` answers"),
         ("[]", False, "no list of `repositories`"),
         ('{"repositories": "none"}', False, "no list of `repositories`"),
-        ('{"repositories": ["a/b"]}', False, "Your answer names 1."),
+        ('{"repositories": ["a/b"]}', False, "does not list the same repositories"),
         ("404 page not found", False, "not JSON"),
         ("", False, "no answer yet"),
     ):
@@ -259,7 +259,7 @@ def test_what_is_no_registry_has_no_catalog(opened):
     with everything:
         for step, answer in (("start-a-registry", ""), ("ask-the-catalog", '{"repositories":[]}')):
             verdict = judge(opened, step, answer)
-            assert not verdict.passed and "not as a registry does" in verdict.found
+            assert not verdict.passed and "but it is not a registry" in verdict.found
 
 
 def answer_all(body):
@@ -403,16 +403,16 @@ def test_not_pushed(untouched, engine):
     assert verdict.as_dict() == {
         "status": "failed",
         "expected": f"`{registry}` holds your image as `{image}:latest`.",
-        "found": f"`{registry}/{image}:latest` is a name on your engine, but the registry has no "
+        "found": f"Your engine has `{registry}/{image}:latest`, but the registry has no "
         f"repository `{image}`.",
-        "next": f"`docker push {registry}/{image}:latest`.",
+        "next": f"`docker push {registry}/{image}`.",
     }
 
 
 def test_neither_tagged_nor_pushed(untouched):
     verdict = judge(untouched, "push-the-image")
     image, registry = untouched.image, untouched.registry
-    assert "Your engine has no image of that name, and the registry has no repo" in verdict.found
+    assert f"no image with the name `{registry}/{image}:latest`, and the registry" in verdict.found
     assert f"`docker image tag {image} {registry}/{image}`, then `docker push" in verdict.next
 
 
@@ -452,8 +452,8 @@ def test_another_image_under_the_name(pushing, docker):
     verdict = judge(pushing, "push-the-image")
     digest = pushing.api.manifest(pushing.image, "latest").digest
     assert verdict.found == (
-        f"There, `{pushing.image}:latest` is another image, {short(digest)}, which your engine "
-        "knows as `busybox:stable`: it has 1 of the 2 layers of yours."
+        f"`{pushing.ref()}` is another image there, {short(digest)}, which your engine "
+        "knows as `busybox:stable`: it has 1 of your image's 2 layers."
     )
     assert verdict.next.endswith("The tag will move.")
     tagged = judge(pushing, "tag-the-image")
@@ -479,7 +479,7 @@ def test_the_registry_is_down(pushing, docker):
         assert f"Nothing answers on `{pushing.registry}`. The container `{registry}` exited" in (
             verdict.found
         )
-        start = f"`docker start {registry}`; what you pushed is still in it."
+        start = f"`docker start {registry}`. What you pushed is still there."
         assert verdict.next.startswith(start)
 
 
@@ -497,8 +497,8 @@ def test_the_engine_is_down(untouched, monkeypatch, tmp_path):
 
 def test_a_slip_in_the_name_is_named(untouched, docker, engine):
     for name, words in (
-        ("{image}:{port}", "there `{port}` is a tag, not a port"),
-        ("team/{image}:latest", "names no registry, and so means Docker Hub"),
+        ("{image}:{port}", "where `{port}` is a tag, not a port"),
+        ("team/{image}:latest", "names no registry, so it means Docker Hub"),
         ("localhost:1/{image}:latest", "is for the registry `localhost:1`"),
         ("{registry}/{image}x:latest", "its repository is `{image}x`"),
         ("{registry}/{image}:v1", "its tag is `v1`, not `latest`"),
@@ -517,4 +517,4 @@ def test_a_slip_in_the_name_is_named(untouched, docker, engine):
 
 def test_no_name_but_its_own(untouched):
     verdict = judge(untouched, "tag-the-image")
-    assert verdict.found == f"Your image has no name but `{untouched.image}:latest`."
+    assert verdict.found == f"The only name of your image is `{untouched.image}:latest`."

@@ -158,13 +158,13 @@ def test_an_answer_is_right_however_it_was_copied(ask, step, answer):
         ("take-three-clouds-apart", "123456789012 birch2 releases", "`releases` is only one", {}),
         ("take-three-clouds-apart", "123456789012 birch1 birch2 birch3", "has 4 words", {}),
         ("find-the-repository", "shop", "only one part of the repository", {}),
-        ("find-the-repository", "web/shop:1.0", "not exactly one of its parts", {}),
+        ("find-the-repository", "web/shop:1.0", "not exactly one part of it", {}),
         ("find-the-repository", VALUES["long_name"], "is the whole name", {}),
         ("find-the-tag", "5123", "`5123` is a port", {}),
         ("find-the-tag", "5123/web/shop", "`5123` is a port", {}),
         ("find-the-tag", "none", "is not in the name", {}),
         ("find-the-tag", "latest", "only where no tag is written", OTHER_NAME),
-        ("find-the-tag", "shop:3.1", "not exactly one of its parts", OTHER_NAME),
+        ("find-the-tag", "shop:3.1", "not exactly one part of it", OTHER_NAME),
         ("find-the-digest", "1.0", "is the tag", {}),
         ("find-the-digest", DIGEST[7:-1], "a piece of the digest", {}),
         ("find-the-digest", f"{DIGEST[7:-1]}0", "is not in the name", {}),
@@ -210,10 +210,10 @@ def test_the_name_that_the_step_before_gave_is_no_slip(opened, docker):
 
 def test_a_slip_in_the_name_is_named(opened, docker, engine):
     for name, words in (
-        ("team/{image}:1.0", "names no registry, and so means Docker Hub"),
-        ("{image}/{image}:1.0", "names no registry, and so means Docker Hub"),
+        ("team/{image}:1.0", "names no registry, so it means Docker Hub"),
+        ("{image}/{image}:1.0", "names no registry, so it means Docker Hub"),
         ("localhost:1/team/{image}:1.0", "is for the registry `localhost:1`"),
-        ("{image}:{port}", "there `{port}` is a tag, not a port"),
+        ("{image}:{port}", "where `{port}` is a tag, not a port"),
         ("{registry}/{image}:1.0", "its repository is `{image}`"),
         ("{registry}/team/{image}:1.0.0", "its tag is `1.0.0`, not `1.0`"),
     ):

@@ -155,7 +155,7 @@ def test_an_anonymous_volume_that_is_handed_on_is_named(opened, docker, unique):
     workspace.wait_for_registry()
     docker("rm", unique)
     verdict = judge(workspace, "lose-the-image")
-    assert "is new, but was given the volume of the old one" in verdict.found
+    assert "is new, but uses the old volume" in verdict.found
     passes(workspace, "get-it-back")
     assert judge(workspace, "name-a-volume").status == "failed"
 
@@ -348,7 +348,7 @@ def test_what_curl_pushed_outlives_the_container(opened, command, docker):
     docker(*serve)
     workspace.wait_for_registry()
     _push_by_hand(workspace, command, docker)
-    assert "to this very container" in judge(workspace, "replace-it-again").found
+    assert "to this container" in judge(workspace, "replace-it-again").found
     docker("rm", "-f", workspace.name)
     docker(*serve)
     workspace.wait_for_registry()

@@ -160,7 +160,7 @@ def test_a_digest_that_no_manifest_has_is_named(moved, docker):
 
 def test_the_second_digest_is_not_the_first(shared):
     verdict = judge(shared, "move-the-tag", manifest(shared).digest)
-    assert verdict.found.endswith("That is the second one already, not the first.")
+    assert verdict.found.endswith("That is the second image, not the first.")
     assert verdict.next.startswith("`docker image ls --digests ")
 
 
@@ -193,7 +193,7 @@ def index(pushed, docker):
 
 def test_a_part_of_an_index_is_neither_the_image_nor_an_older_one(pushed, index):
     verdict = judge(pushed, "keep-its-digest", index)
-    assert verdict.reason == "part" and "the image of a platform" in verdict.found
+    assert verdict.reason == "part" and "the image for one platform" in verdict.found
     verdict = judge(pushed, "move-the-tag", index)
     assert (verdict.status, verdict.reason) == ("failed", "part")
 
@@ -210,7 +210,7 @@ def test_a_layers_digest_is_named(shared):
 
 def test_what_is_no_digest_is_named(shared):
     for step in ("keep-its-digest", "move-the-tag", "roll-back"):
-        assert "Your answer has no digest" in judge(shared, step, "1.0").found
+        assert "Your answer does not have a digest" in judge(shared, step, "1.0").found
         assert "2 digests" in judge(shared, step, f"{'1' * 64} {'2' * 64}").found
 
 
@@ -234,7 +234,7 @@ def test_an_image_under_another_name_is_found(opened, docker, build, unique, eng
         build(name, unique)
         verdict = judge(opened, "push-it")
         engine.remove_image(name)
-        assert verdict.found == f"Your engine has `{name}`, but no `{place(opened)}:1.0`."
+        assert verdict.found == f"Your engine has `{name}`, but not `{place(opened)}:1.0`."
         assert verdict.next.startswith(f"`docker image tag {name} {place(opened)}:1.0`")
 
 
@@ -242,7 +242,7 @@ def test_without_any_image_the_verdict_says_how_to_build_one(opened):
     for step in ("push-it", "move-the-tag", "pull-by-digest", "roll-back"):
         verdict = judge(opened, step, "x")
         assert verdict.status == "failed"
-        assert verdict.found == "Neither your engine nor the registry has an image of that name."
+        assert verdict.found == "Neither your engine nor the registry has an image with that name."
         assert f"docker build -t {place(opened)}:1.0" in verdict.next
 
 
@@ -253,13 +253,13 @@ def test_one_image_under_both_tags_is_told_from_two(moved):
     assert missing.found == f"There is no `{moved['app']}:1.1`."
     moved.tag(f"{place(moved)}:1.0", f"{place(moved)}:1.1")
     moved.push(f"{place(moved)}:1.1")
-    assert "one image, the second" in judge(moved, "roll-back", first(moved)).found
+    assert "point to the second image" in judge(moved, "roll-back", first(moved)).found
     moved.tag(first_one, f"{place(moved)}:1.0")
     moved.push(f"{place(moved)}:1.0")
     assert judge(moved, "roll-back", first(moved)).passed
     moved.tag(first_one, f"{place(moved)}:1.1")
     moved.push(f"{place(moved)}:1.1")
-    assert "one image, the first" in judge(moved, "roll-back", first(moved)).found
+    assert "point to the first image" in judge(moved, "roll-back", first(moved)).found
 
 
 def test_without_its_registry_no_step_can_be_checked(moved):

@@ -166,7 +166,7 @@ def test_a_tag_that_docker_pushes_points_to_the_same_manifest(another, docker):
         ("{word}", "`{word}` is only the first part of the name."),
         ("{word}/", "`{word}/` is only the first part of the name."),
         ("{last}", "`{last}` is only the last part of the name."),
-        ("{registry}/{repository}", "has the registry in front"),
+        ("{registry}/{repository}", "begins with the registry"),
         ("{repository}:{small}", "has a tag."),
         ('{{"repositories":["{repository}"]}}', "Your answer is a whole list."),
         ("busybox", "There is no repository `busybox` in the catalog."),
@@ -183,10 +183,10 @@ def test_a_near_miss_of_the_repository_is_named_and_not_given_away(opened, answe
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ("{small}", "Your answer lacks 1 of its 2 tags."),
-        ("{small} {large} latest", "`latest` is no tag of it."),
-        ("{repository}", "`{repository}` is no tag of it."),
-        ("[]", "Your answer lacks 2 of its 2 tags."),
+        ("{small}", "Your answer leaves out 1 of its 2 tags."),
+        ("{small} {large} latest", "The repository does not have `latest`."),
+        ("{repository}", "The repository does not have `{repository}`."),
+        ("[]", "Your answer leaves out 2 of its 2 tags."),
     ],
 )
 def test_a_near_miss_of_the_tags_is_named(opened, answer, words):
@@ -209,7 +209,10 @@ def near_digests(workspace):
     yield large.layers[2].digest, f"a layer that only `{workspace['large']}` has"
     yield diff_ids[1], "a diff id of"
     yield large.digest, f"the manifest that `{workspace['large']}` points to"
-    yield "sha256:" + hashlib.sha256(b"").hexdigest(), "neither a manifest of this repository, nor"
+    yield (
+        "sha256:" + hashlib.sha256(b"").hexdigest(),
+        "not the digest of a manifest, a config or a layer",
+    )
     plain = workspace.api.request("GET", path)
     if "v1+prettyjws" in plain.headers["Content-Type"]:  # not for one that was pushed as OCI
         yield plain.headers["Docker-Content-Digest"], "that does not say which kinds it accepts"
@@ -233,9 +236,9 @@ def test_the_manifests_digest_is_not_the_layers_and_the_other_way_round(opened):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        ("sha256:8ecc5ec6ef17", "Your answer has no digest"),
+        ("sha256:8ecc5ec6ef17", "Your answer does not have a digest"),
         (f"sha256:{'1' * 64} sha256:{'2' * 64}", "Your answer has 2 digests, not one."),
-        ("small", "Your answer has no digest"),
+        ("small", "Your answer does not have a digest"),
     ],
 )
 def test_what_is_no_digest_is_named(opened, answer, words):
@@ -275,15 +278,15 @@ def test_a_near_miss_of_the_size_is_named(opened):
     config = len(opened.api.request("GET", path).body)
     size = sum(layer.size for layer in large.layers)
     for answer, words in {
-        str(size + config): "The config's size is added",
+        str(size + config): "That includes the config",
         str(config): "That is the size of the config",
         str(sum(layer.size for layer in small.layers)): f"the size of `{opened['small']}`",
-        str(large.layers[0].size): "the size of one layer alone",
-        str(size + 1): f"{size + 1} bytes are more than its layers together",
-        str(size - 1): f"{size - 1} bytes are less than its layers together",
+        str(large.layers[0].size): "the size of one layer only",
+        str(size + 1): f"{size + 1} bytes is more than its layers add up to",
+        str(size - 1): f"{size - 1} bytes is less than its layers add up to",
         "1.32MB": "`1.32mb` is rounded",
-        "a lot": "Your answer is no whole number.",
-        "9" * 5000: "Your answer is no whole number.",
+        "a lot": "Your answer is not a whole number.",
+        "9" * 5000: "Your answer is not a whole number.",
     }.items():
         verdict = judge(opened, "weigh-the-image", answer)
         assert verdict.status == "failed" and words in verdict.found, (answer, verdict)

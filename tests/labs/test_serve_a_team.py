@@ -173,7 +173,7 @@ def test_a_registry_that_ended_behind_the_proxy_is_to_be_started(opened):
     opened.engine.stop(opened.name, seconds=0)
     verdict = judge(opened, "put-nginx-in-front")
     assert (verdict.status, verdict.reason) == ("failed", "exited"), verdict
-    assert verdict.next.startswith(f"`docker start {opened.name}`; ")
+    assert verdict.next.startswith(f"`docker start {opened.name}`. ")
     assert verdict.next.endswith(f"Then `docker restart {opened['proxy']}`.")
 
 

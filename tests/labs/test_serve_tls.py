@@ -126,9 +126,9 @@ def test_the_error_counts_by_any_address_and_in_the_words_of_a_newer_engine(open
     ("names", "days", "words"),
     [
         ("DNS:registry.lab,DNS:{address}", "30", "has `{address}` as `DNS:`"),
-        ("DNS:registry.lab,IP:198.18.255.9", "30", "and not for `{address}`"),
-        ("DNS:registry.labs,IP:{address}", "30", "`registry.labs`, `{address}`, and not for `reg"),
-        ("DNS:registry.lab,IP:{address}", "0", "It is valid until"),
+        ("DNS:registry.lab,IP:198.18.255.9", "30", "but not for `{address}`"),
+        ("DNS:registry.labs,IP:{address}", "30", "`registry.labs`, `{address}`, but not for `reg"),
+        ("DNS:registry.lab,IP:{address}", "0", "It expired at"),
     ],
 )
 def test_each_fault_of_a_certificate_is_named(opened, certificates, names, days, words):

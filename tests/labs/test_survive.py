@@ -77,8 +77,8 @@ def test_the_answer_is_found_in_what_was_pasted(opened, serve, push, docker):
         assert judge(opened, "find-the-files", right).passed
     wrong = {
         container: "That is the id of the container.",
-        volume[:12]: "Your answer has no volume's name in it",
-        opened.name: "Your answer has no volume's name in it",
+        volume[:12]: "Your answer does not have a volume's name",
+        opened.name: "Your answer does not have a volume's name",
         "0" * 64: f"`{opened.name}` does not keep its files in `000000000000…`.",
         "": "There is no answer yet.",
     }
@@ -99,7 +99,7 @@ def test_the_command_that_a_verdict_advises_prints_the_right_answer(opened, serv
 def test_the_volume_of_a_removed_registry_is_seen_and_offered_at_finish(opened, lost, serve):
     serve()
     verdict = judge(opened, "lose-the-image")
-    assert verdict.passed and f"`{lost[:12]}…` is left over" in verdict.found
+    assert verdict.passed and f"Left over: `{lost[:12]}…`" in verdict.found
     assert lost in of_kind(opened, "volume")
 
 
@@ -112,7 +112,7 @@ def test_whether_there_was_a_registry_before_a_restart_of_the_engine_could_not_b
     opened.record.opened = 0
     verdict = judge(opened, "lose-the-image")
     assert (verdict.status, verdict.reason) == ("unknown", "forgotten")
-    assert "Then replace it without `-v`" in verdict.next
+    assert "Then replace the container, without `-v`" in verdict.next
 
 
 def test_it_is_known_after_the_engine_has_forgotten_its_events(opened, serve, push, docker, engine):
@@ -266,7 +266,7 @@ def test_the_same_container_is_named_after_each_kind_of_restart(opened, serve, p
             continue
         opened.wait_for_registry()
         verdict = judge(opened, "replace-it-again")
-        assert "pushed it to this very container" in verdict.found
+        assert "pushed it to this container" in verdict.found
     assert f"-v {opened['volume']}:{STORE}" in verdict.next
 
 
@@ -281,8 +281,8 @@ def test_the_volume_with_the_image_is_named_when_another_one_is_mounted(
     serve("-v", f"{other}:{STORE}")
     verdict = judge(opened, "replace-it-again")
     assert verdict.found == (
-        f"`{opened.name}` keeps its files in the volume `{other}`. What the container before it "
-        f"was given is in the volume `{opened['volume']}`."
+        f"`{opened.name}` keeps its files in the volume `{other}`. What you pushed before is "
+        f"in the volume `{opened['volume']}`."
     )
     for command in re.findall("`docker (.*?)`", verdict.next):
         docker(*command.split())
@@ -297,7 +297,7 @@ def test_a_registry_without_an_access_log_is_judged_by_the_engines_events(
     options = ("-e", "REGISTRY_LOG_ACCESSLOG_DISABLED=true", "-v", f"{opened['volume']}:{STORE}")
     serve(*options)
     push()
-    assert "to this very container" in judge(opened, "replace-it-again").found
+    assert "to this container" in judge(opened, "replace-it-again").found
     docker("rm", "-f", opened.name)
     serve(*options)
     assert judge(opened, "replace-it-again").passed
@@ -351,7 +351,7 @@ def test_a_push_to_a_volume_that_cannot_be_written_is_explained(opened, serve):
     serve("-v", f"{opened['volume']}:{STORE}:ro")
     assert push_by_hand(opened) == 500
     verdict = verdict_that(opened, "read-only-mount")
-    assert f"with HTTP 500: `{STORE}` is mounted read-only, as by `:ro`." in verdict.found
+    assert f"with HTTP 500: `{STORE}` is mounted read-only, for example by `:ro`." in verdict.found
     start = f"`docker run -d -p {opened.port}:5000 -v {opened['volume']}:{STORE} --name"
     assert f"`docker rm -f {opened.name}`, then {start}" in verdict.next
     assert verdict.next.endswith(f"`docker push {opened.registry}/{opened.image}`.")
@@ -373,8 +373,8 @@ def test_another_image_under_the_name_is_named(opened, serve, docker):
     docker("tag", "busybox:stable", name)
     docker("push", name)
     for step in ("lose-the-image", "get-it-back", "replace-it-again"):
-        found = f"`{name}:latest` is not your image, but another one"
-        assert judge(opened, step).found == f"{found}: it has 1 of the 2 layers of yours."
+        found = f"`{name}:latest` is another image"
+        assert judge(opened, step).found == f"{found}: it has 1 of your image's 2 layers."
 
 
 def test_a_container_that_could_not_have_the_port_keeps_nothing(opened, docker, foreign_registry):

@@ -121,7 +121,7 @@ def test_the_verdicts_tell_the_bytes_that_the_engine_counts(switched_on):
     assert before - after > 3 << 20
     assert judge(switched_on, "collect-the-garbage", freed).found == (
         f"Before: {deleted / 1e6:.1f} MB. After: {after / 1e6:.1f} MB, or {after:,} bytes. "
-        f"{(deleted - after) / 1e6:.1f} MB came back."
+        f"{(deleted - after) / 1e6:.1f} MB was freed."
     )
 
 
@@ -130,8 +130,8 @@ def test_the_answer_may_be_in_kilobytes_bytes_or_megabytes_and_near_misses_are_n
     for answer in (FREED, "3,136", "3136\n", "3150156", "3.2 MB", "3.0"):
         assert judge(switched_on, "collect-the-garbage", answer).passed, answer
     for answer, words in {
-        "4344": "Your answer is 4344. That is what is left.",
-        "7480\t/var/lib/registry": "Your answer is 7480. That was there before.",
+        "4344": "Your answer is 4344. That is the size now.",
+        "7480\t/var/lib/registry": "Your answer is 7480. That was the size before.",
         "16": "Your answer is 16.",
         "some": "Your answer has no number.",
     }.items():
@@ -176,7 +176,7 @@ def test_a_manifest_without_a_tag_keeps_its_bytes_until_untagged_ones_are_collec
     for step in ("push-two-images", "delete-by-digest", "collect-the-garbage"):
         act(switched_on, step)
     verdict = judge(switched_on, "collect-the-garbage", FREED)
-    assert verdict.status == "failed" and "belong to no tag" in verdict.found
+    assert verdict.status == "failed" and "does not belong to any tag" in verdict.found
     assert "`--delete-untagged` after `garbage-collect`" in verdict.next
     docker("stop", switched_on.name)
     words = ("registry:2", "garbage-collect", "--delete-untagged", CONFIG)
@@ -200,7 +200,7 @@ def test_a_deletion_that_no_log_has_any_more_could_not_be_checked(switched_on):
     act(switched_on, "switch-deletion-on")
     verdict = judge(switched_on, "delete-by-digest")
     assert (verdict.status, verdict.reason) == ("unknown", "no-log")
-    assert "a log goes with its container" in verdict.found
+    assert "a log is removed with its container" in verdict.found
 
 
 def test_what_was_never_pushed_is_not_taken_for_deleted(opened):
@@ -208,7 +208,7 @@ def test_what_was_never_pushed_is_not_taken_for_deleted(opened):
     opened.tag(opened.image, f"{opened.registry}/{opened.image}:2.0")
     opened.push(f"{opened.registry}/{opened.image}:2.0")
     verdict = judge(opened, "delete-by-digest")
-    assert verdict.status == "failed" and "you have deleted nothing" in verdict.found
+    assert verdict.status == "failed" and "you have not deleted anything" in verdict.found
 
 
 def test_a_registry_that_runs_without_deletion_is_told_apart_from_none(opened):
@@ -227,7 +227,7 @@ def test_a_registry_that_is_read_only_is_told_from_one_without_deletion(opened):
     opened.run_registry(environment={**deletion, **read_only})
     verdict = judge(opened, "switch-deletion-on")
     assert (verdict.status, verdict.reason) == ("failed", "read-only")
-    assert verdict.found.endswith("it is read-only, as its setting `readonly` says.")
+    assert verdict.found.endswith("it is read-only, because of its setting `readonly`.")
     assert "does not switch" not in verdict.found
 
 

@@ -474,7 +474,7 @@ def test_a_file_that_cannot_be_used_is_said_with_what_to_do(progress, lasting, s
         with pytest.raises(ProgressUnavailable) as caught:
             act()
         assert str(progress.path) in caught.value.found
-        assert "move the file away to begin a new one" in caught.value.next
+        assert "Move the file away to start a new one" in caught.value.next
 
 
 def test_a_disk_that_is_full_leaves_what_was_kept(progress, lasting, monkeypatch):

@@ -47,7 +47,7 @@ FULL_PAGE = {"repositories": ["x" * 1000] * 4000}  # close to the largest answer
 @pytest.mark.parametrize(
     ("body", "headers", "budget", "words"),
     [
-        ({"repositories": ["a"]}, link("a"), {}, "leads back to a page before"),
+        ({"repositories": ["a"]}, link("a"), {}, "leads back to an earlier page"),
         ({"repositories": ["a"]}, ANOTHER, {"requests": 9}, "takes more than 9 requests"),
         (FULL_PAGE, ANOTHER, {"size": 6_000_000}, "takes more than 6 MB"),
         ({"repositories": ["a"]}, ANOTHER, {"seconds": 0.3}, "takes more than 0.3 seconds"),
@@ -59,7 +59,7 @@ FULL_PAGE = {"repositories": ["x" * 1000] * 4000}  # close to the largest answer
 def test_a_list_without_an_end_is_given_up(body, headers, budget, words):
     assert len(json.dumps(body)) < LARGEST
     with answering(body, headers=headers) as (address, asked):
-        with pytest.raises(BudgetSpent, match=r"Looking into .* was given up: ") as given_up:
+        with pytest.raises(BudgetSpent, match=r"The course stopped reading from .*: ") as given_up:
             Registry(address, budget=Budget(**budget)).repositories()
         assert words in given_up.value.found and given_up.value.next
         assert len(asked) < 1000
@@ -91,7 +91,10 @@ def test_an_answer_in_another_coding_than_utf_8_is_no_json():
 @pytest.mark.parametrize(
     ("manifest", "words"),
     [
-        ({"manifests": [{"digest": DIGEST}, {"digest": DIGEST}]}, "an index in an index"),
+        (
+            {"manifests": [{"digest": DIGEST}, {"digest": DIGEST}]},
+            "contain each other without an end",
+        ),
         ({"layers": [{"digest": DIGEST, "size": 1}] * 2000}, "has 2,000 layers"),
     ],
     ids=["an index that names itself", "many layers"],

@@ -483,7 +483,7 @@ def test_the_certificate_is_shown_whether_it_holds_or_not(secure, locked, made):
 def test_plain_http_and_tls_are_told_apart(secure, locked):
     with pytest.raises(OtherScheme, match="over TLS only"):
         Registry(secure).ping()
-    with pytest.raises(OtherScheme, match="over plain HTTP, without TLS"):
+    with pytest.raises(OtherScheme, match="speaks plain HTTP, not TLS"):
         Registry(locked, name="registry.lab").ping()
 
 

@@ -122,7 +122,7 @@ def test_fifty_pages_are_told_at_once_and_nobody_waits(started_site, visitor, vo
 
         refused = visitor.get(STREAM)
         assert refused.status_code == 503
-        assert "As many pages and terminals are open as this server can serve" in refused.text
+        assert "This server cannot serve more open pages and terminals" in refused.text
         assert visitor.head(STREAM).status_code == 503
         assert visitor.submit(CHECK).ok
         at_work = held(started_site)

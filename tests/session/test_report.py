@@ -225,45 +225,45 @@ HEAD, DONE, STEP, EVENT = 1, 2, 3, 6  # lines of what `fill` leaves
 @pytest.mark.parametrize(
     ("change", "line", "says"),
     [
-        (lambda data: b"", 1, "no saved progress"),
+        (lambda data: b"", 1, "not saved progress"),
         (lambda data: b"\x00\xff" + data, 1, "not a JSON object"),
         (lambda data: b"PK\x03\x04" + b"x" * 1000, 1, "not a JSON object"),
         (lambda data: b"[1]\n" + data, 1, "not an object"),
-        (lambda data: data.split(b"\n", 1)[1], 1, "no saved progress"),
+        (lambda data: data.split(b"\n", 1)[1], 1, "not saved progress"),
         (lambda data: data + b"\n", 12, "not a JSON object"),
         (lambda data: data + b"[" * 100_000, 12, "not a JSON object"),
         (lambda data: data + b'{"kind": "lab", "kind": "step"}', 12, "not a JSON object"),
-        (lambda data: data + data.splitlines()[DONE - 1], 12, "stands in the file already"),
-        (lambda data: data + data.splitlines()[STEP - 1], 12, "stands in the file already"),
+        (lambda data: data + data.splitlines()[DONE - 1], 12, "is already in the file"),
+        (lambda data: data + data.splitlines()[STEP - 1], 12, "is already in the file"),
         (lambda data: data.replace(b'"attempts": 2', b'"attempts": NaN'), STEP, "not a JSON"),
         (lambda data: data + b"x" * LIMIT, 0, "larger than 1 MB"),
         (changed(HEAD, version=2), 1, "another version"),
         (changed(HEAD, version=True), 1, "another version"),
-        (changed(HEAD, version=...), 1, "no saved progress"),
-        (changed(DONE, kind="labs"), DONE, "`kind` is to be"),
-        (changed(DONE, kind=[]), DONE, "`kind` is to be"),
-        (changed(DONE, more=1), DONE, "no more and no fewer"),
-        (changed(DONE, done_at=...), DONE, "no more and no fewer"),
-        (changed(DONE, done_at=None), DONE, "`done_at` is to be seconds"),
-        (changed(DONE, done_at=1), DONE, "`done_at` is to be seconds"),
-        (changed(DONE, done_at=9e12), DONE, "not to come"),
-        (changed(DONE, lab="../etc"), DONE, "`lab` is to be a name"),
-        (changed(STEP, step="<b>"), STEP, "`step` is to be a name"),
-        (changed(STEP, step="x" * 101), STEP, "`step` is to be a name"),
-        (changed(STEP, status="done"), STEP, "`status` is to be"),
-        (changed(STEP, status=["passed"]), STEP, "`status` is to be"),
+        (changed(HEAD, version=...), 1, "not saved progress"),
+        (changed(DONE, kind="labs"), DONE, "`kind` must be one of"),
+        (changed(DONE, kind=[]), DONE, "`kind` must be one of"),
+        (changed(DONE, more=1), DONE, "must have exactly the fields"),
+        (changed(DONE, done_at=...), DONE, "must have exactly the fields"),
+        (changed(DONE, done_at=None), DONE, "`done_at` must be seconds"),
+        (changed(DONE, done_at=1), DONE, "`done_at` must be seconds"),
+        (changed(DONE, done_at=9e12), DONE, "not in the future"),
+        (changed(DONE, lab="../etc"), DONE, "`lab` must be a name"),
+        (changed(STEP, step="<b>"), STEP, "`step` must be a name"),
+        (changed(STEP, step="x" * 101), STEP, "`step` must be a name"),
+        (changed(STEP, status="done"), STEP, "`status` must be"),
+        (changed(STEP, status=["passed"]), STEP, "`status` must be"),
         (changed(STEP, status=None), STEP, "or neither"),
-        (changed(STEP, passed_at=None), STEP, "has passed says when"),
-        (changed(STEP, found=1), STEP, "`found` is to be a text"),
-        (changed(STEP, found="\ud800"), STEP, "`found` is to be a text"),
-        (changed(STEP, attempts=-1), STEP, "`attempts` is to be a whole number"),
-        (changed(STEP, attempts=True), STEP, "`attempts` is to be a whole number"),
-        (changed(STEP, attempts=10**20), STEP, "`attempts` is to be a whole number"),
-        (changed(STEP, solved_at="now"), STEP, "`solved_at` is to be"),
-        (changed(EVENT, what="won"), EVENT, "`what` is to be"),
-        (changed(EVENT, mistakes=[1]), EVENT, "`mistakes` is to be"),
-        (changed(EVENT, mistakes="x"), EVENT, "`mistakes` is to be"),
-        (changed(EVENT, at=None), EVENT, "`at` is to be"),
+        (changed(STEP, passed_at=None), STEP, "must have `passed_at`"),
+        (changed(STEP, found=1), STEP, "`found` must be a text"),
+        (changed(STEP, found="\ud800"), STEP, "`found` must be a text"),
+        (changed(STEP, attempts=-1), STEP, "`attempts` must be a whole number"),
+        (changed(STEP, attempts=True), STEP, "`attempts` must be a whole number"),
+        (changed(STEP, attempts=10**20), STEP, "`attempts` must be a whole number"),
+        (changed(STEP, solved_at="now"), STEP, "`solved_at` must be"),
+        (changed(EVENT, what="won"), EVENT, "`what` must be"),
+        (changed(EVENT, mistakes=[1]), EVENT, "`mistakes` must be"),
+        (changed(EVENT, mistakes="x"), EVENT, "`mistakes` must be"),
+        (changed(EVENT, at=None), EVENT, "`at` must be"),
     ],
 )
 def test_a_file_with_a_fault_is_refused_whole_with_its_line(
@@ -356,7 +356,7 @@ def test_progress_goes_from_machine_to_machine_by_command(terminal, progress, st
     assert terminal("progress", "export", str(file))[0] == 0
     assert file.stat().st_mode & 0o777 == 0o600
     code, _, err = terminal("progress", "export", str(file))
-    assert (code, "There is a file" in err) == (2, True)
+    assert (code, "already exists" in err) == (2, True)
     before = everything(progress)
     progress.path.unlink()
     assert terminal("progress", "import", str(file))[0] == 0
@@ -376,7 +376,7 @@ def test_progress_goes_from_machine_to_machine_by_command(terminal, progress, st
 
     file.write_bytes(file.read_bytes().replace(b'"skipped"', b'"skiped"'))
     code, _, err = terminal("progress", "import", str(file))
-    assert (code, "Line " in err, "`what` is to be" in err) == (2, True, True)
+    assert (code, "Line " in err, "`what` must be" in err) == (2, True, True)
     for act in ("import", "export"):
         code, _, err = terminal("progress", act, str(tmp_path / "none" / "x"))
         assert (code, "No such file" in err) == (2, True)
@@ -391,7 +391,7 @@ def test_a_damaged_file_of_progress_is_said_and_left(terminal, progress, step):
         ["progress", "export", str(progress.path.parent / "never")],
     ):
         code, out, err = terminal(*words)
-        assert (code, out, "move the file away" in err) == (3, "", True)
+        assert (code, out, "Move the file away" in err) == (3, "", True)
     assert progress.path.read_bytes() == b"rubbish" * 1000
 
 
@@ -468,7 +468,7 @@ def test_a_file_that_is_no_progress_is_refused_on_the_page(visitor, tiny_progres
     before = everything(tiny_progress)
     saved = visitor.get("/progress.jsonl").content
     bad = send(visitor, saved.replace(b'"attempts": 1', b'"attempts": "<b>"'))
-    assert bad.status_code == 400 and "Line 2: `attempts` is to be" in bad.json()["error"]
+    assert bad.status_code == 400 and "Line 2: `attempts` must be" in bad.json()["error"]
     assert send(visitor, b"x" * (LIMIT + 1)).status_code == 400
     assert send(visitor, saved, more="x").status_code == 400
     page = visitor.post("/progress", data={"csrf_token": visitor.csrf}, files={"file": b"<b>no"})
@@ -493,5 +493,5 @@ def test_a_damaged_progress_file_is_told_on_the_page(visitor, tiny_progress):
     tiny_progress.path.write_bytes(b"rubbish" * 1000)
     for path in ("/report", "/lessons/tiny/report", "/progress.jsonl"):
         answer = visitor.get(path)
-        assert answer.status_code == 503 and "move the file away" in text(answer)
+        assert answer.status_code == 503 and "Move the file away" in text(answer)
     assert visitor.get("/").ok and visitor.get("/lessons/tiny").ok

@@ -396,7 +396,7 @@ def test_an_engine_that_answers_in_another_form_is_unknown_and_takes_nothing_awa
         patch.setattr(small.workspaces, "engine", Engine())
         found = small.session(volumes).check(make)
     assert found.state == "unknown" and found.done
-    assert found.verdict.found.startswith("What answers at")
+    assert found.verdict.found.startswith("Something answers at")
     assert small.session(volumes).check(make).state == "passed"
 
 

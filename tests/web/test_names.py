@@ -128,7 +128,7 @@ def test_an_account_is_named_on_docker_hub_and_nowhere_else():
 def test_what_explain_says_stands_below_the_picture():
     shown = plain(picture("nginx"))
     assert "In full docker.io/library/nginx:latest, in short nginx." in shown
-    assert "No tag is written, so latest is meant" in shown
+    assert "There is no tag, so it means latest" in shown
     assert "In full x.io/a:1." in plain(picture("x.io/a:1"))
     assert "is a tag, not a port" in picture("my-image:5000")
 
@@ -171,7 +171,7 @@ def test_every_name_that_the_page_offers_is_what_it_says(site):
     assert all("does not take" not in picture(name) for name in offered)
     for name in re.findall(r"<li><a [^>]*><code>(.*?)</code>", slips):
         shown = picture(name)
-        assert "does not take" in shown or "no host" in shown or "not a port" in shown
+        assert "does not take" in shown or "not a host" in shown or "not a port" in shown
 
 
 def test_a_block_in_a_lesson_is_drawn_with_the_learners_registry(serve, tiny):

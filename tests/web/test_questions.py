@@ -11,9 +11,9 @@ from tests.fixtures.web import HTMX, JSON, Site, end, free_port, write_tiny
 STEP = "/lessons/tiny/steps/make-a-volume"
 PREDICT = "/lessons/tiny/prediction"
 ASK = "/lessons/reading/questions/tiny-2"
-OPEN = "The step “Make a volume” shows whether it is so."
+OPEN = "The step “Make a volume” shows what is right."
 KEPT = f"Your prediction is kept. {OPEN} You can change it until then."
-NOT_SO = "You predicted: no. It was not so. You make it."
+NOT_SO = "You predicted: no. That was wrong. You make it."
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_a_lesson_opens_with_its_prediction_which_is_kept_and_can_be_changed(vis
 
 
 @pytest.mark.parametrize(
-    ("choice", "says"), [("yes", "You predicted: yes. It was so."), ("no", NOT_SO)]
+    ("choice", "says"), [("yes", "You predicted: yes. You were right."), ("no", NOT_SO)]
 )
 def test_the_step_shows_whether_it_was_so_and_the_prediction_stays(visitor, docker, choice, says):
     predict(visitor, choice)
@@ -174,6 +174,6 @@ def test_what_is_no_option_is_refused(visitor):
 def test_a_damaged_progress_file_keeps_nobody_from_the_questions(started_site, visitor):
     (started_site.instance / "progress.db").write_bytes(b"no database" * 1000)
     answer = predict(visitor, "yes")
-    assert answer.status_code == 503 and "move the file away" in text(answer)
+    assert answer.status_code == 503 and "Move the file away" in text(answer)
     assert OPEN in section(visitor)
     assert 'id="questions"' in visitor.get("/lessons/reading").text

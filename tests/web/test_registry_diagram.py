@@ -184,7 +184,7 @@ def test_the_table_says_what_names_each_manifest_and_what_it_shares():
     one, two = image("a", 1), image("a", 2, "deleted", previous_tags=("old",))
     first, second = table.rows(contents_of(one, two))
     assert first.named_by == "v0"
-    assert first.parts[1] == "layer aaaaaaa, 1.0 MB, also of 0000000"
+    assert first.parts[1] == "layer aaaaaaa, 1.0 MB, also in 0000000"
     assert second.named_by == "nothing; it was old. It is deleted, and not collected yet"
 
 

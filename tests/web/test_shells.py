@@ -227,7 +227,7 @@ def test_a_shell_that_cannot_have_its_folder_is_refused_with_a_sentence(tiny, in
     work.write_text("in the way")
     answer = begin_with(client)
     assert answer.status_code == 503
-    assert f"No shell can be started in `{work}`: File exists." in answer.json["error"]
+    assert f"A shell could not be started in `{work}`: File exists." in answer.json["error"]
     assert answer.json["next"]
 
 

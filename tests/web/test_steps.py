@@ -134,7 +134,7 @@ def test_a_solution_that_fails_says_what_to_do(visitor, docker):
     assert settled(visitor, STEP)["status"] == "unknown"
     said = text(visitor.get("/lessons/tiny"))
     assert "Found This step could not be done for you: " in said
-    assert "Or go back to this step: then the lab begins anew" in said
+    assert "Or go back to this step: the lab then starts again" in said
     assert "0 of 2 done" in said and "for you at" not in said
 
 
@@ -222,13 +222,13 @@ def test_a_damaged_progress_file_is_told_where_a_step_is_skipped_and_left(site, 
     visitor.start()
     (site.instance / "progress.db").write_bytes(b"no database" * 1000)
     answer = visitor.submit(f"{STEP}/skip")
-    assert answer.status_code == 503 and "move the file away" in text(answer)
+    assert answer.status_code == 503 and "Move the file away" in text(answer)
     visitor.submit(f"{STEP}/solve", headers=HTMX)
     told = eventually(
         lambda: "cannot be read or written" in text(visitor.get(f"{STEP}/solve", headers=HTMX))
     )
     assert told and engine.volume(word(visitor))
-    assert "move the file away" in text(visitor.get(f"{STEP}/solve"))
+    assert "Move the file away" in text(visitor.get(f"{STEP}/solve"))
     assert (site.instance / "progress.db").read_bytes().startswith(b"no database")
 
 
@@ -307,7 +307,7 @@ def test_a_full_disk_is_told_and_the_step_is_done_once_there_is_room(started_sit
     settled(visitor, STEP)
     said = text(visitor.get("/lessons/tiny"))
     assert "could not be done for you: Nothing can be written: No space left on device." in said
-    assert "Free some disk space, or let this program write there. Then try again." in said
+    assert "Free some disk space, or allow this program to write there. Then try again." in said
     visitor.submit(f"{SAY}/check", {"answer": "no"})
     assert "Not there yet. Expected The word." in text(visitor.get("/lessons/tiny"))
     assert engine.volume(word(visitor)) is None

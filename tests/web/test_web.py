@@ -286,7 +286,7 @@ def test_a_start_in_another_process_is_told_and_not_doubled(site):
     with FileLock(site.instance / "workspaces" / "tiny.lock"):
         visitor.submit("/lessons/tiny/start")
         page = eventually(lambda: failed(visitor))
-    assert "Something else is being done to this lab, here or in another window" in page
+    assert "Something else is being done in this lab, here or in another window" in page
     visitor.start()
 
 
@@ -391,7 +391,7 @@ def test_an_engine_that_answers_in_another_form_breaks_no_page(tiny, instance, f
                 answer = browser.get(path, base_url=HERE)
                 assert answer.status_code != 500, path
                 if path in ("/", "/lessons/tiny"):
-                    assert "does not answer as a Docker Engine does" in answer.text
+                    assert "but not like a Docker Engine" in answer.text
 
 
 def test_an_engine_that_went_away_makes_a_verdict_unknown(serve, instance):
@@ -439,7 +439,7 @@ def test_a_damaged_progress_file_is_told_and_checks_still_work(site):
     for path in ("/", "/lessons/tiny"):
         said = text(visitor.get(path))
         assert said.count("cannot be read or written") == 1
-        assert "move the file away to begin a new one" in said
+        assert "Move the file away to start a new one" in said
         assert " left" not in said and "Start with" not in said
     answer = visitor.submit(CHECK_VOLUME, allow_redirects=False)
     assert answer.status_code == 200 and "Not there yet. Expected A volume" in text(answer)

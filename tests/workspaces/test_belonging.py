@@ -72,7 +72,7 @@ def test_only_a_registry_that_has_had_the_port_is_the_labs(workspace, docker, en
     never = docker("create", *port, "registry:2")
     other = docker("run", "-d", *port, *SLEEP)
     assert certain(workspace) == set()
-    assert in_doubt(workspace)[other] == "it is on your registry's port, but is no registry"
+    assert in_doubt(workspace)[other] == "it is on your registry's port, but is not a registry"
     docker("rm", "-f", other)
     served = docker("run", "-d", *port, "registry:2")
     volumes = engine.container(served).volumes

@@ -80,7 +80,7 @@ def test_stopped_by_hand(workspace, says, engine):
     found, todo = says()
     when = clock(engine.container(container).finished)
     assert f"The container `{workspace.name}` exited {when} with code 137." in found
-    assert todo.startswith(f"`docker start {workspace.name}`; what you pushed is still in it.")
+    assert todo.startswith(f"`docker start {workspace.name}`. What you pushed is still there.")
 
 
 def test_died_of_its_own_fault(workspace, says, engine):
@@ -138,7 +138,7 @@ def test_the_wrong_port_of_the_container(workspace, says):
     workspace.run("registry:2", name=workspace.name, ports={5001: workspace.port})
     assert says() == (
         f"The container `{workspace.name}` publishes {workspace.port} to its own port 5001, where "
-        "nothing listens; a registry listens on 5000.",
+        "nothing listens. A registry listens on 5000.",
         f"Create it again: `docker rm -f {workspace.name}`, then {run(workspace)}.",
     )
 
@@ -151,7 +151,7 @@ def test_a_registry_that_runs_and_does_not_answer(workspace, says, engine, uniqu
         container = workspace.run(image, name=workspace.name, **options)
         name = f"`{workspace.name}`"
         assert says() == (
-            f"The container {name} runs and publishes {workspace.port}, but does not answer.",
+            f"The container {name} is running and publishes {workspace.port}, but does not answer.",
             f"Wait a moment. If that does not help, read `docker logs {workspace.name}`.",
         )
         engine.remove_container(container)
@@ -175,7 +175,7 @@ def test_the_name_and_the_port_are_taken_by_something_else_and_the_advice_works(
     options = ("-p", f"{workspace.port}:5000", "--stop-signal", "KILL", "--name", workspace.name)
     docker("run", "-d", *options, "busybox:stable", *command)
     if command[0] == "httpd":
-        assert eventually(lambda: "not as a registry does" in says()[0])
+        assert eventually(lambda: "it is not a registry" in says()[0])
     else:
         assert f"The name `{workspace.name}` and the port are taken by a container" in says()[0]
     for advised in re.findall("`docker (.*?)`", says()[1])[:2]:
@@ -196,10 +196,10 @@ def test_a_container_that_answers_otherwise(workspace, says, unique):
     serve = ["httpd", "-f", "-p", "5000"]
     ports = {5000: workspace.port}
     workspace.run("busybox:stable", name=unique, command=serve, ports=ports)
-    eventually(lambda: "but not as a registry does" in says()[0])
+    eventually(lambda: "but it is not a registry" in says()[0])
     assert says() == (
         f"The container `{unique}`, made from `busybox:stable`, answers on "
-        f"`{workspace.registry}`, but not as a registry does.",
+        f"`{workspace.registry}`, but it is not a registry.",
         f"Stop it with `docker stop {unique}`, then {run(workspace)}.",
     )
 
@@ -229,7 +229,7 @@ def program(port):
 def test_a_program_that_is_no_container(workspace, says):
     with program(workspace.port):
         found, todo = says()
-    assert found.startswith("A program of this machine, not a container, answers on ")
+    assert found.startswith("A program on this machine, not in a container, answers on ")
     assert f"sport = :{workspace.port}" in todo
 
 

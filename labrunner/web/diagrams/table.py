@@ -68,7 +68,7 @@ def _parts(contents: RegistryContents, entry: ManifestEntry) -> list[str]:
         named = list(islice(others, MAX_OTHERS))
         if more := len(entries) - 1 - len(named):
             named.append(f"{more} more")
-        shared = f", also of {', '.join(named)}" if named else ""
+        shared = f", also in {', '.join(named)}" if named else ""
         parts.append(f"{blob.kind} {short_digest(blob.digest)}, {decimal(blob.size)}{shared}")
     more = len(entry.blobs) - len(parts) + entry.unread
     return [*parts, f"{more} more layers"] if more else parts

@@ -51,12 +51,14 @@ def _require_login() -> ResponseReturnValue | None:
             path = "/" + request.path.lstrip("/\\")  # `//name` would be another server
             query = request.query_string.decode()
             return redirect(f"{path}?{query}".rstrip("?"), 303)
-        return _ask_for_token("That token is not the one of this start. A new start has a new one.")
+        return _ask_for_token(
+            "That is not the current token. Each start of the server has a new one."
+        )
     if request.endpoint in OPEN_ENDPOINTS or session.get("in"):
         return None
     if request.method in ("GET", "HEAD") and "Upgrade" not in request.headers:
         return _ask_for_token()
-    raise Forbidden("Open the address that was printed at the start, then try again.")
+    raise Forbidden("Open the address that the server printed when it started, then try again.")
 
 
 @bp.post("/login")
@@ -95,7 +97,7 @@ def _log_in() -> None:
 
 def _ask_for_token(reason: str = "") -> ResponseReturnValue:
     if wants_json():
-        return {"error": reason or "Open the address that was printed at the start."}, 401
+        return {"error": reason or "Open the address that the server printed when it started."}, 401
     return render_template("auth/login.html", reason=reason), 401
 
 

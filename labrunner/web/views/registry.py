@@ -61,7 +61,7 @@ def read_contents(scanner: Scanner, workspace: Workspace) -> tuple[RegistryConte
     except RegistryRefused as refused:
         if refused.status != 401:
             return None, f"{refused.found} {refused.next}"
-        how = "and does not accept this lab's" if login else "so its contents are not drawn here"
+        how = "and does not accept this lab's" if login else "so its contents are not shown here"
         return None, f"{name} asks for a user name and a password, {how}."
     except CannotCheck as error:
         return None, f"{error.found} {error.next}"

@@ -66,8 +66,8 @@ def open_shell(slug: str) -> ResponseReturnValue:
         shell = get_web_services().shells.open(workspace.work, workspace.record.values)
     except OSError as error:
         raise CannotCheck(
-            f"No shell can be started in `{workspace.work}`: {error.strerror}.",
-            next="Correct that, or finish the lab and start it again.",
+            f"A shell could not be started in `{workspace.work}`: {error.strerror}.",
+            next="Fix that, or finish the lab and start it again.",
         ) from error
     return {"socket": url_for("terminal.attach", id=shell.id)}, 201
 
@@ -82,4 +82,4 @@ def attach(websocket: Server, id: str) -> None:
 
 @bp.errorhandler(RemoteProtocolError)
 def _no_handshake(error: RemoteProtocolError) -> ResponseReturnValue:
-    return page(400, "That is not the handshake of a websocket", f"{error}.")
+    return page(400, "That is not a WebSocket handshake", f"{error}.")
