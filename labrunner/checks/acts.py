@@ -89,11 +89,12 @@ def refused(workspace: Workspace, way: str, name: str, password: str = "") -> st
 
 
 @act
-def fail_to_run_registry(workspace: Workspace, image: str = "registry:2", **options: Any) -> None:
-    """Run a registry whose settings end it, and wait for its end."""
+def fail_to_run_registry(workspace: Workspace, image: str = "", **options: Any) -> None:
+    """Run a registry whose settings end it, and wait for its end. image: as in
+    `Workspace.run_registry`."""
     options = {"name": workspace.name, "ports": {5000: workspace.port}, **options}
     workspace.remove_own(workspace.name, workspace.port)
-    workspace.engine.wait(workspace.run(image, **options))
+    workspace.engine.wait(workspace.run(image or workspace.registry_image, **options))
 
 
 @act
@@ -149,7 +150,7 @@ def collect(workspace: Workspace, **host: Any) -> None:
     as in `Engine.create_container`; by default a new one."""
     if container := workspace.engine.container(workspace.name):
         words = ["garbage-collect", configuration_path(container)]
-        workspace.run_to_end("registry:2", words, **host)
+        workspace.run_to_end(container.image, words, **host)
 
 
 def collect_running(workspace: Workspace) -> None:

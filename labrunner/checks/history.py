@@ -85,7 +85,7 @@ def logged_requests(workspace: Workspace, since: float = 0) -> list[Request]:
         return requests
     raise CannotCheck(  # not even those of the check itself are there
         f"The log of `{workspace.registry}` cannot be read, so it is unknown what it was asked.",
-        next="Run the registry in a container of `registry:2` that publishes "
+        next=f"Run the registry in a container of `{workspace.registry_image}` that publishes "
         f"{workspace.port} itself, as the lesson shows, and do the step again.",
         reason="no-log",
     )

@@ -69,7 +69,8 @@ def start_second_registry(workspace: Workspace, **options: Any) -> str:
     address. options: those of `Workspace.run`."""
     workspace.remove_own(workspace["second"])
     ports = {5000: None}
-    made = workspace.run("registry:2", name=workspace["second"], ports=ports, **options)
+    image, name = workspace.registry_image, workspace["second"]
+    made = workspace.run(image, name=name, ports=ports, **options)
     container = workspace.engine.container(made)
     address = f"localhost:{container.ports[0].host}" if container else ""
     workspace.wait_for_registry(address)

@@ -16,6 +16,7 @@ from labrunner.headless.interruptions import interruptions_handled
 from labrunner.headless.results import Run, StepResult
 from labrunner.headless.runner import Runner
 from labrunner.headless.track import Settings
+from labrunner.registry.versions import NUMBERS
 from labrunner.session.services import get_services
 
 from .console import (
@@ -31,6 +32,8 @@ from .console import (
 )
 from .lookup import find_lesson
 
+WHICH = "The registry of the labs that do not say which themselves.  [default: 2]"
+
 
 @click.command("run-lab")
 @click.argument("labs", nargs=-1, metavar="[LAB]...")
@@ -38,6 +41,7 @@ from .lookup import find_lesson
 @click.option(
     "--prove", is_flag=True, help="Prove each check: before the step, for each mistake, and after."
 )
+@click.option("--registry", type=click.Choice([*NUMBERS]), default="2", help=WHICH)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write a JUnit report to this file.")
 @click.option("--keep", is_flag=True, help="Leave everything in place at the end, to look at.")
@@ -62,6 +66,7 @@ def run_lab(
     labs: tuple[str, ...],
     shell: bool,
     prove: bool,
+    registry: str,
     as_json: bool,
     junit: Path | None,
     keep: bool,
@@ -87,7 +92,7 @@ def run_lab(
     headless = Runner(
         services.workspaces,
         services.kit,
-        Settings(shell, prove, keep, port, seconds),
+        Settings(shell, prove, keep, port, seconds, NUMBERS[registry]),
         1 if port else jobs or (os.cpu_count() or 1) + 1,  # one port is for one lab at a time
         say=notify,
         ended=(lambda lab, step: None) if as_json else _show,

@@ -7,6 +7,7 @@ import json
 import click
 from flask.cli import with_appcontext
 
+from labrunner.registry.versions import NUMBERS
 from labrunner.session.services import get_services
 
 from .console import handle_errors, notify, show
@@ -15,12 +16,18 @@ from .lookup import find_lab
 
 @click.command("start-lab")
 @click.argument("lab")
+@click.option("--registry", type=click.Choice([*NUMBERS]), help="Do the course with this registry.")
 @click.option("--json", "as_json", is_flag=True, help="Print the values as one JSON object.")
 @with_appcontext
 @handle_errors
-def start_lab(lab: str, as_json: bool) -> None:
-    """Start a lab: choose a free port and free names, and set up what the lab needs."""
+def start_lab(lab: str, registry: str | None, as_json: bool) -> None:
+    """Start a lab: choose a free port and free names, and set up what the lab needs.
+
+    The registry that you choose stays chosen, on the pages too.
+    """
     found = find_lab(lab)
+    if registry:
+        get_services().workspaces.choose_registry(NUMBERS[registry])
     workspace = get_services().session(found).start(notify)
     values = workspace.record.values
     if as_json:

@@ -16,6 +16,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any, overload
 
+from labrunner.registry.versions import CONFIG_FILES, FIRST
 from labrunner.text import plain
 from labrunner.verdicts import CannotCheck, NotYet, Passed, Verdict
 
@@ -82,7 +83,8 @@ class Mistake:
     """A known wrong way to do a step.
 
     advice: must stand in the verdict's `next`. reason: that of the verdict. only_an_answer: it
-    changes nothing on the engine or in the registry.
+    changes nothing on the engine or in the registry. registry: the image of the only registry with
+    which it can be made, if that is not any.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Mistake:
     make: Action
     reason: str = ""
     only_an_answer: bool = False
+    registry: str = ""
 
     @property
     def line(self) -> int:
@@ -183,27 +186,40 @@ class Step:
         self.solve = Acts(acts, *_caller())
         return acts[0]
 
-    def mistake(self, name: str, *, advice: str = "", reason: str = "") -> Callable[..., Any]:
+    def mistake(
+        self, name: str, *, advice: str = "", reason: str = "", registry: str = ""
+    ) -> Callable[..., Any]:
         """Decorate a function that does the step wrong, or call this with the acts that do. The
-        check must fail with the `reason`, and its `next` hold the `advice`."""
-        return self._adder(name, advice, reason, _caller(), only_an_answer=False)
+        check must fail with the `reason`, and its `next` hold the `advice`. registry: as in
+        `Mistake`."""
+        return self._adder(name, advice, reason, registry, _caller(), only_an_answer=False)
 
-    def near_miss(self, name: str, *, advice: str = "", reason: str = "") -> Callable[..., Any]:
+    def near_miss(
+        self, name: str, *, advice: str = "", reason: str = "", registry: str = ""
+    ) -> Callable[..., Any]:
         """Decorate a function that returns an answer which is almost right, and changes nothing; or
         call this with the answer. As a mistake, but proved without a workspace of its own, and so
         in no time."""
-        return self._adder(name, advice, reason, _caller(), only_an_answer=True)
+        return self._adder(name, advice, reason, registry, _caller(), only_an_answer=True)
 
     def _adder(
-        self, name: str, advice: str, reason: str, place: tuple[str, int], only_an_answer: bool
+        self,
+        name: str,
+        advice: str,
+        reason: str,
+        registry: str,
+        place: tuple[str, int],
+        only_an_answer: bool,
     ) -> Callable[..., Any]:
         advice = advice or self.advice
         if not all(isinstance(each, str) for each in (name, advice, reason)):
             raise TypeError("the name, the advice and the reason of a mistake must be texts")
+        if registry not in ("", *CONFIG_FILES):
+            raise TypeError(f"a mistake's registry must be one of {', '.join(CONFIG_FILES)}")
 
         def add(*acts: Action | str) -> Action | str:
             make = Acts(acts, *place)
-            self.mistakes.append(Mistake(name, advice, make, reason, only_an_answer))
+            self.mistakes.append(Mistake(name, advice, make, reason, only_an_answer, registry))
             return acts[0]
 
         return add
@@ -219,7 +235,8 @@ def _caller() -> tuple[str, int]:
 class Lab:
     """What is done and verified alongside one lesson.
 
-    images:   what the lab needs from the kit, as references.
+    images:   what the lab needs from the kit, as references. `registry:2` stands for the registry
+              that the learner has chosen, unless the lab names `registry:3` too.
     registry: starting the lab makes sure that the learner has a registry; a lab without it leaves
               that to the learner.
     sample:   starting the lab builds the Dockerfile in the lab's folder as `{image}`.
@@ -288,6 +305,23 @@ class Lab:
         """
         self.setups.append(provide)
         return provide
+
+    @property
+    def takes_any_registry(self) -> bool:
+        """Whether it is done with the registry that the learner has chosen."""
+        return {image for image in self.images if image in CONFIG_FILES} <= {FIRST}
+
+    def registry_image(self, chosen: str) -> str:
+        """Return the image of the registry that the lab works with: the chosen one, or the first
+        that it names itself."""
+        if self.takes_any_registry:
+            return chosen
+        return next(image for image in self.images if image in CONFIG_FILES)
+
+    def images_with(self, chosen: str) -> list[str]:
+        """Return the images that the lab needs, with the chosen registry where it takes any."""
+        own = self.registry_image(chosen)
+        return [own if image == FIRST else image for image in self.images]
 
     def find(self, step_id: str) -> Step | None:
         return next((step for step in self.steps if step.id == step_id), None)

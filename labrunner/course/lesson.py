@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from labrunner.registry.versions import FIRST, NUMBERS, version_values
 from labrunner.text import plain
 
 from .lab import Lab
@@ -19,6 +20,7 @@ ATTRIBUTES = re.compile(r"\{([^{}]*)\}")
 FENCE = re.compile(r"(?P<indent>\s*)(?P<fence>`{3,}|~{3,})(?P<info>[^`]*)")
 BASH = re.compile(r'bash|\{\s*\.bash(?:\s+fails="(?P<fails>[^"]+)")?\s*\}')
 HINT, INDENT = "??? hint", "    "
+VERSION = re.compile(r'(?P<indent> *)=== "registry (?P<number>[0-9]+)"\s*')
 GOAL = re.compile(r"\s*After this lesson you ((?:(?!\n\n)[^{}])+?\.)(?!\S)")
 PICTURE = re.compile(r"!\[[^\]]*\]\((/static/[^)\s]+)\)")
 LANGUAGE = re.compile(r"\{?\s*\.?(?P<name>[^\s{}]*)")
@@ -37,13 +39,15 @@ class Refused(Exception):
 @dataclass(frozen=True)
 class Block:
     """The commands of one `bash` block. fails: the words of the error that its command gives. hint:
-    whether it is folded in the step's hint."""
+    whether it is folded in the step's hint. registry: the image of the only registry that it is
+    for, if it is not for all."""
 
     step: str
     line: int
     code: str
     fails: str | None = None
     hint: bool = False
+    registry: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class Lesson:
     """A lesson.
 
     lab_line: where the lab is named. steps: the line of each step's heading. values: the names in
-    the text, each with its line.
+    the text, each with its line. depends_on_registry: it reads differently with another version of
+    the registry.
     lab: None until the course has loaded it, and for a lesson without one.
     """
 
@@ -67,6 +72,7 @@ class Lesson:
     titles: dict[str, str]
     blocks: tuple[Block, ...]
     values: tuple[tuple[str, int], ...]
+    depends_on_registry: bool = False
     lab: Lab | None = field(default=None, compare=False)
 
     @property
@@ -81,6 +87,14 @@ class Lesson:
         """The address of the first picture in the text, if there is one."""
         found = PICTURE.search(self.text)
         return found[1] if found else ""
+
+    def with_registry(self, image: str) -> Lesson:
+        """Return the lesson as it is with the registry of this image: without what is for another
+        one only."""
+        lines = _split_versions(enumerate(self.text.split("\n"), 1))
+        text = "\n".join(line for _, line, only in lines if only in ("", image))
+        blocks = tuple(each for each in self.blocks if each.registry in ("", image))
+        return replace(self, text=text, blocks=blocks)
 
     def blocks_of(self, step: str) -> list[Block]:
         return [block for block in self.blocks if block.step == step]
@@ -151,6 +165,7 @@ def read_lesson(path: Path) -> Lesson:
         titles=scan.titles,
         blocks=tuple(scan.blocks),
         values=tuple(scan.values),
+        depends_on_registry=scan.by_registry,
     )
 
 
@@ -183,8 +198,40 @@ def _front_matter(lines: list[str]) -> tuple[dict[str, str], dict[str, int], int
     raise Refused(1, "Close the settings at the top with a line `---`.")
 
 
+def _split_versions(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str, str]]:
+    """Yield each line with its number, and with the image of the only registry that it is for: what
+    is indented below `=== "registry 3"` is for `registry:3`, and loses four blanks.
+
+    Raises `Refused` for such a heading that names no registry, or has nothing below it.
+    """
+    image, inner, empty = "", "", 0
+    for number, line in lines:
+        written = line.strip()
+        if written and image and line.startswith(inner):
+            empty = 0
+        elif written and empty:
+            break
+        elif written:
+            image = ""
+        if written.startswith("=== "):
+            heading = VERSION.fullmatch(line)
+            if image or not heading or heading["number"] not in NUMBERS:
+                known = " or ".join(f'`=== "registry {each}"`' for each in NUMBERS)
+                raise Refused(number, f"Write {known}, and not one inside the other.")
+            image, inner = NUMBERS[heading["number"]], heading["indent"] + INDENT
+            empty = number
+        else:
+            yield number, line[len(INDENT) :] if image else line, image
+    if empty:
+        raise Refused(empty, "Write what is for this registry below, indented by four blanks.")
+
+
 class _Scan:
-    """Reads the headings, code blocks and names of a lesson's text in one pass."""
+    """Reads the headings, code blocks and names of a lesson's text in one pass.
+
+    registry: the image of the only registry that the line at hand is for. by_registry: some line is
+    for one only, or has a value that depends on it.
+    """
 
     def __init__(self, written: list[str], first: int) -> None:
         self.steps: dict[str, int] = {}
@@ -193,15 +240,21 @@ class _Scan:
         self.values: list[tuple[str, int]] = []
         self.step: str | None = None
         self.in_hint = False
-        lines = iter(list(enumerate(written, 1))[first:])
-        for number, line in lines:
-            self.values += [(match["name"], number) for match in VALUE.finditer(line)]
+        self.by_registry = False
+        lines = _split_versions(list(enumerate(written, 1))[first:])
+        for number, line, self.registry in lines:
+            self._note_values(number, line)
             if line.strip() and not line[0].isspace():
                 self.in_hint = line.startswith(HINT)
             if fence := FENCE.fullmatch(line):
                 self._block(fence, number, lines)
             elif line.startswith("#"):
                 self._heading(line, number)
+
+    def _note_values(self, number: int, line: str) -> None:
+        names = [match["name"] for match in VALUE.finditer(line)]
+        self.values += [(name, number) for name in names]
+        self.by_registry |= bool(self.registry or version_values(FIRST).keys() & names)
 
     def _heading(self, line: str, number: int) -> None:
         if line.startswith(("# ", "## ")):
@@ -211,6 +264,8 @@ class _Scan:
         if not found:
             return
         title = line[2 : found.start()].strip()
+        if self.registry:
+            raise Refused(number, "A step is for all registries: put its heading above `=== …`.")
         if not line.startswith("## ") or not title or line[found.end() :].strip():
             raise Refused(number, "Write a step's heading as `## Title {#the-step .step}`.")
         ids = re.findall(r"#(\S+)", found[1])
@@ -222,12 +277,16 @@ class _Scan:
         self.steps[self.step] = number
         self.titles[self.step] = plain(title)
 
-    def _block(self, fence: re.Match[str], start: int, lines: Iterator[tuple[int, str]]) -> None:
+    def _block(
+        self, fence: re.Match[str], start: int, lines: Iterator[tuple[int, str, str]]
+    ) -> None:
         code = []
-        for number, line in lines:
+        for number, line, only in lines:
+            if only != self.registry:
+                raise Refused(number, "Indent all lines of this code block as its first one.")
             if line.strip().startswith(fence["fence"]) and not line.strip(" `~"):
                 break
-            self.values += [(match["name"], number) for match in VALUE.finditer(line)]
+            self._note_values(number, line)
             code.append(line)
         else:
             raise Refused(
@@ -250,7 +309,7 @@ class _Scan:
             )
         if hint:
             code = [line.removeprefix(INDENT) for line in code]
-        block = Block(self.step, start, "\n".join(code), bash["fails"], hint)
+        block = Block(self.step, start, "\n".join(code), bash["fails"], hint, self.registry)
         if block.fails and len(_commands(code)) != 1:
             raise Refused(start, "A block that must fail must hold one command only.")
         self.blocks.append(block)

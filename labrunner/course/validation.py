@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from labrunner.registry import references
+from labrunner.registry.versions import FIRST, version_values
 
 from .lab import Lab, Step
 from .lesson import Lesson, Refused, quote
 
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")  # as in Workspace.fill
-ALWAYS = {"registry", "port", "name"}  # the values that every workspace has
+# The values that every workspace has:
+ALWAYS = {"registry", "port", "name", *version_values(FIRST)}
 
 
 def validate_lesson(lesson: Lesson, lab: Lab) -> None:

@@ -24,6 +24,7 @@ from labrunner.course.lesson import Block, Lesson
 from labrunner.engine.engine import Engine
 from labrunner.kit.errors import ImageUnavailable
 from labrunner.kit.kit import Kit
+from labrunner.registry.versions import FIRST
 from labrunner.text import plain
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces.actions import CannotRun, get_images, require_machine
@@ -86,6 +87,8 @@ class LabFile(pytest.File):
         if root not in courses:
             courses[root] = Tracks(root)
         lesson = courses[root].course.lesson_of(name)
+        if lesson and lesson.lab:
+            lesson = lesson.with_registry(lesson.lab.registry_image(FIRST))
         if not lesson or not lesson.lab:
             problems = courses[root].course.problems
             found = [str(problem) for problem in problems if problem.lab == name]

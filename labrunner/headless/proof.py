@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from labrunner.course.lab import Lab, Mistake, Step
+from labrunner.registry.versions import FIRST
 
 from .results import End, LabResult, Part, StepResult, worst
 from .track import Track
@@ -44,17 +45,22 @@ class Plan:
                 return
 
 
-def plan_tracks(lab: Lab, *, prove: bool) -> list[Plan]:
+def plan_tracks(lab: Lab, *, prove: bool, registry: str = FIRST) -> list[Plan]:
     """Return the tracks of a lab, the main one first. The first mistake of each step is on the
     second track, the second mistake on the third, and so on: a mistake and its recovery leave what
-    the next step needs, so that mistakes of different steps share a workspace."""
+    the next step needs, so that mistakes of different steps share a workspace. registry: the image
+    of the chosen one; mistakes that cannot be made with it are left out."""
     if not prove:
         return [Plan(lab, main=True)]
-    answers = [(step, each) for step in lab.steps for each in step.mistakes if each.only_an_answer]
+    image = lab.registry_image(registry)
+    known = [
+        (step, [mistake for mistake in step.mistakes if mistake.registry in ("", image)])
+        for step in lab.steps
+    ]
+    answers = [(step, each) for step, mistakes in known for each in mistakes if each.only_an_answer]
     plans = [Plan(lab, True, tuple(answers))]
     made = [
-        (step, [mistake for mistake in step.mistakes if not mistake.only_an_answer])
-        for step in lab.steps
+        (step, [each for each in mistakes if not each.only_an_answer]) for step, mistakes in known
     ]
     for number in range(max((len(mistakes) for _, mistakes in made), default=0)):
         chosen = [(step, mistakes[number]) for step, mistakes in made if number < len(mistakes)]

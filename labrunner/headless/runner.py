@@ -98,12 +98,13 @@ class Runner:
         """Return the tracks of a lab; none where it cannot run here, or lacks an image."""
         if not (lab := lesson.lab):
             return []
-        plans = plan_tracks(lab, prove=self.settings.prove)
-        tally = Tally(plans, prove=self.settings.prove, ended=self.ended)
+        prove, registry = self.settings.prove, self.settings.registry
+        plans = plan_tracks(lab, prove=prove, registry=registry)
+        tally = Tally(plans, prove=prove, ended=self.ended)
         run.labs.append(tally.result)
         try:
             require_machine(lab, self.workspaces.engine)
-            get_images(lab, self.kit, self.say)
+            get_images(lab, self.kit, self.say, registry=registry)
         except (EngineDown, EngineUnsuitable):
             raise
         except (CannotRun, ImageUnavailable) as error:
@@ -112,7 +113,8 @@ class Runner:
         except CannotCheck as error:
             tally.result.reason = f"{error.found} {error.next}"
             return []
-        return [Task(lesson, plan, number, tally) for number, plan in enumerate(plans)]
+        page = lesson.with_registry(lab.registry_image(registry))
+        return [Task(page, plan, number, tally) for number, plan in enumerate(plans)]
 
     def _run_here(self, tasks: Sequence[Task], ended: Callable[[Task, End], None]) -> None:
         for task in tasks:

@@ -14,6 +14,7 @@ from labrunner.course.lab import Action, Lab, Mistake, Step
 from labrunner.course.lesson import Block, Lesson
 from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.errors import NotWritable
+from labrunner.registry.versions import FIRST
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces import resources
 from labrunner.workspaces.actions import ActionFailed, perform
@@ -31,7 +32,8 @@ from .results import NOT_WRITABLE, OF_THE_MACHINE, Part, Proof
 class Settings:
     """How labs are run: with the lesson's commands or the solutions, with proof or without.
 
-    keep, port: for the main track. seconds: what one act of a step may take.
+    keep, port: for the main track. seconds: what one act of a step may take. registry: the image of
+    the chosen one, for the labs that take any.
     """
 
     shell: bool = False
@@ -39,6 +41,7 @@ class Settings:
     keep: bool = False
     port: int | None = None
     seconds: float = 120
+    registry: str = FIRST
 
 
 class Track:
@@ -74,8 +77,10 @@ class Track:
     def open(self) -> Workspace:
         """Return the workspace, as it is; a new one where there is none. Raises `CannotCheck`."""
         if not self._workspace:
-            port = self.settings.port
-            self._workspace = self.workspaces.open(self.lab, "headless", port=port)
+            port, registry = self.settings.port, self.settings.registry
+            self._workspace = self.workspaces.open(
+                self.lab, "headless", port=port, registry=registry
+            )
             self._done, self._blocks, self._clean = 0, 0, True
             if self.settings.shell:
                 values = self._workspace.record.values

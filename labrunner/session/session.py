@@ -175,7 +175,8 @@ class Session(LabState):
 
     def _start(self, say: Say, on_progress: ProgressCallback) -> Workspace:
         require_machine(self.lab, self.engine)
-        get_images(self.lab, self.kit, say, on_progress)
+        registry = self.workspaces.registry_image
+        get_images(self.lab, self.kit, say, on_progress, registry=registry)
         if workspace := self.workspace:
             workspace.on_progress = on_progress
             workspace.prepare(say)
@@ -244,7 +245,7 @@ class Session(LabState):
         it, so the known mistakes that do so are stored as well."""
         workspace, before = self.require_workspace(), self.progress
         wrong = wrong and verdict.found != before.untouched.get(step.id, "")
-        mistakes = solver.mistakes(step, verdict) if wrong else None
+        mistakes = solver.mistakes(step, verdict, workspace.registry_image) if wrong else None
         mark = solver.mark(workspace, step)
         steps, untouched = self.lab.steps, {}
         if verdict.passed and not before.step(step.id).done:

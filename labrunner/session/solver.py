@@ -39,12 +39,13 @@ def mark(workspace: Workspace, step: Step) -> Path:
     return workspace.folder / f"{step.id}.solving"
 
 
-def mistakes(step: Step, verdict: Verdict) -> list[str] | None:
-    """Return the names of the known mistakes that lead to a failed verdict: those with its reason.
-    None for any other verdict."""
+def mistakes(step: Step, verdict: Verdict, registry: str) -> list[str] | None:
+    """Return the names of the known mistakes that lead to a failed verdict: those with its reason
+    that can be made with the registry of this image. None for any other verdict."""
     if verdict.status != "failed":
         return None
-    return [mistake.name for mistake in step.mistakes if mistake.reason == verdict.reason]
+    known = [mistake for mistake in step.mistakes if mistake.registry in ("", registry)]
+    return [mistake.name for mistake in known if mistake.reason == verdict.reason]
 
 
 def _explain(error: Exception | SystemExit, place: str) -> Verdict:

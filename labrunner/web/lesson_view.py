@@ -13,6 +13,7 @@ from labrunner.course.lesson import Lesson, fill
 from labrunner.course.questions import Question
 from labrunner.progress.records import StepProgress
 from labrunner.progress.schema import ProgressUnavailable
+from labrunner.registry.versions import NUMBERS, version_values
 from labrunner.session.services import get_services
 from labrunner.session.session import Session
 from labrunner.verdicts import CannotCheck
@@ -88,7 +89,8 @@ class LessonView:
     note: why the registry's port is not the usual one. workspace: the id of the lab's open
     workspace, empty where the lab is not started. opening: the text before its first heading.
     parts: stretches of HTML and the steps, after that. faults: why the lab cannot be worked on now,
-    in sentences. following: the next lesson of the course.
+    in sentences. following: the next lesson of the course. version: the number of the registry that
+    the page is for, where the learner can choose another one.
     """
 
     lesson: Lesson
@@ -100,6 +102,7 @@ class LessonView:
     parts: list[Markup | StepView]
     faults: list[str]
     following: Lesson | None
+    version: str = ""
 
     @property
     def started(self) -> bool:
@@ -121,6 +124,21 @@ class LessonView:
         """The step before the current one, which the learner has just left."""
         before = self.steps[: self.steps.index(self.current)] if self.current else self.steps
         return before[-1] if before else None
+
+    @property
+    def versions(self) -> list[str]:
+        """The numbers of the registries that the learner can choose."""
+        return [*NUMBERS]
+
+    @property
+    def lacks_registry(self) -> bool:
+        """Whether the lab is started, and the engine has no image of the registry that the learner
+        has chosen since."""
+        if not (self.started and self.version) or self.faults:
+            return False
+        with suppress(CannotCheck):
+            return get_services().quick_engine.image(self.values["registry_image"]) is None
+        return False
 
     @property
     def names_registry(self) -> bool:
@@ -155,7 +173,10 @@ def view_lesson(
     learner predicts. problem: why the last two cannot be read.
     """
     faults = engine_faults()
-    values, note = Values({**(lesson.lab.usual if lesson.lab else {}), **USUAL}), ""
+    image, version = _registry_of(lesson)
+    lesson = lesson.with_registry(image)
+    usual = lesson.lab.usual if lesson.lab else {}
+    values, note = Values({**usual, **USUAL, **version_values(image)}), ""
     if workspace:
         values, note = Values(workspace.record.values), workspace.record.note
     elif lesson.lab and not faults:
@@ -168,7 +189,19 @@ def view_lesson(
     opened = workspace.id if workspace else ""
     prediction = view_prediction(lesson, steps, choice)
     opening, parts = _split(_parts(lesson, values, steps, prediction))
-    return LessonView(lesson, values, note, opened, opening, prediction, parts, faults, following)
+    return LessonView(
+        lesson, values, note, opened, opening, prediction, parts, faults, following, version
+    )
+
+
+def _registry_of(lesson: Lesson) -> tuple[str, str]:
+    """Return the image of the registry that a lesson's page is for; and its number, where the
+    learner can choose another one."""
+    chosen, lab = get_services().quick_workspaces.registry_image, lesson.lab
+    if lab and not lab.takes_any_registry:
+        return lab.registry_image(chosen), ""
+    differs = lesson.depends_on_registry or (lab and lab.registry)
+    return chosen, chosen.partition(":")[2] if differs else ""
 
 
 def view_prediction(

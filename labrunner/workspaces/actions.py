@@ -7,6 +7,7 @@ from labrunner.engine.engine import Engine
 from labrunner.engine.requirements import require_engine
 from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.kit.kit import Kit
+from labrunner.registry.versions import FIRST
 from labrunner.verdicts import CannotCheck
 
 from . import resources
@@ -38,10 +39,16 @@ def require_machine(lab: Lab, engine: Engine) -> None:
 
 
 def get_images(
-    lab: Lab, kit: Kit, say: Say = lambda line: None, on_progress: ProgressCallback = silent
+    lab: Lab,
+    kit: Kit,
+    say: Say = lambda line: None,
+    on_progress: ProgressCallback = silent,
+    *,
+    registry: str = FIRST,
 ) -> None:
-    """Get the images of a lab that are not on the engine yet. Raises `CannotCheck`."""
-    for image in lab.images:
+    """Get the images of a lab that are not on the engine yet. registry: the image of the chosen
+    one. Raises `CannotCheck`."""
+    for image in lab.images_with(registry):
         kit.get(image, say, on_progress)
 
 

@@ -20,6 +20,7 @@ from labrunner.engine.models import ContainerSummary
 from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.file_lock import FileLock, LockTaken
 from labrunner.registry.client import Registry
+from labrunner.registry.versions import CONFIG_FILES, FIRST, version_values
 from labrunner.text import listed
 from labrunner.verdicts import CannotCheck
 
@@ -43,6 +44,26 @@ class Workspaces:
         self.engine = engine
         self.labs = labs
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def registry_image(self) -> str:
+        """The image of the registry that the learner has chosen for the course, whichever labs are
+        open. Without a choice, and where it cannot be read, it is the first."""
+        with suppress(OSError, ValueError):
+            kept = self._choice.read_text()
+            if kept in CONFIG_FILES:
+                return kept
+        return FIRST
+
+    def choose_registry(self, image: str) -> None:
+        """Keep the learner's choice, whole or not at all."""
+        draft = self._choice.with_suffix(f".{secrets.token_hex(4)}")
+        draft.write_text(image)
+        draft.replace(self._choice)
+
+    @property
+    def _choice(self) -> Path:
+        return self.folder / "registry-image"
 
     def all(self) -> list[Workspace]:
         """Return those with a readable record. A record of another version is passed over."""
@@ -73,11 +94,13 @@ class Workspaces:
         on_progress: ProgressCallback = silent,
         *,
         port: int | None = None,
+        registry: str = FIRST,
     ) -> Workspace:
         """Choose names and a port, and bring what the lab gives. Nothing is left if it fails.
 
         on_progress: shows the bytes of what is pulled and pushed for it. port: this one and no
-        other; raises `CannotCheck` where it is taken.
+        other; raises `CannotCheck` where it is taken. registry: the image of the chosen one, of a
+        headless run; of a learner it is known.
         """
         now, before = self.engine.ask_time(), resources.snapshot(self.engine)
         record = Record(secrets.token_hex(4), lab.name, kind, "opening", now, before)
@@ -88,7 +111,7 @@ class Workspaces:
                 workspace.work.mkdir(parents=True, mode=0o700)
                 workspace.lock.acquire(timeout=0)
                 workspace.save()
-            self._choose_and_prepare(workspace, port, say)
+            self._choose_and_prepare(workspace, port, registry, say)
             record.state = "open"
             workspace.save()
         except BaseException:
@@ -144,18 +167,23 @@ class Workspaces:
         return {**lab.usual, **self._named(port, name, lab)}
 
     def _read(self, id: str = "*") -> Iterator[Workspace]:
+        chosen = self.registry_image
         for record in read_records(self.folder, id):
             lab = self.labs.get(record.lab) or Lab(record.lab, name=record.lab)
+            if record.kind == "learner" and record.values:  # it may have been chosen since
+                record.values |= version_values(lab.registry_image(chosen))
             yield Workspace(self.folder / record.id, record, lab, self.engine, explain)
 
     # Choosing
 
-    def _choose_and_prepare(self, workspace: Workspace, port: int | None, say: Say) -> None:
+    def _choose_and_prepare(
+        self, workspace: Workspace, port: int | None, registry: str, say: Say
+    ) -> None:
         """Choose names and a port, and bring what the lab gives. Only the engine knows for sure
         whether a port is free; where it refuses the registry's, the next one is taken."""
         refused: set[int] = set()
         while True:
-            self._choose(workspace, port, refused)
+            self._choose(workspace, port, registry, refused)
             try:
                 workspace.prepare(say)
                 return
@@ -166,7 +194,9 @@ class Workspaces:
                     raise EngineRefused(error.words, next=FREE_IT) from error
                 refused.add(workspace.port)
 
-    def _choose(self, workspace: Workspace, port: int | None, refused: set[int]) -> None:
+    def _choose(
+        self, workspace: Workspace, port: int | None, registry: str, refused: set[int]
+    ) -> None:
         """Fill in the values, and the note that explains a port which is not the usual one."""
         record, lab = workspace.record, workspace.lab
         with self._choosing():
@@ -177,7 +207,7 @@ class Workspaces:
                 raise CannotCheck(self._why_not(port), next=FREE_IT)
             if record.kind == "headless":
                 chosen = port or self._first_free(ports.for_headless_run(), refused)
-                record.values = _values(chosen, f"registry-{record.id}")
+                record.values = _values(chosen, f"registry-{record.id}", lab, registry)
                 if lab.sample:
                     record.values["image"] = f"my-image-{record.id}"
             elif adopted := self._adoptable() if lab.registry else None:
@@ -210,7 +240,7 @@ class Workspaces:
         if not name:
             containers = {each.name for each in self.engine.containers()}
             name = free("registry", containers | reserved)
-        values = _values(port, name)
+        values = _values(port, name, lab, self.registry_image)
         if lab.sample:
             values["image"] = free("my-image", image_names(self.engine) | reserved)
         return values
@@ -292,5 +322,7 @@ def _left_behind(workspace: Workspace, kept: bool) -> bool:
     return not (record.kind == "learner" and record.state == "open")
 
 
-def _values(port: int, name: str) -> dict[str, str]:
-    return {"registry": f"localhost:{port}", "port": str(port), "name": name}
+def _values(port: int, name: str, lab: Lab, registry: str) -> dict[str, str]:
+    """Return the values that every workspace has. registry: the image of the chosen one."""
+    place = {"registry": f"localhost:{port}", "port": str(port), "name": name}
+    return place | version_values(lab.registry_image(registry))

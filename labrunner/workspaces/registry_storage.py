@@ -8,10 +8,10 @@ from pathlib import PurePosixPath
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, Mount
 from labrunner.registry.configuration import Configuration
+from labrunner.registry.versions import CONFIG_FILES, FIRST
 
 from .workspace import Workspace
 
-FILE = "/etc/docker/registry/config.yml"  # where registry 2 looks, unless it is told another file
 FILE_SETTING = "REGISTRY_CONFIGURATION_PATH"
 
 
@@ -25,7 +25,7 @@ def configuration(workspace: Workspace, container: Container) -> Configuration:
 def configuration_path(container: Container) -> str:
     """Return the path of the file that a registry reads its settings from, in its container."""
     named = [word for word in container.command if word.endswith((".yml", ".yaml"))]
-    return named[-1] if named else container.environment.get(FILE_SETTING, FILE)
+    return named[-1] if named else container.environment.get(FILE_SETTING, CONFIG_FILES[FIRST])
 
 
 @lru_cache(maxsize=100)

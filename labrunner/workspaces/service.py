@@ -19,6 +19,7 @@ from labrunner.registry import access_log
 from labrunner.registry.access_log import Request
 from labrunner.registry.client import Registry
 from labrunner.registry.errors import RegistryDown
+from labrunner.registry.versions import CONFIG_FILES
 from labrunner.verdicts import CannotCheck
 
 from .labels import WORKSPACE
@@ -65,8 +66,8 @@ def runs_registry(engine: Engine, container: Container | ContainerSummary) -> bo
     """Return whether the container was made from an image of a registry."""
     if container.image.split("@")[0].split("/")[-1].split(":")[0] == "registry":
         return True
-    image = engine.image("registry:2")
-    return image is not None and image.id == container.image_id
+    known = map(engine.image, CONFIG_FILES)
+    return any(image and image.id == container.image_id for image in known)
 
 
 def read_requests(

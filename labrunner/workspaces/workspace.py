@@ -90,6 +90,11 @@ class Workspace(Creation):
         return self["registry"]
 
     @property
+    def registry_image(self) -> str:
+        """Return the image that the workspace's registry is run from."""
+        return self["registry_image"]
+
+    @property
     def image(self) -> str:
         return self["image"]
 
@@ -212,14 +217,15 @@ class Workspace(Creation):
 
     # The registry, for solutions and mistakes
 
-    def run_registry(self, image: str = "registry:2", **options: Any) -> str:
+    def run_registry(self, image: str = "", **options: Any) -> str:
         """Start a registry on the workspace's port, wait until it answers; return its full id.
 
+        image: another one than the workspace's.
         A container that this workspace made before for the name or the port is removed first.
         """
         options = {"name": self.name, "ports": {5000: self.port}, **options}
         self.remove_own(options["name"], self.port)
-        container = self.run(image, **options)
+        container = self.run(image or self.registry_image, **options)
         self.wait_for_registry()
         return container
 

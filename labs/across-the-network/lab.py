@@ -47,7 +47,7 @@ RUN = (
 )
 TLS = (
     f'`{RUN} -v "$PWD/certs:/certs:ro" -e REGISTRY_HTTP_TLS_CERTIFICATE=/certs/registry.crt '
-    "-e REGISTRY_HTTP_TLS_KEY=/certs/registry.key registry:2`"
+    "-e REGISTRY_HTTP_TLS_KEY=/certs/registry.key {registry_image}`"
 )
 HOST = "`docker run -d --name {host} --network {network} {powers} docker:dind`"
 PULL = "`docker exec {second} docker pull registry.lab:5000/{image}`"

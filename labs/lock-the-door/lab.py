@@ -47,7 +47,7 @@ MAKE = (
 RUN_LOCKED = (
     '`docker run -d -p {port}:5000 --name {name} -v "$PWD/auth:/auth:ro" '
     "-e REGISTRY_AUTH=htpasswd -e REGISTRY_AUTH_HTPASSWD_REALM=my-registry "
-    "-e REGISTRY_AUTH_HTPASSWD_PATH=/auth/htpasswd registry:2`"
+    "-e REGISTRY_AUTH_HTPASSWD_PATH=/auth/htpasswd {registry_image}`"
 )
 POWERSHELL = (
     "In Windows PowerShell, write `| Set-Content -Encoding ascii auth/htpasswd` instead of "

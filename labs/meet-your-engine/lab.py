@@ -87,7 +87,8 @@ def play_docker_hub(workspace):
     if container := workspace.engine.container(name):
         workspace.engine.start(container.id)
     else:
-        workspace.run("registry:2", name=name, ports={5000: int(workspace["hub_port"])})
+        ports = {5000: int(workspace["hub_port"])}
+        workspace.run(workspace.registry_image, name=name, ports=ports)
     workspace.wait_for_registry(f"localhost:{workspace['hub_port']}")
     try:
         workspace.engine.public_digest(reference)

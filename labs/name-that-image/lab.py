@@ -354,12 +354,14 @@ def name_it_for_two_places(workspace):
     hub, elsewhere = (parse(workspace.fill(name)).canonical for name in (ON_HUB, ELSEWHERE))
     if hub in has and elsewhere in has:
         return f"`{hub}` and `{elsewhere}` are names of your image."
-    wrong = [name for name in has if name not in (hub, elsewhere)]
+    meant = re.compile(f"{workspace['account']}|{workspace['host']}|:2.0$")
+    wrong = [name for name in has if meant.search(name) and name not in (hub, elsewhere)]
     if wrong:
         reason = "misnamed"
         found = f"Your image has the name `{has[wrong[-1]]}`. In full, that is `{wrong[-1]}`."
     else:
-        reason, found = "missing", f"Your image has {len(has)} of the two names."
+        reason = "missing"
+        found = f"Your image has {len({hub, elsewhere} & has.keys())} of the two names."
     todo = "A name on Docker Hub is the account, a slash, the repository, a colon and the tag."
     if hub in has:
         todo = "The registry comes first, with its port. After a slash comes the whole repository."

@@ -37,15 +37,9 @@ lab = Lab(
     },
 )
 
-ACCEPT = (
-    '-H "Accept: application/vnd.oci.image.index.v1+json, '
-    "application/vnd.oci.image.manifest.v1+json, "
-    "application/vnd.docker.distribution.manifest.list.v2+json, "
-    'application/vnd.docker.distribution.manifest.v2+json"'
-)
-SMALL = ACCEPT + " http://{registry}/v2/{repository}/manifests/{small}"
-LARGE = ACCEPT + " http://{registry}/v2/{repository}/manifests/{large}"
-BOTH = ACCEPT + ' "http://{registry}/v2/{repository}/manifests/{{small},{large}}"'
+SMALL = "-H @accept http://{registry}/v2/{repository}/manifests/{small}"  # the lesson's own file
+LARGE = "-H @accept http://{registry}/v2/{repository}/manifests/{large}"
+BOTH = '-H @accept "http://{registry}/v2/{repository}/manifests/{{small},{large}}"'
 
 CATALOG = (
     "Run `curl -s http://{registry}/v2/_catalog`, and submit the name that begins with `{word}/`, "

@@ -45,7 +45,7 @@ def start_a_registry(workspace):
 
 start_a_registry.solution(run_registry())
 start_a_registry.mistake("created, but not started", advice=START_IT, reason="created")(
-    lambda ws: ws.create("registry:2", name=ws.name, ports={5000: ws.port})
+    lambda ws: ws.create(ws.registry_image, name=ws.name, ports={5000: ws.port})
 )
 start_a_registry.mistake("stopped again", advice=START_IT, reason="exited")(
     lambda ws: ws.engine.stop(ws.run_registry())
@@ -62,19 +62,20 @@ def _(workspace):
     settings = {"environment": {"REGISTRY_AUTH": "htpasswd"}}
     again = {"restart_policy": {"Name": "unless-stopped"}}
     ports = {5000: workspace.port}
-    workspace.run("registry:2", name=workspace.name, ports=ports, **settings, **again)
+    image = workspace.registry_image
+    workspace.run(image, name=workspace.name, ports=ports, **settings, **again)
     wait_until(lambda: workspace.registry_container().restart_count > 1)
 
 
 start_a_registry.mistake("no port published", reason="unpublished")(
-    lambda ws: ws.run("registry:2", name=ws.name)
+    lambda ws: ws.run(ws.registry_image, name=ws.name)
 )
 start_a_registry.mistake("published on another port", reason="unpublished")(
-    lambda ws: ws.run("registry:2", name=ws.name, ports={5000: None})
+    lambda ws: ws.run(ws.registry_image, name=ws.name, ports={5000: None})
 )
 start_a_registry.mistake(
     "published to the wrong port of the container", reason="wrong-container-port"
-)(lambda ws: ws.run("registry:2", name=ws.name, ports={5001: ws.port}))
+)(lambda ws: ws.run(ws.registry_image, name=ws.name, ports={5001: ws.port}))
 
 
 @start_a_registry.mistake(
@@ -247,7 +248,7 @@ run_a_second_one.mistake(
     "the policy of the first registry", advice="docker update", reason="unless-stopped"
 )(lambda ws: start_second_registry(ws, restart_policy={"Name": "unless-stopped"}))
 run_a_second_one.mistake("no port published", advice="`-p`", reason="unpublished")(
-    lambda ws: ws.run("registry:2", name=ws["second"])
+    lambda ws: ws.run(ws.registry_image, name=ws["second"])
 )
 
 
@@ -255,7 +256,8 @@ run_a_second_one.mistake("no port published", advice="`-p`", reason="unpublished
     "on the first registry's port", advice="a port that is free", reason="start-failed"
 )
 def _(workspace):
-    made = workspace.create("registry:2", name=workspace["second"], ports={5000: workspace.port})
+    name, ports = workspace["second"], {5000: workspace.port}
+    made = workspace.create(workspace.registry_image, name=name, ports=ports)
     with suppress(CannotCheck):  # the engine says why not
         workspace.engine.start(made)
 

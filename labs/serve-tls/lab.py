@@ -44,7 +44,7 @@ RUN = (
     "docker run -d -p {port}:5000 --name {name} --network {network} --ip {address} "
     "-v {volume}:/var/lib/registry"
 )
-PLAIN = f"`{RUN} registry:2`"
+PLAIN = f"`{RUN} {{registry_image}}`"
 AGAIN = "`docker rm -f {served}`, then "
 IN_NETWORK = (
     f"{AGAIN}`docker network create --subnet {{subnet}} {{network}}` unless it is there, then "
@@ -52,7 +52,7 @@ IN_NETWORK = (
 )
 TLS = (
     f'`{RUN} -v "$PWD/certs:/certs:ro" -e REGISTRY_HTTP_TLS_CERTIFICATE=/certs/registry.crt '
-    "-e REGISTRY_HTTP_TLS_KEY=/certs/registry.key registry:2`"
+    "-e REGISTRY_HTTP_TLS_KEY=/certs/registry.key {registry_image}`"
 )
 PUSH = "`docker tag {image} {registry}/{image}`, then `docker push {registry}/{image}`"
 BY_ADDRESS = "{address}:5000/{image}:latest"

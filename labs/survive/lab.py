@@ -42,8 +42,8 @@ lab = Lab(
 
 PUSH = "`docker image tag {image} {registry}/{image}`, then `docker push {registry}/{image}`"
 INSPECT = "`docker inspect --format '{{(index .Mounts 0).Name}}' {container}`"
-NAMED = "-v {volume}:/var/lib/registry --name {name} registry:2"  # for the advice
-OLD = ":/var/lib/registry --name {name} registry:2"
+NAMED = "-v {volume}:/var/lib/registry --name {name} {registry_image}"  # for the advice
+OLD = ":/var/lib/registry --name {name} {registry_image}"
 
 
 # Acts, for the solutions and mistakes
@@ -390,7 +390,7 @@ def _start(workspace, source):
     if not source:
         return RUN
     publish = f"-p {workspace.port}:5000 -v {source}:{STORAGE}"
-    return f"`docker run -d {publish} --name {workspace.name} registry:2`"
+    return f"`docker run -d {publish} --name {workspace.name} {workspace.registry_image}`"
 
 
 def _replace_by(workspace, container, source=None):

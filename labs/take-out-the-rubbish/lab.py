@@ -57,10 +57,12 @@ LITTLE = 1 << 20  # bytes; less than this is not worth a collection
 NO_DIGEST = "sha256:" + 64 * "0"  # of no manifest
 ANOTHER_DIGEST = "sha256:" + 64 * "1"
 DELETION = {"REGISTRY_STORAGE_DELETE_ENABLED": "true"}
+NO_DELETION = {"REGISTRY_STORAGE_DELETE_ENABLED": "false"}
+TWO, THREE = "registry:2", "registry:3"
 
 START = (
     "`docker run -d -p {port}:5000 --name {name} -v {volume}:/var/lib/registry "
-    "-e REGISTRY_STORAGE_DELETE_ENABLED=true registry:2`"
+    "-e REGISTRY_STORAGE_DELETE_ENABLED=true {registry_image}`"
 )
 TAG_OLD = "`docker image tag {old_image} {registry}/{image}:1.0`"
 TAG_NEW = "`docker image tag {image} {registry}/{image}:2.0`"
@@ -87,6 +89,10 @@ def delete(workspace, repository, tag):
     """Delete the image behind a tag, with all its tags there."""
     if manifest := workspace.api.manifest(repository, tag):
         workspace.api.delete(repository, manifest.digest)
+
+
+def delete_by_tag(workspace):
+    workspace.api.delete(workspace.image, OLD)
 
 
 @lab.setup
@@ -120,8 +126,8 @@ def switch_deletion_on(workspace):
 
 
 switch_deletion_on.solution(start(DELETION))
-switch_deletion_on.mistake("deletion is off", reason="deletion-off")(start({}))
-switch_deletion_on.mistake("a slip in the setting", reason="deletion-off")(
+switch_deletion_on.mistake("deletion is off", reason="deletion-off")(start(NO_DELETION))
+switch_deletion_on.mistake("a slip in the setting", reason="deletion-off", registry=TWO)(
     start({"REGISTRY_DELETE_ENABLED": "true"})
 )
 switch_deletion_on.mistake("an anonymous volume", reason="anonymous")(
@@ -224,13 +230,18 @@ def _(workspace):
     delete("{image}", OLD)(workspace)
 
 
-delete_by_digest.mistake("deleted by tag", reason="by-tag")(lambda ws: ws.api.delete(ws.image, OLD))
+delete_by_digest.mistake("deleted by tag", reason="by-tag", registry=TWO)(delete_by_tag)
+delete_by_digest.mistake(
+    "only the tag deleted", advice=PUSH_OLD, reason="tag-moved", registry=THREE
+)(delete_by_tag)
 delete_by_digest.mistake("deleted by the image's id", reason="image-id")(
     lambda ws: ws.api.delete(ws.image, _images(ws)[0].config_digest)
 )
 
 
-@delete_by_digest.mistake("the digest of a request without Accept", reason="another-digest")
+@delete_by_digest.mistake(
+    "the digest of a request without Accept", reason="another-digest", registry=TWO
+)
 def _(workspace):
     answer = workspace.api.request("HEAD", f"{workspace.image}/manifests/{OLD}", accept="*/*")
     digest = answer.headers.get("Docker-Content-Digest")  # of an OCI image there is none

@@ -18,9 +18,12 @@ COURSE = loader.load_course(ROOT)
 SCREEN = {"width": 1440, "height": 900}
 LONGER = {each.slug for each in COURSE.lessons[6:]}  # than that, in some of their steps
 USUAL = {"registry": "localhost:5000", "port": "5000", "name": "registry", "image": "my-image"}
-# Two lines each, as most verdicts have them.
+# Two lines and three, which few verdicts have more of.
 FOUND = "On your engine, `localhost:5000/my-image:1.0` is another image, `sha256:8f65496ee751…`."
-NEXT = "`docker image tag my-image localhost:5000/my-image`. The name will move to your image."
+NEXT = (
+    "`docker image tag my-image localhost:5000/my-image`, then `docker push "
+    "localhost:5000/my-image`. The tag will move to your image."
+)
 HEIGHTS = """() => Object.fromEntries([...document.querySelectorAll(".step")].map((step) => {
     const blocks = [...step.querySelectorAll(".commands")];
     const check = step.querySelector(".check");

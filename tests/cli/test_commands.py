@@ -62,7 +62,8 @@ def _(workspace):
 def test_a_lab_is_started_checked_watched_and_finished_in_a_terminal(commands):
     code, values = commands.json("start-lab", "run-a-registry")
     assert code == 0
-    assert set(values) == {"workspace", "lab", "registry", "port", "name", "second"}
+    always = {"registry", "port", "name", "registry_image", "registry_config"}
+    assert set(values) == {"workspace", "lab", "second"} | always
     assert values["registry"] == f"localhost:{values['port']}"
     assert commands.json("start-lab", "run-a-registry") == (0, values)  # again: the same one
 
@@ -373,6 +374,19 @@ def test_finishing_exits_1_while_something_cannot_be_removed_and_then_0(
     docker("rm", user)
     assert broken("finish-lab", "good", "--yes")[0] == 0
     assert engine.volume(name) is None
+
+
+def test_a_registry_that_is_chosen_in_a_terminal_stays_chosen(broken):
+    code, values = broken.json("start-lab", "good", "--registry", "3")
+    assert (code, values["registry_image"]) == (0, "registry:3")
+    assert broken.json("start-lab", "good") == (0, values)
+    again = broken.json("start-lab", "good", "--registry", "2")[1]
+    assert (again["registry_image"], again["workspace"]) == ("registry:2", values["workspace"])
+    for command in ("start-lab", "run-lab"):
+        code, _, err = broken(command, "good", "--registry", "4")
+        assert (code, "'4' is not one of '2', '3'" in err) == (2, True)
+    assert broken("run-lab", "good", "--registry", "3")[0] == 0
+    assert broken.json("start-lab", "good") == (0, again)  # a headless run is no choice
 
 
 def test_two_runs_of_a_lab_at_once_both_pass(broken):

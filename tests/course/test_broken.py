@@ -44,6 +44,10 @@ TEXTS = {
 }
 TOO_DEEP = "Python cannot read this: something in it is too long, or nested too deeply."
 TOO_LARGE = "The file is larger than 1 MB. Make it smaller."
+NO_SUCH_VALUE = (
+    "There is no value `nmae`; there are `name`, `port`, `registry`, `registry_config`, "
+    "`registry_image`."
+)
 
 # What is too long or too much to be written down: text, line, sentence
 MADE_LESSONS = {
@@ -51,7 +55,7 @@ MADE_LESSONS = {
     "a thousand unknown values": (
         LESSON + "{{ nmae }}\n" * 1000,
         13,
-        "There is no value `nmae`; there are `name`, `port`, `registry`.",
+        NO_SUCH_VALUE,
     ),
     "a thousand unknown settings": (
         "---\n" + "author: me\n" * 1000,
@@ -86,7 +90,7 @@ MADE_LESSONS = {
     "blanks behind a fence": (
         LESSON + "```" + " " * 500_000 + "`\n{{ nmae }}\n",
         14,
-        "There is no value `nmae`; there are `name`, `port`, `registry`.",
+        NO_SUCH_VALUE,
     ),
     "a long language": (
         LESSON + f"```{'x' * 100_000}\n```\n",

@@ -137,3 +137,19 @@ def test_an_answer_is_given_without_the_blanks_around_it(lab):
     step = lab.step(lambda workspace, answer: f"You said {answer}.")
     assert step.takes_answer
     assert step.judge(WORKSPACE, "  this\n").found == "You said this."
+
+
+@pytest.mark.parametrize(
+    ("images", "image", "needed"),
+    [
+        (["registry:2", "busybox:stable"], "registry:3", ["registry:3", "busybox:stable"]),
+        (["busybox:stable"], "registry:3", ["busybox:stable"]),
+        (["registry:2", "registry:3"], "registry:2", ["registry:2", "registry:3"]),
+        (["registry:3"], "registry:3", ["registry:3"]),
+    ],
+)
+def test_a_lab_works_with_the_chosen_registry_unless_it_names_another(images, image, needed):
+    lab = Lab("A lab", images=images)
+    assert lab.registry_image("registry:3") == image
+    assert lab.images_with("registry:3") == needed
+    assert lab.images_with("registry:2") == images

@@ -86,3 +86,28 @@ def test_settings_of_a_windows_editor_are_read(write):
 def test_only_known_names_are_replaced():
     text = "{{ port }} {{port}} {{ other }} {{.Id}} {{json .RepoTags}} {port}"
     assert fill(text, {"port": "5001"}) == "5001 5001 {{ other }} {{.Id}} {{json .RepoTags}} {port}"
+
+
+def test_what_is_for_one_registry_only_is_left_out_for_another(write):
+    two = '=== "registry 2"\n\n    ```bash\n    echo 2\n\n    echo two\n    ```\n\n'
+    three = '=== "registry 3"\n    ??? hint\n        ```bash\n        echo 3\n        ```\n'
+    table = '| a |\n|---|\n=== "registry 3"\n    | 3 |\n| b |\n'
+    lesson = read_lesson(write(f"{HEAD}## Do {{#do .step}}\n{two}{three}{table}"))
+    assert lesson.depends_on_registry
+    assert [(each.line, each.code, each.hint) for each in lesson.blocks] == [
+        (8, "echo 2\n\necho two", False),
+        (16, "echo 3", True),
+    ]
+    old, new = lesson.with_registry("registry:2"), lesson.with_registry("registry:3")
+    title, plain = "## Do {#do .step}\n", "| a |\n|---|\n"
+    assert old.text == f"{title}\n```bash\necho 2\n\necho two\n```\n\n{plain}| b |"
+    assert new.text == f"{title}??? hint\n    ```bash\n    echo 3\n    ```\n{plain}| 3 |\n| b |"
+    assert [each.code for each in old.blocks_of("do")] == ["echo 2\n\necho two"]
+    assert [each.code for each in new.blocks_of("do")] == ["echo 3"]
+
+
+@pytest.mark.parametrize("name", ["registry_image", "registry_config"])
+def test_a_value_of_the_registry_makes_a_lesson_depend_on_it(write, name):
+    assert read_lesson(write(f"{HEAD}{{{{ {name} }}}}")).depends_on_registry
+    assert read_lesson(write(f"{HEAD}```text\n{{{{ {name} }}}}\n```")).depends_on_registry
+    assert not read_lesson(write(f"{HEAD}{{{{ registry }}}} {name}")).depends_on_registry

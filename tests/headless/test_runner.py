@@ -121,6 +121,15 @@ def test_a_good_lab_proves_itself_and_the_report_has_its_shape(headless):
     }
 
 
+def test_a_run_with_another_registry_runs_what_the_page_has_for_that_one(headless):
+    two = '=== "registry 2"\n    ```bash\n    false\n    ```\n'
+    asked = "test {{ registry_image }} = registry:3"
+    three = two.replace("registry 2", "registry 3").replace("false", asked)
+    page = f"{LESSON}\n{two}{three}"
+    assert headless(lesson=page, shell=True, registry="registry:3").status == "passed"
+    assert "`false` ended with exit code 1" in only(headless(lesson=page, shell=True)).found
+
+
 def test_without_proof_the_report_has_none(headless):
     ended = []
     run = headless(ended=lambda lab, step: ended.append((lab.name, step.step, step.status)))

@@ -246,8 +246,12 @@ def test_what_is_no_digest_is_named(opened, answer, words):
         assert words in judge(opened, step, answer).found
 
 
-def test_the_command_of_a_verdict_works_as_it_stands(opened, tmp_path):
-    """The next step of each verdict with curl, run by a shell in an empty folder."""
+def test_the_command_of_a_verdict_works_as_it_stands(opened, tmp_path, real_course):
+    """The next step of each verdict with curl, run by a shell in a folder with the file that the
+    lesson has the learner write."""
+    [block, _] = real_course.lesson_of("read-the-api").blocks_of("read-a-manifest")
+    write, _, _ = block.code.partition("\ncurl")
+    subprocess.run(["bash", "-c", write], cwd=tmp_path, check=True)
     wrong = f"sha256:{'0' * 64}"
     for step in STEPS[1:]:
         found = re.match(r"`(curl [^`]*)`", judge(opened, step, wrong).next)

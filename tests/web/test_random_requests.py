@@ -54,7 +54,7 @@ STRANGE = [
     "true",
     "0",
 ]
-FIELDS = ["answer", "choice", "item", "text", "name", "token", "file"]
+FIELDS = ["answer", "choice", "item", "text", "name", "token", "file", "registry"]
 HEADERS = [
     {},
     {},

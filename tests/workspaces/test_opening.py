@@ -32,6 +32,44 @@ def test_a_learner_gets_the_usual_port_where_it_is_free_and_no_note(workspaces, 
     assert resources.find_resources(workspace) == []
 
 
+def test_a_choice_of_the_registry_holds_for_all_labs_that_take_any_also_for_open_ones(
+    workspaces, lab, push_and_pull, real_course, preferred
+):
+    workspace = workspaces.open(lab, "learner")
+    assert workspace.registry_image == workspaces.registry_image == "registry:2"
+
+    workspaces.choose_registry("registry:3")
+
+    again = Workspaces(workspaces.folder, workspaces.engine, workspaces.labs).find_open(lab.name)
+    assert again.registry_image == again["registry_image"] == "registry:3"
+    assert again["registry_config"] == "/etc/distribution/config.yml"
+    assert workspaces.preview(push_and_pull)["registry_image"] == "registry:3"
+    assert workspaces.preview(real_course.labs["from-2-to-3"])["registry_image"] == "registry:2"
+    assert workspaces.preview(real_course.labs["serve-a-team"])["registry_image"] == "registry:3"
+    assert [path.name for path in workspaces.folder.glob("registry-image*")] == ["registry-image"]
+
+
+def test_a_headless_run_has_the_registry_that_it_is_given_and_not_the_learners(workspaces, lab):
+    workspaces.choose_registry("registry:3")
+    assert workspaces.open(lab, "headless").registry_image == "registry:2"
+    workspaces.choose_registry("registry:2")
+    assert workspaces.open(lab, "headless", registry="registry:3").registry_image == "registry:3"
+
+
+@pytest.mark.parametrize("kept", [b"", b"registry:4", b"registry:3\n", b"\xff"])
+def test_a_choice_that_cannot_be_read_is_none(workspaces, kept):
+    (workspaces.folder / "registry-image").write_bytes(kept)
+    assert workspaces.registry_image == "registry:2"
+
+
+def test_a_workspace_from_before_there_was_a_choice_has_its_values(workspaces, lab, preferred):
+    workspace = workspaces.open(lab, "learner")
+    values = workspace.record.values
+    workspace.record.values = {key: values[key] for key in ("registry", "port", "name", "second")}
+    workspace.save()
+    assert workspaces.find_open(lab.name).record.values == values
+
+
 def test_opening_leaves_no_trace_of_its_search_for_a_port(workspaces, workspace, engine):
     assert traces(engine, {workspace.id}) == nothing()
     assert close(workspaces, workspace) == []

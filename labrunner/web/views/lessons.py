@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flask import Blueprint, render_template
+from flask import Blueprint, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import BadRequest, NotFound
 
 from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import FILE, Lesson
 from labrunner.progress.records import StepProgress
 from labrunner.progress.schema import ProgressUnavailable
+from labrunner.registry.versions import NUMBERS
 from labrunner.session.overview import Overview
 from labrunner.session.services import get_services
 from labrunner.session.session import Session
+from labrunner.web.forms import fields, wants_json
 from labrunner.web.lesson_view import engine_faults, view_lesson
 from labrunner.web.services import get_web_services
 
@@ -64,6 +66,18 @@ def lesson(slug: str) -> ResponseReturnValue:
     if not course.lesson(slug) and _refused(course, slug):
         return render_template("lesson/refused.html", problems=course.problems), 404
     return show(find(slug))
+
+
+@bp.post("/lessons/<slug>/version")
+def choose_registry(slug: str) -> ResponseReturnValue:
+    """Keep the learner's choice of a registry, which all lessons follow."""
+    lesson, number = find(slug), fields("registry")["registry"]
+    if number not in NUMBERS:
+        raise BadRequest(f"Choose registry {' or '.join(NUMBERS)}.")
+    get_services().workspaces.choose_registry(NUMBERS[number])
+    if wants_json():
+        return {"registry": number}
+    return redirect(url_for("lessons.lesson", slug=lesson.slug, _anchor="version"), 303)
 
 
 def show(lesson: Lesson, now: Mapping[str, StepProgress] | None = None) -> ResponseReturnValue:
