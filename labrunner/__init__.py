@@ -107,7 +107,6 @@ if TYPE_CHECKING:
         NotARegistry,
         OtherScheme,
         RegistryDown,
-        RegistryRefused,
     )
     from .registry.references import parse
     from .text import listed, megabytes, short
@@ -129,7 +128,6 @@ _MODULES = {
     "OtherScheme": "registry.errors",
     "RUN": "workspaces.troubleshooting",
     "RegistryDown": "registry.errors",
-    "RegistryRefused": "registry.errors",
     "STORAGE": "registry.configuration",
     "SecondHost": "checks.second_host",
     "SecondRegistry": "checks.second_registry",
@@ -240,7 +238,6 @@ __all__ = [
     "OtherScheme",
     "Passed",
     "RegistryDown",
-    "RegistryRefused",
     "SecondHost",
     "SecondRegistry",
     "Workspace",

@@ -87,9 +87,8 @@ def test_what_was_deleted_through_the_open_door_is_gone_and_leaves_a_trace(until
 
 
 def test_the_strangers_image_is_not_gone_while_another_tag_has_it(until):
-    workspace, step = until("push-as-a-stranger"), "delete-what-the-stranger-left"
-    workspace.push_as("busybox:stable", workspace.ref(tag="guest"))
-    STEPS["allow-deletion"].solve(workspace)
+    workspace, step = until("allow-deletion"), "delete-what-the-stranger-left"
+    workspace.push_as("busybox:stable", workspace.ref(tag="guest"), workspace.login)
     registry = workspace.client(login=workspace.login)
     assert registry.delete(workspace.image, "stranger").status == 202
     verdict = judge(workspace, step)
