@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         files_fault,
         holds_other_certificate,
         issue_certificate,
+        pair_fault,
     )
     from .checks.history import (
         client_requests,
@@ -178,6 +179,7 @@ _MODULES = {
     "misnamed": "checks.images",
     "missing_parts": "checks.names",
     "names_of_sample": "checks.images",
+    "pair_fault": "checks.certificates",
     "parse": "registry.references",
     "part_of": "checks.names",
     "pull": "checks.acts",
@@ -286,6 +288,7 @@ __all__ = [
     "misnamed",
     "missing_parts",
     "names_of_sample",
+    "pair_fault",
     "parse",
     "part_of",
     "pull",

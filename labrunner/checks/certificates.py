@@ -126,28 +126,37 @@ def files_fault(folder: Path, domain: str, address: str) -> tuple[str, str] | No
     beside it; None where all is well."""
     from cryptography import x509
     from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-    certificate_data, ca_data, key_data = (
-        _read(folder / name) for name in ("certs/registry.crt", "ca/ca.crt", "certs/registry.key")
-    )
-    if not certificate_data:
-        return "no-file", f"There is no certificate `certs/registry.crt` in `{folder}`."
-    if not is_certificate(certificate_data):
-        return "no-certificate", "`certs/registry.crt` is not a certificate."
-    if fault := certificate_fault(certificate_data.decode(errors="replace"), domain, address):
+    if fault := pair_fault(folder, "certs/registry"):
         return fault
-    certificate = x509.load_pem_x509_certificate(certificate_data)
+    data = _read(folder / "certs/registry.crt")
+    if fault := certificate_fault(data.decode(errors="replace"), domain, address):
+        return fault
     try:
-        certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca_data))
+        ca = x509.load_pem_x509_certificate(_read(folder / "ca/ca.crt"))
+        x509.load_pem_x509_certificate(data).verify_directly_issued_by(ca)
     except (ValueError, TypeError, InvalidSignature):
         return "other-ca", "`certs/registry.crt` is not signed by the CA in `ca/ca.crt`."
+    return None
+
+
+def pair_fault(folder: Path, name: str) -> tuple[str, str] | None:
+    """Return a reason and a sentence: why the files of this name in the folder, which end in `.crt`
+    and `.key`, are not a certificate and its key; None where they are."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    data = _read(folder / f"{name}.crt")
+    if not data:
+        return "no-file", f"There is no certificate `{name}.crt` in `{folder}`."
+    if not is_certificate(data):
+        return "no-certificate", f"`{name}.crt` is not a certificate."
     try:
-        key = load_pem_private_key(key_data, None)
+        key = load_pem_private_key(_read(folder / f"{name}.key"), None)
     except (ValueError, TypeError):
-        return "no-key", "`certs/registry.key` is not a key that can be read without a password."
-    if key.public_key() != certificate.public_key():
-        return "other-key", "`certs/registry.key` does not belong to `certs/registry.crt`."
+        return "no-key", f"`{name}.key` is not a key that can be read without a password."
+    if key.public_key() != x509.load_pem_x509_certificate(data).public_key():
+        return "other-key", f"`{name}.key` does not belong to `{name}.crt`."
     return None
 
 

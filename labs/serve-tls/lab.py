@@ -15,6 +15,7 @@ from labrunner import (
     files_fault,
     issue,
     issue_certificate,
+    pair_fault,
     pull,
     push_as,
     refused,
@@ -60,6 +61,11 @@ PULL = "`docker pull {at}:5000/{image}`"
 PULL_LOCAL = "`docker pull {registry}/{image}`"
 NAMES = ("DNS:registry.lab", "IP:{address}")
 RIGHT_NAMES = "subjectAltName=DNS:registry.lab,IP:{address} > san.ext"
+FOLDER = '`cd "{folder}" && mkdir -p ca certs`'
+MAKE_CA = (
+    '`openssl req -x509 -newkey rsa:2048 -nodes -subj "/CN=Lab CA" -days 30 -keyout ca/ca.key '
+    "-out ca/ca.crt`"
+)
 MAKE_KEY = (
     '`openssl req -newkey rsa:2048 -nodes -subj "/CN=registry.lab" -keyout certs/registry.key '
     "-out registry.csr`"
@@ -82,18 +88,8 @@ OTHER_ERRORS = {  # words in an answer, and what they mean
 
 
 @act
-def renew_ca(workspace):
-    """Make another CA in place of the one that signed."""
-    _replace(workspace, "ca/ca.crt")
-
-
-@act
-def renew_key(workspace):
-    """Make another key in place of the one that the certificate is for."""
-    _replace(workspace, "certs/registry.key")
-
-
-def _replace(workspace, path):
+def replace(workspace, path):
+    """Put a file of another CA or certificate in place of one that is there."""
     issue_certificate(workspace.work / "other")
     (workspace.work / "other" / path).replace(workspace.work / path)
 
@@ -160,6 +156,22 @@ meet_the_error.near_miss("the line on the page", reason="other-registry")(
 meet_the_error.near_miss("the end of the line", reason="other-registry")(HTTP_ERROR)
 
 
+@lab.step(advice=MAKE_CA)
+def make_a_ca(workspace):
+    """`ca/ca.crt` is the certificate of your CA, and `ca/ca.key` its key."""
+    if fault := pair_fault(workspace.work, "ca/ca"):
+        reason, found = fault
+        raise NotYet(reason, found=found, next=f"{FOLDER}, then {MAKE_CA}.")
+    return "`ca/ca.crt` is the certificate of your CA, and `ca/ca.key` its key."
+
+
+make_a_ca.solution(issue())
+make_a_ca.mistake("in another folder", reason="no-file")(
+    lambda ws: issue_certificate(ws.work / "elsewhere")
+)
+make_a_ca.mistake("the key of another CA", reason="other-key")(issue(), replace("ca/ca.key"))
+
+
 @lab.step(advice=RIGHT_NAMES)
 def sign_a_certificate(workspace):
     """`certs/registry.crt` is a certificate for `registry.lab` and for your registry's address,
@@ -167,9 +179,8 @@ def sign_a_certificate(workspace):
     _, at = _registry(workspace)
     if fault := files_fault(workspace.work, DOMAIN, at):
         reason, found = fault
-        todo = f"{SIGN}." if reason not in ("no-key", "other-key") else f"{MAKE_KEY}, then {SIGN}."
-        if reason == "no-file":
-            todo = f"In that folder, do the commands of this step; the last ones are {todo}"
+        makes_key = reason in ("no-file", "no-key", "other-key")
+        todo = f"{FOLDER}, then {MAKE_KEY}, then {SIGN}." if makes_key else f"{SIGN}."
         raise NotYet(reason, found=found, next=todo, at=at)
     return f"`certs/registry.crt` is for `{DOMAIN}` and `{at}`, and signed by your CA."
 
@@ -180,10 +191,10 @@ sign_a_certificate.mistake("for another name", reason="other-names")(
     issue("DNS:registry", "IP:{address}")
 )
 sign_a_certificate.mistake("a new CA, and not signed again", reason="other-ca")(
-    issue(*NAMES), renew_ca()
+    issue(*NAMES), replace("ca/ca.crt")
 )
 sign_a_certificate.mistake("a new key, and not signed again", reason="other-key")(
-    issue(*NAMES), renew_key()
+    issue(*NAMES), replace("certs/registry.key")
 )
 
 
@@ -193,7 +204,7 @@ def serve_tls(workspace):
     CA has signed."""
     at = _require_tls(workspace, DOMAIN, todo=f"{SIGN}, then {RESTART}.")
     found = f"Your registry speaks TLS, with a certificate for `{DOMAIN}` and `{at}`."
-    return Passed(found, (sign_a_certificate.id,))
+    return Passed(found, (make_a_ca.id, sign_a_certificate.id))
 
 
 serve_tls.solution(issue(*NAMES), run_in_network(tls=True))
@@ -207,7 +218,7 @@ serve_tls.mistake("signed again, but not restarted", advice="restart {name}", re
     issue(), run_in_network(tls=True), issue(*NAMES)
 )
 serve_tls.mistake("a new CA that has signed nothing", advice=RIGHT_NAMES, reason="other-ca")(
-    issue(*NAMES), run_in_network(tls=True), renew_ca()
+    issue(*NAMES), run_in_network(tls=True), replace("ca/ca.crt")
 )
 serve_tls.mistake("the folder not mounted", advice="docker logs {name}", reason="exited")(
     fail_to_run_registry(network="{network}", environment=TLS_SETTINGS)
