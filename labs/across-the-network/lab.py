@@ -55,6 +55,13 @@ PULL_THERE = "docker exec {host} docker pull registry.lab:5000/{image}"
 RUN_THERE = "docker run --rm {address}:5000/{image}"
 COPY_CA = "docker cp ca/ca.crt {host}:/etc/docker/certs.d/registry.lab:5000/ca.crt"
 RELOAD = "docker kill -s HUP {host}"
+UNKNOWN = "certificate signed by unknown authority"
+OTHER_ERRORS = {  # words in an answer, and what they mean
+    "connection refused": "Nothing listens at that address and port. `localhost` is the second "
+    "host itself there, and in the network your registry's port is 5000.",
+    "no such host": "The second host does not know that name.",
+    "Status:": "That pull worked. For `localhost`, an engine accepts any certificate.",
+}
 SIGN = (
     "`echo subjectAltName=DNS:registry.lab,IP:{at} > san.ext`, then `openssl x509 -req -in "
     "registry.csr -CA ca/ca.crt -CAkey ca/ca.key -CAcreateserial -days 30 -extfile san.ext -out "
@@ -137,6 +144,41 @@ start_a_second_host.mistake("the registry without TLS", advice=TLS, reason="plai
 def _(workspace):
     made = workspace.run("docker:dind", name=workspace["host"], network=workspace["network"])
     workspace.engine.wait(made)
+
+
+@lab.step(advice=PULL_THERE)
+def be_refused(workspace, answer):
+    """The second host has refused to pull from `registry.lab:5000`, because it does not trust your
+    CA."""
+    second, at, _ = _hosts(workspace)
+    todo = f"Run {PULL} and submit the line that it prints."
+    if UNKNOWN not in answer:
+        known = [meaning for words, meaning in OTHER_ERRORS.items() if words in answer]
+        meaning = known[0] if known else "That is another error."
+        reason, found = "other-error", f"{meaning} Your answer: `{{said}}`."
+    elif not second.has_logged(UNKNOWN, (DOMAIN, at), workspace.record.opened):
+        reason, todo = "not-met", f"Run {PULL}: meet it yourself."
+        found = "Those are the words, but the log of `{second}` has no such refusal."
+    else:
+        return f"`{second.name}` refused: it does not trust your CA."
+    raise NotYet(
+        reason,
+        expected=f"The line with `{UNKNOWN}`, met on `{second.name}`.",
+        found=found,
+        next=todo,
+        said=" ".join(answer.split())[:120],
+        second=second.name,
+    )
+
+
+be_refused.solution(pull_there(BY_NAME))
+be_refused.mistake("pulled on your own engine", reason="other-error")(
+    pull("{registry}/{image}:latest"), "Status: Image is up to date for {registry}/{image}:latest"
+)
+be_refused.mistake("localhost on the second host", reason="other-error")(pull_there("{registry}"))
+be_refused.near_miss("the error copied, not met", reason="not-met")(
+    f'Get "https://{DOMAIN}:5000/v2/": x509: {UNKNOWN}'
+)
 
 
 @lab.step(advice=COPY_CA)

@@ -15,6 +15,7 @@ from tests.fixtures.engine import ROOT, eventually
 
 LAB = loader.load_course(ROOT).labs["across-the-network"]
 NAME = "registry.lab:5000"
+ERROR = "x509: certificate signed by unknown authority"
 
 
 def judge(workspace, step, answer=""):
@@ -193,6 +194,29 @@ def test_the_subnet_is_free_and_the_address_lies_in_it(opened):
     assert container.addresses == {opened["network"]: opened["address"]}
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ('Get "https://registry.lab:5001/v2/": dial tcp: connect: connection refused', "port is"),
+        ("dial tcp: lookup registry.lab on 127.0.0.11:53: no such host", "does not know that name"),
+        ("Status: Downloaded newer image for localhost:5000/my-image:latest", "pull worked"),
+        ("I do not know", "another error. Your answer: `I do not know`"),
+    ],
+)
+def test_another_error_is_told_from_the_one_that_was_meant(opened, answer, words):
+    verdict = judge(opened, "be-refused", answer)
+    assert verdict.status == "failed" and words in verdict.found
+    assert f"`docker exec {opened['host']} docker pull {NAME}/{opened.image}`" in verdict.next
+
+
+def test_the_refusal_counts_in_the_words_of_a_newer_engine_once_it_was_met(trusted):
+    on_host(trusted, "rm", "-r", "/etc/docker/certs.d")
+    on_host(trusted, "docker", "pull", f"{NAME}/{trusted.image}")
+    words = f'Head "https://{NAME}/v2/my-image/manifests/latest": tls: failed to verify: {ERROR}'
+    assert judge(trusted, "be-refused", words).passed
+    act(trusted, "trust-the-ca")
+
+
 def test_a_registry_without_tls_is_to_get_its_certificate_or_a_lab_of_before_a_new_one(opened):
     opened.run_registry(network=opened["network"], aliases=["registry.lab"])
     for step in ("start-a-second-host", "trust-the-ca", "go-insecure", "trust-again"):
@@ -281,7 +305,7 @@ def test_a_pull_by_an_exception_that_the_second_host_has_forgotten_could_not_be_
 def test_no_check_passes_on_an_engine_without_a_second_host(workspaces):
     lab = workspaces.open(LAB, "headless")
     for step in LAB.steps:
-        verdict = step.judge(lab)
+        verdict = step.judge(lab, f'Get "https://{NAME}/v2/": {ERROR}')
         assert verdict.status == "failed", step.id
         assert f"--name {lab['host']} --network {lab['network']}" in verdict.next
 
