@@ -9,6 +9,7 @@ from labrunner.engine.models import Container, Mount
 from labrunner.registry.client import Registry
 from labrunner.registry.errors import RegistryDown, RegistrySlow
 from labrunner.registry.models import Manifest
+from labrunner.registry.transport import LARGEST
 from labrunner.text import short
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.registry_storage import storage_folder, storage_mount
@@ -16,7 +17,6 @@ from labrunner.workspaces.workspace import Workspace
 
 ANONYMOUS = re.compile("[0-9a-f]{64}")  # the engine's own name for a volume that was given none
 IN_PATH = re.compile(r"sha256(?::|%3A)([0-9a-f]{64})")  # a digest in a path, or in its query
-SMALL = 1 << 20  # bytes; a larger blob is not fetched to see whether it is there
 
 
 def is_anonymous(volume: str) -> bool:
@@ -137,7 +137,7 @@ def find_phantom_blob(workspace: Workspace, repository: str) -> str | None:
     for digest in sorted(digests - tagged_blob_sizes(workspace, repository).keys()):
         blob = f"{repository}/blobs/{digest}"
         head = workspace.api.request("HEAD", blob)
-        if head.status == 200 and int(head.headers.get("Content-Length", SMALL)) < SMALL:
+        if head.status == 200 and int(head.headers.get("Content-Length", LARGEST)) < LARGEST:
             try:
                 workspace.api.request("GET", blob)
             except RegistrySlow:

@@ -324,23 +324,24 @@ def delete_what_the_stranger_left(workspace):
     tag, stranger = next(iter(_foreign(workspace).items()), ("", None))
     loose = untagged_digests(workspace, repository, "_manifests/revisions", registry)
     deletions = [each for each in workspace.requests() if each.method == "DELETE"]
-    asked = [each.status for each in deletions if not each.path.endswith(NO_DIGEST)]
+    asked = [each for each in deletions if not each.path.endswith(NO_DIGEST)]
+    deleted = any(each.status == 202 and "sha256:" in each.path for each in asked)
     todo = f"{DELETE}."
     if stranger:
         allow_deletion.require(workspace)
         reason, found = "not-deleted", f"`{tag}` is still there, {short(stranger.digest)}."
-        if asked[-1:] == [401]:
+        if asked and asked[-1].status == 401:
             reason = "no-login"
             found += " Asked to delete, the registry answered 401: a password was missing or wrong."
     elif loose:
         reason = "by-tag"
         found = f"The tag is gone, but not the image. {short(loose[0])} has no tag, and can still "
         found += "be pulled by its digest."
-    elif 202 in asked or untagged_digests(workspace, repository, "_layers", registry):
+    elif deleted or untagged_digests(workspace, repository, "_layers", registry):
         return "The stranger's image is gone. Yours is there, and a password is required."
     else:
         reason, todo = "no-stranger", f"{PUSH_SECOND}. Then delete that image by its digest."
-        found = "There is no image of a stranger, and no trace of one."
+        found = "The tag `stranger` is not there, and no image was deleted by its digest."
     digest = stranger.digest if stranger else next(iter(loose), "")
     raise NotYet(reason, found=found, next=todo, digest=digest)
 

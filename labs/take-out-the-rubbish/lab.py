@@ -225,7 +225,7 @@ def _(workspace):
     old, new = _images(workspace)
     if not new:
         workspace.push_as(workspace.image, workspace.ref(tag=NEW))
-    elif old == new:
+    if not old or old == new:
         workspace.push_as(workspace["old_image"], workspace.ref(tag=OLD))
     delete("{image}", OLD)(workspace)
 
