@@ -140,10 +140,10 @@ def test_a_hash_that_is_not_bcrypt_is_named(shared, file, docker, options, words
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda line: b"", "no user `alice`, but nobody"),
-        (lambda line: b"# nothing yet\n", "no user `alice`, but nobody"),
-        (lambda line: line.replace(b"alice", b"bob"), "no user `alice`, but `bob`"),
-        (lambda line: line.split(b":")[0] + b":open sesame\n", "begins `open s`"),
+        (lambda line: b"", "the user `alice`. Its users: none."),
+        (lambda line: b"# nothing yet\n", "the user `alice`. Its users: none."),
+        (lambda line: line.replace(b"alice", b"bob"), "the user `alice`. Its users: `bob`."),
+        (lambda line: line.split(b":")[0] + b":open sesame\n", "begins with `open s`"),
         (lambda line: line.decode().encode("utf-8-sig"), "is in UTF-8 with a byte order mark"),
         (lambda line: line.decode().encode("utf-16"), "is in UTF-16"),
         (lambda line: line.decode().encode("utf-16-be"), "is in UTF-16"),

@@ -167,7 +167,7 @@ def test_a_tag_that_docker_pushes_points_to_the_same_manifest(another, docker):
         ("{last}", "`{last}` is only the last part of the name."),
         ("{registry}/{repository}", "begins with the registry"),
         ("{repository}:{small}", "has a tag."),
-        ('{{"repositories":["{repository}"]}}', "Your answer is a whole list."),
+        ('{{"repositories":["{repository}"]}}', "Your answer is a whole list, not one name."),
         ("busybox", "There is no repository `busybox` in the catalog."),
         ("my-{{repository}}", "no repository `my-{{repository}}` in the catalog."),
     ],
