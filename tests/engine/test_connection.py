@@ -120,7 +120,7 @@ def test_an_engine_that_never_answers_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
     with serving(lambda connection: time.sleep(60), unix=path):
         began = time.monotonic()
-        with pytest.raises(EngineDown, match=r"does not answer within 0\.3 seconds"):
+        with pytest.raises(EngineDown, match=r"did not answer within 0\.3 seconds"):
             Engine(timeout=0.3).containers()
         assert time.monotonic() - began < 20
 

@@ -144,12 +144,9 @@ def test_a_hash_that_is_not_bcrypt_is_named(shared, file, docker, options, words
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda line: b"", "not have the user `alice`. Its users: none."),
-        (lambda line: b"# nothing yet\n", "not have the user `alice`. Its users: none."),
-        (
-            lambda line: line.replace(b"alice", b"bob"),
-            "not have the user `alice`. Its users: `bob`.",
-        ),
+        (lambda line: b"", "the user `alice`. Its users: none."),
+        (lambda line: b"# nothing yet\n", "the user `alice`. Its users: none."),
+        (lambda line: line.replace(b"alice", b"bob"), "the user `alice`. Its users: `bob`."),
         (lambda line: line.split(b":")[0] + b":open sesame\n", "begins with `open s`"),
         (lambda line: line.decode().encode("utf-8-sig"), "is in UTF-8 with a byte order mark"),
         (lambda line: line.decode().encode("utf-16"), "is in UTF-16"),

@@ -260,14 +260,14 @@ def test_a_taken_port_is_named_and_its_server_left_alone(taken: socket.socket) -
 def test_a_port_that_is_none_is_refused(port: str) -> None:
     result = run("server", "--port", port)
     assert result.returncode == 2
-    assert f'"{port}" is no port. Give a number from 1 to 65535' in result.stderr
+    assert f'"{port}" is not a port. Give a number from 1 to 65535' in result.stderr
     assert result.stdout == ""
 
 
 @pytest.mark.parametrize(
     ("script", "arguments", "sentence"),
     [
-        ("server", ["--port"], '"" is no port.'),
+        ("server", ["--port"], '"" is not a port.'),
         ("server", ["--host", "0.0.0.0"], "There is no --host"),  # noqa: S104 (it is refused)
         ("server", ["--debug"], "script/server does not know --debug."),
         ("bootstrap", ["--force"], "script/bootstrap does not know --force."),

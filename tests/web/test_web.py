@@ -373,7 +373,7 @@ def test_an_engine_that_hangs_does_not_hold_up_a_page(serve, tmp_path):
         mute.listen(50)
         visitor = serve(DOCKER_HOST=f"unix://{path}").visitor()
         for page in ("/", "/lessons/tiny"):
-            assert "does not answer within 1 second" in text(visitor.get(page))
+            assert "did not answer within 1 second" in text(visitor.get(page))
 
 
 @pytest.mark.parametrize(
