@@ -296,7 +296,7 @@ def test_a_refused_lab_exits_2_with_file_and_line_and_the_others_still_run(broke
     [
         ("busybox:stable", "127.0.0.1:1/none:x", 3, "127.0.0.1:1 cannot be reached"),
         ("create_volume(workspace.name)", 'run("none:x")', 3, "The engine refused: No such image"),
-        ("create_volume(workspace.name)", "no_such_act()", 1, "stopped: `AttributeError"),
+        ("create_volume(workspace.name)", "no_such_act()", 1, "failed: `AttributeError"),
         ("images=", 'requires=[lambda engine: "No second host."], images=', 3, "No second host."),
     ],
     ids=["no image", "refused by the engine", "a fault of the lab", "not on this machine"],
