@@ -103,6 +103,7 @@ if TYPE_CHECKING:
         was_handed_on,
     )
     from .course.lab import Lab
+    from .language import Sentence
     from .registry.configuration import STORAGE
     from .registry.errors import (
         NotARegistry,
@@ -131,6 +132,7 @@ _MODULES = {
     "RegistryDown": "registry.errors",
     "STORAGE": "registry.configuration",
     "SecondHost": "checks.second_host",
+    "Sentence": "language",
     "SecondRegistry": "checks.second_registry",
     "TLS_SETTINGS": "checks.certificates",
     "Workspace": "workspaces.workspace",
@@ -242,6 +244,7 @@ __all__ = [
     "RegistryDown",
     "SecondHost",
     "SecondRegistry",
+    "Sentence",
     "Workspace",
     "act",
     "anonymous_volumes",

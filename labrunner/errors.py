@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 from enum import IntEnum
 
+from .language import Sentence
+
 _NOT_WRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -30,7 +32,7 @@ class CourseError(Exception):
     command ends.
     """
 
-    title = "That cannot be done now"
+    title: str = Sentence("That cannot be done now")
     http_status = 503
     exit_status = ExitStatus.CANNOT_RUN
 
@@ -47,8 +49,12 @@ class NotWritable(CourseError):
         """Return the reason for an `OSError` of that kind, and None for any other error."""
         if not isinstance(error, OSError) or error.errno not in _NOT_WRITABLE:
             return None
-        where = f" to `{error.filename}`" if error.filename else ""
+        nothing, why = "Nothing can be written: {why}.", error.strerror
+        found = Sentence(nothing, why=why)
+        if error.filename:
+            to = "Nothing can be written to `{file}`: {why}."
+            found = Sentence(to, file=error.filename, why=why)
         return cls(
-            f"Nothing can be written{where}: {error.strerror}.",
+            found,
             next="Free some disk space, or allow this program to write there. Then try again.",
         )

@@ -8,6 +8,22 @@ from unicodedata import category
 
 from markupsafe import Markup, escape
 
+from .language import Sentence
+
+MONTHS = (
+    Sentence("January"),
+    Sentence("February"),
+    Sentence("March"),
+    Sentence("April"),
+    Sentence("May"),
+    Sentence("June"),
+    Sentence("July"),
+    Sentence("August"),
+    Sentence("September"),
+    Sentence("October"),
+    Sentence("November"),
+    Sentence("December"),
+)
 CONTROLS = ("Cc", "Cf", "Cs")  # of Unicode; the second holds those that reverse the direction
 
 
@@ -26,23 +42,27 @@ def prose(text: str) -> Markup:
     return Markup("".join(marked))  # noqa: S704
 
 
-def clock(seconds: float) -> str:
+def clock(seconds: float) -> Sentence:
     """Return a time, in seconds since 1970, in the learner's time zone: "at 14:02", with its day
     if that is not today."""
     then = datetime.fromtimestamp(seconds).astimezone()
     if then.date() == datetime.now().astimezone().date():
-        return f"at {then:%H:%M}"
-    return f"on {then.day} {then:%B} at {then:%H:%M}"
+        return Sentence("at {time}", time=f"{then:%H:%M}")
+    month = MONTHS[then.month - 1]
+    return Sentence("on {day} {month} at {time}", day=then.day, month=month, time=f"{then:%H:%M}")
 
 
-def length(seconds: float) -> str:
+def length(seconds: float) -> Sentence:
     """Return a duration in whole minutes, like "1 hour 5 minutes"."""
     minutes = round(seconds / 60)
     if minutes < 1:
-        return "less than a minute"
+        return Sentence("less than a minute")
     hours, minutes = divmod(minutes, 60)
-    words = [(hours, "hour"), (minutes, "minute")]
-    return " ".join(f"{n} {word}{'s' if n > 1 else ''}" for n, word in words if n)
+    in_hours = Sentence.counted("{count} hour", "{count} hours", hours)
+    in_minutes = Sentence.counted("{count} minute", "{count} minutes", minutes)
+    if hours and minutes:
+        return Sentence("{hours} {minutes}", hours=in_hours, minutes=in_minutes)
+    return in_hours if hours else in_minutes
 
 
 def short(id: str) -> str:
@@ -52,7 +72,10 @@ def short(id: str) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """Return names as code, with "and" between them."""
-    return " and ".join(f"`{name}`" for name in names)
+    said, *others = [f"`{name}`" for name in names] or [""]
+    for other in others:
+        said = Sentence("{some} and {other}", some=said, other=other)
+    return said
 
 
 def megabytes(size: float) -> str:

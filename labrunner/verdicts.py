@@ -16,10 +16,10 @@ class Verdict:
     """What a check found out.
 
     `failed` and `unknown` say what was `found` and what to do `next`; `failed` also says what was
-    `expected`. `passed` says what was `found`. The texts are sentences for the learner, with code
-    between backticks. `reason` is a word for the kind of failure, which code can compare: a known
-    mistake has the same one. It is empty where there is only one kind. `proves` has the ids of
-    earlier steps that a passed one proves as well.
+    `expected`. `passed` says what was `found`. The texts are sentences for the learner, in English
+    and with code between backticks; a page that shows them translates them. `reason` is a word for
+    the kind of failure, which code can compare: a known mistake has the same one. It is empty where
+    there is only one kind. `proves` has the ids of earlier steps that a passed one proves as well.
     """
 
     status: Status
@@ -69,7 +69,7 @@ class NotYet(Exception):
         super().__init__(found)
         self.reason = reason
         self.expected, self.found, self.next = expected, found, next
-        self.values = {name: str(value) for name, value in values.items()}
+        self.values = {n: v if isinstance(v, str) else str(v) for n, v in values.items()}
 
     def verdict(self, goal: str, fill: Callable[..., str]) -> Verdict:
         """Return it as a verdict. fill: puts values into a text, as `Workspace.fill` does."""

@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.fixtures.web",
     "tests.fixtures.started_lab",
     "tests.fixtures.terminal",
+    "tests.fixtures.languages",
 ]

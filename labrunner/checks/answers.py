@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+from labrunner.language import Sentence
 from labrunner.text import plain
 from labrunner.verdicts import NotYet
 
@@ -52,7 +53,8 @@ def digest_in(answer: str, *, next: str, expected: str = "") -> str:
     if len(digests) == 1:
         return digests.pop()
     if digests:
-        reason, found = "several-digests", f"Your answer has {len(digests)} digests, not one."
+        reason = "several-digests"
+        found: str = Sentence("Your answer has {count} digests, not one.", count=len(digests))
     else:
         reason = "no-digest"
         found = "Your answer does not have a digest, which is `sha256:` and 64 hexadecimal digits."

@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from labrunner.language import Sentence
 from labrunner.registry.errors import OtherScheme, Untrusted
 from labrunner.workspaces.workspace import Workspace
 
@@ -106,17 +107,20 @@ def certificate_fault(certificate: str, domain: str, address: str) -> tuple[str,
         names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         subject = shown.subject.rfc4514_string()
-        return "no-names", f"It has only the subject `{subject}`, which Docker does not look at."
+        found = "It has only the subject `{subject}`, which Docker does not look at."
+        return "no-names", Sentence(found, subject=subject)
     domains = names.get_values_for_type(x509.DNSName)
     addresses = [str(each) for each in names.get_values_for_type(x509.IPAddress)]
     if address in domains and address not in addresses:
-        return "address-as-name", f"It has `{address}` as `DNS:`. An address needs `IP:`."
+        found = "It has `{address}` as `DNS:`. An address needs `IP:`."
+        return "address-as-name", Sentence(found, address=address)
     parent = domain.lower().partition(".")[2]
     named = {domain.lower(), f"*.{parent}"} & set(map(str.lower, domains))
     if not named or address not in addresses:
-        held = ", ".join(f"`{each}`" for each in [*domains, *addresses]) or "nothing"
+        held = ", ".join(f"`{each}`" for each in [*domains, *addresses]) or Sentence("nothing")
         missing = address if named else domain
-        return "other-names", f"It is for {held}, but not for `{missing}`."
+        found = "It is for {held}, but not for `{missing}`."
+        return "other-names", Sentence(found, held=held, missing=missing)
     return validity_fault(certificate)
 
 
@@ -148,15 +152,18 @@ def pair_fault(folder: Path, name: str) -> tuple[str, str] | None:
 
     data = _read(folder / f"{name}.crt")
     if not data:
-        return "no-file", f"There is no certificate `{name}.crt` in `{folder}`."
+        found = "There is no certificate `{file}` in `{folder}`."
+        return "no-file", Sentence(found, file=f"{name}.crt", folder=folder)
     if not is_certificate(data):
-        return "no-certificate", f"`{name}.crt` is not a certificate."
+        return "no-certificate", Sentence("`{file}` is not a certificate.", file=f"{name}.crt")
     try:
         key = load_pem_private_key(_read(folder / f"{name}.key"), None)
     except (ValueError, TypeError):
-        return "no-key", f"`{name}.key` is not a key that can be read without a password."
+        found = "`{file}` is not a key that can be read without a password."
+        return "no-key", Sentence(found, file=f"{name}.key")
     if key.public_key() != x509.load_pem_x509_certificate(data).public_key():
-        return "other-key", f"`{name}.key` does not belong to `{name}.crt`."
+        found = "`{key}` does not belong to `{file}`."
+        return "other-key", Sentence(found, key=f"{name}.key", file=f"{name}.crt")
     return None
 
 
@@ -172,7 +179,8 @@ def ca_fault(workspace: Workspace, name: str) -> tuple[str, str] | None:
         try:
             client.request("GET", "")
         except Untrusted as error:
-            return "other-ca", f"`ca/ca.crt` does not verify the certificate: {error.reason}."
+            found = "`ca/ca.crt` does not verify the certificate: {reason}."
+            return "other-ca", Sentence(found, reason=error.reason)
     return None
 
 
@@ -183,9 +191,11 @@ def validity_fault(certificate: str) -> tuple[str, str] | None:
 
     shown, now = x509.load_pem_x509_certificate(certificate.encode()), datetime.now(timezone.utc)
     if now < shown.not_valid_before_utc:
-        return "not-yet-valid", f"It is not valid before {_minute(shown.not_valid_before_utc)}."
+        begins = _minute(shown.not_valid_before_utc)
+        return "not-yet-valid", Sentence("It is not valid before {time}.", time=begins)
     if now > shown.not_valid_after_utc:
-        return "expired", f"It expired at {_minute(shown.not_valid_after_utc)}."
+        ends = _minute(shown.not_valid_after_utc)
+        return "expired", Sentence("It expired at {time}.", time=ends)
     return None
 
 

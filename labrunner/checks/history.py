@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from labrunner.language import Sentence
 from labrunner.registry.access_log import Request, parse_log
 from labrunner.registry.models import Manifest
 from labrunner.verdicts import CannotCheck
@@ -37,13 +38,20 @@ def require_memory(workspace: Workspace, again: str) -> None:
     it once more."""
     bridges = [each for each in workspace.engine.networks() if each.name == "bridge"]
     if any(each.created > workspace.record.opened for each in bridges):
-        why = "The engine was restarted after you started this lab"
+        found = Sentence(
+            "The engine was restarted after you started this lab, and has forgotten what happened "
+            "before."
+        )
     elif len(workspace.events()) >= REMEMBERED:
-        why = f"The engine keeps only its last {REMEMBERED} events"
+        found = Sentence(
+            "The engine keeps only its last {count} events, and has forgotten what happened "
+            "before.",
+            count=REMEMBERED,
+        )
     else:
         return
-    found = f"{why}, and has forgotten what happened before."
-    raise CannotCheck(found, next=f"Do it again: {workspace.fill(again)}.", reason="forgotten")
+    todo = Sentence("Do it again: {again}.", again=workspace.fill(again))
+    raise CannotCheck(found, next=todo, reason="forgotten")
 
 
 def recent_requests(workspace: Workspace) -> tuple[list[Request], bool]:
@@ -84,9 +92,16 @@ def logged_requests(workspace: Workspace, since: float = 0) -> list[Request]:
     if requests := workspace.requests(since):
         return requests
     raise CannotCheck(  # not even those of the check itself are there
-        f"The log of `{workspace.registry}` cannot be read, so it is unknown what it was asked.",
-        next=f"Run the registry in a container of `{workspace.registry_image}` that publishes "
-        f"{workspace.port} itself, as the lesson shows, and do the step again.",
+        Sentence(
+            "The log of `{registry}` cannot be read, so it is unknown what it was asked.",
+            registry=workspace.registry,
+        ),
+        next=Sentence(
+            "Run the registry in a container of `{registry_image}` that publishes {port} itself, "
+            "as the lesson shows, and do the step again.",
+            registry_image=workspace.registry_image,
+            port=workspace.port,
+        ),
         reason="no-log",
     )
 

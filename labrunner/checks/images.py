@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labrunner.language import Sentence
 from labrunner.registry.client import Registry
 from labrunner.registry.models import Manifest
 from labrunner.registry.references import parse
@@ -25,25 +26,33 @@ def names_of_sample(workspace: Workspace) -> tuple[str, ...]:
     return (image.tags or image.digests or (image.id[7:19],)) if image else ()
 
 
-def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> str:
+def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> Sentence:
     """Return what is wrong with a name of the learner's image that should have been one in the
     workspace's registry, with this repository and tag."""
     reference = parse(name)
-    found = f"Your image has the name `{name}`"
     if reference.familiar == f"{workspace.image}:{workspace.port}":
-        return (
-            f"{found}, where `{workspace.port}` is a tag, not a port. "
-            "The registry comes first, with a slash after it."
+        found = (
+            "Your image has the name `{name}`, where `{part}` is a tag, not a port. The registry "
+            "comes first, with a slash after it."
         )
+        return Sentence(found, name=name, part=workspace.port)
     if not reference.registry:
-        return f"{found}, which names no registry: a host cannot have an underscore."
+        found = (
+            "Your image has the name `{name}`, which names no registry: a host cannot have an "
+            "underscore."
+        )
+        return Sentence(found, name=name)
     if reference.default_registry:
-        return f"{found}, which names no registry, so it means Docker Hub."
+        found = "Your image has the name `{name}`, which names no registry, so it means Docker Hub."
+        return Sentence(found, name=name)
     if reference.registry not in [f"{host}:{workspace.port}" for host in LOOPBACK]:
-        return f"{found}, which is for the registry `{reference.registry}`."
+        found = "Your image has the name `{name}`, which is for the registry `{part}`."
+        return Sentence(found, name=name, part=reference.registry)
     if reference.repository != repository:
-        return f"{found}: its repository is `{reference.repository}`."
-    return f"{found}: its tag is `{reference.tag}`, not `{tag}`."
+        found = "Your image has the name `{name}`: its repository is `{part}`."
+        return Sentence(found, name=name, part=reference.repository)
+    found = "Your image has the name `{name}`: its tag is `{part}`, not `{wanted}`."
+    return Sentence(found, name=name, part=reference.tag, wanted=tag)
 
 
 def find_misnamed(workspace: Workspace, repository: str, tag: str = "latest") -> str | None:
@@ -59,7 +68,9 @@ def known_as(workspace: Workspace, name: str, *ids: str) -> str:
     sentence."""
     names = [tag for image in workspace.engine.images() if image.id in ids for tag in image.tags]
     others = [each for each in names if each.partition("/")[2] != name.partition("/")[2]]
-    return f", which your engine knows as `{others[0]}`" if others else ""
+    if not others:
+        return ""
+    return Sentence(", which your engine knows as `{name}`", name=others[0])
 
 
 def describe_difference(
@@ -76,4 +87,5 @@ def describe_difference(
         return ""
     theirs = (registry or workspace.api).diff_ids(repository or workspace.image, manifest)
     shared = max((len(set(own).intersection(each)) for each in theirs), default=0)
-    return f": it has {shared} of your image's {len(own)} layers"
+    found = ": it has {shared} of your image's {all} layers"
+    return Sentence(found, shared=shared, all=len(own))

@@ -5,7 +5,15 @@ The sentences have `{said}` where the answer stands.
 
 from __future__ import annotations
 
-from labrunner.registry.references import Reference, parse
+from labrunner.language import Sentence
+from labrunner.registry.references import InvalidReference, Reference, parse
+
+PARTS = {  # of a reference, by the names of its attributes
+    "registry": Sentence("`{said}` is the registry."),
+    "repository": Sentence("`{said}` is the repository."),
+    "tag": Sentence("`{said}` is the tag."),
+    "digest": Sentence("`{said}` is the digest."),
+}
 
 
 def same_image(name: str, other: str) -> bool:
@@ -22,12 +30,12 @@ def part_of(said: str, reference: Reference) -> tuple[str, str]:
         return "not-there", "Your answer is empty."
     if said == reference.canonical:
         return "whole-name", "`{said}` is the whole name."
-    for part in ("registry", "repository", "tag", "digest"):
+    for part, sentence in PARTS.items():
         if said == getattr(reference, part):
-            return part, f"`{{said}}` is the {part}."
+            return part, sentence
     if said in reference.repository.split("/"):
-        found = f"`{{said}}` is only one part of the repository, `{reference.repository}`."
-        return "one-part", found
+        found = "`{said}` is only one part of the repository, `{repository}`."
+        return "one-part", Sentence(found, repository=reference.repository)
     if said in reference.canonical:
         return "more-than-one", "`{said}` is in the name, but it is not exactly one part of it."
     return "not-there", "`{said}` is not in the name."
@@ -38,22 +46,23 @@ def missing_parts(said: str, official: str) -> tuple[str, str]:
     short name."""
     try:
         reference = parse(said)
-    except ValueError as error:
-        if "{" in said:  # the sentence would have it filled in
-            found = "The character `{` in `{said}` is not allowed: type the name without it."
-            return "invalid", found
-        return "invalid", str(error)
+    except InvalidReference as error:
+        return "invalid", error.fault
     if reference.repository == f"{official}/{official}":
-        return "account", (
-            f"`{{said}}` is the repository `{official}` of an account `{official}`. The account of "
-            "official images is `library`."
+        found = (
+            "`{said}` is the repository `{name}` of an account `{name}`. The account of official "
+            "images is `library`."
         )
+        return "account", Sentence(found, name=official)
     if reference.canonical != parse(official).canonical:
-        return "another-image", f"`{{said}}` is another image: `{reference.canonical}`."
+        found = "`{said}` is another image: `{full}`."
+        return "another-image", Sentence(found, full=reference.canonical)
     written = {
-        "the registry": said.startswith(("docker.io/", "index.docker.io/")),
-        "the account": "library/" in said,
-        "the tag": reference.tag,
+        Sentence("the registry"): said.startswith(("docker.io/", "index.docker.io/")),
+        Sentence("the account"): "library/" in said,
+        Sentence("the tag"): bool(reference.tag),
     }
-    missing = " and ".join(part for part, there in written.items() if not there)
-    return "short", f"`{{said}}` means the same, but leaves out {missing}."
+    missing, *others = [part for part, there in written.items() if not there]
+    for other in others:
+        missing = Sentence("{some} and {other}", some=missing, other=other)
+    return "short", Sentence("`{said}` means the same, but leaves out {missing}.", missing=missing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from labrunner.engine.models import Container
+from labrunner.language import Sentence
 from labrunner.workspaces.registry_storage import configuration, configuration_path
 from labrunner.workspaces.workspace import Workspace
 
@@ -34,9 +35,11 @@ def login_fault(
     answer = workspace.client(**how).request("GET", "")
     challenge = answer.headers.get("WWW-Authenticate", "")
     if answer.status == 200:
-        return "open", f"It lets everyone in, without a password.{_misplaced_file(container)}"
+        found = "It lets everyone in, without a password.{misplaced}"
+        return "open", Sentence(found, misplaced=_misplaced_file(container))
     if not challenge.lower().startswith("basic"):
-        return "other-challenge", f"Its challenge is `{challenge}`, not `Basic`."
+        found = Sentence("Its challenge is `{challenge}`, not `Basic`.", challenge=challenge)
+        return "other-challenge", found
 
     def opens(password: str) -> bool:
         client = workspace.client(login=(user, password), **how)
@@ -58,7 +61,8 @@ def _misplaced_file(container: Container | None) -> str:
         return ""
     path = configuration_path(container)
     for each in sorted({mount.target for mount in container.mounts} & FILES - {path}):
-        return f" It reads `{path}`. Your file is at `{each}`, where it does not look."
+        misplaced = " It reads `{path}`. Your file is at `{file}`, where it does not look."
+        return Sentence(misplaced, path=path, file=each)
     return ""
 
 
@@ -77,21 +81,27 @@ def _password_file_fault(data: bytes | None, user: str, password: str) -> tuple[
     """Return a reason and a sentence: why a registry with this password file does not open to a
     user with this password. data: None where there is no file that can be read."""
     if data is None:
-        found = f"It does not let in `{user}`, and its password file cannot be read."
-        return "no-file", found
+        found = "It does not let in `{user}`, and its password file cannot be read."
+        return "no-file", Sentence(found, user=user)
     if b"\0" in data or data.startswith(b"\xef\xbb\xbf"):  # both by Windows PowerShell
-        encoding = "UTF-16" if b"\0" in data else "UTF-8 with a byte order mark"
-        return "encoding", f"The password file is in {encoding}. The registry needs plain ASCII."
+        encoding = "UTF-16" if b"\0" in data else Sentence("UTF-8 with a byte order mark")
+        found = "The password file is in {encoding}. The registry needs plain ASCII."
+        return "encoding", Sentence(found, encoding=encoding)
     lines = [line for line in data.decode(errors="replace").splitlines() if ":" in line]
     hashes = dict(line.strip().partition(":")[::2] for line in lines)
     if user not in hashes:
-        others = ", ".join(f"`{each}`" for each in hashes) or "none"
-        found = f"The password file does not have the user `{user}`. Its users: {others}."
+        others = ", ".join(f"`{each}`" for each in hashes) or Sentence("none")
+        found = "The password file does not have the user `{user}`. Its users: {others}."
+        missing = Sentence(found, user=user, others=others)
         if "docker" in hashes:
-            found += " The registry creates the user `docker` if the file is missing."
-        return "no-user", found
+            created = "The registry creates the user `docker` if the file is missing."
+            missing = Sentence.joined(missing, created)
+        return "no-user", missing
     if BCRYPT.match(hashes[user]):
-        found = f"The hash in the password file is not for the password `{password}`."
-        return "other-password", found
-    found = f"The hash in the password file begins with `{hashes[user][:6]}`. The registry accepts "
-    return "hash", found + "only bcrypt, which `htpasswd -B` makes and which begins with `$2y$`."
+        found = "The hash in the password file is not for the password `{password}`."
+        return "other-password", Sentence(found, password=password)
+    found = (
+        "The hash in the password file begins with `{beginning}`. The registry accepts only "
+        "bcrypt, which `htpasswd -B` makes and which begins with `$2y$`."
+    )
+    return "hash", Sentence(found, beginning=hashes[user][:6])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from labrunner.language import Sentence
 from labrunner.registry.models import Manifest
 from labrunner.text import short
 from labrunner.verdicts import NotYet
@@ -36,8 +37,10 @@ def require_pushed(
     repository, registry = repository or workspace.image, workspace.client(**client)
     name = workspace.ref(repository, tag)
     written = name.removesuffix(":latest")
-    retag = (
-        f"`docker image tag {image or workspace.image} {written}`, then `docker push {written}`."
+    retag = Sentence(
+        "`docker image tag {image} {name}`, then `docker push {name}`.",
+        image=image or workspace.image,
+        name=written,
     )
     manifest, differs = registry.manifest(repository, tag), ""
     if manifest:
@@ -45,22 +48,41 @@ def require_pushed(
             return manifest
         if not image:
             differs = describe_difference(workspace, manifest, repository, registry)
-        what = f"{short(manifest.digest)}{known_as(workspace, name, *manifest.image_ids)}{differs}"
-        found = f"`{name}` is another image there, {what}."
-        raise NotYet("another-image", found=found, next=f"{retag} The tag will move.")
+        found = Sentence(
+            "`{name}` is another image there, {digest}{known}{differs}.",
+            name=name,
+            digest=short(manifest.digest),
+            known=known_as(workspace, name, *manifest.image_ids),
+            differs=differs,
+        )
+        todo = Sentence.joined(retag, "The tag will move.")
+        raise NotYet("another-image", found=found, next=todo)
     search = Search(None) if image else find_tag(workspace, **client)
     if search.place:
-        found = f"The registry has your image only as `{search.place}`."
-        raise NotYet("elsewhere", found=found, next=f"{retag} `{search.place}` may stay.")
-    lacks = f"the registry has no repository `{repository}`"
+        found = Sentence("The registry has your image only as `{place}`.", place=search.place)
+        todo = Sentence.joined(retag, Sentence("`{place}` may stay.", place=search.place))
+        raise NotYet("elsewhere", found=found, next=todo)
+    lacks = Sentence("the registry has no repository `{repository}`", repository=repository)
     if registry.tags(repository) is not None:
-        lacks = f"the registry's repository `{repository}` has no tag `{tag}`"
+        no_tag = "the registry's repository `{repository}` has no tag `{tag}`"
+        lacks = Sentence(no_tag, repository=repository, tag=tag)
     if named := find_name(workspace, repository, tag):
         host, push = named.partition("/")[0], f"`docker push {named.removesuffix(':latest')}`"
         require_no_refusal(workspace, repository, again=push, start=start, host=host)
-        found = f"Your engine has `{named}`, but {lacks}.{search.unread}"
+        found = Sentence(
+            "Your engine has `{name}`, but {lacks}.{unread}",
+            name=named,
+            lacks=lacks,
+            unread=search.unread,
+        )
         raise NotYet("not-pushed", found=found, next=f"{push}.")
     if other := None if image else find_misnamed(workspace, repository, tag):
-        raise NotYet("misnamed", found=f"{other}{search.unread}", next=retag)
-    found = f"Your engine has no image with the name `{name}`, and {lacks}.{search.unread}"
+        found = Sentence.joined(other, search.unread, by="")
+        raise NotYet("misnamed", found=found, next=retag)
+    found = Sentence(
+        "Your engine has no image with the name `{name}`, and {lacks}.{unread}",
+        name=name,
+        lacks=lacks,
+        unread=search.unread,
+    )
     raise NotYet("not-tagged", found=found, next=retag)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from labrunner.engine.models import Container
+from labrunner.language import Sentence
 from labrunner.registry.access_log import Request
 from labrunner.registry.models import Manifest
 from labrunner.text import short
@@ -36,11 +37,15 @@ def require_no_refusal(
     reason, why, todo = _explain(workspace, container, refused, start, host)
     raise NotYet(
         reason,
-        found="The registry refused your client's last request, `{method}` of `{repository}`, with "
-        f"HTTP {refused.status}: {why}",
-        next=f"{todo}, then {again}.",
-        method=refused.method,
-        repository=repository,
+        found=Sentence(
+            "The registry refused your client's last request, `{method}` of `{repository}`, with "
+            "HTTP {status}: {why}",
+            method=refused.method,
+            repository=repository,
+            status=refused.status,
+            why=why,
+        ),
+        next=Sentence("{todo}, then {again}.", todo=todo, again=Sentence.of(again)),
     )
 
 
@@ -74,63 +79,79 @@ def _too_large(workspace: Workspace, repository: str) -> Request | None:
 
 def _explain(
     workspace: Workspace, container: Container, refused: Request, start: str, host: str
-) -> tuple[str, str, str]:
+) -> tuple[str, Sentence, Sentence]:
     """Return a reason, why a request was refused, and what to do about it."""
     name, status = container.name, refused.status
-    create = f"Create the container again: `docker rm -f {name}`, then {start}"
-    read = f"Read `docker logs {name}`, fix what it says"
+    anew = "Create the container again: `docker rm -f {container}`, then {start}"
+    create = Sentence(anew, container=name, start=Sentence.of(start))
+    read = Sentence("Read `docker logs {container}`, fix what it says", container=name)
     if status == 401:
-        why = f"it came without a login for `{host}`, or with a wrong one. A login counts only for "
-        why += "the host as you wrote it."
-        with_user = "echo {password} | docker login -u {user} --password-stdin"
-        login = with_user if "user" in workspace.record.values else "docker login"
-        return "no-login", why, f"`{login} {host}`"
+        why = Sentence(
+            "it came without a login for `{host}`, or with a wrong one. A login counts only for "
+            "the host as you wrote it.",
+            host=Sentence.of(host),
+        )
+        login = "`docker login {host}`"
+        if "user" in workspace.record.values:
+            login = "`echo {password} | docker login -u {user} --password-stdin {host}`"
+        return "no-login", why, Sentence(login, host=Sentence.of(host))
     if status == 413:
-        why = "a layer is larger than a server in front of the registry allows."
-        return "too-large", why, "Raise its limit (nginx: `client_max_body_size`)"
+        why = Sentence("a layer is larger than a server in front of the registry allows.")
+        return "too-large", why, Sentence("Raise its limit (nginx: `client_max_body_size`)")
     seen = [(each.path, each.status) for each in workspace.requests(tail=RECENT)]
     if status == 400 and (refused.path, status) not in seen:
-        why = "a server in front of the registry did not pass it on, as it came in plain HTTP to a "
-        why += (
+        why = Sentence(
+            "a server in front of the registry did not pass it on, as it came in plain HTTP to a "
             "port for TLS. The registry sends uploads there unless it knows that clients use TLS."
         )
-        todo = "Tell it (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`)"
+        todo = Sentence("Tell it (nginx: `proxy_set_header X-Forwarded-Proto $scheme;`)")
         return "other-scheme", why, todo
     if status == 405:
         settings = configuration(workspace, container)
         if settings.read_only:
-            why = "it is read-only, because of its setting `readonly`."
+            why = Sentence("it is read-only, because of its setting `readonly`.")
             return "read-only", why, create
         if settings.is_cache:
-            why = "it is a cache of another registry, and a cache does not accept pushes."
+            why = Sentence("it is a cache of another registry, and a cache does not accept pushes.")
             return "cache", why, create
-        return "not-allowed", "it does not allow that.", create
+        return "not-allowed", Sentence("it does not allow that."), create
     log = workspace.engine.logs(container.id, tail=RECENT).splitlines()
     details = [DETAIL.search(line) for line in log if f"http.response.status={status} " in line]
     detail = details[-1]["words"] if details and details[-1] else ""
     storage = storage_mount(workspace, container)
     if (storage and not storage.writable) or READ_ONLY in detail:
-        where = f"`{storage.target}` is mounted" if storage else "its files are stored"
-        return "read-only-mount", f"{where} read-only, for example by `:ro`.", create
+        why = Sentence("its files are stored read-only, for example by `:ro`.")
+        if storage:
+            mounted = "`{folder}` is mounted read-only, for example by `:ro`."
+            why = Sentence(mounted, folder=storage.target)
+        return "read-only-mount", why, create
     if DISK_FULL in detail:
-        todo = "Make room (`docker system df` shows what uses the disk)"
-        return "disk-full", "the disk that it keeps its files on is full.", todo
+        todo = Sentence("Make room (`docker system df` shows what uses the disk)")
+        return "disk-full", Sentence("the disk that it keeps its files on is full."), todo
     said = detail.replace("`", "'")[:200]
-    return "refused", f"its log says `{said}`." if said else "its log may say why.", read
+    why = Sentence("its log says `{words}`." if said else "its log may say why.", words=said)
+    return "refused", why, read
 
 
 def explain_no_deletion(request: Request, manifest: Manifest) -> tuple[str, str]:
     """Return why a request did not delete a manifest: the reason, and a sentence with a blank
     before it."""
     reference = request.path.rpartition("/")[2]
-    answered = f"and it answered {request.status}"
+    values = {"asked": reference, "short": short(reference), "status": request.status}
     if "sha256:" not in reference:
         why = (
-            f"You asked it to delete the tag `{reference}`, {answered}: it deletes only by digest."
+            " You asked it to delete the tag `{asked}`, and it answered {status}: it deletes only "
+            "by digest."
         )
-        return "by-tag", f" {why}"
+        return "by-tag", Sentence(why, **values)
     if reference == manifest.config_digest:
-        what = "the image's id, which here is the digest of its config"
-        return "image-id", f" You asked it to delete {short(reference)}, {what}."
-    why = "Without `Accept`, a registry may give the digest of another form of the manifest."
-    return "another-digest", f" You asked it to delete {short(reference)}, {answered}. {why}"
+        why = (
+            " You asked it to delete {short}, the image's id, which here is the digest of its "
+            "config."
+        )
+        return "image-id", Sentence(why, **values)
+    why = (
+        " You asked it to delete {short}, and it answered {status}. Without `Accept`, a registry "
+        "may give the digest of another form of the manifest."
+    )
+    return "another-digest", Sentence(why, **values)

@@ -10,6 +10,7 @@ from itertools import chain
 
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container
+from labrunner.language import Sentence
 from labrunner.registry.client import Registry
 from labrunner.registry.errors import (
     BudgetSpent,
@@ -70,15 +71,18 @@ def require_registry(
     service = workspace.service()
     if service.container:
         return service.container
-    found = "A registry answers there, but no container publishes that port."
+    found = Sentence("A registry answers there, but no container publishes that port.")
     if (candidate := service.candidate) and candidate.binds(workspace.port):
         state = describe_state(workspace.engine, candidate, start)
-        found, start = f"{found} {state.found}", f"`docker start {candidate.name}`"
+        found, start = Sentence.joined(found, state.found), f"`docker start {candidate.name}`"
     raise NotYet(
         "no-container-serves",
         expected=expected,
         found=found,
-        next=f"Stop the program that answers, then {start}. {WHICH_PROGRAM}",
+        next=Sentence.joined(
+            Sentence("Stop the program that answers, then {start}.", start=Sentence.of(start)),
+            WHICH_PROGRAM,
+        ),
     )
 
 
@@ -108,7 +112,7 @@ def require_started(workspace: Workspace, expected: str = "") -> Container:
             "no-container",
             expected=expected,
             found="There is no such container.",
-            next=f"Start one, as in the first step: {RUN}.",
+            next=Sentence("Start one, as in the first step: {start}.", start=Sentence(RUN)),
         )
     if not container.started:
         state = describe_state(workspace.engine, container, RUN)
@@ -135,8 +139,8 @@ def find_tag(workspace: Workspace, **client: object) -> Search:
                     return Search(f"{repository}:{tag}")
             searched.add(repository)
     except BudgetSpent:
-        unread = f" The search ended after {len(searched)} of its repositories."
-        return Search(None, unread)
+        unread = " The search ended after {count} of its repositories."
+        return Search(None, Sentence(unread, count=len(searched)))
     return Search(None)
 
 
@@ -160,9 +164,15 @@ def require_version(workspace: Workspace, version: int, start: str) -> tuple[Con
     replace it by what the command `start` starts. The lab's user is logged in."""
     container = require_registry(workspace, start=start, login=workspace.login)
     found = read_version(workspace, container)
-    todo = f"`docker rm -f {container.name}`, then {start}."
+    todo = Sentence(
+        "`docker rm -f {container}`, then {start}.",
+        container=container.name,
+        start=Sentence.of(start),
+    )
     if not found.startswith(f"{version}."):
-        raise NotYet("version", found=f"`{container.name}` runs registry {found}.", next=todo)
+        runs = "`{container}` runs registry {version}."
+        found = Sentence(runs, container=container.name, version=found)
+        raise NotYet("version", found=found, next=todo)
     return container, todo
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from labrunner.engine.models import Container
+from labrunner.language import Sentence
 from labrunner.verdicts import NotYet
 from labrunner.workspaces.troubleshooting import describe_state
 from labrunner.workspaces.workspace import Workspace
@@ -32,7 +33,8 @@ def require_proxied_registry(
     own, front = engine.container(name), engine.container(workspace["proxy"])
     if own and front and front.running and not own.running:  # nginx may wait for it long
         state = describe_state(engine, own, behind)
-        todo = f"{state.next.rstrip('.')}. Then `docker restart {front.name}`."
+        restart = Sentence("Then `docker restart {container}`.", container=front.name)
+        todo = Sentence.joined(state.next, restart)
         raise NotYet(state.reason, found=state.found, next=todo)
     try:
         return require_registry(workspace, start=start, tls=True, login=workspace.login)
@@ -42,10 +44,16 @@ def require_proxied_registry(
         reason, found, said = failure.reason, failure.found, ""
         if not front.running:
             reason, said = "proxy-ended", last_line(engine.logs(front.id)).replace("`", "'")
-            found = f"{describe_state(engine, front, proxy).found} The last line of its log: "
-            found += "`{said}`."
-        todo = f"`docker logs {front.name}` says why. Correct that, then `docker rm -f {name} "
-        todo += f"{front.name}`, then {behind}, then {proxy}."
+            log = Sentence("The last line of its log: `{said}`.")
+            found = Sentence.joined(describe_state(engine, front, proxy).found, log)
+        todo = Sentence(
+            "`docker logs {front}` says why. Correct that, then `docker rm -f {container} "
+            "{front}`, then {behind}, then {proxied}.",
+            front=front.name,
+            container=name,
+            behind=Sentence.of(behind),
+            proxied=Sentence.of(proxy),
+        )
         raise NotYet(reason, found=found, next=todo, said=said) from None
 
 
@@ -54,10 +62,19 @@ def exposure(container: Container) -> tuple[str, str] | None:
     it; None where it cannot."""
     if not container.on_host_network and not container.ports:
         return None
-    ports = sorted({f"{port.host}" for port in container.ports})
-    where = f"publishes {' and '.join(ports)}" if ports else "is on the host's network"
-    found = f"The container `{container.name}` {where}. Clients that go there send the password "
-    return "published", f"{found}without TLS."
+    found = (
+        "The container `{container}` is on the host's network. Clients that go there send the "
+        "password without TLS."
+    )
+    ports, *others = sorted({f"{port.host}" for port in container.ports}) or [""]
+    if ports:
+        found = (
+            "The container `{container}` publishes {ports}. Clients that go there send the "
+            "password without TLS."
+        )
+    for other in others:
+        ports = Sentence("{some} and {other}", some=ports, other=other)
+    return "published", Sentence(found, container=container.name, ports=ports)
 
 
 def unnamed(container: Container) -> tuple[str, str] | None:
@@ -65,8 +82,11 @@ def unnamed(container: Container) -> tuple[str, str] | None:
     None where they can."""
     if container.addresses.keys() - NO_NAMES:
         return None
-    found = f"The container `{container.name}` is only in the network that all containers share by "
-    return "no-network", f"{found}default. There, a proxy cannot find it by its name."
+    found = (
+        "The container `{container}` is only in the network that all containers share by default. "
+        "There, a proxy cannot find it by its name."
+    )
+    return "no-network", Sentence(found, container=container.name)
 
 
 def upload_fault(workspace: Workspace, place: str) -> tuple[str, str] | None:
@@ -76,11 +96,11 @@ def upload_fault(workspace: Workspace, place: str) -> tuple[str, str] | None:
     address, shown = urlsplit(place), place[:LONGEST].replace("`", "'")
     hosts = [name.partition("/")[0] for name in workspace.spellings("x")]
     if place and address.netloc not in hosts:
-        found = f"The registry sends uploads to `{shown}`, where clients cannot find it."
-        return "other-host", found
+        found = "The registry sends uploads to `{place}`, where clients cannot find it."
+        return "other-host", Sentence(found, place=shown)
     if place and address.scheme != "https":
-        found = f"The registry sends uploads to `{shown}`: in plain HTTP, to a port for TLS."
-        return "other-scheme", found
+        found = "The registry sends uploads to `{place}`: in plain HTTP, to a port for TLS."
+        return "other-scheme", Sentence(found, place=shown)
     return None
 
 

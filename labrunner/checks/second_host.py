@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from labrunner.engine.engine import Engine
 from labrunner.engine.events import Event
 from labrunner.engine.models import Container
+from labrunner.language import Sentence
 from labrunner.registry.errors import Untrusted
 from labrunner.text import listed
 from labrunner.verdicts import CannotCheck, NotYet
@@ -84,7 +85,8 @@ class SecondHost:
         while self.execute("docker", "ps", "-q")[0]:  # cheaper than `docker version`
             if time.monotonic() > end:
                 log = self.engine.logs(self.container.id, tail=1)
-                raise CannotCheck(log, next=f"Read `docker logs {self.name}`.")
+                todo = Sentence("Read `docker logs {container}`.", container=self.name)
+                raise CannotCheck(log, next=todo)
             time.sleep(0.1)
 
     def events(self) -> list[Event]:
@@ -137,20 +139,23 @@ class SecondHost:
         folder, name = f"{CERTS}/{place}:5000/", self.name
         files = self.engine.read_files(self.container.id, CERTS)
         right = [path for path in files if path.startswith(folder) and path.endswith(".crt")]
-        found = "no-ca", f"`{name}` has no CA in `{folder}`."
+        none = Sentence("`{host}` has no CA in `{folder}`.", host=name, folder=folder)
+        found: tuple[str, Sentence] = "no-ca", none
         if files and not right:
-            return "other-folder", f"{found[1]} It has `{min(files)}`, where Docker does not look."
+            other = Sentence("It has `{file}`, where Docker does not look.", file=min(files))
+            return "other-folder", Sentence.joined(none, other)
         for path in right:
             data = files[path]
             if not is_certificate(data):
-                found = "no-certificate", f"`{path}` on `{name}` is not a certificate."
+                why = "`{file}` on `{host}` is not a certificate."
+                found = "no-certificate", Sentence(why, file=path, host=name)
                 continue
             try:
                 workspace.client(name=place, ca=data.decode()).ping()
                 return None
             except Untrusted as error:
-                why = f"`{path}` on `{name}` does not verify your registry: {error.reason}."
-                found = "other-ca", why
+                why = "`{file}` on `{host}` does not verify your registry: {reason}."
+                found = "other-ca", Sentence(why, file=path, host=name, reason=error.reason)
         return found
 
     def require_trust(self, workspace: Workspace, place: str) -> None:
@@ -160,8 +165,12 @@ class SecondHost:
             raise NotYet(
                 reason,
                 found=found,
-                next=f"`docker exec {self.name} mkdir -p {CERTS}/{place}:5000`, then "
-                f"`docker cp ca/ca.crt {self.name}:{CERTS}/{place}:5000/ca.crt`.",
+                next=Sentence(
+                    "`docker exec {host} mkdir -p {folder}`, then "
+                    "`docker cp ca/ca.crt {host}:{folder}/ca.crt`.",
+                    host=self.name,
+                    folder=f"{CERTS}/{place}:5000",
+                ),
             )
 
     def require_pull(self, workspace: Workspace, registry: Container, place: str) -> list[Event]:
@@ -173,15 +182,17 @@ class SecondHost:
         self.require_trust(workspace, place)
         if pulled_from(events, place, since=registry.started):
             return events
-        todo = f"`docker exec {self.name} docker pull {place}:5000/{{image}}`."
+        todo = workspace.fill(f"`docker exec {self.name} docker pull {place}:5000/{{image}}`.")
         self.require_memory(events, place, todo)
         reason = "not-pulled"
-        found = f"It trusts your CA, but has not pulled from `{place}:5000` yet."
+        found = Sentence(
+            "It trusts your CA, but has not pulled from `{place}:5000` yet.", place=place
+        )
         pulls = workspace.events(type="image", event="pull")
         own = [each for each in pulls if each.id.startswith(workspace.registry)]
         if any(each.time > registry.started for each in own):
             reason = "own-pull"
-            found = (
+            found = Sentence(
                 "You have pulled from `{registry}` on your own engine, which does not prove "
                 "anything: an engine trusts its own machine without a certificate."
             )
@@ -194,8 +205,9 @@ class SecondHost:
         if first_start or pulled_from(events, place, since=0):
             return
         if f"{place}:5000/" in self.query("docker", "images", "--format", "{{.Repository}}")[1]:
-            found = f"`{self.name}` was restarted, and its engine forgot what it pulled before."
-            raise CannotCheck(found, next=f"Do it again: {todo}", reason="forgotten")
+            found = "`{host}` was restarted, and its engine forgot what it pulled before."
+            again = Sentence("Do it again: {again}", again=Sentence.of(todo))
+            raise CannotCheck(Sentence(found, host=self.name), next=again, reason="forgotten")
 
     def _trusts_without(self, events: Sequence[Event], place: str, registry: Container) -> bool:
         """Return whether it trusts the registry though it has no CA for this name or address: a
@@ -228,7 +240,11 @@ def require_second_host(
     """
     container = _candidate(workspace, registry)
     if not container:
-        raise NotYet("no-host", found="There is no container `{host}`.", next=f"{start}.")
+        raise NotYet(
+            "no-host",
+            found="There is no container `{host}`.",
+            next=Sentence.joined(start, ".", by=""),
+        )
     second, name = SecondHost(workspace.engine, container), container.name
     if not container.running:
         state = describe_state(workspace.engine, container, start)
@@ -236,40 +252,70 @@ def require_second_host(
             raise NotYet(state.reason, found=state.found, next=state.next)
         raise NotYet(
             "not-running",
-            found=f"{state.found} An engine needs powers that other containers do not have.",
-            next=f"`docker logs {name}` says why. `docker rm -fv {name}`, then {start}.",
+            found=Sentence.joined(
+                state.found, "An engine needs powers that other containers do not have."
+            ),
+            next=Sentence(
+                "`docker logs {container}` says why. `docker rm -fv {container}`, then {start}.",
+                container=name,
+                start=Sentence.of(start),
+            ),
         )
     at, printed = second.look_up(domain)
     if at is None:
         raise NotYet(
             "no-engine",
-            found=f"No engine answers in `{name}`: {{error}}",
-            next=f"Wait a moment. If that does not help, read `docker logs {name}`.",
-            error=(printed or "?").splitlines()[-1],
+            found=Sentence(
+                "No engine answers in `{container}`: {error}",
+                container=name,
+                error=(printed or "?").splitlines()[-1],
+            ),
+            next=Sentence(
+                "Wait a moment. If that does not help, read `docker logs {container}`.",
+                container=name,
+            ),
         )
     if at and at in registry.addresses.values():
         return second, at
     shared = set(container.addresses) & set(registry.addresses)
     if at:
         reason = "other-address"
-        found = f"On `{name}`, `{domain}` is `{at}`, which is not your registry."
+        found = Sentence(
+            "On `{host}`, `{domain}` is `{at}`, which is not your registry.",
+            host=name,
+            domain=domain,
+            at=at,
+        )
     elif shared:
         reason = "no-alias"
-        found = (
-            f"`{name}` and `{registry.name}` share the network `{min(shared)}`, but nothing there "
-            f"is called `{domain}`."
+        found = Sentence(
+            "`{host}` and `{container}` share the network `{network}`, but nothing there is called "
+            "`{domain}`.",
+            host=name,
+            container=registry.name,
+            network=min(shared),
+            domain=domain,
         )
     else:
-        reason, theirs = "no-network", listed(container.addresses) or "none"
-        found = (
-            f"`{name}` does not know `{domain}`. It is on the network {theirs}; `{registry.name}` "
-            f"is on {listed(registry.addresses)}."
+        reason = "no-network"
+        found = Sentence(
+            "`{host}` does not know `{domain}`. It is on the network {theirs}; `{container}` is on "
+            "{networks}.",
+            host=name,
+            domain=domain,
+            theirs=listed(container.addresses) or Sentence("none"),
+            container=registry.name,
+            networks=listed(registry.addresses),
         )
     home = next((each for each in registry.addresses if each != "bridge"), None)
     if home and not shared:
         todo = f"`docker network connect {home} {name}`."
     else:
-        todo = f"`docker rm -f {registry.name}`, then {again}."
+        todo = Sentence(
+            "`docker rm -f {container}`, then {again}.",
+            container=registry.name,
+            again=Sentence.of(again),
+        )
     raise NotYet(reason, found=found, next=todo)
 
 

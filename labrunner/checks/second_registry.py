@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from labrunner.engine.models import Container
+from labrunner.language import Sentence
 from labrunner.registry.access_log import Request
 from labrunner.registry.client import Registry
 from labrunner.registry.errors import NotARegistry, RegistryDown, RegistrySlow
@@ -15,8 +16,6 @@ from labrunner.workspaces.troubleshooting import describe_state
 from labrunner.workspaces.workspace import Workspace
 
 from .history import RECENT
-
-REMOVE = "Remove the container, and run it again with"
 
 
 @dataclass(frozen=True)
@@ -35,16 +34,19 @@ class SecondRegistry:
         container = workspace.engine.container(name)
         if not container:
             todo = "A second container needs its own name and its own port."
-            raise NotYet("no-container", found=f"There is no container `{name}`.", next=todo)
+            found = Sentence("There is no container `{container}`.", container=name)
+            raise NotYet("no-container", found=found, next=todo)
         if not container.running:
-            state = describe_state(workspace.engine, container, "run it again")
+            state = describe_state(workspace.engine, container, Sentence("run it again"))
             failed = state.reason == "start-failed"
-            todo = f"{REMOVE} a port that is free." if failed else state.next
+            todo = "Remove the container, and run it again with a port that is free."
+            todo = todo if failed else state.next
             raise NotYet(state.reason, found=state.found, next=todo)
         ports = [port.host for port in container.ports if port.host]
         if not ports:
-            found = f"`{name}` publishes no port."
-            todo = f"{REMOVE} `-p`: a port cannot be published later."
+            found = Sentence("`{container}` publishes no port.", container=name)
+            todo = "Remove the container, and run it again with `-p`: a port cannot be published "
+            todo += "later."
             raise NotYet("unpublished", found=found, next=todo)
         api = workspace.client(f"localhost:{ports[0]}")
         try:
@@ -52,9 +54,16 @@ class SecondRegistry:
         except RegistrySlow:
             raise
         except (RegistryDown, NotARegistry):
-            found = f"No registry answers on port {ports[0]}, which `{name}` publishes."
-            todo = "Wait a moment. In its container, a registry listens on port 5000 unless it is "
-            todo += f"told otherwise; `docker logs {name}` says what it does."
+            found = Sentence(
+                "No registry answers on port {number}, which `{container}` publishes.",
+                number=ports[0],
+                container=name,
+            )
+            todo = Sentence(
+                "Wait a moment. In its container, a registry listens on port 5000 unless it is "
+                "told otherwise; `docker logs {container}` says what it does.",
+                container=name,
+            )
             raise NotYet("no-answer", found=found, next=todo) from None
         return cls(workspace, container, api)
 

@@ -6,6 +6,7 @@ import re
 from pathlib import PurePosixPath
 
 from labrunner.engine.models import Container, Mount
+from labrunner.language import Sentence
 from labrunner.registry.client import Registry
 from labrunner.registry.errors import RegistryDown, RegistrySlow
 from labrunner.registry.models import Manifest
@@ -24,15 +25,15 @@ def is_anonymous(volume: str) -> bool:
     return bool(ANONYMOUS.fullmatch(volume))
 
 
-def describe_mount(mount: Mount | None) -> str:
+def describe_mount(mount: Mount | None) -> Sentence:
     """Return where a registry keeps its files, in words. mount: what `storage_mount` returned."""
     if not mount:
-        return "the container itself or in memory"
+        return Sentence("the container itself or in memory")
     if mount.kind == "bind":
-        return f"the folder `{mount.source}`"
+        return Sentence("the folder `{folder}`", folder=mount.source)
     if is_anonymous(mount.source):
-        return f"the anonymous volume {short(mount.source)}"
-    return f"the volume `{mount.source}`"
+        return Sentence("the anonymous volume {volume}", volume=short(mount.source))
+    return Sentence("the volume `{volume}`", volume=mount.source)
 
 
 def describe_other_mount(workspace: Workspace, container: Container) -> str:
@@ -40,8 +41,8 @@ def describe_other_mount(workspace: Workspace, container: Container) -> str:
     storage = storage_mount(workspace, container)
     for each in container.mounts:
         if each != storage:
-            what = describe_mount(each)
-            return f"; {what} is mounted at `{each.target}`, where the registry does not look"
+            found = "; {what} is mounted at `{target}`, where the registry does not look"
+            return Sentence(found, what=describe_mount(each), target=each.target)
     return ""
 
 
@@ -62,7 +63,10 @@ def stored_bytes(workspace: Workspace) -> int:
 
 def _not_measured(workspace: Workspace) -> CannotCheck:
     return CannotCheck(
-        f"It is unknown how much the registry on `{workspace.registry}` stores.",
+        Sentence(
+            "It is unknown how much the registry on `{registry}` stores.",
+            registry=workspace.registry,
+        ),
         next="Run it in a container with a named volume, as the lesson shows.",
         reason="not-measured",
     )

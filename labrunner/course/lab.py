@@ -16,6 +16,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any, overload
 
+from labrunner.language import Sentence
 from labrunner.registry.versions import CONFIG_FILES, FIRST
 from labrunner.text import plain
 from labrunner.verdicts import CannotCheck, NotYet, Passed, Verdict
@@ -153,8 +154,11 @@ class Step:
             return Verdict(
                 "unknown",
                 None,
-                f"The check itself broke: `{describe_error(error)}` "
-                f"({error_location(error, self.check)}).",
+                Sentence(
+                    "The check itself broke: `{error}` ({place}).",
+                    error=describe_error(error),
+                    place=error_location(error, self.check),
+                ),
                 "This is a fault of the lab and does not count against you. Please report it.",
                 "broken-check",
             )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labrunner.language import Sentence
 from labrunner.text import plain
 
 from .lesson import Lesson, Refused, quote, read_text
@@ -56,7 +57,12 @@ class Question:
     @property
     def place(self) -> str:
         """Where its answer is found."""
-        return f"Lesson {self.lesson.number}: {self.lesson.title}, “{self.title}”"
+        return Sentence(
+            "Lesson {number}: {lesson}, “{step}”",
+            number=self.lesson.number,
+            lesson=self.lesson.title,
+            step=self.title,
+        )
 
 
 @dataclass(frozen=True)

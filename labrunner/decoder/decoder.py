@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from labrunner.language import Sentence
 from labrunner.registry import references
 
 from .messages import PLACEHOLDER, Message, known_messages, other_programs
@@ -82,9 +83,9 @@ class Finding:
     @property
     def why(self) -> str:
         """Return the cause; of several, all in a row."""
-        return " ".join(f"{cause} {sign}" for cause, sign in self.causes) or self._fill(
-            self.message.why
-        )
+        if not self.causes:
+            return self._fill(self.message.why)
+        return Sentence.joined(*(text for cause in self.causes for text in cause))
 
     @property
     def causes(self) -> list[tuple[str, str]]:
@@ -96,8 +97,8 @@ class Finding:
     def next(self) -> str:
         return self._fill(self.message.next)
 
-    def _fill(self, text: str) -> str:
-        return PLACEHOLDER.sub(lambda match: self._value(match[1]), text)
+    def _fill(self, text: str) -> Sentence:
+        return Sentence(text, **{name: self._value(name) for name in PLACEHOLDER.findall(text)})
 
     def _value(self, name: str) -> str:
         """Return a value; one that the text does not tell is shown as `<its name>`."""

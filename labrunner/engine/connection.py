@@ -23,6 +23,7 @@ import requests
 from docker.errors import APIError, DockerException, NotFound, NullResource, StreamParseError
 from urllib3.exceptions import HTTPError
 
+from labrunner.language import Sentence
 from labrunner.verdicts import CannotCheck
 
 from .answers import rows
@@ -76,7 +77,8 @@ class EngineRefused(CannotCheck):
     """The engine answered with an error; `words` are the engine's own."""
 
     def __init__(self, words: str, *, next: str = "Read the engine's words above.") -> None:
-        super().__init__(f"The engine refused: {words}", next=next, reason=ENGINE_REFUSED)
+        found = Sentence("The engine refused: {words}", words=words)
+        super().__init__(found, next=next, reason=ENGINE_REFUSED)
         self.words = words
 
 
@@ -217,27 +219,37 @@ class Connection:
         words = repr(error)
         if "PermissionError" in words or "Permission denied" in words:
             return EngineDown(
-                f"You are not allowed to use the engine's socket, `{self.address}`.",
+                Sentence(
+                    "You are not allowed to use the engine's socket, `{address}`.",
+                    address=self.address,
+                ),
                 next="Run `sudo usermod -aG docker $USER`, then log out and in again.",
             )
         if isinstance(error, requests.Timeout) or "timed out" in words:
             return EngineDown(
-                f"The engine at `{self.address}` did not answer within {self.timeout:g} seconds.",
+                Sentence(
+                    "The engine at `{address}` did not answer within {seconds} seconds.",
+                    address=self.address,
+                    seconds=f"{self.timeout:g}",
+                ),
                 next="Restart it: `sudo systemctl restart docker`, or Docker Desktop.",
             )
         if TooLarge.__name__ in words:
             return EngineDown(
-                f"An answer from `{self.address}` is too large.",
+                Sentence("An answer from `{address}` is too large.", address=self.address),
                 next=NOT_AN_ENGINE,
             )
         if isinstance(error, UNREADABLE):
             return EngineDown(
-                f"Something answers at `{self.address}`, but not like a Docker Engine: "
-                f"{error!r:.200}.",
+                Sentence(
+                    "Something answers at `{address}`, but not like a Docker Engine: {error}.",
+                    address=self.address,
+                    error=f"{error!r:.200}",
+                ),
                 next=NOT_AN_ENGINE,
             )
         return EngineDown(
-            f"No engine answers at `{self.address}`.",
+            Sentence("No engine answers at `{address}`.", address=self.address),
             next="Start it: `sudo systemctl start docker`, or Docker Desktop. "
             "If there is none, `script/bootstrap` installs one.",
         )
@@ -282,7 +294,11 @@ def _connect(endpoint: Endpoint, version: str, timeout: float) -> docker.APIClie
         )
     except (DockerException, ValueError) as error:
         raise EngineDown(
-            f"The engine's address, `{endpoint.address}`, cannot be used: {error}",
+            Sentence(
+                "The engine's address, `{address}`, cannot be used: {error}",
+                address=endpoint.address,
+                error=error,
+            ),
             next="Fix `DOCKER_HOST`, or the context that `docker context ls` marks.",
         ) from error
     client.trust_env = False  # looking for proxies takes longer than most queries

@@ -19,6 +19,8 @@ from typing import Any
 
 from docker.tls import TLSConfig
 
+from labrunner.language import Sentence
+
 DEFAULT = "default"
 SOCKET = "unix:///var/run/docker.sock"
 TLS_ADDRESS = "tcp://localhost:2376"
@@ -66,17 +68,19 @@ def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
         return default
     if name := environment.get("DOCKER_CONTEXT"):
         source = "`DOCKER_CONTEXT`"
-        next = f"Unset `DOCKER_CONTEXT`, or {ANOTHER} Then start this again."
+        unset = Sentence("Unset `DOCKER_CONTEXT`, or {another}", another=Sentence.of(ANOTHER))
+        next = Sentence.joined(unset, "Then start this again.")
     else:
         name = str(_read(folder / "config.json").get("currentContext") or DEFAULT)
         source = f"`{folder / 'config.json'}`"
-        next = f"Run `docker context use default`, or {ANOTHER}"
+        use = "Run `docker context use default`, or {another}"
+        next = Sentence(use, another=Sentence.of(ANOTHER))
     if name == DEFAULT:
         return default
     if found := _of_context(folder, name):
         return found
-    missing = f"The Docker context `{name}`, which {source} names, does not exist."
-    raise NoEndpoint(missing, next=next)
+    missing = "The Docker context `{name}`, which {source} names, does not exist."
+    raise NoEndpoint(Sentence(missing, name=name, source=source), next=next)
 
 
 def _default(environment: Mapping[str, str], folder: Path) -> Endpoint:
@@ -115,7 +119,11 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise NoEndpoint(
-            f"It is unknown which engine `docker` uses: `{file}` cannot be read: {why}.",
+            Sentence(
+                "It is unknown which engine `docker` uses: `{file}` cannot be read: {why}.",
+                file=file,
+                why=why,
+            ),
             next="Fix that file, or move it away.",
         ) from error
     return found

@@ -6,6 +6,7 @@ import platform
 import socket
 from collections.abc import Iterator
 
+from labrunner.language import Sentence
 from labrunner.verdicts import CannotCheck
 
 from .connection import NEWEST_API, OLDEST_API, api_number
@@ -31,8 +32,11 @@ def find_unmet(engine: Engine) -> Iterator[EngineUnsuitable]:
     """Yield the requirements that the engine does not meet, with what to do."""
     if host := engine.remote_host:
         yield EngineUnsuitable(
-            f"Your engine is on another machine, `{host}`, so its registry is not on this "
-            "machine's `localhost`.",
+            Sentence(
+                "Your engine is on another machine, `{host}`, so its registry is not on this "
+                "machine's `localhost`.",
+                host=host,
+            ),
             next="Run this course on that machine, or use an engine on this one: "
             "`docker context use default`.",
         )
@@ -40,21 +44,39 @@ def find_unmet(engine: Engine) -> Iterator[EngineUnsuitable]:
     name = f"{version.product} {version.version}"
     if version.product != DOCKER:
         yield EngineUnsuitable(
-            f"The engine at `{engine.address}` is {name}, not {DOCKER}.",
-            next=f"Install {DOCKER} {OLDEST_ENGINE} or newer, which the course needs, and point "
-            "`DOCKER_HOST` or your Docker context to it.",
+            Sentence(
+                "The engine at `{address}` is {name}, not {docker}.",
+                address=engine.address,
+                name=name,
+                docker=DOCKER,
+            ),
+            next=Sentence(
+                "Install {docker} {oldest} or newer, which the course needs, and point "
+                "`DOCKER_HOST` or your Docker context to it.",
+                docker=DOCKER,
+                oldest=OLDEST_ENGINE,
+            ),
         )
         return
     if api_number(version.api) < api_number(OLDEST_API):
         yield EngineUnsuitable(
-            f"{name} is too old: the course needs {OLDEST_ENGINE} or newer.",
+            Sentence(
+                "{name} is too old: the course needs {oldest} or newer.",
+                name=name,
+                oldest=OLDEST_ENGINE,
+            ),
             next="Update it (docs.docker.com/engine/install).",
         )
     if api_number(version.oldest_api) > api_number(NEWEST_API):
         yield EngineUnsuitable(
-            f"{name} is too new: it speaks API {version.oldest_api} and newer, but the course "
-            f"speaks {NEWEST_API} and older.",
-            next=f"Update the course, or use an older {DOCKER}.",
+            Sentence(
+                "{name} is too new: it speaks API {oldest} and newer, but the course speaks "
+                "{newest} and older.",
+                name=name,
+                oldest=version.oldest_api,
+                newest=NEWEST_API,
+            ),
+            next=Sentence("Update the course, or use an older {docker}.", docker=DOCKER),
         )
     yield from _find_unmet_by_bridge(engine)
 
@@ -64,14 +86,21 @@ def _find_unmet_by_bridge(engine: Engine) -> Iterator[EngineUnsuitable]:
     bridge = next((each for each in builtin if each.name == BRIDGE), None)
     if not bridge:
         yield EngineUnsuitable(
-            f"The engine has no network `{BRIDGE}`, so no container can publish a port.",
+            Sentence(
+                "The engine has no network `{bridge}`, so no container can publish a port.",
+                bridge=BRIDGE,
+            ),
             next='Remove `"bridge": "none"` from `/etc/docker/daemon.json`, or `--bridge=none` '
             "from the options of `dockerd`, and restart the engine.",
         )
     elif _is_lost(bridge.interface) and _is_on_this_system(engine.info()):
         yield EngineUnsuitable(
-            f"The interface `{bridge.interface}` of the engine's network `{BRIDGE}` is missing, so "
-            "no container can start.",
+            Sentence(
+                "The interface `{interface}` of the engine's network `{bridge}` is missing, so no "
+                "container can start.",
+                interface=bridge.interface,
+                bridge=BRIDGE,
+            ),
             next="Restart the engine: `sudo systemctl restart docker`.",
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.filesize import decimal as sized
 
+from labrunner.language import Sentence
 from labrunner.registry.access_log import Request
 
 from . import transfers
@@ -13,20 +14,54 @@ from .contents import RegistryContents
 from .transfers import ENGINE, Transfer
 
 MAX_TRANSFERS = 5
-FATES = {
-    "there": "there already and not sent",
-    "mounted": "mounted from {} and not sent",
-    "sent": "sent",
+LAYERS = (Sentence("one layer"), Sentence("{count} layers"))
+BLOBS = (Sentence("one blob"), Sentence("{count} blobs"))
+ALONE = (Sentence("one"), Sentence("{count}"))  # a number, after others of the same
+FATES = {  # of one thing, and of several; then that of the config
+    "there": (
+        Sentence("{things} was there already and not sent"),
+        Sentence("{things} were there already and not sent"),
+        Sentence("the config was there already"),
+    ),
+    "mounted": (
+        Sentence("{things} was mounted from {origin} and not sent"),
+        Sentence("{things} were mounted from {origin} and not sent"),
+        Sentence("the config was mounted"),
+    ),
+    "sent": (
+        Sentence("{things} was sent{size}"),
+        Sentence("{things} were sent{size}"),
+        Sentence("the config was sent"),
+    ),
 }
-QUERIED = {
-    "manifests": "manifest",
-    "blobs": "blob",
-    "tags": "list of tags",
-    "referrers": "list of referrers",
+QUERIED = {  # once, and several times
+    "manifests": (Sentence("the manifest"), Sentence("a manifest {count} times")),
+    "blobs": (Sentence("the blob"), Sentence("a blob {count} times")),
+    "tags": (Sentence("the list of tags"), Sentence("a list of tags {count} times")),
+    "referrers": (
+        Sentence("the list of referrers"),
+        Sentence("a list of referrers {count} times"),
+    ),
+}
+SUBJECTS = {  # by the kind of a transfer: of your engine, and of another client
+    "push": (
+        Sentence("Your push{about} made {requests}"),
+        Sentence("A push{about} by {client} made {requests}"),
+    ),
+    "pull": (
+        Sentence("Your pull{about} made {requests}"),
+        Sentence("A pull{about} by {client} made {requests}"),
+    ),
+    "deletion": (
+        Sentence("Your deletion{about} made {requests}"),
+        Sentence("A deletion{about} by {client} made {requests}"),
+    ),
 }
 
 
-def narrate(requests: Iterable[Request], contents: RegistryContents) -> list[tuple[Transfer, str]]:
+def narrate(
+    requests: Iterable[Request], contents: RegistryContents
+) -> list[tuple[Transfer, Sentence]]:
     """Return the last transfers with a sentence for each, newest first.
 
     requests: a registry's log, oldest first. contents: tell what a digest in the log stands for,
@@ -36,32 +71,56 @@ def narrate(requests: Iterable[Request], contents: RegistryContents) -> list[tup
     return [(transfer, _sentence(transfer, contents)) for transfer in reversed(last)]
 
 
-def _sentence(transfer: Transfer, contents: RegistryContents) -> str:
-    requests = transfer.requests
+def _sentence(transfer: Transfer, contents: RegistryContents) -> Sentence:
+    requests, subject = transfer.requests, _subject(transfer)
     if requests[-1].status == 401:
-        why = "it came without a login, or with a wrong one"
-        return f"{_subject(transfer)}, and was refused with 401: {why}."
+        return Sentence(
+            "{subject}, and was refused with 401: it came without a login, or with a wrong one.",
+            subject=subject,
+        )
     words = {"push": _push, "pull": _pull, "deletion": _deletion, "query": _query}[transfer.kind]
-    login = ""
+    said = Sentence("{subject}: {what}.", subject=subject, what=words(transfer, contents))
     if requests[0].status == 401:
-        login = " The first request was answered with 401; then came the login."
-    return f"{_subject(transfer)}: {words(transfer, contents)}.{login}"
+        login = "The first request was answered with 401; then came the login."
+        return Sentence.joined(said, login)
+    return said
 
 
-def _subject(transfer: Transfer) -> str:
-    number = _count(len(transfer.requests), "request")
-    about = f" of {_code(transfer.reference)}" if transfer.repository else ""
-    client = _code(transfer.agent.partition("/")[0])
-    if transfer.agent.startswith(ENGINE):
-        client = "Your engine" if transfer.local else f"An engine at {_code(transfer.client)}"
+def _subject(transfer: Transfer) -> Sentence:
+    number = Sentence.counted("one request", "{count} requests", len(transfer.requests))
     if transfer.kind == "query":
-        return f"{client} made {number}" + (about and f" about {_code(transfer.repository)}")
-    if client == "Your engine":
-        return f"Your {transfer.kind}{about} made {number}"
-    return f"A {transfer.kind}{about} by {client.replace('An', 'an')} made {number}"
+        if not transfer.repository:
+            made = Sentence("{client} made {requests}")
+            return made.fill({"client": _client(transfer, start=True), "requests": number})
+        return Sentence(
+            "{client} made {requests} about {repository}",
+            client=_client(transfer, start=True),
+            requests=number,
+            repository=_code(transfer.repository),
+        )
+    own, others = SUBJECTS[transfer.kind]
+    about = Sentence(" of {reference}", reference=_code(transfer.reference))
+    said = own if transfer.agent.startswith(ENGINE) and transfer.local else others
+    return said.fill(
+        {
+            "about": about if transfer.repository else "",
+            "requests": number,
+            "client": _client(transfer, start=False),
+        }
+    )
 
 
-def _push(transfer: Transfer, contents: RegistryContents) -> str:
+def _client(transfer: Transfer, *, start: bool) -> str:
+    """Return who asked. start: of a sentence."""
+    if not transfer.agent.startswith(ENGINE):
+        return _code(transfer.agent.partition("/")[0])
+    if transfer.local:
+        return Sentence("Your engine")
+    engine = "An engine at {address}" if start else "an engine at {address}"
+    return Sentence(engine, address=_code(transfer.client))
+
+
+def _push(transfer: Transfer, contents: RegistryContents) -> Sentence:
     """Return what became of each blob, once: a client asks for it, sends it, and may ask again."""
     fates: dict[str, str] = {}
     origin = ""
@@ -79,56 +138,65 @@ def _push(transfer: Transfer, contents: RegistryContents) -> str:
     put = [each for each in manifests if each.is_write]
     several = len({each.target for each in put})
     if not put and manifests and manifests[-1].succeeded:
-        parts.append("the manifest was there already, and nothing was sent")
+        parts.append(Sentence("the manifest was there already, and nothing was sent"))
     elif not put:
-        parts.append("the manifest did not follow, so there is no image yet")
+        parts.append(Sentence("the manifest did not follow, so there is no image yet"))
     elif not put[-1].succeeded:
-        parts.append(f"the registry did not accept the manifest, and answered {put[-1].status}")
+        answered = "the registry did not accept the manifest, and answered {status}"
+        parts.append(Sentence(answered, status=put[-1].status))
     elif "sent" in fates.values():
-        parts.append(f"then {several} manifests" if several > 1 else "then the manifest")
+        parts.append(Sentence.counted("then the manifest", "then {count} manifests", several))
     else:
-        parts.append("only the manifest was sent")
-    return ", ".join(parts)
+        parts.append(Sentence("only the manifest was sent"))
+    return Sentence.joined(*parts, by=", ")
 
 
-def _fates(fates: dict[str, str], origin: str, contents: RegistryContents) -> list[str]:
+def _fates(fates: dict[str, str], origin: str, contents: RegistryContents) -> list[Sentence]:
     """Return how many layers existed, were mounted and sent; then the config, where it is known."""
     layers = _layers(fates, contents)
-    parts: list[str] = []
-    for fate, end in FATES.items():
+    parts: list[Sentence] = []
+    for fate, (one, many, _) in FATES.items():
         if group := [each for each in layers if fates[each] == fate]:
-            was = "was" if len(group) == 1 else "were"
-            number = _number(len(group)) if parts else _count(len(group), _noun(layers, contents))
+            things = Sentence.counted(*(ALONE if parts else _noun(layers, contents)), len(group))
             size = _size(group, contents) if fate == "sent" else ""
-            parts.append(f"{number} {was} {end.format(_code(origin))}{size}")
+            values = {"things": things, "origin": _code(origin), "size": size}
+            parts.append((one if len(group) == 1 else many).fill(values))
     for config in fates.keys() - set(layers):
-        was = {"sent": "sent", "there": "there already", "mounted": "mounted"}[fates[config]]
-        then = was == "sent" and "sent" in map(fates.get, layers)
-        parts.append("then the config" if then else f"the config was {was}")
+        then = fates[config] == "sent" and "sent" in map(fates.get, layers)
+        parts.append(Sentence("then the config") if then else FATES[fates[config]][2])
     return parts
 
 
-def _pull(transfer: Transfer, contents: RegistryContents) -> str:
+def _pull(transfer: Transfer, contents: RegistryContents) -> Sentence:
     read = [each for each in transfer.requests if each.kind == "manifests"]
     fetched = [each for each in transfer.requests if each.kind == "blobs" and each.succeeded]
     got = list(dict.fromkeys(each.target for each in fetched))
     if not got and not any(each.succeeded for each in read):
-        none = ": it has no such image" if read and read[-1].status == 404 else ""
-        return f"the registry answered {transfer.requests[-1].status}{none}"
+        if read and read[-1].status == 404:
+            none = "the registry answered {status}: it has no such image"
+            return Sentence(none, status=transfer.requests[-1].status)
+        return Sentence("the registry answered {status}", status=transfer.requests[-1].status)
     if not got and all(each.method == "HEAD" for each in read):
-        return "it only asked for the digest. Nothing was missing, so nothing was sent"
+        said = "it only asked for the digest. Nothing was missing, so nothing was sent"
+        return Sentence(said)
     if not got:
-        return "it read the manifest and asked for no layer, because none was missing"
+        said = "it read the manifest and asked for no layer, because none was missing"
+        return Sentence(said)
     layers = _layers(got, contents)
-    parts = ["the manifest"] if read else []
-    parts += ["the config"] if len(layers) < len(got) else []
+    parts = [Sentence("the manifest")] if read else []
+    parts += [Sentence("the config")] if len(layers) < len(got) else []
     if layers:
-        parts.append(_count(len(layers), _noun(layers, contents)) + _size(layers, contents))
-    words = f"it fetched {_listed(parts)}"
+        things = Sentence.counted(*_noun(layers, contents), len(layers))
+        parts.append(Sentence("{things}{size}", things=things, size=_size(layers, contents)))
+    said = Sentence("it fetched {things}", things=_listed(parts))
     if left := len(_named(transfer, contents) - set(got)):
-        was = "was" if left == 1 else "were"
-        words += f"; {_count(left, 'layer')} {was} there already and not asked for"
-    return words
+        rest = Sentence.counted(
+            "one layer was there already and not asked for",
+            "{count} layers were there already and not asked for",
+            left,
+        )
+        return Sentence.joined(said, rest, by="; ")
+    return said
 
 
 def _named(transfer: Transfer, contents: RegistryContents) -> set[str]:
@@ -142,26 +210,32 @@ def _named(transfer: Transfer, contents: RegistryContents) -> set[str]:
     return set()
 
 
-def _deletion(transfer: Transfer, contents: RegistryContents) -> str:
+def _deletion(transfer: Transfer, contents: RegistryContents) -> Sentence:
     last = transfer.requests[-1]
-    manifest = "the manifest is gone; its layers stay on the disk until garbage is collected"
+    manifest = Sentence(
+        "the manifest is gone; its layers stay on the disk until garbage is collected"
+    )
+    blob = Sentence("it is gone from this repository")
     outcomes = {
-        202: manifest if last.kind == "manifests" else "it is gone from this repository",
-        400: "the registry answered 400, because it deletes only by digest",
-        404: "the registry answered 404, because it does not have that",
-        405: "the registry answered 405, because deletion is not switched on",
+        202: manifest if last.kind == "manifests" else blob,
+        400: Sentence("the registry answered 400, because it deletes only by digest"),
+        404: Sentence("the registry answered 404, because it does not have that"),
+        405: Sentence("the registry answered 405, because deletion is not switched on"),
     }
-    return outcomes.get(last.status, f"the registry answered {last.status}")
+    other = Sentence("the registry answered {status}", status=last.status)
+    return outcomes.get(last.status, other)
 
 
-def _query(transfer: Transfer, contents: RegistryContents) -> str:
-    parts: list[str] = []
-    for kind, noun in QUERIED.items():
+def _query(transfer: Transfer, contents: RegistryContents) -> Sentence:
+    parts: list[Sentence] = []
+    for kind, (one, many) in QUERIED.items():
         if number := sum(each.kind == kind for each in transfer.requests):
-            parts.append(f"the {noun}" if number == 1 else f"a {noun} {number} times")
+            parts.append(Sentence.counted(one, many, number))
     if any("/_catalog" in each.request.path for each in transfer.requests):
-        parts.append("the list of repositories")
-    return f"it asked for {_listed(parts)}" if parts else "it asked whether a registry is there"
+        parts.append(Sentence("the list of repositories"))
+    if not parts:
+        return Sentence("it asked whether a registry is there")
+    return Sentence("it asked for {things}", things=_listed(parts))
 
 
 def _layers(digests: Iterable[str], contents: RegistryContents) -> list[str]:
@@ -170,8 +244,8 @@ def _layers(digests: Iterable[str], contents: RegistryContents) -> list[str]:
     return [each for each in digests if each not in known or known[each].kind == "layer"]
 
 
-def _noun(digests: Iterable[str], contents: RegistryContents) -> str:
-    return "layer" if all(each in contents.blobs for each in digests) else "blob"
+def _noun(digests: Iterable[str], contents: RegistryContents) -> tuple[Sentence, Sentence]:
+    return LAYERS if all(each in contents.blobs for each in digests) else BLOBS
 
 
 def _size(digests: Sequence[str], contents: RegistryContents) -> str:
@@ -181,16 +255,11 @@ def _size(digests: Sequence[str], contents: RegistryContents) -> str:
     return f" ({sized(sum(contents.blobs[each].size for each in digests))})"
 
 
-def _number(count: int) -> str:
-    return "one" if count == 1 else str(count)
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{_number(count)} {noun}{'s' if count != 1 else ''}"
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+def _listed(parts: Sequence[Sentence]) -> Sentence:
+    if len(parts) == 1:
+        return parts[0]
+    some = Sentence.joined(*parts[:-1], by=", ")
+    return Sentence("{some} and {other}", some=some, other=parts[-1])
 
 
 def _code(text: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import get_args
 
+from labrunner.language import Sentence
+
 from .records import Event, LabEvent, LabProgress, State, StepProgress
 
 PAUSE = 15 * 60  # seconds; a longer time between two events is not counted as work
-UNKNOWN_MISTAKE = "a mistake that the lab does not know"
+UNKNOWN_MISTAKE = Sentence("a mistake that the lab does not know")
 
 
 @dataclass
@@ -25,7 +27,12 @@ class MistakeHistory:
     @property
     def name(self) -> str:
         """What the mistake is called on the page."""
-        return " or ".join(f"“{each}”" for each in self.names) or UNKNOWN_MISTAKE
+        if not self.names:
+            return UNKNOWN_MISTAKE
+        said, *others = [Sentence("“{name}”", name=Sentence(each)) for each in self.names]
+        for other in others:
+            said = Sentence("{some} or {other}", some=said, other=other)
+        return said
 
 
 @dataclass

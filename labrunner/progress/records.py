@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from labrunner.language import Sentence
 from labrunner.verdicts import Verdict
 
 State = Literal["not started", "passed", "failed", "unknown", "broken", "skipped", "solved"]
@@ -117,16 +118,16 @@ class LabProgress:
         started: the lab has an open workspace.
         """
         if self._is_done(started=started):
-            return "done"
+            return Sentence("done")
         if not self.steps and not started:
-            return "not started"
+            return Sentence("not started")
         steps = [self.step(id) for id in ids]
         by_learner = sum(step.done_by_learner for step in steps)
         if by_learner == len(steps):
-            return "done"
+            return Sentence("done")
         if all(step.done for step in steps):
-            return f"done, {len(steps) - by_learner} for you"
-        return f"{by_learner} of {len(steps)}"
+            return Sentence("done, {count} for you", count=len(steps) - by_learner)
+        return Sentence("{done} of {all}", done=by_learner, all=len(steps))
 
     def share_to_do(self, ids: Sequence[str], *, started: bool) -> float:
         """Return the share of a lab's steps that are to do; the arguments are as in `summary`."""

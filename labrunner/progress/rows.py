@@ -8,9 +8,12 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from labrunner.language import Sentence, dump
 from labrunner.verdicts import Verdict
 
 from .records import Event, LabEvent, ProgressArchive, StepProgress
+
+TEXTS = ("expected", "found", "next")  # of a verdict
 
 
 def read_archive(database: sqlite3.Connection) -> ProgressArchive:
@@ -42,8 +45,8 @@ def read_steps(database: sqlite3.Connection, lab: str) -> dict[str, StepProgress
 def _step(row: sqlite3.Row) -> StepProgress:
     verdict = None
     if row["status"]:
-        texts = (row["expected"], row["found"], row["next"])
-        verdict = Verdict(row["status"], *texts, row["reason"])
+        texts = {**{name: row[name] for name in TEXTS}, **_sentences(row)}
+        verdict = Verdict(row["status"], **texts, reason=row["reason"])
     return StepProgress(
         verdict,
         row["checked_at"],
@@ -55,29 +58,42 @@ def _step(row: sqlite3.Row) -> StepProgress:
 
 
 def _event(row: sqlite3.Row) -> Event:
+    sentences = _sentences(row)
     return Event(
         row["at"],
         row["lab"],
         row["step"],
         row["what"],
         row["attempts"],
-        row["found"],
-        row["next"],
+        sentences.get("found", row["found"]),
+        sentences.get("next", row["next"]),
         None if row["mistakes"] is None else tuple(json.loads(row["mistakes"])),
     )
 
 
+def _sentences(row: sqlite3.Row) -> dict[str, str]:
+    """Return the row's texts that were filled with values, as sentences that can be translated."""
+    sources = json.loads(row["sources"]) if row["sources"] else {}
+    return {name: Sentence.load(source) for name, source in sources.items()}
+
+
+def _sources(**texts: str | None) -> str | None:
+    """Return what these texts were made from, as far as they were filled with values."""
+    made = {name: dump(t) for name, t in texts.items() if isinstance(t, Sentence) and t.values}
+    return json.dumps(made) if made else None
+
+
 def write_step(database: sqlite3.Connection, lab: str, id: str, step: StepProgress) -> None:
     verdict = step.verdict
+    texts = {name: getattr(verdict, name, None) for name in TEXTS}
     write(
         database,
         "step",
         lab=lab,
         step=id,
         status=verdict.status if verdict else None,
-        expected=verdict.expected if verdict else None,
-        found=verdict.found if verdict else None,
-        next=verdict.next if verdict else None,
+        **texts,
+        sources=_sources(**texts),
         reason=verdict.reason if verdict else "",
         checked_at=step.checked_at,
         passed_at=step.passed_at,
@@ -98,6 +114,7 @@ def write_event(database: sqlite3.Connection, event: Event) -> None:
         attempts=event.attempts,
         found=event.found,
         next=event.next,
+        sources=_sources(found=event.found, next=event.next),
         mistakes=None if event.mistakes is None else json.dumps(event.mistakes),
     )
 

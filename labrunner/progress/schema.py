@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from labrunner.errors import CourseError
+from labrunner.language import Sentence
 from labrunner.private_folder import make_private_folder
 
 MIGRATIONS = [
@@ -49,6 +50,10 @@ MIGRATIONS = [
         "insert or ignore into lab"
         " select 'serve-tls', done_at from lab where lab = 'across-the-network'",
     ],
+    [  # to version 6
+        "alter table step add column sources text",
+        "alter table history add column sources text",
+    ],
 ]
 """The statements of each step, from the version before it. A file has the number of its version as
 `pragma user_version`."""
@@ -57,7 +62,7 @@ MIGRATIONS = [
 class ProgressUnavailable(CourseError):
     """The progress file cannot be read or written."""
 
-    title = "That cannot be kept now"
+    title = Sentence("That cannot be kept now")
 
 
 @contextmanager
@@ -76,7 +81,11 @@ def connect(path: Path, seconds: float) -> Iterator[sqlite3.Connection]:
             yield database
     except (sqlite3.Error, OSError) as error:
         raise ProgressUnavailable(
-            f"Your progress in `{path}` cannot be read or written: {error}.",
+            Sentence(
+                "Your progress in `{path}` cannot be read or written: {error}.",
+                path=path,
+                error=error,
+            ),
             next="The lessons and checks work without it. Move the file away to start a new one.",
         ) from error
 
@@ -87,7 +96,10 @@ def _migrate(path: Path, database: sqlite3.Connection) -> None:
     version = _version(database)
     if version > len(MIGRATIONS):
         raise ProgressUnavailable(
-            f"Your progress in `{path}` was written by a newer version of this course.",
+            Sentence(
+                "Your progress in `{path}` was written by a newer version of this course.",
+                path=path,
+            ),
             next="The lessons and checks work without it. Update the course to see it again.",
         )
     for statements in MIGRATIONS[version:]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from labrunner.course.lab import Step
 from labrunner.errors import CourseError, ExitStatus
+from labrunner.language import Sentence
 from labrunner.verdicts import Verdict
 
 from . import rows
@@ -27,14 +28,14 @@ LONGEST_TEXT = 500  # characters of a text in the history
 class NewerProgress(CourseError):
     """The progress here is newer than the file, in the labs with these names."""
 
-    title = "That file cannot be imported"
+    title = Sentence("That file cannot be imported")
     http_status = 409
     exit_status = ExitStatus.BAD_CALL
 
     def __init__(self, labs: list[str]) -> None:
         names = ", ".join(f"`{lab}`" for lab in labs)
         super().__init__(
-            f"The progress here in {names} is newer than the file.",
+            Sentence("The progress here in {labs} is newer than the file.", labs=names),
             next="Nothing was imported. To replace what is newer, tick “Replace what is newer "
             "here” on the page, or add `--replace` to the command.",
         )

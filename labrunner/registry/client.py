@@ -10,6 +10,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
+from labrunner.language import Sentence
+
 from .errors import RegistryRefused
 from .models import MANIFEST_TYPES, Descriptor, Manifest, Response
 from .transport import Transport
@@ -29,7 +31,8 @@ class Registry(Transport):
         answer = self.request("GET", "")
         if answer.status in (200, 401) and self._is_registrys(answer):
             return answer
-        raise self._not_a_registry(f"answers HTTP {answer.status} for `/v2/`")
+        what = Sentence("answers HTTP {status} for `/v2/`", status=answer.status)
+        raise self._not_a_registry(what)
 
     def repositories(self, most: int | None = None) -> list[str]:
         """Return the names in the catalog, or the first page with as many as `most`. Registry 2
@@ -58,7 +61,8 @@ class Registry(Transport):
     def _manifest(self, repository: str, reference: str, depth: int) -> Manifest | None:
         """Return a manifest. depth: the number of indexes that it is in."""
         if depth > DEEPEST_INDEX:
-            raise self._given_up(f"the indexes in `{repository}` contain each other without an end")
+            why = "the indexes in `{repository}` contain each other without an end"
+            raise self._given_up(Sentence(why, repository=repository))
         answer = self.raw_manifest(repository, reference)
         if not answer:
             return None
@@ -66,7 +70,8 @@ class Registry(Transport):
         try:
             rows = body.get("layers") or ()
             if len(rows) > MOST_LAYERS:
-                raise self._given_up(f"a manifest of `{repository}` has {len(rows):,} layers")
+                why = "a manifest of `{repository}` has {count} layers"
+                raise self._given_up(Sentence(why, repository=repository, count=f"{len(rows):,}"))
             return Manifest(
                 digest=answer.digest,
                 media_type=body.get("mediaType") or answer.headers.get("Content-Type", ""),
@@ -79,7 +84,7 @@ class Registry(Transport):
                 ),
             )
         except (KeyError, TypeError, AttributeError):
-            raise self._not_a_registry("sends a manifest that cannot be read") from None
+            raise self._not_a_registry(Sentence("sends a manifest that cannot be read")) from None
 
     def diff_ids(self, repository: str, manifest: Manifest) -> set[tuple[str, ...]]:
         """Return the digests of an image's layers as they are unpacked, from the lowest on: those
@@ -107,16 +112,18 @@ class Registry(Transport):
                 return None
             names = self._expect(answer).get(key) or []  # null for a repository without tags
             if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
-                raise self._not_a_registry(f"sends `{key}` that are not names")
+                raise self._not_a_registry(Sentence("sends `{key}` that are not names", key=key))
             found += names
             if len(found) > LONGEST_LIST:
-                raise self._given_up(f"its list of `{key}` has more than {LONGEST_LIST:,} names")
+                why = "its list of `{key}` has more than {count} names"
+                raise self._given_up(Sentence(why, key=key, count=f"{LONGEST_LIST:,}"))
             following = NEXT.search(answer.headers.get("Link", ""))
             if not following or (most and len(found) >= most):
                 return found
             parts = urlsplit(urljoin("/v2/", following["url"]))
             path = f"{parts.path}?{parts.query}"
-        raise self._given_up(f"its list of `{key}` leads back to an earlier page")
+        why = "its list of `{key}` leads back to an earlier page"
+        raise self._given_up(Sentence(why, key=key))
 
     def _is_registrys(self, answer: Response) -> bool:
         """Return whether only a registry answers `/v2/` so. Its header is optional, and a proxy may
@@ -129,10 +136,10 @@ class Registry(Transport):
     def _expect(self, answer: Response) -> dict[str, Any]:
         """Return the JSON object of an answer with status 200. Raises what else it is."""
         if answer.status == 401:
+            refuses = "`{registry}` refuses this user name and password."
+            asks = "`{registry}` asks for a user name and a password."
             raise RegistryRefused(
-                f"`{self.address}` refuses this user name and password."
-                if self._headers
-                else f"`{self.address}` asks for a user name and a password.",
+                Sentence(refuses if self._headers else asks, registry=self.address),
                 next="Give the registry this lab's user name and password."
                 if self._headers
                 else "Use a registry without authentication for this lab.",
@@ -140,12 +147,16 @@ class Registry(Transport):
             )
         if answer.status != 200:
             raise RegistryRefused(
-                f"`{self.address}` answers with HTTP {answer.status}.",
+                Sentence(
+                    "`{registry}` answers with HTTP {status}.",
+                    registry=self.address,
+                    status=answer.status,
+                ),
                 next="Read `docker logs` of the registry's container.",
                 status=answer.status,
             )
         if not isinstance(answer.json, dict):
-            raise self._not_a_registry("does not answer with JSON")
+            raise self._not_a_registry(Sentence("does not answer with JSON"))
         return answer.json
 
 

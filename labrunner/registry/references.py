@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
+from labrunner.language import Sentence
+
 DOCKER_HUB = "docker.io"
 LONGEST_REPOSITORY = 255
 DIGEST_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}  # hexadecimal digits
@@ -35,6 +37,12 @@ _IMAGE_ID = re.compile("[0-9a-f]{64}")
 
 class InvalidReference(ValueError):
     """A name that is not an image reference. Its message says what is wrong and what to do."""
+
+    @property
+    def fault(self) -> str:
+        """Its message, as a sentence that can be translated."""
+        fault: str = self.args[0]
+        return fault
 
 
 @dataclass(frozen=True)
@@ -99,13 +107,18 @@ def parse(text: str) -> Reference:
         raise InvalidReference(_first_fault(text))
     if (length := len(match["repository"])) > LONGEST_REPOSITORY:
         raise InvalidReference(
-            f"The repository {_quote(match['repository'])} has {length} characters, and may have"
-            f" {LONGEST_REPOSITORY} (not counting the registry's host): shorten it."
+            Sentence(
+                "The repository {repository} has {length} characters, and may have {most} (not "
+                "counting the registry's host): shorten it.",
+                repository=_quote(match["repository"]),
+                length=length,
+                most=LONGEST_REPOSITORY,
+            )
         )
     return Reference(match["registry"] or "", match["repository"], match["tag"], match["digest"])
 
 
-def notes(text: str) -> list[str]:
+def notes(text: str) -> list[Sentence]:
     """Return what a learner may misread in a valid reference, one sentence each.
 
     Raises `InvalidReference`, as `parse` does.
@@ -118,8 +131,12 @@ def notes(text: str) -> list[str]:
         read_again = None
     if read_again != reference:
         found.append(
-            f"Docker shows this name as {_quote(reference.familiar)}, which means something else"
-            f" when you type it: keep writing {_quote(reference.canonical)}."
+            Sentence(
+                "Docker shows this name as {short}, which means something else when you type it: "
+                "keep writing {full}.",
+                short=_quote(reference.familiar),
+                full=_quote(reference.canonical),
+            )
         )
     return found
 
@@ -149,7 +166,7 @@ def _quote(text: str) -> str:
     return "`" + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in shown) + "`"
 
 
-def _first_fault(text: str) -> str:
+def _first_fault(text: str) -> Sentence:
     """Return the sentence about the leftmost fault of a name that is not a reference."""
     first, slash, rest = text.partition("/")
     hosted = slash and _stands_for_host(first) and re.fullmatch(_HOST, first)
@@ -158,18 +175,22 @@ def _first_fault(text: str) -> str:
             _sentences(_FAULTS_UP_TO_HOST, text, text),
             _sentences(_FAULTS_AFTER_HOST, rest if hosted else text, text),
         ),
-        f"{_quote(text)} is not an image reference: write `host:port/repository:tag`.",
+        Sentence(
+            "{text} is not an image reference: write `host:port/repository:tag`.",
+            text=_quote(text),
+        ),
     )
 
 
-def _sentences(rows: tuple[tuple[str, str], ...], part: str, text: str) -> Iterator[str]:
+def _sentences(rows: tuple[tuple[str, str], ...], part: str, text: str) -> Iterator[Sentence]:
     """Yield the sentences of the rows whose pattern is found in `part` of `text`."""
     for pattern, sentence in rows:
         if match := re.search(pattern, part):
             groups = match.groups("")
             last = groups[-1] if groups else ""
-            yield sentence.format(
-                *map(_quote, groups),
+            yield Sentence(
+                sentence,
+                **{str(number): _quote(group) for number, group in enumerate(groups)},
                 text=_quote(text),
                 lower=_quote(last.lower()),
                 length=len(last),

@@ -16,6 +16,7 @@ from http.client import HTTPConnection, HTTPException, IncompleteRead
 from urllib.parse import urljoin
 
 from labrunner.json_size import memory_of
+from labrunner.language import Sentence
 from labrunner.verdicts import CannotCheck
 
 from .budget import Budget
@@ -154,31 +155,38 @@ class Transport:
                         raise IncompleteRead(body, response.length)
         except TimeoutError:
             if limit := self.budget.reached:
-                raise self._given_up(f"it takes more than {limit}") from None
-            found = f"`{self.address}` did not answer within {self.timeout:g} seconds."
+                raise self._spent(limit) from None
+            found = Sentence(
+                "`{registry}` did not answer within {seconds} seconds.",
+                registry=self.address,
+                seconds=f"{self.timeout:g}",
+            )
             raise RegistrySlow(found, next=AGAIN) from None
         except ssl.SSLCertVerificationError as error:
             raise self._untrusted(error.verify_message) from None
         except ssl.SSLError:
             raise OtherScheme(
-                f"`{self.address}` speaks plain HTTP, not TLS.",
+                Sentence("`{registry}` speaks plain HTTP, not TLS.", registry=self.address),
                 next="Start the registry with its certificate and key.",
             ) from None
         except (ConnectionResetError, BrokenPipeError, IncompleteRead):
-            raise self._down("ends the connection before its answer is complete") from None
+            cut_off = "`{registry}` ends the connection before its answer is complete."
+            raise self._down(cut_off) from None
         except OSError:
-            raise self._down("does not answer") from None
+            raise self._down("`{registry}` does not answer.") from None
         except (HTTPException, UnicodeError):
-            raise self._other_program("does not speak HTTP") from None
+            raise self._other_program(Sentence("does not speak HTTP")) from None
         finally:
             connection.close()
         if len(body) > LARGEST:
-            raise self._other_program(f"sends more than {LARGEST >> 20} MiB")
+            what = Sentence("sends more than {size} MiB", size=LARGEST >> 20)
+            raise self._other_program(what)
         if body.lstrip(BLANK)[:1] in (b"{", b"[") and memory_of(body) > MOST_MEMORY:
-            raise self._given_up(f"an answer takes more than {MOST_MEMORY / 1e6:g} MB of memory")
+            why = "an answer takes more than {size} MB of memory"
+            raise self._given_up(Sentence(why, size=f"{MOST_MEMORY / 1e6:g}"))
         if response.status == 400 and any(words in body for words in HTTPS_ONLY):
             raise OtherScheme(
-                f"`{self.address}` speaks only TLS.",
+                Sentence("`{registry}` speaks only TLS.", registry=self.address),
                 next="Use a registry without TLS here.",
             )
         return Response(response.status, response.headers, body)
@@ -186,20 +194,32 @@ class Transport:
     def _take_request(self) -> float:
         """Take a request from the budget, and return the seconds that it may last."""
         if limit := self.budget.reached:
-            raise self._given_up(f"it takes more than {limit}")
+            raise self._spent(limit)
         self.budget.count_request()
         return max(0.01, min(self.timeout, self.budget.seconds_left))
 
     def _untrusted(self, why: str) -> Untrusted:
         return Untrusted(
-            f"The certificate of `{self.address}` is not valid for `{self._name}`: {why}.",
+            Sentence(
+                "The certificate of `{registry}` is not valid for `{name}`: {why}.",
+                registry=self.address,
+                name=self._name,
+                why=why,
+            ),
             next="Give the registry a valid certificate, and start it again.",
             reason=why,
         )
 
+    def _spent(self, limit: str) -> BudgetSpent:
+        return self._given_up(Sentence("it takes more than {limit}", limit=limit))
+
     def _given_up(self, why: str) -> BudgetSpent:
         return BudgetSpent(
-            f"The course stopped reading from `{self.address}`: {why}.",
+            Sentence(
+                "The course stopped reading from `{registry}`: {why}.",
+                registry=self.address,
+                why=why,
+            ),
             next="Check again. If that does not help, use a registry for this lab only: it "
             "holds less.",
             reason="given-up",
@@ -210,12 +230,16 @@ class Transport:
 
     def _other_program(self, what: str) -> NotARegistry:
         return NotARegistry(
-            f"Something answers on `{self.address}`, but it is not a registry: it {what}.",
+            Sentence(
+                "Something answers on `{registry}`, but it is not a registry: it {what}.",
+                registry=self.address,
+                what=what,
+            ),
             next="Stop that program, or give the registry another port.",
         )
 
-    def _down(self, what: str) -> CannotCheck:
-        return RegistryDown(f"`{self.address}` {what}.", next=START)
+    def _down(self, found: str) -> CannotCheck:
+        return RegistryDown(Sentence(found, registry=self.address), next=START)
 
 
 def _basic(user: str, password: str) -> str:

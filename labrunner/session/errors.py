@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from labrunner.errors import CourseError, ExitStatus
+from labrunner.language import Sentence
 
 
 class Busy(CourseError):
     """The lab is being started or finished, or a step of it done for the learner, elsewhere."""
 
-    title = "One moment"
+    title = Sentence("One moment")
     http_status = 409
 
     def __init__(self) -> None:
@@ -21,12 +22,14 @@ class Busy(CourseError):
 class NotStarted(CourseError):
     """The lab has no open workspace."""
 
-    title = "Start the lab first"
+    title = Sentence("Start the lab first")
     http_status = 409
     exit_status = ExitStatus.BAD_CALL
 
     def __init__(self, lab: str) -> None:
         super().__init__(
             "This lab is not started.",
-            next=f"Press Start lab in its lesson, or run `script/lab start-lab {lab}`.",
+            next=Sentence(
+                "Press Start lab in its lesson, or run `script/lab start-lab {lab}`.", lab=lab
+            ),
         )

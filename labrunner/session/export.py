@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Any, get_args
 
 from labrunner.errors import CourseError, ExitStatus
+from labrunner.language import Sentence
 from labrunner.progress.records import Event, LabEvent, ProgressArchive, State, StepProgress
 from labrunner.verdicts import Status, Verdict
 
@@ -27,7 +28,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 class BadFile(CourseError):
     """The file cannot be imported. The sentence says in which line it is wrong, and how."""
 
-    title = "That file cannot be imported"
+    title = Sentence("That file cannot be imported")
     http_status = 400
     exit_status = ExitStatus.BAD_CALL
 
@@ -41,11 +42,16 @@ class BadFile(CourseError):
 def describe(archive: ProgressArchive, labs: Collection[str]) -> str:
     """Say what was imported, to the learner of a course with these labs."""
     steps = sum(len(each) for each in archive.steps.values())
-    said = f"Your progress was imported. Labs: {len(archive.latest)}, steps: {steps}."
+    said = Sentence(
+        "Your progress was imported. Labs: {labs}, steps: {steps}.",
+        labs=len(archive.latest),
+        steps=steps,
+    )
     others = sorted(set(archive.latest) - set(labs))
     if not others:
         return said
-    return f"{said} Kept, though not in this course: {_listed(others)}."
+    kept = Sentence("Kept, though not in this course: {labs}.", labs=_listed(others))
+    return Sentence.joined(said, kept)
 
 
 def pack(archive: ProgressArchive) -> bytes:

@@ -9,6 +9,7 @@ from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
 from labrunner.course.questions import Question
+from labrunner.language import Sentence
 from labrunner.progress.history import CourseProgress, LabHistory, MistakeHistory
 from labrunner.progress.records import StepProgress
 from labrunner.workspaces.manager import Workspaces
@@ -57,7 +58,7 @@ class Overview:
     def summary(self, lab: Lab) -> str:
         """Say in a few words how far the learner is with a lab."""
         if self.progress is None:
-            return "not known"
+            return Sentence("not known")
         ids = [step.id for step in lab.steps]
         return self.progress.lab(lab.name).summary(ids, started=lab.name in self._workspaces)
 

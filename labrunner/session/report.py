@@ -9,18 +9,19 @@ from typing import Any, get_args
 from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import Lesson
+from labrunner.language import Sentence
 from labrunner.progress.history import CourseProgress, LabHistory, MistakeHistory, StepHistory
 from labrunner.progress.records import State, StepProgress
 from labrunner.text import length
 
 WORDS: dict[State, str] = {
-    "not started": "not done yet",
-    "passed": "passed",
-    "failed": "not there yet",
-    "unknown": "could not be checked",
-    "broken": "no longer so",
-    "skipped": "skipped",
-    "solved": "done for you",
+    "not started": Sentence("not done yet"),
+    "passed": Sentence("passed"),
+    "failed": Sentence("not there yet"),
+    "unknown": Sentence("could not be checked"),
+    "broken": Sentence("no longer so"),
+    "skipped": Sentence("skipped"),
+    "solved": Sentence("done for you"),
 }
 
 
@@ -120,12 +121,19 @@ class Report:
     @property
     def summary(self) -> str:
         """All of it in two sentences."""
-        counts: tuple[tuple[State, str], ...] = (("solved", "done for you"), ("skipped", "skipped"))
-        rest = "".join(f", {self.count(each)} {word}" for each, word in counts if self.count(each))
-        steps = "1 step" if self.steps == 1 else f"{self.steps} steps"
-        did = f"Of {steps}, {self.count('passed')} done by you{rest}."
-        took = f" That took {length(self.seconds)}, without pauses of more than 15 minutes."
-        return did + (took if self.seconds else "")
+        solved, skipped = self.count("solved"), self.count("skipped")
+        did = Sentence(
+            "Of {steps}, {own} done by you{besides}.",
+            steps=Sentence.counted("{count} step", "{count} steps", self.steps),
+            own=self.count("passed"),
+            besides=_besides(solved, skipped),
+        )
+        if not self.seconds:
+            return did
+        took = Sentence(
+            "That took {time}, without pauses of more than 15 minutes.", time=length(self.seconds)
+        )
+        return Sentence.joined(did, took)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -136,6 +144,16 @@ class Report:
             "seconds": round(self.seconds),
             "labs": [lab.as_dict() for lab in self.labs],
         }
+
+
+def _besides(solved: int, skipped: int) -> Sentence:
+    """Return the numbers of steps that the learner did not do, to follow the number of those done;
+    empty where there are none."""
+    if not solved:
+        return Sentence(", {skipped} skipped", skipped=skipped) if skipped else Sentence("")
+    if not skipped:
+        return Sentence(", {solved} done for you", solved=solved)
+    return Sentence(", {solved} done for you, {skipped} skipped", solved=solved, skipped=skipped)
 
 
 def report(course: Course, progress: CourseProgress, lab: str | None = None) -> Report:

@@ -16,6 +16,7 @@ from labrunner.engine.connection import ENGINE_DOWN, ENGINE_REFUSED, EngineDown
 from labrunner.engine.engine import Engine
 from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.kit.kit import Kit
+from labrunner.language import Sentence
 from labrunner.progress.records import LabEvent, StepProgress
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.progress.store import Progress
@@ -58,7 +59,7 @@ class Session(LabState):
         with self.alone():
             workspace = self._start(say, on_progress)
             for step in self.lab.steps[: self.lab.steps.index(to)]:
-                say(f"Doing for you: {workspace.fill(step.goal)}")
+                say(Sentence("Doing for you: {goal}", goal=workspace.fill(step.goal)))
                 if not self._solve(step, on_progress).done:
                     return
 
@@ -264,7 +265,7 @@ class Session(LabState):
         self.update(step, saved)
         for earlier in filter(None, map(self.lab.find, verdict.proves)):
             if not self.known(earlier).done:
-                found = f"A later step shows it: {workspace.fill(step.goal)}"
+                found = Sentence("A later step shows it: {goal}", goal=workspace.fill(step.goal))
                 self._save(earlier, Verdict("passed", None, found), solved=solved)
         if verdict.passed:  # until then what was done for the learner may still show
             mark.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from labrunner.course.lab import Step
 from labrunner.engine.connection import EngineRefused
 from labrunner.errors import NotWritable
+from labrunner.language import Sentence
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces.actions import ActionFailed, perform
 from labrunner.workspaces.workspace import Workspace
@@ -29,8 +30,9 @@ def do(step: Step, workspace: Workspace) -> Verdict:
     verdict = step.judge(workspace, answer)
     if verdict.status != "failed":
         return verdict
-    found = f"This was done for you, and yet: {verdict.found}"
-    return replace(verdict, found=found, next=f"{verdict.next} {BACK}", reason=NOT_SOLVED)
+    found = Sentence("This was done for you, and yet: {found}", found=verdict.found or "")
+    next = Sentence.joined(verdict.next or "", BACK)
+    return replace(verdict, found=found, next=next, reason=NOT_SOLVED)
 
 
 def mark(workspace: Workspace, step: Step) -> Path:
@@ -50,12 +52,14 @@ def mistakes(step: Step, verdict: Verdict, registry: str) -> list[str] | None:
 
 def _explain(error: Exception | SystemExit, place: str) -> Verdict:
     if isinstance(error, EngineRefused):
-        return _not_done(error.found, f"{error.next} {BACK}")
+        return _not_done(error.found, Sentence.joined(error.next, BACK))
     if known := error if isinstance(error, CannotCheck) else NotWritable.from_os_error(error):
         return _not_done(known.found, known.next)
     why = f"`{type(error).__name__}: {error}` ({place})."
-    return _not_done(why, f"Do the steps before it first, if one is not done. {BACK}")
+    before = "Do the steps before it first, if one is not done."
+    return _not_done(why, Sentence.joined(before, BACK))
 
 
 def _not_done(why: str, next: str) -> Verdict:
-    return Verdict("unknown", None, f"This step could not be done for you: {why}", next, NOT_SOLVED)
+    found = Sentence("This step could not be done for you: {why}", why=Sentence.of(why))
+    return Verdict("unknown", None, found, next, NOT_SOLVED)

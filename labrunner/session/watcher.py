@@ -17,6 +17,7 @@ from queue import SimpleQueue
 from typing import Literal
 
 from labrunner.engine.events import Event
+from labrunner.language import SOURCE
 from labrunner.progress.records import StepProgress
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.registry import access_log
@@ -107,9 +108,11 @@ class Watcher:
         self._headless: set[str] = set()  # containers of headless workspaces
 
     @contextmanager
-    def subscribe(self, session: Session, render: Render) -> Iterator[Subscription]:
+    def subscribe(
+        self, session: Session, render: Render, language: str = SOURCE
+    ) -> Iterator[Subscription]:
         """Return a queue of what changes from now on in a lab, until it is finished or started
-        anew. The session is the watcher's own from now on.
+        anew. The session is the watcher's own from now on. language: that `render` renders in.
 
         Raises `NotStarted` and `ProgressUnavailable`.
         """
@@ -117,7 +120,7 @@ class Watcher:
         with self._lock:
             new = LabWatcher(session, self._runs_command)
             lab = self._labs.setdefault(new.id, new)
-            lab.add(subscription, render)
+            lab.add(subscription, render, language)
             if not self._follower:
                 self._engine = None
                 self._follower = _start_thread("events of the engine", self._follow)
@@ -210,7 +213,7 @@ class LabWatcher:
         self.registry: str | None = None
         self._dirty = False  # the registry may hold something else by now
         self._settles = 0.0  # until then the registry may change without a sign
-        self._pages: dict[Subscription, Render] = {}
+        self._pages: dict[Subscription, tuple[str, Render]] = {}
         self._scheduled = threading.Event()
         self._echoes: Iterator[float] = iter(())
         self._unadvised = False  # something happened since it was last said what a step lacks
@@ -218,9 +221,9 @@ class LabWatcher:
         self._log_read = time.time()
         self._requests: set[Request] = set()
 
-    def add(self, subscription: Subscription, render: Render) -> None:
+    def add(self, subscription: Subscription, render: Render, language: str) -> None:
         """Publish to one more page. The first one starts the thread."""
-        self._pages[subscription] = render
+        self._pages[subscription] = language, render
         if len(self._pages) == 1:
             _start_thread(f"live {self.session.lab.name}", self._run)
 
@@ -297,11 +300,13 @@ class LabWatcher:
         """Tell the pages what is not as they have it, whoever's check it was."""
         now, before = self.session.progress.steps, self._published
         changed = {id for id in {*now, *before} if now.get(id) != before.get(id)}
-        renderers = list(self._pages.values())
-        if changed and renderers:
-            text = renderers[0](self.session, changed)
+        pages = list(self._pages.items())
+        if changed and pages:
+            renderers = dict(page for _, page in pages)  # one for each language
+            texts = {code: render(self.session, changed) for code, render in renderers.items()}
             self._published = now
-            self.publish(Message("steps", text))
+            for subscription, (code, _) in pages:
+                subscription.put(Message("steps", texts[code]))
 
     def _read_log(self, workspace: Workspace) -> None:
         """Find out whether the registry is another one, or was asked something since the last

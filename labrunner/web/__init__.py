@@ -11,7 +11,7 @@ from labrunner.inspector.scan import Scanner
 from labrunner.session.services import get_services
 from labrunner.session.watcher import Watcher
 
-from . import assets, errors
+from . import assets, errors, languages
 from .jobs import Jobs
 from .limits import MAX_CONNECTIONS, ConnectionLimit
 from .security import auth
@@ -40,6 +40,7 @@ def init_app(app: Flask) -> None:
     """Give an app its pages, and what a server of them needs. Raises `OSError`."""
     services = get_services(app)
     app.secret_key = load_secret(services.instance)
+    languages.init_app(app)  # first: what is refused is refused in the reader's language
     assets.init_app(app)
     progress.init_app(app)
     auth.init_app(app)

@@ -11,14 +11,15 @@ from flask import Flask, Response, request
 from markupsafe import Markup
 from rich.filesize import decimal
 
+from labrunner.language import translated
+from labrunner.progress.records import State
 from labrunner.session.report import WORDS
-from labrunner.text import clock, length, prose
+from labrunner.text import clock, length
 
 
 def init_app(app: Flask) -> None:
     """Add the filters, the joined style sheet, and caching of static files to the app."""
-    app.jinja_env.filters.update(prose=prose, clock=clock, length_of=length, size=decimal)
-    app.jinja_env.filters["state"] = WORDS.__getitem__
+    app.jinja_env.filters.update(clock=_clock, length_of=_length, size=decimal, state=_state)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     static = Path(str(app.static_folder))
@@ -50,6 +51,18 @@ def init_app(app: Flask) -> None:
             for name in ("ETag", "Last-Modified", "Accept-Ranges"):
                 response.headers.pop(name, None)
         return response
+
+
+def _clock(seconds: float) -> str:
+    return translated(clock(seconds))
+
+
+def _length(seconds: float) -> str:
+    return translated(length(seconds))
+
+
+def _state(state: State) -> str:
+    return translated(WORDS[state])
 
 
 def style_sheets(folder: Path) -> list[Path]:

@@ -8,16 +8,19 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, NotFound
 
 from labrunner.errors import CourseError, NotWritable
+from labrunner.language import Sentence, translated
 
 from .forms import wants_fragment, wants_json
 
 BACK = "Go back to the course page."
+IN_THE_LOG = "The server's log says what happened."
+AGAIN = "Load the page again, then repeat it."
 WORDS = {
-    400: ("This page does not send that request", "Load the page again, then repeat it."),
-    404: ("There is nothing at this address", BACK),
-    405: ("This address does not accept that kind of request", BACK),
-    413: ("That is too long", "Send at most 64 KiB, or 1 MB of saved progress."),
-    500: ("Something broke in this program", "The server's log says what happened. " + BACK),
+    400: (Sentence("This page does not send that request"), AGAIN),
+    404: (Sentence("There is nothing at this address"), BACK),
+    405: (Sentence("This address does not accept that kind of request"), BACK),
+    413: (Sentence("That is too long"), "Send at most 64 KiB, or 1 MB of saved progress."),
+    500: (Sentence("Something broke in this program"), Sentence.joined(IN_THE_LOG, BACK)),
 }
 
 
@@ -33,7 +36,8 @@ def init_app(app: Flask) -> None:
 def page(status: int, title: str, found: str = "", next: str = BACK) -> ResponseReturnValue:
     """Return an error page, fragment or JSON object. Texts may hold code between backticks."""
     if wants_json():
-        return {"error": f"{title}. {found}".strip(), "next": next}, status
+        said = f"{translated(title)}. {translated(found)}".strip()
+        return {"error": said, "next": translated(next)}, status
     template = "_error.html" if wants_fragment() else "error.html"
     return render_template(template, title=title, found=found, next=next), status
 
@@ -50,7 +54,8 @@ def _http(error: HTTPException) -> ResponseReturnValue:
 
 
 def _csrf(error: CSRFError) -> ResponseReturnValue:
-    return page(400, "This form is too old", "", "Load the page again, then repeat it.")
+    title = Sentence("This form is too old")
+    return page(400, title, "", AGAIN)
 
 
 def _cannot_go_on(error: CourseError) -> ResponseReturnValue:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from flask import request
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
+from labrunner.language import Sentence
+
 
 def wants_json() -> bool:
     """Return whether the client prefers JSON to a page."""
@@ -30,6 +32,7 @@ def fields(*names: str, several: str | None = None) -> dict[str, str]:
     if several:
         sent.pop(several, None)
     if set(sent) != set(names) or any(len(values) != 1 for values in sent.values()):
-        wanted = ", ".join(names) or "nothing"
-        raise BadRequest(f"This form does not have the expected fields: {wanted}.")
+        wanted = ", ".join(names) or Sentence("nothing")
+        unexpected = "This form does not have the expected fields: {fields}."
+        raise BadRequest(Sentence(unexpected, fields=wanted))
     return {name: values[0] for name, values in sent.items()}

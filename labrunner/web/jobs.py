@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from labrunner.engine.transfer_progress import ProgressCallback
 from labrunner.errors import CourseError, NotWritable
+from labrunner.language import Sentence
 from labrunner.workspaces.workspace import Say
 
 LINES = 100  # how many lines of progress are kept
@@ -96,6 +97,10 @@ def _run(job: Job, name: str, work: Work) -> None:
 def _broken(name: str, error: Exception) -> CourseError:
     logging.getLogger(__name__).error("%s broke", name, exc_info=error)
     return CourseError(
-        f"Something broke in this program: `{type(error).__name__}: {error}`.",
+        Sentence(
+            "Something broke in this program: `{kind}: {error}`.",
+            kind=type(error).__name__,
+            error=error,
+        ),
         next="Try again. If it breaks again, please report it with the server's log.",
     )

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from labrunner.course.lab import Step
 from labrunner.course.lesson import Lesson, fill
 from labrunner.course.questions import Question
+from labrunner.language import PLACEHOLDER, Sentence
 from labrunner.progress.records import StepProgress
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.registry.versions import NUMBERS, version_values
@@ -28,6 +29,10 @@ class Values(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         return f"<{name.replace('_', ' ')}>"
+
+    def of(self, text: str) -> dict[str, str]:
+        """Return those that a text names."""
+        return {name: self[name] for name in PLACEHOLDER.findall(text)}
 
 
 @dataclass
@@ -67,19 +72,23 @@ class PredictionView:
         """Whether it is so, once the step has shown it and where the learner predicted it."""
         if not self.shown or not self.choice:
             return ""
-        if self.choice == self.question.right:
-            return f"You predicted: {self.choice}. You were right."
-        return f"You predicted: {self.choice}. That was wrong. {self.question.why}"
+        choice, why = self.choice, self.question.why
+        if choice == self.question.right:
+            return Sentence("You predicted: {choice}. You were right.", choice=choice)
+        return Sentence("You predicted: {choice}. That was wrong. {why}", choice=choice, why=why)
 
     @property
     def said(self) -> str:
         """What is said below the question."""
         if self.shown:
-            return self.outcome or f"The answer: {self.question.right}. {self.question.why}"
-        shows = f"The step “{self.question.title}” shows what is right."
+            right, why = self.question.right, self.question.why
+            return self.outcome or Sentence("The answer: {right}. {why}", right=right, why=why)
+        title = self.question.title
+        shows = Sentence("The step “{title}” shows what is right.", title=title)
         if self.choice:
-            return f"Your prediction is kept. {shows} You can change it until then."
-        return f"{shows} Nothing is counted."
+            can = "You can change it until then."
+            return Sentence.joined("Your prediction is kept.", shows, can)
+        return Sentence.joined(shows, "Nothing is counted.")
 
 
 @dataclass
@@ -156,8 +165,11 @@ class LessonView:
         steps = [step.progress for step in self.steps]
         solved = sum(step.done and not step.done_by_learner for step in steps)
         skipped = sum(step.state == "skipped" for step in steps)
-        counts = ((solved, "for you"), (skipped, "skipped"))
-        return "".join(f", {count} {what}" for count, what in counts if count)
+        if not solved:
+            return Sentence(", {skipped} skipped", skipped=skipped) if skipped else ""
+        if not skipped:
+            return Sentence(", {solved} for you", solved=solved)
+        return Sentence(", {solved} for you, {skipped} skipped", solved=solved, skipped=skipped)
 
 
 def view_lesson(
@@ -183,7 +195,7 @@ def view_lesson(
         with suppress(CannotCheck):
             values = Values(get_services().quick_workspaces.preview(lesson.lab))
     if problem:
-        faults.append(f"{problem.found} {problem.next}")
+        faults.append(Sentence.joined(problem.found, problem.next))
     lessons = get_services().course.lessons
     following = next((each for each in lessons if each.number > lesson.number), None)
     opened = workspace.id if workspace else ""
@@ -238,7 +250,7 @@ def engine_faults() -> list[str]:
     try:
         get_services().quick_engine.containers(status="running")
     except CannotCheck as down:
-        return [f"{down.found} {down.next} Meanwhile, you can read all lessons."]
+        return [Sentence.joined(down.found, down.next, "Meanwhile, you can read all lessons.")]
     return []
 
 
@@ -271,7 +283,7 @@ def _parts(
                 title=part.title,
                 body=part.html,
                 folded=part.folded,
-                goal=step.goal.format_map(values),
+                goal=Sentence(step.goal, **values.of(step.goal)),
                 step=step,
                 progress=progress,
                 commands=[fill(block.code, values) for block in lesson.blocks_of(step.id)],

@@ -25,6 +25,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import BashLexer
 
 from labrunner.course.lesson import VALUE, Lesson
+from labrunner.language import current, gettext
 from labrunner.web.diagrams import reference
 
 CUT = f"cut-{secrets.token_hex(16)}"  # in a comment that no author can have written
@@ -63,7 +64,7 @@ def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
     Each step of the lesson is in exactly one part, whatever its Markdown looks like. A value that
     is not known yet is shown as `<its name>`.
     """
-    draft = _draft(lesson.text, tuple(lesson.titles.items()))
+    draft = _draft(lesson.text, tuple(lesson.titles.items()), current())
     plain = [values.get(name, f"<{name.replace('_', ' ')}>") for name in draft.names]
     shown = [escape(value) for value in plain]
 
@@ -84,7 +85,8 @@ def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
 
 
 @lru_cache(maxsize=256)
-def _draft(text: str, titles: tuple[tuple[str, str], ...]) -> _Draft:
+def _draft(text: str, titles: tuple[tuple[str, str], ...], language: str) -> _Draft:
+    """language: of the words around the author's own, which is the reader's."""
     names: list[str] = []
     references: list[str] = []
 
@@ -223,13 +225,15 @@ class _Pictures(Treeprocessor):
         for item in frames:
             item[:], item.text = [_figure(item)], None
         frames[0].set("class", "shown")
-        name = f"{len(frames)} pictures in order"
+        name = gettext("{count} pictures in order").replace("{count}", str(len(frames)))
         group = ElementTree.Element("div", {"class": "frames", "role": "group", "aria-label": name})
         group.append(frames)
         buttons = ElementTree.SubElement(group, "p", {"class": "scripted"})
-        _add_button(buttons, "Previous").set("aria-disabled", "true")
-        ElementTree.SubElement(buttons, "span").text = f"1 of {len(frames)}"
-        _add_button(buttons, "Next")
+        _add_button(buttons, gettext("Previous")).set("aria-disabled", "true")
+        ElementTree.SubElement(buttons, "span").text = (
+            gettext("{at} of {all}").replace("{at}", "1").replace("{all}", str(len(frames)))
+        )
+        _add_button(buttons, gettext("Next"))
         return group
 
 
@@ -279,7 +283,8 @@ def _commands(
     code = highlight(source, BashLexer(), HtmlFormatter(nowrap=True)).rstrip("\n")
     note = ""
     if fails := options["fails"]:
-        note = f'<p class="fails">This one is meant to fail, with: <code>{escape(fails)}</code></p>'
+        said = gettext("This one is meant to fail, with:")
+        note = f'<p class="fails">{escape(said)} <code>{escape(fails)}</code></p>'
     block = f'<pre tabindex="0"><code>{code}</code></pre>'
     return f'<div class="highlight commands">{note}{block}</div>'
 

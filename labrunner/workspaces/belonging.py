@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from labrunner.engine.models import Container, Image, Network, Volume
+from labrunner.language import Sentence
 from labrunner.registry.transport import LOOPBACK
 from labrunner.verdicts import CannotCheck
 
@@ -73,11 +74,11 @@ def is_under_registry(workspace: Workspace, name: str) -> bool:
 def why_container(workspace: Workspace, container: Container) -> Reason | None:
     """Return why a container belongs that was not there before; None where it does not."""
     if is_owned(workspace, "container", container.id, container.labels):
-        return Reason("this lab made it")
+        return Reason(Sentence("this lab made it"))
     if container.labels.get(WORKSPACE, workspace.id) != workspace.id:
         return None  # another's; but what was made from our image has its labels
     if is_of_a_step(workspace, container.labels):
-        return Reason("this lab built with it")
+        return Reason(Sentence("this lab built with it"))
     if not workspace.record.values:
         return None
     reason = _why_by_name(workspace, container) or _why_by_port(workspace, container)
@@ -87,16 +88,16 @@ def why_container(workspace: Workspace, container: Container) -> Reason | None:
 def _why_by_name(workspace: Workspace, container: Container) -> Reason | None:
     networks, reserved = set(container.addresses), _reserved_names(workspace)
     if container.name in workspace.record.names:
-        return Reason("it has a name that this lab uses")
+        return Reason(Sentence("it has a name that this lab uses"))
     if networks & reserved:
-        return Reason("it is in this lab's network", certain=networks <= reserved)
+        return Reason(Sentence("it is in this lab's network"), certain=networks <= reserved)
     if is_under_registry(workspace, container.image):
-        return Reason("it was made from an image of your registry")
+        return Reason(Sentence("it was made from an image of your registry"))
     # Only an image's name can have a slash: what is called like a container says nothing.
     images = [workspace.record.values.get("image"), *(each for each in reserved if "/" in each)]
     by_name = container.image.removesuffix(":latest") in images
     if by_name or container.image_id == workspace.sample:
-        return Reason("it was made from this lab's image")
+        return Reason(Sentence("it was made from this lab's image"))
     return None
 
 
@@ -104,13 +105,19 @@ def _why_by_port(workspace: Workspace, container: Container) -> Reason | None:
     port = workspace.port
     if container.on_host_network:
         if runs_registry(workspace.engine, container):
-            return Reason("it is a registry on the host's network, maybe another", certain=False)
+            return Reason(
+                Sentence("it is a registry on the host's network, maybe another"), certain=False
+            )
     elif "none" not in container.addresses and (container.binds(port) or container.publishes(port)):
         if not container.started:
-            return Reason("it asks for your registry's port, but never had it", certain=False)
+            return Reason(
+                Sentence("it asks for your registry's port, but never had it"), certain=False
+            )
         if not _is_registry(workspace, container):
-            return Reason("it is on your registry's port, but is not a registry", certain=False)
-        return Reason("it is on your registry's port")
+            return Reason(
+                Sentence("it is on your registry's port, but is not a registry"), certain=False
+            )
+        return Reason(Sentence("it is on your registry's port"))
     return None
 
 
@@ -135,22 +142,22 @@ def has_lab_name(workspace: Workspace, repository: str) -> bool:
 def why_tag(workspace: Workspace, image: Image, tag: str) -> str | None:
     """Return why a tag belongs that the image did not have before."""
     if is_under_registry(workspace, tag):
-        return "it is named after your registry"
+        return Sentence("it is named after your registry")
     if has_lab_name(workspace, tag.rpartition(":")[0]):
-        return "it has the name of this lab's image"
+        return Sentence("it has the name of this lab's image")
     if image.id == workspace.sample:
-        return "it is this lab's image"
+        return Sentence("it is this lab's image")
     return None
 
 
 def why_untagged(workspace: Workspace, image: Image) -> str | None:
     """Return why an image without a tag belongs that was not there before."""
     if is_owned(workspace, "image", image.id, image.labels):
-        return "this lab built it"
+        return Sentence("this lab built it")
     if any(is_under_registry(workspace, name) for name in image.digests):
-        return "it was pulled from your registry"
+        return Sentence("it was pulled from your registry")
     if image.id in workspace.record.seen["images"]:
-        return "it had the name of this lab's image"
+        return Sentence("it had the name of this lab's image")
     return None
 
 
@@ -172,17 +179,17 @@ def why_used(
     if id in record.before[f"{kind}s"]:
         return None
     if is_owned(workspace, kind, id, used.labels) or is_of_a_container(workspace, used.labels):
-        return Reason("this lab made it")
+        return Reason(Sentence("this lab made it"))
     if WORKSPACE in used.labels:
         return None
     reason = None
     if used.name in record.names:
         reserved = headless or used.name in _reserved_names(workspace)
-        reason = Reason("it has a name that this lab uses", certain=reserved)
+        reason = Reason(Sentence("it has a name that this lab uses"), certain=reserved)
     elif id in record.seen[f"{kind}s"]:
-        reason = Reason("a container of this lab used it", certain=headless or anonymous)
+        reason = Reason(Sentence("a container of this lab used it"), certain=headless or anonymous)
     elif id in in_doubt:
-        reason = Reason("a container that may not be the lab's uses it", certain=False)
+        reason = Reason(Sentence("a container that may not be the lab's uses it"), certain=False)
     return _doubt_other_project(workspace, used.labels, reason)
 
 
@@ -205,4 +212,5 @@ def _doubt_other_project(
         folders = {each.labels.get(PROJECT_FOLDER) for each in made}
     if folders == {str(workspace.work)}:
         return reason
-    return Reason(f"{reason.why}; it is of the Compose project `{project}`", certain=False)
+    why = "{why}; it is of the Compose project `{project}`"
+    return Reason(Sentence(why, why=reason.why, project=project), certain=False)

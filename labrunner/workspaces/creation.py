@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,11 +20,10 @@ from typing import Any
 from labrunner.engine.connection import EngineRefused
 from labrunner.engine.engine import Engine
 from labrunner.engine.transfer_progress import ProgressCallback, ProgressLine, follow, silent
+from labrunner.language import Sentence, dump
 
 from .labels import OBJECT, WORKSPACE
 from .record import Record
-
-PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 
 class Creation:
@@ -41,16 +39,16 @@ class Creation:
     def id(self) -> str:
         return self.record.id
 
-    def fill(self, text: str, **more: str) -> str:
+    def fill(self, text: str, **more: str) -> Sentence:
         """Return the text with each `{name}` replaced by the workspace's value of that name, or by
         one of those given here. All other braces stay as they are."""
         values = {**self.record.values, **more}
-        return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), text)
+        return text.fill(values) if isinstance(text, Sentence) else Sentence(text, **values)
 
     def save(self) -> None:
         """Write the record down, whole or not at all."""
         draft = self.folder / "record.json.new"
-        draft.write_text(json.dumps(asdict(self.record)))
+        draft.write_text(json.dumps({**asdict(self.record), "note": dump(self.record.note)}))
         os.replace(draft, self.folder / "record.json")
 
     def run(self, image: str, *, name: str | None = None, **options: Any) -> str:

@@ -19,6 +19,7 @@ from labrunner.engine.engine import Engine
 from labrunner.engine.models import ContainerSummary
 from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.file_lock import FileLock, LockTaken
+from labrunner.language import Sentence
 from labrunner.registry.client import Registry
 from labrunner.registry.versions import CONFIG_FILES, FIRST, version_values
 from labrunner.text import listed
@@ -212,7 +213,8 @@ class Workspaces:
                     record.values["image"] = f"my-image-{record.id}"
             elif adopted := self._adoptable() if lab.registry else None:
                 record.values = self._named(*adopted, lab)
-                record.note = f"It is the container `{adopted[1]}`, which is running already."
+                note = "It is the container `{container}`, which is running already."
+                record.note = Sentence(note, container=adopted[1])
             else:
                 chosen = port or self._first_free(_likely_ports(), refused)
                 record.values = self._named(chosen, None, lab)
@@ -249,10 +251,12 @@ class Workspaces:
         """Return the values of all workspaces, names among them."""
         return {value for each in self.all() for value in each.record.values.values()}
 
-    def _why_not(self, port: int) -> str:
+    def _why_not(self, port: int) -> Sentence:
         if container := ports.container_on(self.engine, port):
-            return f"{port} is taken by the container `{container.name}`."
-        return f"{port} is taken by another program, or reserved for another lab."
+            taken = "{port} is taken by the container `{container}`."
+            return Sentence(taken, port=port, container=container.name)
+        taken = "{port} is taken by another program, or reserved for another lab."
+        return Sentence(taken, port=port)
 
     # The learner's registry, which goes from lab to lab
 
@@ -272,7 +276,8 @@ class Workspaces:
             place = {"name": item.name, "port": workspace.record.values.get("port")}
             labs = [each.lab for each in users if place.items() <= each.values.items()]
             if labs and item.kind == "container":
-                found[number] = replace(item, why=f"{item.why}; also used by {listed(labs)}")
+                why = Sentence("{why}; also used by {labs}", why=item.why, labs=listed(labs))
+                found[number] = replace(item, why=why)
         return found
 
     def _serving(self, workspace: Workspace) -> ContainerSummary | None:

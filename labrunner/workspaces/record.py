@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from labrunner.language import Sentence
+
 Kind = Literal["learner", "headless"]
 ADDED = {"layers"}  # fields that records of before do not have
 
@@ -57,11 +59,14 @@ def find_unreadable(folder: Path, known: Collection[str] = ()) -> list[Path]:
     return [path for path in paths if not _read(path) and path.exists()]
 
 
-def describe_unreadable(folder: Path, known: Collection[str] = ()) -> list[str]:
+def describe_unreadable(folder: Path, known: Collection[str] = ()) -> list[Sentence]:
     """Return a sentence for each of them."""
     return [
-        f"`{path}` cannot be read, so its lab cannot be continued. `script/lab doctor` says how to "
-        "remove what the lab made."
+        Sentence(
+            "`{path}` cannot be read, so its lab cannot be continued. `script/lab doctor` says how "
+            "to remove what the lab made.",
+            path=path,
+        )
         for path in find_unreadable(folder, known)
     ]
 
@@ -73,7 +78,7 @@ def _read(path: Path) -> Record | None:
         return None
     known = {each.name for each in fields(Record)}
     if isinstance(row, dict) and known - ADDED <= set(row) <= known:
-        return Record(**row)
+        return Record(**{**row, "note": Sentence.load(row["note"])})
     return None
 
 

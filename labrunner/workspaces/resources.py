@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, ContainerSummary, Image
+from labrunner.language import Sentence
 from labrunner.verdicts import CannotCheck
 
 from . import builds
@@ -95,7 +96,7 @@ def find_certain(workspace: Workspace) -> list[Resource]:
 def find_traces(workspace: Workspace) -> list[Resource]:
     """Return all on the engine that has the workspace's label, or its id in a name: what a headless
     run has made, whether or not it is known to belong."""
-    engine, why = workspace.engine, "it was made in this run"
+    engine, why = workspace.engine, Sentence("it was made in this run")
 
     def ours(labels: dict[str, str], *names: str) -> bool:
         return labels.get(WORKSPACE) == workspace.id or any(workspace.id in name for name in names)
@@ -168,9 +169,9 @@ def _folder(workspace: Workspace) -> list[Resource]:
         return []
     names = ", ".join(f"`{name}`" for name in workspace.files[:NAMED])
     more = len(workspace.files) - NAMED
-    rest = f" and {more} more" if more > 0 else ""
-    moves = f"if you keep it, it moves to `{workspace.kept_folder}`"
-    why = f"it is the lab's, and holds {names}{rest}; {moves}"
+    held = Sentence("{names} and {count} more", names=names, count=more) if more > 0 else names
+    kept = "it is the lab's, and holds {held}; if you keep it, it moves to `{folder}`"
+    why = Sentence(kept, held=held, folder=workspace.kept_folder)
     return [Resource("folder", str(workspace.work), str(workspace.work), why)]
 
 
@@ -252,7 +253,7 @@ def _pulled_names(workspace: Workspace, image: Image, before: Iterable[str]) -> 
     """What it is called by digest, where no tag of the same repository takes that name along."""
     tagged = {tag.rpartition(":")[0] for tag in image.tags}
     return [
-        Resource("image", name, name, "it was pulled from your registry")
+        Resource("image", name, name, Sentence("it was pulled from your registry"))
         for name in image.digests
         if image.tags and name not in before and is_under_registry(workspace, name)
         if name.partition("@")[0] not in tagged

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, Port
+from labrunner.language import Sentence
 from labrunner.registry.errors import NotARegistry, RegistryDown
 from labrunner.text import clock
 from labrunner.verdicts import CannotCheck
@@ -51,40 +52,57 @@ def diagnose(workspace: Workspace, error: CannotCheck, start: str = RUN) -> Diag
 def describe_state(engine: Engine, container: Container, start: str) -> Diagnosis:
     """Say in which state a container is that does not serve. start: the command that starts a new
     one in its place."""
-    name, start_again = f"The container `{container.name}`", f"`docker start {container.name}`"
-    log = f"`docker logs {container.name}`"
+    values = {"container": container.name, "error": container.error, "start": Sentence.of(start)}
+
+    def diagnosis(reason: str, found: str, next: str, **more: object) -> Diagnosis:
+        return Diagnosis(
+            reason, Sentence(found, **values, **more), Sentence(next, **values, **more)
+        )
+
     if container.state == "paused":
-        return Diagnosis("paused", f"{name} is paused.", f"`docker unpause {container.name}`.")
+        found = "The container `{container}` is paused."
+        return diagnosis("paused", found, "`docker unpause {container}`.")
+    if container.state == "created" and container.error:
+        found = (
+            "The container `{container}` was created, but not started. Its start failed: {error}."
+        )
+        return diagnosis("start-failed", found, "Fix that, then `docker start {container}`.")
     if container.state == "created":
-        found = f"{name} was created, but not started."
-        if container.error:
-            found += f" Its start failed: {container.error}."
-            return Diagnosis("start-failed", found, f"Fix that, then {start_again}.")
-        return Diagnosis("created", found, f"{start_again}.")
+        found = "The container `{container}` was created, but not started."
+        return diagnosis("created", found, "`docker start {container}`.")
     if _restarts_again_and_again(engine, container):
-        return Diagnosis(
+        return diagnosis(
             "restarting",
-            f"{name} restarts again and again, {container.restart_count} times so far. The last "
-            f"line of its log: `{_last_words(engine, container)}`.",
-            f"{log} has the rest. Fix what it says, then create the container again: "
-            f"`docker rm -f {container.name}`, then {start}.",
+            "The container `{container}` restarts again and again, {times} times so far. The last "
+            "line of its log: `{words}`.",
+            "`docker logs {container}` has the rest. Fix what it says, then create the container "
+            "again: `docker rm -f {container}`, then {start}.",
+            times=container.restart_count,
+            words=_last_words(engine, container),
         )
+    wait = "Wait a moment. If that does not help, read `docker logs {container}`."
     if container.state == "restarting":
-        found = f"{name} has ended, and the engine is starting it again."
-        return Diagnosis("restarting", found, f"Wait a moment. If that does not help, read {log}.")
+        found = "The container `{container}` has ended, and the engine is starting it again."
+        return diagnosis("restarting", found, wait)
     if container.running:
-        found = f"{name} is running, but does not answer."
-        return Diagnosis(
-            "not-answering", found, f"Wait a moment. If that does not help, read {log}."
+        return diagnosis(
+            "not-answering", "The container `{container}` is running, but does not answer.", wait
         )
-    found = f"{name} exited {clock(container.finished)} with code {container.exit_code}."
+    ended = {"time": clock(container.finished), "code": container.exit_code}
     if container.error:
-        found += f" It could not be started again: {container.error}."
-        return Diagnosis("exited", found, f"Fix that, then {start_again}.")
-    return Diagnosis(
+        return diagnosis(
+            "exited",
+            "The container `{container}` exited {time} with code {code}. It could not be started "
+            "again: {error}.",
+            "Fix that, then `docker start {container}`.",
+            **ended,
+        )
+    return diagnosis(
         "exited",
-        found,
-        f"{start_again}. What you pushed is still there. If it exits again, {log} says why.",
+        "The container `{container}` exited {time} with code {code}.",
+        "`docker start {container}`. What you pushed is still there. If it exits again, `docker "
+        "logs {container}` says why.",
+        **ended,
     )
 
 
@@ -107,53 +125,76 @@ def _last_words(engine: Engine, container: Container) -> str:
 
 def _explain_no_response(workspace: Workspace, run: str) -> Diagnosis:
     container = workspace.registry_container()
-    nothing = workspace.fill("Nothing answers on `{registry}`")
     if container is None:
-        found = f"{nothing}, and there is no container for it."
-        return Diagnosis("no-container", found, f"Start one: {run}.")
-    name = f"`{container.name}`"
-    again = f"Create it again: `docker rm -f {container.name}`, then {run}."
+        found = "Nothing answers on `{registry}`, and there is no container for it."
+        todo = Sentence("Start one: {start}.", start=Sentence.of(run))
+        return Diagnosis("no-container", workspace.fill(found), todo)
+    anew = "Create it again: `docker rm -f {container}`, then {start}."
+    again = Sentence(anew, container=container.name, start=Sentence.of(run))
     if not runs_registry(workspace.engine, container):
         return _explain_other_container(workspace, container, run)
     here = [port for port in _ports(container) if port.host == workspace.port]
     if not here and (container.running or not container.on_host_network):
-        found = f"{nothing}. The container {name} {_elsewhere(workspace, container)}."
         if container.name != workspace.name:  # it may be there for something else
-            again = f"Leave it if you need it, and start one for this lab: {run}."
-        return Diagnosis("unpublished", found, again)
+            leave = "Leave it if you need it, and start one for this lab: {start}."
+            again = Sentence(leave, start=Sentence.of(run))
+        return Diagnosis("unpublished", _elsewhere(workspace, container), again)
     state = describe_state(workspace.engine, container, run)
     if state.reason != "not-answering":
-        return replace(state, found=f"{nothing}. {state.found}")
+        nothing = workspace.fill("Nothing answers on `{registry}`.")
+        return replace(state, found=Sentence.joined(nothing, state.found))
+    values = {"container": container.name, "port": workspace.port, "inside": here[0].container}
     if here[0].container != 5000:
         found = (
-            f"The container {name} publishes {workspace.port} to its own port "
-            f"{here[0].container}, where nothing listens. A registry listens on 5000."
+            "The container `{container}` publishes {port} to its own port {inside}, where nothing "
+            "listens. A registry listens on 5000."
         )
-        return Diagnosis("wrong-container-port", found, again)
-    found = f"The container {name} is running and publishes {workspace.port}, but does not answer."
-    return replace(state, found=found)
+        return Diagnosis("wrong-container-port", Sentence(found, **values), again)
+    found = "The container `{container}` is running and publishes {port}, but does not answer."
+    return replace(state, found=Sentence(found, **values))
 
 
 def _explain_other_container(workspace: Workspace, container: Container, run: str) -> Diagnosis:
     """For a container that is no registry, on the port or by the name of the lab."""
-    nothing, name = workspace.fill("Nothing answers on `{registry}`"), container.name
     holds = container.publishes(workspace.port)
-    if name != workspace.name:
-        stop = f"Stop it with `docker stop {name}`, then start" if holds else "Start"
+    values = {
+        "registry": workspace.registry,
+        "container": container.name,
+        "image": container.image,
+        "start": Sentence.of(run),
+    }
+    if container.name != workspace.name:
+        start = "Start a registry: {start}."
+        stop = "Stop it with `docker stop {container}`, then start a registry: {start}."
         return Diagnosis(
             "other-container",
-            f"{nothing}. The container `{name}`, made from `{container.image}`, is meant for that "
-            "port, but is not a registry.",
-            f"{stop} a registry: {run}.",
+            Sentence(
+                "Nothing answers on `{registry}`. The container `{container}`, made from "
+                "`{image}`, is meant for that port, but is not a registry.",
+                **values,
+            ),
+            Sentence(stop if holds else start, **values),
         )
-    taken = "The name `{}` and the port are" if holds else "The name `{}` is"
-    stop = f"`docker stop {name}`, then " if holds else ""
-    return Diagnosis(
-        "name-taken",
-        f"{nothing}. {taken.format(name)} taken by a container of `{container.image}`.",
-        f"Give your registry another name: {stop}{_rename(workspace, run)}. "
-        f"Or remove that container, if it is yours: `docker rm -f {name}`, then {run}.",
-    )
+    values["renamed"] = _rename(workspace, run)
+    if holds:
+        found = (
+            "Nothing answers on `{registry}`. The name `{container}` and the port are taken by a "
+            "container of `{image}`."
+        )
+        todo = (
+            "Give your registry another name: `docker stop {container}`, then {renamed}. Or remove "
+            "that container, if it is yours: `docker rm -f {container}`, then {start}."
+        )
+    else:
+        found = (
+            "Nothing answers on `{registry}`. The name `{container}` is taken by a container of "
+            "`{image}`."
+        )
+        todo = (
+            "Give your registry another name: {renamed}. Or remove that container, if it is yours: "
+            "`docker rm -f {container}`, then {start}."
+        )
+    return Diagnosis("name-taken", Sentence(found, **values), Sentence(todo, **values))
 
 
 def _rename(workspace: Workspace, run: str) -> str:
@@ -166,17 +207,29 @@ def _explain_wrong_service(workspace: Workspace, run: str) -> Diagnosis:
     for each in workspace.engine.containers(status="running"):
         if each.publishes(workspace.port):
             again = _rename(workspace, run) if each.name == workspace.name else run
+            found = (
+                "The container `{container}`, made from `{image}`, answers on `{registry}`, but it "
+                "is not a registry."
+            )
             return Diagnosis(
                 "wrong-service",
-                f"The container `{each.name}`, made from `{each.image}`, answers on "
-                f"`{workspace.registry}`, but it is not a registry.",
-                f"Stop it with `docker stop {each.name}`, then {again}.",
+                Sentence(found, container=each.name, image=each.image, registry=workspace.registry),
+                Sentence(
+                    "Stop it with `docker stop {container}`, then {start}.",
+                    container=each.name,
+                    start=Sentence.of(again),
+                ),
             )
     return Diagnosis(
         "wrong-program",
-        f"A program on this machine, not in a container, answers on `{workspace.registry}`, but "
-        "it is not a registry.",
-        f"Stop that program, then {run}. {workspace.fill(WHICH_PROGRAM)}",
+        workspace.fill(
+            "A program on this machine, not in a container, answers on `{registry}`, but it is "
+            "not a registry."
+        ),
+        Sentence.joined(
+            Sentence("Stop that program, then {start}.", start=Sentence.of(run)),
+            workspace.fill(WHICH_PROGRAM),
+        ),
     )
 
 
@@ -185,11 +238,28 @@ def _ports(container: Container) -> tuple[Port, ...]:
     return container.ports if container.running else container.bindings
 
 
-def _elsewhere(workspace: Workspace, container: Container) -> str:
+def _elsewhere(workspace: Workspace, container: Container) -> Sentence:
     """Return where a container listens that does not publish the workspace's port."""
-    if container.on_host_network:
-        return f"is on the host's network, and does not listen on {workspace.port} there"
     hosts = sorted({str(port.host) for port in _ports(container) if port.host})
-    if not hosts:
-        return "publishes no port"
-    return f"publishes {' and '.join(hosts)}, not {workspace.port}"
+    if container.on_host_network:
+        found = (
+            "Nothing answers on `{registry}`. The container `{container}` is on the host's "
+            "network, and does not listen on {port} there."
+        )
+    elif not hosts:
+        found = "Nothing answers on `{registry}`. The container `{container}` publishes no port."
+    else:
+        found = (
+            "Nothing answers on `{registry}`. The container `{container}` publishes {ports}, not "
+            "{port}."
+        )
+    ports, *others = hosts or [""]
+    for other in others:
+        ports = Sentence("{some} and {other}", some=ports, other=other)
+    return Sentence(
+        found,
+        registry=workspace.registry,
+        container=container.name,
+        port=workspace.port,
+        ports=ports,
+    )

@@ -20,6 +20,7 @@ from labrunner.engine.events import Event
 from labrunner.engine.models import Container, Image
 from labrunner.engine.transport import within
 from labrunner.file_lock import FileLock
+from labrunner.language import Sentence
 from labrunner.registry.access_log import Request
 from labrunner.registry.budget import Budget
 from labrunner.registry.client import Registry
@@ -269,7 +270,7 @@ class Workspace(Creation):
     def _building_sample(self, say: Say) -> Iterator[None]:
         """Build the sample image while the block runs. Where the engine refuses something there,
         it goes again, for its name may be chosen anew."""
-        say(f"Building the image {self.image}.")
+        say(Sentence("Building the image {image}.", image=self.image))
         try:
             with self.building(self.lab.folder, self.image, ballast=self.lab.ballast) as made:
                 yield
@@ -286,7 +287,7 @@ class Workspace(Creation):
             self.api.ping()
             return
         except CannotCheck:
-            say(f"Starting a registry on {self.registry}.")
+            say(Sentence("Starting a registry on {registry}.", registry=self.registry))
         stopped = self.engine.container(self.name)
         if stopped and stopped.labels.get(WORKSPACE) == self.id:
             self.engine.start(stopped.id)

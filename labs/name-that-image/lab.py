@@ -6,6 +6,7 @@ import re
 from labrunner import (
     Lab,
     NotYet,
+    Sentence,
     digests_in,
     last_line,
     listed,
@@ -109,7 +110,7 @@ def complete_a_short_name(workspace, answer):
     """You know what `{official}` means in full: registry, account, repository and tag."""
     said, right = last_line(answer), parse(workspace["official"]).canonical
     if said.replace("index.docker.io/", "docker.io/", 1) == right:
-        return f"`{{official}}` is `{right}`."
+        return Sentence("`{official}` is `{right}`.", right=right)
     reason, found = missing_parts(said, workspace["official"])
     raise NotYet(reason, found=found, next=WRITE_OUT, said=said)
 
@@ -133,16 +134,20 @@ def find_the_one_on_docker_hub(workspace, answer):
     said, names = last_line(answer), workspace["four_names"].split()
     [right] = [name for name in names if parse(name).default_registry]
     if same_image(said, right):
-        return f"`{right}` is `{parse(right).canonical}`, on Docker Hub."
+        full = parse(right).canonical
+        return Sentence("`{right}` is `{full}`, on Docker Hub.", right=right, full=full)
     first = said.partition("/")[0]
     if said not in names:
         reason, found = "none-of-them", "`{said}` is not one of the four names."
     elif first == "localhost":
         reason = "localhost"
         found = "`{said}` begins with `localhost`, which is always a registry."
+    elif ":" in first:
+        reason = "colon"
+        found = "`{said}` has a colon before its first slash, so `{first}` is a registry."
     else:
-        reason, mark = ("colon", "a colon") if ":" in first else ("dot", "a dot")
-        found = f"`{{said}}` has {mark} before its first slash, so `{{first}}` is a registry."
+        reason = "dot"
+        found = "`{said}` has a dot before its first slash, so `{first}` is a registry."
     raise NotYet(reason, found=found, next=LOOK_IN_FRONT, said=said, first=first)
 
 
@@ -162,7 +167,7 @@ def find_the_registry(workspace, answer):
     """You know the registry in `{hosted_name}`."""
     reference, said = parse(workspace["hosted_name"]), last_line(answer).rstrip("/")
     if said.lower() == reference.registry:
-        return f"`{reference.registry}` is the registry."
+        return Sentence("`{right}` is the registry.", right=reference.registry)
     host, _, port = reference.registry.partition(":")
     reason, found = part_of(said, reference)
     if "://" in said:
@@ -196,7 +201,7 @@ def find_the_account(workspace, answer):
     reference, said = parse(workspace["owned_name"]), last_line(answer).strip("/")
     account = reference.repository.split("/")[0]
     if said == account:
-        return f"`{account}` is the account."
+        return Sentence("`{right}` is the account.", right=account)
     reason, found = part_of(said, reference)
     if said == "releases":
         reason = "releases"
@@ -227,9 +232,10 @@ def take_three_clouds_apart(workspace, answer):
             found, near = _near_owner(said, name)
             raise NotYet(reason, found=found, next=where, said=near)
     if len(said) > len(names):
-        found = f"Your answer has {len(said)} words, and only three of them are right."
-        raise NotYet("too-many", found=found, next=THREE_WORDS)
-    return f"{listed(map(_owner, names))} show the owners of the three images."
+        found = "Your answer has {count} words, and only three of them are right."
+        raise NotYet("too-many", found=found, next=THREE_WORDS, count=len(said))
+    owners = listed(map(_owner, names))
+    return Sentence("{owners} show the owners of the three images.", owners=owners)
 
 
 take_three_clouds_apart.solution(lambda ws: _owners(ws))
@@ -255,7 +261,7 @@ def find_the_repository(workspace, answer):
     """You know the repository in `{long_name}`."""
     reference, said = parse(workspace["long_name"]), last_line(answer).strip("/")
     if said == reference.repository:
-        return f"`{reference.repository}` is the repository."
+        return Sentence("`{right}` is the repository.", right=reference.repository)
     reason, found = part_of(said, reference)
     raise NotYet(reason, found=found, next=CUT_REPOSITORY, said=said)
 
@@ -275,8 +281,8 @@ def find_the_tag(workspace, answer):
     reference, said = parse(workspace["tagged_name"]), last_line(answer)
     right = reference.tag or "latest"
     if said.removeprefix(":") == right:
-        written = "is written" if reference.tag else "is meant, since none is written"
-        return f"The tag `{right}` {written}."
+        meant = "The tag `{right}` is meant, since none is written."
+        return Sentence("The tag `{right}` is written." if reference.tag else meant, right=right)
     reason, found = part_of(said, reference)
     if said.partition("/")[0] == str(workspace.port):
         reason = "port"
@@ -319,19 +325,19 @@ def tag_your_image(workspace):
     for name in workspace.spellings(repository, "1.0"):
         found = workspace.engine.image(name)
         if found and found.id == workspace.sample:
-            return f"`{name}` is your image, {short(found.id)}."
+            return Sentence("`{name}` is your image, {id}.", name=name, id=short(found.id))
         if found:
             raise NotYet(
                 "another-image",
-                found=f"`{name}` is another image, {short(found.id)}.",
-                next=f"{TAG} The name moves to your image.",
+                found=Sentence("`{name}` is another image, {id}.", name=name, id=short(found.id)),
+                next=Sentence.joined(TAG, "The name moves to your image."),
             )
     if not (others := _other_names(workspace)):
         raise NotYet("no-name", found="Your image does not have that name.", next=TAG)
     raise NotYet(
         "misnamed",
         found=misnamed(workspace, others[0], repository, "1.0"),
-        next=f"{TAG} The other name may stay.",
+        next=Sentence.joined(TAG, "The other name may stay."),
     )
 
 
@@ -430,11 +436,11 @@ def _owners(workspace, wrong="", mistake=None):
 
 def _near_owner(said, name):
     """Return what an answer without the owner of a name says instead, and the word for that."""
-    found = f"Your answer does not name the owner of `{name}`."
+    found = Sentence("Your answer does not name the owner of `{name}`.", name=name)
     for word in said:
         kind, sentence = part_of(word, parse(name))
         if kind != "not-there":
-            return f"{found} {sentence}", word
+            return Sentence.joined(found, sentence), word
     return found, ""
 
 

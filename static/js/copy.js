@@ -2,6 +2,7 @@
 // the page, where there is one.
 
 const announce = document.getElementById("announce");
+const words = document.getElementById("copy").dataset;
 const terminal = document.getElementById("terminal-tools");
 
 function add(block, name, act) {
@@ -18,22 +19,22 @@ function add(block, name, act) {
 }
 
 async function copy(code, tell) {
-  let said = "Copied";
+  let said = words.copied;
   try {
     await navigator.clipboard.writeText(code);
   } catch {
-    said = "Not allowed";
+    said = words.refused;
   }
   tell(said);
   announce.textContent = `${said}.`;
 }
 
 function run(code, tell) {
-  const detail = { code, sent: () => tell("Sent to terminal") };
+  const detail = { code, sent: () => tell(words.sent) };
   document.dispatchEvent(new CustomEvent("lab:run", { detail }));
 }
 
 for (const block of document.querySelectorAll(".commands")) {
-  if (terminal) add(block, "Run in terminal", run);
-  add(block, "Copy", copy);
+  if (terminal) add(block, words.run, run);
+  add(block, words.copy, copy);
 }

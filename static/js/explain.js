@@ -33,11 +33,12 @@ function show(finding) {
   const title = finding.querySelector("h2");
   const fold = document.createElement("details");
   const summary = document.createElement("summary");
-  summary.textContent = `What this error means: ${title.textContent}`;
+  const said = (words) => words.replace("{title}", () => title.textContent);
+  summary.textContent = said(place.dataset.means);
   title.remove();
   fold.append(summary, finding);
   place.replaceChildren(fold);
-  announce.textContent = `The error is explained below the terminal: ${title.textContent}`;
+  announce.textContent = said(place.dataset.explained);
 }
 
 document.getElementById("terminal-explains").hidden = false;

@@ -2,6 +2,7 @@
 // focus.
 
 const announce = document.getElementById("announce");
+const { place: words } = document.getElementById("frames").dataset;
 
 function stepThrough(group) {
   const frames = [...group.querySelector("ol").children];
@@ -16,7 +17,7 @@ function stepThrough(group) {
     at = to;
     back.setAttribute("aria-disabled", at === 0);
     on.setAttribute("aria-disabled", at === frames.length - 1);
-    place.textContent = `${at + 1} of ${frames.length}`;
+    place.textContent = words.replace("{at}", at + 1).replace("{all}", frames.length);
     announce.textContent = `${place.textContent}. ${frames[at].textContent}`;
   }
 

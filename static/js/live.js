@@ -3,12 +3,6 @@
 const AGAIN = 10_000; // milliseconds until a stream that was refused is asked for again
 const SILENCE = 10_000; // milliseconds until one that is silent is; it has a beat every 2 seconds
 const JUST_NOW = 10_000; // milliseconds
-const SAYS = {
-  found: "Each step is checked as you work.",
-  lost: "The engine does not answer, so these verdicts are from before. This page waits for it.",
-  over: "This lab was finished. Load the page again.",
-  away: "The server does not answer, so these verdicts are from before. This page waits for it.",
-};
 
 const line = document.getElementById("live");
 const byButton = line.textContent;
@@ -24,11 +18,11 @@ function open() {
   hear("steps", (event) => show(event.data));
   hear("looked", () => document.dispatchEvent(new CustomEvent("lab:live")));
   hear("beat", () => {});
-  for (const kind of ["found", "lost", "over"]) hear(kind, () => (line.textContent = SAYS[kind]));
+  for (const kind of ["found", "lost", "over"]) hear(kind, () => (line.textContent = line.dataset[kind]));
   stream.addEventListener("over", close);
   stream.addEventListener("error", () => {
     const refused = stream.readyState === EventSource.CLOSED;
-    line.textContent = refused ? byButton : SAYS.away;
+    line.textContent = refused ? byButton : line.dataset.away;
     if (refused) again(AGAIN);
   });
   listen();
@@ -43,7 +37,7 @@ function hear(kind, act) {
 
 // A connection can be gone without a word, as after a sleep.
 function listen() {
-  again(SILENCE, () => (line.textContent = SAYS.away));
+  again(SILENCE, () => (line.textContent = line.dataset.away));
 }
 
 function again(milliseconds, say = () => {}) {

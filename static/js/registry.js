@@ -44,10 +44,10 @@ async function look() {
   stale = false;
   last = performance.now();
   const before = shown;
-  let said = "The server does not answer. Start it again in its terminal.";
+  let said = section.dataset.noAnswer;
   try {
     const answer = await fetch(link.href, { headers: { "HX-Request": "true" } });
-    said = "The registry cannot be shown. Load the page again.";
+    said = section.dataset.notShown;
     if (answer.ok) {
       draw(await answer.text());
       said = document.getElementById("summary").textContent;

@@ -14,16 +14,16 @@ const BRACKETED = 2004; // the mode in which pasted lines go in as one: a prompt
 const MOST_LINES = 60; // of a command's output that are looked at for an error
 const TOO_MUCH = 1009;
 const TAKEN = 4001;
-const NO_ANSWER = "No terminal can be opened: the server does not answer as it should. Is it running?";
-const BUSY = "The terminal is busy: no prompt is waiting. End what runs in it, then run this again.";
 
 const announce = document.getElementById("announce");
 const place = document.getElementById("terminal-screen");
 const tools = document.getElementById("terminal-tools");
+const words = tools.dataset;
 const opener = document.getElementById("terminal-open");
 const closer = document.getElementById("terminal-close");
 const reader = document.getElementById("terminal-reader");
 const said = document.getElementById("terminal-said");
+const toOpen = opener.textContent;
 const memory = `terminal ${tools.dataset.workspace}`;
 
 let view = null; // what screen.js built, while the terminal is open
@@ -55,7 +55,7 @@ async function begin() {
   try {
     told = await ask().catch(() => pause(RETRY).then(ask));
   } catch {
-    told = { error: NO_ANSWER };
+    told = { error: words.noAnswer };
   }
   if (!told.socket) {
     say(`${told.error} ${told.next ?? ""}`.trim());
@@ -80,7 +80,7 @@ async function reach(to, patience, gone) {
     await show();
   } catch {
     place.hidden = true;
-    say("The terminal could not be loaded. Load the page again, then open it once more.");
+    say(words.notLoaded);
     return false;
   }
   address = new URL(to, location.href.replace(/^http/, "ws")).href;
@@ -121,7 +121,7 @@ function close() {
   view?.dispose();
   view = entered = null;
   place.hidden = closer.hidden = true;
-  opener.textContent = "Open terminal";
+  opener.textContent = toOpen;
 }
 
 // The shell is no more; what it printed stays until another one is opened.
@@ -129,7 +129,7 @@ function end(text) {
   address = null;
   typing = false;
   socket?.close();
-  opener.textContent = "Open a new shell";
+  opener.textContent = words.anew;
   opener.hidden = false;
   say(text);
 }
@@ -158,8 +158,8 @@ function connect(until, gone) {
   socket.addEventListener("close", async ({ code }) => {
     if (address !== to) return;
     typing = false;
-    if (code === TAKEN) return end("This shell is open in another tab now.");
-    if (code === TOO_MUCH) say("That was more than the shell could take at once.");
+    if (code === TAKEN) return end(words.taken);
+    if (code === TOO_MUCH) say(words.tooMuch);
     if (until === null) [until, gone] = [performance.now() + PATIENCE, lost];
     await pause(RETRY);
     clearTimeout(limit);
@@ -168,7 +168,7 @@ function connect(until, gone) {
 }
 
 function lost() {
-  end("The connection to the shell was lost, so it has ended.");
+  end(words.lost);
 }
 
 function obey(message) {
@@ -177,7 +177,7 @@ function obey(message) {
     // What the screen answers to the output of before is not for the shell.
     view.screen.write("", () => (typing = address !== null));
   }
-  if ("ended" in told) end(`The shell has ended, with exit code ${told.ended}.`);
+  if ("ended" in told) end(words.ended.replace("{code}", told.ended));
 }
 
 function print(data) {
@@ -197,7 +197,7 @@ function tellSize({ rows, cols }) {
 
 function type(bytes) {
   if (!typing) return;
-  if (bytes.length > PASTE) return say("That is too long to paste: at most 64 KiB at once.");
+  if (bytes.length > PASTE) return say(words.tooLong);
   for (let at = 0; at < bytes.length; at += CHUNK) socket.send(bytes.slice(at, at + CHUNK));
 }
 
@@ -213,12 +213,12 @@ async function run({ code, sent }) {
   while (typing && !atPrompt() && performance.now() < limit) await pause(50);
   if (!typing) return;
   reveal();
-  if (prompts && !atPrompt()) return say(BUSY);
+  if (prompts && !atPrompt()) return say(words.busy);
   say("");
   view.screen.paste(code);
   view.screen.input("\r");
   sent();
-  announce.textContent = "The commands run in the terminal.";
+  announce.textContent = words.running;
   await pause(200); // until the prompt is gone
 }
 
@@ -284,7 +284,7 @@ reader.addEventListener("change", () => {
 });
 
 document.addEventListener("lab:run", ({ detail }) => {
-  running = running.then(() => run(detail)).catch(() => end(NO_ANSWER));
+  running = running.then(() => run(detail)).catch(() => end(words.noAnswer));
 });
 
 // A page that is loaded again finds its shell again. The address is kept only while the page is

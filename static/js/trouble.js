@@ -3,7 +3,7 @@
 const PATIENCE = 3; // answers that a poll may lose: Chromium drops some when networks change
 
 const announce = document.getElementById("announce");
-const said = "The server does not answer. Start it again in its terminal, then press once more.";
+const { said } = document.getElementById("trouble").dataset;
 
 const lost = new WeakMap();
 

@@ -5,12 +5,15 @@ import subprocess
 
 import pytest
 
-from labrunner import parse
+from labrunner import language, parse
 from labrunner.course import loader
 from labrunner.course.lesson import fill
+from labrunner.language import translated
+from labrunner.text import prose
 from labrunner.workspaces.record import Record
 from labrunner.workspaces.workspace import Workspace
 from tests.fixtures.engine import ROOT
+from tests.fixtures.languages import MARKING, Unmarked
 
 COURSE = loader.load_course(ROOT)
 LAB = COURSE.labs["name-that-image"]
@@ -59,6 +62,19 @@ def test_every_question_that_may_be_asked_has_its_answer_and_names_its_mistakes(
                 assert verdict.status == "failed", (step.id, mistake.name, workspace.record.values)
                 assert workspace.fill(mistake.advice) in verdict.next
                 assert mistake.reason == verdict.reason
+
+
+def test_every_verdict_can_be_translated(ask, marking):
+    for _ in range(20):
+        workspace = ask()
+        for step in QUESTIONS:
+            acts = filter(None, [step.solve, *(mistake.make for mistake in step.mistakes)])
+            verdicts = [step.judge(workspace, str(act(workspace))) for act in acts]
+            for said in (each for verdict in verdicts for each in verdict.as_dict().values()):
+                if said and said not in ("passed", "failed"):
+                    with language.speaking(MARKING):
+                        shown = translated(said)
+                    assert Unmarked(str(prose(shown))).found == [], shown
 
 
 def test_the_commands_of_the_page_answer_every_question_that_needs_no_engine(ask):

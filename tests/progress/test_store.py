@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 
 from labrunner.course.lab import Step
+from labrunner.language import Sentence, dump
 from labrunner.progress import schema, store
 from labrunner.progress.records import Event, LabProgress, ProgressArchive, StepProgress
 from labrunner.progress.schema import ProgressUnavailable
@@ -50,6 +51,20 @@ def test_a_verdict_is_kept_whole(progress, lasting):
     assert progress.load_lab("lab").steps == {"a-step": kept}
     assert kept.verdict == FAILED and kept.attempts == 1 and kept.passed_at is None
     assert progress.load_lab("another").steps == {}
+
+
+def test_a_verdict_is_kept_with_what_it_was_made_from(progress, lasting):
+    found = Sentence("There is {what}.", what=Sentence.counted("{count} tag", "{count} tags", 2))
+    long = Sentence("You said {answer}.", answer="x" * LONGEST_TEXT)
+    progress.record("lab", lasting, Verdict("failed", "A.", found, long))
+    verdict, [event] = (
+        progress.load_lab("lab").step("a-step").verdict,
+        progress.load_archive().events,
+    )
+    assert (verdict.expected, verdict.found, verdict.next) == ("A.", "There is 2 tags.", long)
+    assert dump(verdict.found) == dump(event.found) == dump(found) != found
+    assert dump(verdict.next) == dump(long)
+    assert dump(event.next) == event.next == f"{long[: LONGEST_TEXT - 1]}…"
 
 
 @pytest.mark.parametrize(
@@ -294,7 +309,6 @@ insert into before values ('one', 'a-step', 'D.');
 insert into history values (1, 30, 'one', 'a-step', 'broken', 2, 'B.', 'C.', null);
 pragma user_version = 3;
 """
-
 FOURTH_VERSION = """
 create table prediction (lab text primary key, choice text, at real);
 insert into prediction values ('across-the-network', 'nothing more', 5);
@@ -308,6 +322,11 @@ insert into history values (3, 40, 'across-the-network', 'serve-tls', 'passed', 
     null);
 insert into lab values ('across-the-network', 60);
 pragma user_version = 4;
+"""
+FIFTH_VERSION = """
+create table prediction (lab text primary key, choice text, at real);
+insert into prediction values ('one', 'Yes', 40);
+pragma user_version = 5;
 """
 
 
@@ -379,6 +398,13 @@ def test_progress_of_the_fourth_version_is_there_with_the_steps_that_have_anothe
         Event(39, "across-the-network", None, "started"),
         Event(40, "serve-tls", "serve-tls", "passed", 2),
     ]
+
+
+def test_progress_of_the_fifth_version_is_there_with_all_that_it_says(written):
+    store = written(THIRD_VERSION + FIFTH_VERSION)
+    broken = StepProgress(FAILED, 30, 10, 3)
+    assert store.load_lab("one") == LabProgress({"a-step": broken}, {"a-step": "D."}, 20, "Yes")
+    assert store.load_archive().events == [Event(30, "one", "a-step", "broken", 2, "B.", "C.")]
 
 
 def test_a_file_of_the_current_version_is_brought_to_the_next_one(progress, lasting, monkeypatch):

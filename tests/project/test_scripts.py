@@ -12,10 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from gettext import GNUTranslations
 from pathlib import Path
 
 import pytest
 import requests
+from babel.messages.pofile import read_po
 
 from tests.fixtures.web import address_of
 
@@ -35,6 +37,29 @@ def run(
         text=True,
         timeout=120,
     )
+
+
+def test_a_catalog_keeps_its_translations_gets_new_sentences_and_is_compiled(tmp_path):
+    for name in ("script", "pyproject.toml", ".venv"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for name in ("labrunner", "labs", "templates"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    folder = tmp_path / "labrunner/locale/de/LC_MESSAGES"
+    folder.mkdir(parents=True)
+    head = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    (folder / "labrunner.po").write_text(head + 'msgid "Found"\nmsgstr "Gefunden"\n')
+    done = run("translations", root=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with (folder / "labrunner.mo").open("rb") as file:
+        assert GNUTranslations(file).gettext("Found") == "Gefunden"
+    with (folder / "labrunner.po").open("rb") as file:
+        catalog = read_po(file)
+    texts = {each.id if isinstance(each.id, str) else each.id[0] for each in catalog}
+    assert {
+        "Not there yet.",
+        "You know the registry in `{hosted_name}`.",
+        "%(count)s step",
+    } <= texts
 
 
 def shell(line: str) -> int:

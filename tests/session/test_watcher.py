@@ -107,6 +107,22 @@ def changed(*steps):
     return Message("steps", " ".join(steps))
 
 
+def test_each_page_is_told_in_its_own_language(live, lab, workspace, docker):
+    def page(language):
+        def render(session, ids):
+            return f"{language}: {' '.join(sorted(ids))}"
+
+        return live.subscribe(live.services.session(lab), render, language)
+
+    with page("en") as english, page("de") as german, page("en") as another:
+        docker("volume", "create", workspace["word"])
+        for line, language in ((english, "en"), (german, "de"), (another, "en")):
+            messages = iter(partial(line.get, timeout=PATIENCE), None)
+            said = next(each.text for each in messages if each.kind == "steps")
+            assert said == f"{language}: make-a-volume"
+    assert eventually(lambda: not threads(), PATIENCE)
+
+
 # Looking at a lab
 
 

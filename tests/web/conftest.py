@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 
-from labrunner.web import assets
+from labrunner.web import assets, languages
 from labrunner.web.views import names
 from tests.fixtures.engine import ROOT
 
@@ -11,6 +11,7 @@ from tests.fixtures.engine import ROOT
 @pytest.fixture(scope="session")
 def app_with_templates():
     app = Flask("templates", root_path=str(ROOT))
+    languages.init_app(app)
     assets.init_app(app)
     app.register_blueprint(names.bp)
     return app

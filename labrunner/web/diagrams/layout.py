@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from labrunner.language import Sentence
+
 
 @dataclass(frozen=True)
 class Column:
@@ -39,7 +41,11 @@ WIDE = Layout(
     tags=Column(7, 96),
     manifests=Column(124, 133),
     blobs=Column(288, 115),
-    headings=((7, "Tags"), (124, "Manifests"), (288, "Layers, config")),
+    headings=(
+        (7, Sentence("Tags")),
+        (124, Sentence("Manifests")),
+        (288, Sentence("Layers, config")),
+    ),
 )
 NARROW = Layout(
     name="narrow",
@@ -48,7 +54,7 @@ NARROW = Layout(
     tags=Column(6, 98),
     manifests=Column(16, 88),
     blobs=Column(120, 111),
-    headings=((6, "Tags, manifests"), (120, "Layers, config")),
+    headings=((6, Sentence("Tags, manifests")), (120, Sentence("Layers, config"))),
     stacked=True,
 )
 LAYOUTS = (WIDE, NARROW)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from labrunner.language import Sentence
 from labrunner.registry import references
 from labrunner.registry.references import Reference
 
@@ -35,7 +36,7 @@ class ReferenceDiagram:
     name: str
     reference: Reference | None = None
     parts: list[Part] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Sentence] = field(default_factory=list)
     error: str = ""
 
     @property
@@ -43,11 +44,14 @@ class ReferenceDiagram:
         """Return the diagram as a sentence for a screen reader to announce."""
         reference = self.reference
         if not reference:
-            return f"Docker does not take this as a name. {self.error}"
-        digest = f"{reference.digest[:19]}…" if reference.digest else "none"
-        return (
-            f"Registry {reference.registry or 'none'}, repository {reference.repository}, "
-            f"tag {reference.tag or 'none'}, digest {digest}."
+            return Sentence.joined("Docker does not take this as a name.", self.error)
+        digest = f"{reference.digest[:19]}…" if reference.digest else ""
+        return Sentence(
+            "Registry {registry}, repository {repository}, tag {tag}, digest {digest}.",
+            registry=reference.registry or Sentence("none"),
+            repository=reference.repository,
+            tag=reference.tag or Sentence("none"),
+            digest=digest or Sentence("none"),
         )
 
 
@@ -56,7 +60,7 @@ def draw(name: str) -> ReferenceDiagram:
     try:
         reference = references.parse(name)
     except references.InvalidReference as error:
-        return ReferenceDiagram(name, error=str(error))
+        return ReferenceDiagram(name, error=error.fault)
     return ReferenceDiagram(name, reference, list(_parts(name, reference)), references.notes(name))
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from textwrap import wrap
 
 from labrunner.inspector.contents import ManifestEntry, RegistryContents
+from labrunner.language import Sentence, gettext
 
 from .labels import printable, short_digest, short_size
 from .layout import WIDE, Column, Layout
@@ -23,6 +24,8 @@ HEADING, SECOND_LINE = 26, 15  # of a repository's name, and of the second line 
 MAX_ROWS = 60  # of manifests, and of blobs
 MAX_LINES = 500
 MAX_CHILDREN = 16  # of an index
+NOTES = {"untagged": Sentence("untagged"), "deleted": Sentence("deleted")}  # by a manifest's state
+INDEX = Sentence("index")
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Diagram:
     boxes: list[Box] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     height: float = TOP
-    omitted: list[str] = field(default_factory=list)
+    omitted: list[Sentence] = field(default_factory=list)
 
 
 def draw(contents: RegistryContents, layout: Layout = WIDE) -> Diagram:
@@ -123,7 +126,7 @@ class _Artist:
                 self._add_tag("tag lost", _key("tag", repository, tag.name), tag.name, y)
                 y += ROW
         if y == start:
-            self._add_tag("none", _key("none", repository), "no tags", y)
+            self._add_tag("none", _key("none", repository), gettext("no tags"), y)
             y += ROW
         frame = Box(
             "repository",
@@ -147,7 +150,7 @@ class _Artist:
             for row, tag in enumerate(tags or entry.previous_tags)
         ]
         end = max((tag.next_y for tag in tag_boxes), default=y)
-        note = entry.state if entry.state != "named" else "index" if entry.children else ""
+        note = NOTES.get(entry.state, INDEX if entry.children else "")
         box = Box(
             f"manifest {entry.state}",
             _key("manifest", *entry.key, entry.state),
@@ -212,7 +215,7 @@ class _Artist:
             y += ROW
         return y
 
-    def _omitted(self) -> list[str]:
+    def _omitted(self) -> list[Sentence]:
         manifests, images, layers = 0, 0, self.omitted_blobs
         entries = self.contents.manifests
         children = {(each.repository, child.digest) for each in entries for child in each.children}
@@ -224,17 +227,19 @@ class _Artist:
             else:
                 layers += entry.unread
         counts = (
-            (self.contents.unread_repositories, "repository", "repositories"),
-            (self.contents.unread_tags, "tag", "tags"),
-            (manifests, "manifest", "manifests"),
-            (layers, "layer", "layers"),
-            (images, "image of an index", "images of an index"),
+            Sentence.counted(
+                "{count} more repository",
+                "{count} more repositories",
+                self.contents.unread_repositories,
+            ),
+            Sentence.counted("{count} more tag", "{count} more tags", self.contents.unread_tags),
+            Sentence.counted("{count} more manifest", "{count} more manifests", manifests),
+            Sentence.counted("{count} more layer", "{count} more layers", layers),
+            Sentence.counted(
+                "{count} more image of an index", "{count} more images of an index", images
+            ),
         )
-        return [
-            f"{count} more {singular if count == 1 else plural}"
-            for count, singular, plural in counts
-            if count
-        ]
+        return [each for each in counts if each.values["count"] != "0"]
 
     def _add_tag(self, kind: str, key: str, name: str, y: float) -> Box:
         box = _box(kind, key, self.layout.tags, y, name)

@@ -9,10 +9,12 @@ from itertools import islice
 from rich.filesize import decimal
 
 from labrunner.inspector.contents import ManifestEntry, RegistryContents
+from labrunner.language import Sentence
 
 from .labels import printable, short_digest
 
-MISSING = "missing or unreadable"
+MISSING = Sentence("missing or unreadable")
+KINDS = {"config": Sentence("config"), "layer": Sentence("layer")}  # of a blob
 MAX_PARTS = 40  # of a manifest
 MAX_OTHERS = 5  # manifests with the same blob that are named
 
@@ -40,7 +42,7 @@ def rows(contents: RegistryContents) -> list[Row]:
             if tag.repository == repository and not tag.digest:
                 rows.append(Row(name, MISSING, printable(tag.name)))
         if len(rows) == before:
-            rows.append(Row(name, "none", "It has no tags"))
+            rows.append(Row(name, Sentence("none"), Sentence("It has no tags")))
     return rows
 
 
@@ -48,27 +50,41 @@ def _named_by(contents: RegistryContents, entry: ManifestEntry) -> str:
     if tags := contents.tags_of(entry):
         return ", ".join(printable(tag) for tag in tags)
     previous = ", ".join(printable(tag) for tag in entry.previous_tags)
-    was = f"; it was {previous}" if previous else ""
+    was = Sentence("; it was {tags}", tags=previous) if previous else ""
     if not entry.available:
-        return f"nothing{was}. It is deleted, and not collected yet"
+        return Sentence("nothing{was}. It is deleted, and not collected yet", was=was)
     for index in contents.manifests:
         for child in index.children:
             if (index.repository, child.digest) == entry.key:
-                return f"the index {short_digest(index.digest)}, for {printable(child.platform)}"
-    return f"no tag{was}. It can be pulled by its digest"
+                return Sentence(
+                    "the index {digest}, for {platform}",
+                    digest=short_digest(index.digest),
+                    platform=printable(child.platform),
+                )
+    return Sentence("no tag{was}. It can be pulled by its digest", was=was)
 
 
-def _parts(contents: RegistryContents, entry: ManifestEntry) -> list[str]:
+def _parts(contents: RegistryContents, entry: ManifestEntry) -> list[Sentence]:
     if entry.children:
-        return [f"{len(entry.children) + entry.unread} images"]
+        count = len(entry.children) + entry.unread
+        return [Sentence.counted("{count} images", "{count} images", count)]
     parts = []
     for blob in entry.blobs[:MAX_PARTS]:
         entries = contents.manifests_with(blob.digest)
         others = (short_digest(other.digest) for other in entries if other.key != entry.key)
         named = list(islice(others, MAX_OTHERS))
         if more := len(entries) - 1 - len(named):
-            named.append(f"{more} more")
-        shared = f", also in {', '.join(named)}" if named else ""
-        parts.append(f"{blob.kind} {short_digest(blob.digest)}, {decimal(blob.size)}{shared}")
+            named.append(Sentence("{count} more", count=more))
+        shared = Sentence.joined(*named, by=", ")
+        values = {
+            "kind": KINDS[blob.kind],
+            "digest": short_digest(blob.digest),
+            "size": decimal(blob.size),
+            "others": shared,
+        }
+        alone, common = "{kind} {digest}, {size}", "{kind} {digest}, {size}, also in {others}"
+        parts.append(Sentence(common if named else alone, **values))
     more = len(entry.blobs) - len(parts) + entry.unread
-    return [*parts, f"{more} more layers"] if more else parts
+    if more:
+        parts.append(Sentence.counted("{count} more layers", "{count} more layers", more))
+    return parts

@@ -13,6 +13,7 @@ from werkzeug.exceptions import NotFound
 
 from labrunner.course.lesson import Lesson
 from labrunner.headless.results import LabResult
+from labrunner.language import Sentence
 from labrunner.progress.records import StepProgress
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.session.session import Session
@@ -69,7 +70,7 @@ def render_steps(
     changed = [step for step in view.steps if step.id in ids]
     later = dropwhile(lambda step: step.id not in ids, view.steps)
     shown = [step for step in later if step in changed or step.progress.state == "passed"]
-    summary = f"{view.done} of {len(view.steps)}"
+    summary: str = Sentence("{done} of {all}", done=view.done, all=len(view.steps))
     with suppress(ProgressUnavailable):
         summary = session.summary
     return render_template(

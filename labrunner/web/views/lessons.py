@@ -11,6 +11,7 @@ from werkzeug.exceptions import BadRequest, NotFound
 from labrunner.course.course import Course
 from labrunner.course.lab import Lab
 from labrunner.course.lesson import FILE, Lesson
+from labrunner.language import Sentence
 from labrunner.progress.records import StepProgress
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.registry.versions import NUMBERS
@@ -52,7 +53,7 @@ def course() -> ResponseReturnValue:
     overview, problem = _overview()
     faults = engine_faults()
     if problem:
-        faults.append(f"{problem.found} {problem.next}")
+        faults.append(Sentence.joined(problem.found, problem.next))
     faults += overview.faults
     return render_template(
         "course/page.html", course=get_services().course, overview=overview, faults=faults
@@ -73,7 +74,7 @@ def choose_registry(slug: str) -> ResponseReturnValue:
     """Keep the learner's choice of a registry, which all lessons follow."""
     lesson, number = find(slug), fields("registry")["registry"]
     if number not in NUMBERS:
-        raise BadRequest(f"Choose registry {' or '.join(NUMBERS)}.")
+        raise BadRequest(Sentence("Choose registry {numbers}.", numbers=" or ".join(NUMBERS)))
     get_services().workspaces.choose_registry(NUMBERS[number])
     if wants_json():
         return {"registry": number}

@@ -13,6 +13,7 @@ from queue import Empty
 from flask import Blueprint, Response, copy_current_request_context, current_app, request
 from flask.typing import ResponseReturnValue
 
+from labrunner import language
 from labrunner.session.services import get_services
 from labrunner.session.session import Session
 from labrunner.session.watcher import BEAT, OVER, Message, Subscription
@@ -37,9 +38,12 @@ def stream(slug: str) -> ResponseReturnValue:
     if shown and not (workspace and workspace.id == shown):
         return Response(_event(OVER), mimetype="text/event-stream")
 
+    spoken = language.current()
+
     @copy_current_request_context
     def render(watched: Session, ids: Collection[str]) -> str:
-        return render_steps(lesson, watched, ids)
+        with language.speaking(spoken):  # a thread has a language of its own
+            return render_steps(lesson, watched, ids)
 
     services, key = get_web_services(), current_app.secret_key
 
@@ -50,7 +54,7 @@ def stream(slug: str) -> ResponseReturnValue:
     with ExitStack() as held:
         held.enter_context(services.connection_limit.take())
         watched = get_services().session(session.lab)
-        subscription = held.enter_context(services.watcher.subscribe(watched, render))
+        subscription = held.enter_context(services.watcher.subscribe(watched, render, spoken))
         session.reload()  # what changes after this is in the subscription
         now = render_steps(lesson, session, [step.id for step in session.lab.steps])
         events = _events(Message("steps", now), subscription, is_over)

@@ -6,6 +6,7 @@ from flask import Blueprint, Flask, flash, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest
 
+from labrunner.language import Sentence, translated
 from labrunner.progress.store import NewerProgress
 from labrunner.session import export
 from labrunner.session.export import LIMIT, BadFile
@@ -50,9 +51,9 @@ def import_progress() -> ResponseReturnValue:
         archive = export.unpack(sent[0].read(LIMIT + 1))
         get_services().progress.import_archive(archive, replace="replace" in request.form)
     except (BadFile, NewerProgress) as error:
-        why = f"{error.found} {error.next}"
+        why = Sentence.joined(error.found, error.next)
         return ({"error": why} if wants_json() else page(refused=why)), error.http_status
     if wants_json():
         return {"labs": sorted(archive.latest)}
-    flash(export.describe(archive, get_services().course.labs))
+    flash(translated(export.describe(archive, get_services().course.labs)))
     return redirect(url_for("report.what_you_did"), 303)

@@ -9,6 +9,7 @@ from labrunner.inspector import narration
 from labrunner.inspector.contents import RegistryContents
 from labrunner.inspector.scan import Scanner
 from labrunner.inspector.transfers import Transfer
+from labrunner.language import Sentence
 from labrunner.registry.errors import NotARegistry, RegistryDown, RegistryRefused
 from labrunner.session.errors import NotStarted
 from labrunner.session.services import get_services
@@ -52,7 +53,7 @@ def read_contents(scanner: Scanner, workspace: Workspace) -> tuple[RegistryConte
 
     A lab whose registry asks for a login has it in its values `user` and `password`.
     """
-    values, name = workspace.record.values, f"`{workspace.registry}`"
+    values = workspace.record.values
     login = (values["user"], values["password"]) if {"user", "password"} <= values.keys() else None
     try:
         return scanner.scan(workspace, login), ""
@@ -60,14 +61,21 @@ def read_contents(scanner: Scanner, workspace: Workspace) -> tuple[RegistryConte
         return None, error.found  # the lab says what to do then
     except RegistryRefused as refused:
         if refused.status != 401:
-            return None, f"{refused.found} {refused.next}"
-        how = "and does not accept this lab's" if login else "so its contents are not shown here"
-        return None, f"{name} asks for a user name and a password, {how}."
+            return None, Sentence.joined(refused.found, refused.next)
+        asks = (
+            "`{registry}` asks for a user name and a password, and does not accept this lab's."
+            if login
+            else "`{registry}` asks for a user name and a password, so its contents are not shown "
+            "here."
+        )
+        return None, Sentence(asks, registry=workspace.registry)
     except CannotCheck as error:
-        return None, f"{error.found} {error.next}"
+        return None, Sentence.joined(error.found, error.next)
 
 
-def read_transfers(workspace: Workspace, contents: RegistryContents) -> list[tuple[Transfer, str]]:
+def read_transfers(
+    workspace: Workspace, contents: RegistryContents
+) -> list[tuple[Transfer, Sentence]]:
     """Return the last transfers with a sentence for each; none where the log cannot be read, which
     the diagram explains."""
     try:

@@ -18,6 +18,7 @@ from simple_websocket import Server
 from werkzeug.exceptions import Forbidden, NotFound
 from wsproto.utilities import RemoteProtocolError
 
+from labrunner.language import Sentence
 from labrunner.verdicts import CannotCheck
 from labrunner.web.errors import page
 from labrunner.web.forms import fields
@@ -66,7 +67,11 @@ def open_shell(slug: str) -> ResponseReturnValue:
         shell = get_web_services().shells.open(workspace.work, workspace.record.values)
     except OSError as error:
         raise CannotCheck(
-            f"A shell could not be started in `{workspace.work}`: {error.strerror}.",
+            Sentence(
+                "A shell could not be started in `{folder}`: {error}.",
+                folder=workspace.work,
+                error=error.strerror,
+            ),
             next="Fix that, or finish the lab and start it again.",
         ) from error
     return {"socket": url_for("terminal.attach", id=shell.id)}, 201
@@ -82,4 +87,4 @@ def attach(websocket: Server, id: str) -> None:
 
 @bp.errorhandler(RemoteProtocolError)
 def _no_handshake(error: RemoteProtocolError) -> ResponseReturnValue:
-    return page(400, "That is not a WebSocket handshake", f"{error}.")
+    return page(400, Sentence("That is not a WebSocket handshake"), f"{error}.")
