@@ -61,6 +61,13 @@ msgstr "Die Registry hat kein `{reference}`."
 """
 
 
+@pytest.fixture(autouse=True)
+def own_language():
+    """What a request of a test has chosen in this thread ends with the test."""
+    with language.speaking(language.SOURCE):
+        yield
+
+
 @pytest.fixture
 def app(tiny, instance, engine):
     """The tiny course with its lab started, in this process."""
