@@ -130,6 +130,7 @@ def write_untouched(
 def write(database: sqlite3.Connection, table: str, **row: Any) -> None:
     """Write a row in place of the one with the same key."""
     names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
+    # The names of tables and columns are the callers' own words, never data.
     database.execute(f"insert or replace into {table} ({names}) values ({marks})", row)  # noqa: S608
 
 

@@ -18,6 +18,7 @@ def init_app(app: Flask) -> None:
     """Have all templates of an app go through gettext, and each request choose its language."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.policies["ext.i18n.trimmed"] = True
+    # The extension adds this method to the environment, which no type says.
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
         language.gettext, language.ngettext, newstyle=True
     )

@@ -59,8 +59,11 @@ class Workspaces:
     def choose_registry(self, image: str) -> None:
         """Keep the learner's choice, whole or not at all."""
         draft = self._choice.with_suffix(f".{secrets.token_hex(4)}")
-        draft.write_text(image)
-        draft.replace(self._choice)
+        try:
+            draft.write_text(image)
+            draft.replace(self._choice)
+        finally:
+            draft.unlink(missing_ok=True)
 
     @property
     def _choice(self) -> Path:

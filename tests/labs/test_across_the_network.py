@@ -12,21 +12,11 @@ from labrunner.workspaces import resources
 from tests.fixtures import workers
 from tests.fixtures.certificates import TLS, certify
 from tests.fixtures.engine import ROOT, eventually
+from tests.fixtures.workspaces import act, judge
 
 LAB = loader.load_course(ROOT).labs["across-the-network"]
 NAME = "registry.lab:5000"
 ERROR = "x509: certificate signed by unknown authority"
-
-
-def judge(workspace, step, answer=""):
-    return LAB.find(step).judge(workspace, answer)
-
-
-def act(workspace, *steps):
-    for step in steps:
-        solution = LAB.find(step).solve
-        assert solution
-        solution(workspace)
 
 
 def put(workspace, path, data):

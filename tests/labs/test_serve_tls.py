@@ -9,20 +9,10 @@ from labrunner.checks import history
 from labrunner.course import loader
 from tests.fixtures.certificates import TLS, certify
 from tests.fixtures.engine import ROOT, eventually
+from tests.fixtures.workspaces import act, judge
 
 LAB = loader.load_course(ROOT).labs["serve-tls"]
 ERROR = "http: server gave HTTP response to HTTPS client"
-
-
-def judge(workspace, step, answer=""):
-    return LAB.find(step).judge(workspace, answer)
-
-
-def act(workspace, *steps):
-    for step in steps:
-        solution = LAB.find(step).solve
-        assert solution
-        solution(workspace)
 
 
 @pytest.fixture(scope="module")
