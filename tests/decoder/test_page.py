@@ -36,7 +36,7 @@ def test_a_pasted_error_is_explained_without_javascript(site):
     answer = submit(visitor, PASTED)
     said = text(answer)
     assert "You are not logged in to this registry no basic auth credentials Means" in said
-    assert "Next docker login localhost:5000, then the same command again." in said
+    assert "Next Run docker login localhost:5000, then the same command again." in said
     assert "docs.docker.com/reference/cli/docker/login/" in said
     assert html.unescape(answer.text).count(PASTED) == 1  # it stands in the field still
 
