@@ -57,7 +57,7 @@ need_engine() {
     if [ -z "$engine" ]; then
         case $refusal in
             *"permission denied"*)
-                stop 3 "A Docker Engine is there, but you may not use its socket." \
+                stop 3 "A Docker Engine is running, but you may not use its socket." \
                     "Run: sudo usermod -aG docker $(id -un). Then log in again and run this again."
                 ;;
             *'ontext "'*) # as in: context "x": context not found

@@ -107,7 +107,7 @@ apt_install() {
     apt_label=$1
     shift
     during "$apt_label" -- apt_get "$@" ||
-        stop 3 "Installing with apt-get failed: $*." "Set that right, then run this again."
+        stop 3 "Installing with apt-get failed: $*." "Fix that, then run this again."
 }
 
 apt_get() {
@@ -133,6 +133,6 @@ pip_install() {
     during "$1" "$(grep -c == "$2")" -- .venv/bin/python -m pip install --no-input \
         --disable-pip-version-check --progress-bar off --require-hashes -r "$2" ||
         stop 3 "The Python packages could not be installed." \
-            "Is this machine online? Set that right, then run this again."
+            "Is this machine online? Fix that, then run this again."
     cp "$2" ".venv/$2"
 }

@@ -76,6 +76,6 @@ make_environment() {
         need_python
         during "Making .venv with Python $(python_version "$python")" -- \
             "$python" -m venv --clear .venv ||
-            stop 3 "The environment could not be made with $python."
+            stop 3 "The environment could not be created with $python."
     fi
 }

@@ -93,7 +93,7 @@ def logged_requests(workspace: Workspace, since: float = 0) -> list[Request]:
         return requests
     raise CannotCheck(  # not even those of the check itself are there
         Sentence(
-            "The log of `{registry}` cannot be read, so it is unknown what it was asked.",
+            "The log of `{registry}` cannot be read, so its requests are unknown.",
             registry=workspace.registry,
         ),
         next=Sentence(

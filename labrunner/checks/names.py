@@ -29,7 +29,7 @@ def part_of(said: str, reference: Reference) -> tuple[str, str]:
     if not said:
         return "not-there", "Your answer is empty."
     if said == reference.canonical:
-        return "whole-name", "`{said}` is the whole name."
+        return "whole-name", "`{said}` is the full name."
     for part, sentence in PARTS.items():
         if said == getattr(reference, part):
             return part, sentence

@@ -36,8 +36,8 @@ class NewerProgress(CourseError):
         names = ", ".join(f"`{lab}`" for lab in labs)
         super().__init__(
             Sentence("The progress here in {labs} is newer than the file.", labs=names),
-            next="Nothing was imported. To replace what is newer, tick “Replace what is newer "
-            "here” on the page, or add `--replace` to the command.",
+            next="Nothing was imported. To replace it, tick “Replace newer progress here” on the "
+            "page, or add `--replace` to the command.",
         )
         self.labs = labs
 

@@ -131,7 +131,7 @@ def _object(number: int, line: bytes) -> dict[str, Any]:
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) < len(pairs):
-            raise ValueError("a name is there twice")
+            raise ValueError("a name appears twice")
         return dict(pairs)
 
     try:

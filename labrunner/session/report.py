@@ -19,7 +19,7 @@ WORDS: dict[State, str] = {
     "passed": Sentence("passed"),
     "failed": Sentence("not there yet"),
     "unknown": Sentence("could not be checked"),
-    "broken": Sentence("no longer so"),
+    "broken": Sentence("no longer passes"),
     "skipped": Sentence("skipped"),
     "solved": Sentence("done for you"),
 }
@@ -131,7 +131,8 @@ class Report:
         if not self.seconds:
             return did
         took = Sentence(
-            "That took {time}, without pauses of more than 15 minutes.", time=length(self.seconds)
+            "That took {time}, not counting pauses of more than 15 minutes.",
+            time=length(self.seconds),
         )
         return Sentence.joined(did, took)
 

@@ -30,7 +30,7 @@ def do(step: Step, workspace: Workspace) -> Verdict:
     verdict = step.judge(workspace, answer)
     if verdict.status != "failed":
         return verdict
-    found = Sentence("This was done for you, and yet: {found}", found=verdict.found or "")
+    found = Sentence("This was done for you, but: {found}", found=verdict.found or "")
     next = Sentence.joined(verdict.next or "", BACK)
     return replace(verdict, found=found, next=next, reason=NOT_SOLVED)
 

@@ -14,7 +14,7 @@ from .forms import wants_fragment, wants_json
 
 BACK = "Go back to the course page."
 IN_THE_LOG = "The server's log says what happened."
-AGAIN = "Load the page again, then repeat it."
+AGAIN = "Reload the page, then try again."
 WORDS = {
     400: (Sentence("This page does not send that request"), AGAIN),
     404: (Sentence("There is nothing at this address"), BACK),

@@ -87,7 +87,7 @@ class PredictionView:
         shows = Sentence("The step “{title}” shows what is right.", title=title)
         if self.choice:
             can = "You can change it until then."
-            return Sentence.joined("Your prediction is kept.", shows, can)
+            return Sentence.joined("Your prediction is saved.", shows, can)
         return Sentence.joined(shows, "Nothing is counted.")
 
 

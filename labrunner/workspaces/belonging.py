@@ -106,7 +106,7 @@ def _why_by_port(workspace: Workspace, container: Container) -> Reason | None:
     if container.on_host_network:
         if runs_registry(workspace.engine, container):
             return Reason(
-                Sentence("it is a registry on the host's network, maybe another"), certain=False
+                Sentence("it may be another registry, on the host's network"), certain=False
             )
     elif "none" not in container.addresses and (container.binds(port) or container.publishes(port)):
         if not container.started:

@@ -315,7 +315,7 @@ def find_the_digest(workspace, answer):
 
 find_the_digest.solution(lambda ws: parse(ws["pinned_name"]).digest)
 find_the_digest.near_miss("the tag", reason="tag")(lambda ws: parse(ws["pinned_name"]).tag)
-find_the_digest.near_miss("the whole name", reason="whole-name")("{pinned_name}")
+find_the_digest.near_miss("the full name", reason="whole-name")("{pinned_name}")
 
 
 @lab.step(lasting=True, advice=TAG)

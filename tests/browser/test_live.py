@@ -21,8 +21,8 @@ from tests.session.test_live_stream import Stream
 
 LIVE = "Each step is checked as you work."
 BY_BUTTON = "Each step is checked when you press Check my work."
-AWAY = "The server does not answer, so these verdicts are from before. This page waits for it."
-LOST = "The engine does not answer, so these verdicts are from before. This page waits for it."
+AWAY = "The server does not answer, so these verdicts may be old. This page waits for it."
+LOST = "The engine does not answer, so these verdicts may be old. This page waits for it."
 RECORD = """() => {
     window.said = [];
     window.told = [];
@@ -116,9 +116,9 @@ def test_a_step_that_breaks_later_says_so(site, open_page, volume):
     volume("create", page)
     expect(state(page, "make-a-volume")).to_have_text("passed")
     volume("rm", page)
-    expect(state(page, "make-a-volume")).to_have_text("no longer so")
-    expect(page.locator("#verdict-make-a-volume")).to_contain_text("but no longer so.")
-    says(page, "Make a volume: no longer so.")
+    expect(state(page, "make-a-volume")).to_have_text("no longer passes")
+    expect(page.locator("#verdict-make-a-volume")).to_contain_text("but no longer passes.")
+    says(page, "Make a volume: no longer passes.")
     volume("create", page)
     expect(state(page, "make-a-volume")).to_have_text("passed")
     says(page, "Make a volume: passed.")
@@ -233,9 +233,9 @@ def test_while_the_engine_is_away_the_page_says_so_and_keeps_its_verdicts(
     expect(state(page, "make-a-volume")).to_have_text("passed")
     volume("rm", page)
     wire.connect()
-    expect(state(page, "make-a-volume")).to_have_text("no longer so")
+    expect(state(page, "make-a-volume")).to_have_text("no longer passes")
     expect(page.locator("#live")).to_have_text(LIVE)
-    says(page, "Make a volume: no longer so.")
+    says(page, "Make a volume: no longer passes.")
 
 
 def test_a_browser_without_event_streams_has_the_button(site, open_page, volume):
@@ -265,4 +265,4 @@ def test_the_page_says_where_and_how_a_step_is_done(site, serve, open_page, engi
 def test_a_lab_that_is_finished_elsewhere_is_said(site, own_page):
     page = own_page(site, "/lessons/tiny")
     assert site.visitor().submit("/lessons/tiny/finish").ok
-    expect(page.locator("#live")).to_have_text("This lab was finished. Load the page again.")
+    expect(page.locator("#live")).to_have_text("This lab is finished. Reload the page.")

@@ -88,7 +88,7 @@ def test_only_the_verdict_changes_and_the_focus_stays(started_site, open_page):
         subprocess.run(["docker", "volume", "rm", name], check=True, capture_output=True)
 
     page.get_by_role("button", name="Check all").click()
-    page.locator("#verdict-make-a-volume").get_by_text("but no longer so").wait_for()
+    page.locator("#verdict-make-a-volume").get_by_text("but no longer passes").wait_for()
     assert wait_until(page, "() => announced.at(-1) === '0 of 2 steps are done.'")
     assert page.evaluate("document.activeElement.textContent") == "Check all"
 

@@ -10,7 +10,7 @@ from tests.browser.test_pages import violations
 from tests.fixtures.engine import ASKED
 from tests.fixtures.web import Site, end, free_port, write_tiny
 
-KEPT = "Your prediction is kept. The step “Make a volume” shows what is right."
+KEPT = "Your prediction is saved. The step “Make a volume” shows what is right."
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def test_what_was_predicted_is_told_beside_the_verdict_without_a_click(
     expect(page.locator("#live")).to_have_text(LIVE)
     page.evaluate(RECORD)
     group = page.get_by_role("group", name="Is there a volume?")
-    keep = page.get_by_role("button", name="Keep my prediction")
+    keep = page.get_by_role("button", name="Save my prediction")
     keep.click()  # nothing is chosen, so the browser asks for it
     assert page.evaluate("said") == []
     group.get_by_role("radio", name="yes").focus()
@@ -71,14 +71,14 @@ def test_a_question_is_answered_in_place_by_keyboard(started_site, open_page):
     page.evaluate(RECORD)
     question = page.locator(".review form").filter(has_text="What is it?")
     button = question.get_by_role("button", name="Answer")
-    for option, says in (("an image", "Not so."), ("a volume", "Right.")):
+    for option, says in (("an image", "Wrong."), ("a volume", "Right.")):
         question.get_by_role("radio", name=option).focus()
         page.keyboard.press("Space")
         button.focus()
         page.keyboard.press("Enter")
         expect(question.locator(".said")).to_contain_text(f"{says} It is a volume.")
         expect(button).to_be_focused()
-    assert page.evaluate("said") == ["Not so. It is a volume.", "Right. It is a volume."]
+    assert page.evaluate("said") == ["Wrong. It is a volume.", "Right. It is a volume."]
     assert violations(page) == []
     question.get_by_role("link").click()
     expect(page).to_have_url(re.compile("/lessons/tiny#make-a-volume$"))

@@ -55,7 +55,7 @@ def test_a_step_is_done_for_the_learner_in_place(site, open_page, engine):
     section.get_by_role("button", name="Do it for me").focus()
     page.keyboard.press("Enter")
     verdict = page.locator("#verdict-make-a-volume")
-    expect(verdict).to_contain_text("with these commands:", timeout=PATIENCE)
+    expect(verdict).to_contain_text("These commands do the same:", timeout=PATIENCE)
     assert engine.volume(name)
     assert focused(page) == "Do it for me" and page.evaluate(MARKED)
     expect(verdict.locator("pre").first).to_have_text(f"docker volume create {name}")
@@ -173,7 +173,7 @@ def test_a_bad_file_is_refused_with_its_line(shared_site, chromium):
 def test_what_is_skipped_and_done_for_the_learner_is_accessible_and_fits(site, open_page):
     page = open_page(site, "/lessons/tiny", **STILL)
     step(page, "make-a-volume").get_by_role("button", name="Do it for me").click()
-    expect(page.locator("#verdict-make-a-volume")).to_contain_text("commands:", timeout=PATIENCE)
+    expect(page.locator("#verdict-make-a-volume")).to_contain_text("do the same:", timeout=PATIENCE)
     page.get_by_label("Your answer").fill("no")
     page.keyboard.press("Enter")
     page.get_by_text("You said no").first.wait_for()
@@ -208,7 +208,7 @@ def test_a_real_step_is_done_for_the_learner_with_the_commands_of_its_page(serve
     shown = section.locator(".commands code").first.inner_text()
     section.get_by_role("button", name="Do it for me").click()
     verdict = page.locator("#verdict-start-a-registry")
-    expect(verdict).to_contain_text("with these commands:", timeout=PATIENCE)
+    expect(verdict).to_contain_text("These commands do the same:", timeout=PATIENCE)
     expect(verdict.locator("pre").first).to_have_text(shown)
     port = shown.split("-p ")[1].split(":")[0]
     asked = subprocess.run(

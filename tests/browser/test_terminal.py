@@ -389,7 +389,7 @@ def test_without_javascript_there_is_one_line(site, open_page):
     page = open_page(site, LESSON, java_script_enabled=False)
     place = page.locator("#terminal")
     expect(place).to_have_text(
-        re.compile(r"Terminal\s+The terminal in the page needs JavaScript. Use one of your own."),
+        re.compile(r"Terminal\s+The terminal in the page needs JavaScript. Use your own."),
         use_inner_text=True,
     )
 

@@ -175,7 +175,7 @@ def test_an_answer_is_right_however_it_was_copied(ask, step, answer):
         ("take-three-clouds-apart", "123456789012 birch1 birch2 birch3", "has 4 words", {}),
         ("find-the-repository", "shop", "only one part of the repository", {}),
         ("find-the-repository", "web/shop:1.0", "not exactly one part of it", {}),
-        ("find-the-repository", VALUES["long_name"], "is the whole name", {}),
+        ("find-the-repository", VALUES["long_name"], "is the full name", {}),
         ("find-the-tag", "5123", "`5123` is a port", {}),
         ("find-the-tag", "5123/web/shop", "`5123` is a port", {}),
         ("find-the-tag", "none", "is not in the name", {}),
@@ -185,7 +185,7 @@ def test_an_answer_is_right_however_it_was_copied(ask, step, answer):
         ("find-the-digest", DIGEST[7:-1], "a piece of the digest", {}),
         ("find-the-digest", f"{DIGEST[7:-1]}0", "is not in the name", {}),
         ("find-the-digest", DIGEST[:19], "a piece of the digest", {}),
-        ("find-the-digest", VALUES["pinned_name"], "is the whole name", {}),
+        ("find-the-digest", VALUES["pinned_name"], "is the full name", {}),
     ],
 )
 def test_a_near_miss_is_named(ask, step, answer, words, values):

@@ -196,7 +196,7 @@ def test_a_solution_that_fails_says_so_and_counts_for_nothing(small, volumes, do
     make.solve = lambda workspace: None
     found = small.session(volumes).solve(make)
     assert found.verdict.status == "failed" and not found.solved_at
-    assert found.verdict.found == "This was done for you, and yet: There is none."
+    assert found.verdict.found == "This was done for you, but: There is none."
     workspace.create_volume(workspace.name)
     for _ in small.session(volumes).recheck_changed():  # what was done for the learner shows late
         pass

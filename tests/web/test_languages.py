@@ -150,7 +150,7 @@ def test_a_page_says_its_language_and_that_another_reader_may_get_another(app, m
     refused = app.test_client().get("/", base_url=HERE, headers=IN_MARKING)
     assert (
         refused.status_code == 401
-        and f"{BEGIN}You need the token of this start{END}" in refused.text
+        and f"{BEGIN}You need the server's current token{END}" in refused.text
     )
 
 

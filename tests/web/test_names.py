@@ -135,7 +135,7 @@ def test_what_explain_says_stands_below_the_picture():
 
 def test_a_name_that_is_none_says_why_and_is_never_markup():
     shown = picture("localhost:5000/My-Image")
-    assert "Docker does not take this as a name." in shown
+    assert "Docker does not accept this name." in shown
     assert "<code>my-image</code>" in shown
     explorer = render("explorer", f'"><b>{EVIL}', "x")
     assert "<img" not in explorer and "<b>" not in explorer
@@ -148,7 +148,7 @@ def test_the_page_takes_a_name_apart_without_javascript(site):
     assert "account library filled in" in text(visitor.get("/names"))
     assert "The name is empty" in text(visitor.get("/names", params={"name": ""}))
     long = visitor.get("/names", params={"name": "a/" * 700})
-    assert long.ok and "Docker does not take this as a name." in long.text
+    assert long.ok and "Docker does not accept this name." in long.text
 
 
 def test_htmx_gets_the_picture_alone_and_json_the_parts(site):
@@ -165,13 +165,13 @@ def test_htmx_gets_the_picture_alone_and_json_the_parts(site):
 
 def test_every_name_that_the_page_offers_is_what_it_says(site):
     page = site.visitor().get("/names").text
-    tried, slips = page.split("Names with a slip")
+    tried, slips = page.split("Names with a mistake")
     offered = re.findall(r"<li><a [^>]*><code>(.*?)</code>", tried)
     assert len(offered) == 8
-    assert all("does not take" not in picture(name) for name in offered)
+    assert all("does not accept" not in picture(name) for name in offered)
     for name in re.findall(r"<li><a [^>]*><code>(.*?)</code>", slips):
         shown = picture(name)
-        assert "does not take" in shown or "not a host" in shown or "not a port" in shown
+        assert "does not accept" in shown or "not a host" in shown or "not a port" in shown
 
 
 def test_a_block_in_a_lesson_is_drawn_with_the_learners_registry(serve, tiny):
@@ -206,7 +206,7 @@ def test_the_picture_follows_the_typing_and_nothing_else_changes(site, open_page
         .every(part => part.marked)""")
     assert "my-image" in page.locator("#reference-1").inner_text()
     field.fill("a b")
-    page.locator("#reference-2").get_by_text("Docker does not take this").wait_for()
+    page.locator("#reference-2").get_by_text("Docker does not accept this").wait_for()
     field.press("Enter")
     assert page.url == f"{site.url}/lessons/names"
 

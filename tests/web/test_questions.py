@@ -12,7 +12,7 @@ STEP = "/lessons/tiny/steps/make-a-volume"
 PREDICT = "/lessons/tiny/prediction"
 ASK = "/lessons/reading/questions/tiny-2"
 OPEN = "The step “Make a volume” shows what is right."
-KEPT = f"Your prediction is kept. {OPEN} You can change it until then."
+KEPT = f"Your prediction is saved. {OPEN} You can change it until then."
 NOT_SO = "You predicted: no. That was wrong. You make it."
 
 
@@ -144,7 +144,7 @@ def test_an_answer_is_right_or_not_and_is_not_stored(started_site, visitor):
     before = started_site.state()
     right, wrong = (visitor.get(ASK, params={"choice": each}) for each in ("a volume", "an image"))
     assert "You answered: a volume. Right. It is a volume." in text(right)
-    assert "You answered: an image. Not so. It is a volume." in text(wrong)
+    assert "You answered: an image. Wrong. It is a volume." in text(wrong)
     for page in (right, wrong):
         assert (
             'href="/lessons/tiny#make-a-volume">Lesson 1: A tiny lesson, “Make a volume”'

@@ -27,7 +27,7 @@ docker run {{ registry_image }} serve {{ registry_config }}
     Only three says so.
 """
 CHOICE = "/lessons/tiny/version"
-STAYS = "A registry that runs already stays as it is."
+STAYS = "A running registry stays as it is."
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_lab_that_is_started_follows_as_well(app, ask):
     said, there = ask(), services.engine.image("registry:3")
     assert "The lab is started." in said and "docker run registry:3" in said
     assert (STAYS in said) == bool(there)
-    missing = "registry:3 is not on your engine. script/lab kit get registry:3 brings it."
+    missing = "registry:3 is not on your engine. script/lab kit get registry:3 fetches it."
     assert (missing in said) == (not there)
     assert services.session(lab).workspace.registry_image == "registry:3"
 

@@ -404,7 +404,7 @@ def test_it_can_be_switched_off(tiny, instance, monkeypatch):
     start_lab(tiny, instance)
     client, before = client_of(tiny, instance), children(os.getpid())
     page = client.get("/lessons/tiny", base_url=HERE).text
-    assert "The terminal in the page is switched off. Use one of your own." in page
+    assert "The terminal in the page is switched off. Use your own." in page
     assert "terminal.js" not in page and "terminal-open" not in page
     assert "<kbd>j</kbd>" in page and "<kbd>t</kbd>" not in page and "<kbd>F6</kbd>" not in page
     assert begin_with(client).status_code == 404

@@ -87,7 +87,7 @@ def test_a_step_is_done_for_the_learner_and_shown_with_its_commands(started_site
     assert answer.headers["Location"] == "/lessons/tiny#make-a-volume"
     page = visitor.get("/lessons/tiny")
     assert re.search(
-        rf"Done for you at \d\d:\d\d, as with these commands: docker volume create {name} "
+        rf"Done for you at \d\d:\d\d. These commands do the same: docker volume create {name} "
         rf"docker volume inspect {name}-x {name} is there\. Reset to try it yourself\.",
         text(page),
     )
@@ -147,7 +147,7 @@ def test_a_lab_is_reset_after_the_learner_has_seen_what_goes(started_site, visit
     settled(visitor, STEP)
     page = visitor.get("/lessons/tiny/reset")
     assert "These will be removed." in text(page)
-    assert "your progress in it begins again" in text(page)
+    assert "your progress in it is reset" in text(page)
     asked = items(visitor, "/lessons/tiny/reset")
     assert {goes, stays, name} <= set(asked)
     answer = visitor.submit(
@@ -178,7 +178,7 @@ def test_one_goes_back_to_a_step_with_those_before_it_done_for_one(
     assert "2 of 2 done" in text(visitor.get("/lessons/tiny"))
     page = visitor.get(f"{SAY}/back")
     assert "Go back to “Say it”" in text(page)
-    assert "The steps before this one are done for you, and recorded so." in text(page)
+    assert "The steps before this one are done for you, and recorded as such." in text(page)
     visitor.submit(f"{SAY}/back", {"item": items(visitor, f"{SAY}/back")})
     assert eventually(lambda: started(visitor))
     assert word(visitor) != name and engine.volume(word(visitor))
@@ -195,7 +195,7 @@ def test_what_cannot_be_removed_keeps_the_lab_as_it_is(visitor, docker, unique):
     name = word(visitor)
     answer = visitor.submit("/lessons/tiny/reset", {"item": [unique]})  # a volume in use
     assert answer.status_code == 409
-    assert "volume is in use" in text(answer) and "Mend that and reset again" in text(answer)
+    assert "volume is in use" in text(answer) and "Fix that, then reset again" in text(answer)
     assert word(visitor) == name
     docker("rm", "-v", unique)
     docker("volume", "rm", unique)
@@ -253,7 +253,7 @@ def test_after_a_kill_and_a_new_start_progress_and_workspace_are_found_again(ser
     assert "1 of 2 done, 1 skipped" in text(after.get("/lessons/tiny"))
     docker("volume", "rm", name)
     visitor.submit(f"{STEP}/check")
-    assert "but no longer so" in text(visitor.get("/lessons/tiny"))
+    assert "but no longer passes" in text(visitor.get("/lessons/tiny"))
     assert "Continue: lesson 1, Make a volume" in text(visitor.get("/"))
     docker("volume", "create", name)  # to be removed with the others
 

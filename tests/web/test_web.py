@@ -100,8 +100,8 @@ def test_a_lab_is_started_checked_and_finished_without_javascript(site, engine):
         subprocess.run(["docker", "volume", "rm", name], check=True, capture_output=True)
     visitor.submit("/lessons/tiny/check")
     said = text(visitor.get("/lessons/tiny"))
-    assert "Make a volume no longer so" in said
-    assert re.search(r"Passed at \d\d:\d\d, but no longer so\. Expected", said)
+    assert "Make a volume no longer passes" in said
+    assert re.search(r"Passed at \d\d:\d\d, but no longer passes\. Expected", said)
 
     visitor.submit(CHECK_WORD, {"answer": name})
     said = text(visitor.get("/lessons/tiny"))
@@ -127,7 +127,7 @@ def test_finishing_lists_what_goes_with_the_reason_and_removes_only_what_is_tick
     asked = visitor.get("/lessons/tiny/finish")
     assert f'value="{ours}" checked' in asked.text
     assert f"container {names[ours]} it is on your registry's port" in text(asked)
-    assert "These may not be the lab's, and stay." in text(asked)
+    assert "These may not be the lab's, so they stay." in text(asked)
     for each in doubtful:
         assert f'value="{each}">' in asked.text
         why = "it asks for your registry's port, but never had it"
@@ -191,7 +191,7 @@ def test_htmx_gets_what_changes_and_nothing_else(visitor):
     ]
     assert "Make a volume: not there yet." in text(answer) and "<html" not in answer.text
     answer = visitor.post(CHECK_VOLUME, headers=HTMX)
-    assert answer.status_code == 400 and "Load the page again" in answer.text
+    assert answer.status_code == 400 and "Reload the page" in answer.text
     assert "<html" not in answer.text
 
 

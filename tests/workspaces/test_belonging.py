@@ -50,7 +50,7 @@ def test_what_others_make_while_a_lab_is_open_is_never_removed_by_itself(
         found = in_doubt(workspace)
         assert found[created] == NEVER_SERVED
         assert found[composed] == f"{NEVER_SERVED}; it is of the Compose project `shop`"
-        assert found[registry_on_host] == "it is a registry on the host's network, maybe another"
+        assert found[registry_on_host] == "it may be another registry, on the host's network"
         assert found[unique] == found[network] == "a container of this lab used it"
         assert found[shop] == "a container that may not be the lab's uses it"
         assert not {udp, beside, on_host, f"{workspace.name}:{unique}"} & found.keys()

@@ -44,7 +44,7 @@ class ReferenceDiagram:
         """Return the diagram as a sentence for a screen reader to announce."""
         reference = self.reference
         if not reference:
-            return Sentence.joined("Docker does not take this as a name.", self.error)
+            return Sentence.joined("Docker does not accept this name.", self.error)
         digest = f"{reference.digest[:19]}…" if reference.digest else ""
         return Sentence(
             "Registry {registry}, repository {repository}, tag {tag}, digest {digest}.",

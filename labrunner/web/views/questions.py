@@ -51,4 +51,4 @@ def answer(slug: str, id: str) -> ResponseReturnValue:
 
 def _require_option(question: Question, choice: str) -> None:
     if choice not in question.options:
-        raise BadRequest("That is none of the options. Choose one of those on the page.")
+        raise BadRequest("That is not one of the options. Choose one on the page.")
