@@ -76,14 +76,8 @@ if TYPE_CHECKING:
         upload_fault,
         wait_until_refused,
     )
-    from .checks.second_host import (
-        SecondHost,
-        engine_powers,
-        pulled_from,
-        require_second_host,
-        start_second_host,
-        unused_subnet,
-    )
+    from .checks.second_host import SecondHost, pulled_from, require_second_host
+    from .checks.second_host_start import engine_powers, start_second_host
     from .checks.second_registry import SecondRegistry, start_second_registry
     from .checks.storage import (
         ANONYMOUS,
@@ -96,6 +90,7 @@ if TYPE_CHECKING:
         untagged_bytes,
         untagged_digests,
     )
+    from .checks.subnets import unused_subnet
     from .checks.volumes import (
         anonymous_volumes,
         fullest_volume,
@@ -119,115 +114,55 @@ if TYPE_CHECKING:
     from .workspaces.troubleshooting import RUN, describe_state
     from .workspaces.workspace import Workspace
 
-_MODULES = {
-    "ANONYMOUS": "checks.storage",
-    "AUTH": "checks.passwords",
-    "CannotCheck": "verdicts",
-    "Lab": "course.lab",
-    "NotARegistry": "registry.errors",
-    "NotYet": "verdicts",
-    "Passed": "verdicts",
-    "OtherScheme": "registry.errors",
-    "RUN": "workspaces.troubleshooting",
-    "RegistryDown": "registry.errors",
-    "STORAGE": "registry.configuration",
-    "SecondHost": "checks.second_host",
-    "Sentence": "language",
-    "SecondRegistry": "checks.second_registry",
-    "TLS_SETTINGS": "checks.certificates",
-    "Workspace": "workspaces.workspace",
-    "act": "checks.acts",
-    "anonymous_volumes": "checks.volumes",
-    "blob_sizes": "checks.storage",
-    "ca_fault": "checks.certificates",
-    "certificate_fault": "checks.certificates",
-    "client_requests": "checks.history",
-    "collect": "checks.acts",
-    "collect_running": "checks.acts",
-    "configuration_path": "workspaces.registry_storage",
-    "configuration": "workspaces.registry_storage",
-    "count_pushes": "checks.history",
-    "days_left": "checks.certificates",
-    "describe_difference": "checks.images",
-    "describe_mount": "checks.storage",
-    "describe_other_mount": "checks.storage",
-    "describe_state": "workspaces.troubleshooting",
-    "digest_in": "checks.answers",
-    "digests_in": "checks.answers",
-    "engine_powers": "checks.second_host",
-    "explain_no_deletion": "checks.refusals",
-    "exposure": "checks.reverse_proxy",
-    "fail_to_run_registry": "checks.acts",
-    "files_fault": "checks.certificates",
-    "find_misnamed": "checks.images",
-    "find_name": "checks.images",
-    "find_phantom_blob": "checks.storage",
-    "fullest_volume": "checks.volumes",
-    "has_blob": "checks.registry",
-    "holds_other_certificate": "checks.certificates",
-    "htpasswd": "checks.passwords",
-    "is_anonymous": "checks.storage",
-    "is_same": "workspaces.image_match",
-    "issue": "checks.acts",
-    "issue_certificate": "checks.certificates",
-    "known_as": "checks.images",
-    "last_line": "checks.answers",
-    "last_word": "checks.answers",
-    "left_over_volumes": "checks.volumes",
-    "listed": "text",
-    "logged_requests": "checks.history",
-    "login_fault": "checks.passwords",
-    "megabytes": "text",
-    "misnamed": "checks.images",
-    "missing_parts": "checks.names",
-    "names_of_sample": "checks.images",
-    "pair_fault": "checks.certificates",
-    "parse": "registry.references",
-    "part_of": "checks.names",
-    "pull": "checks.acts",
-    "pulled_from": "checks.second_host",
-    "pulls_since_push": "checks.history",
-    "push_as": "checks.acts",
-    "push_with_login": "checks.acts",
-    "read_version": "checks.registry",
-    "refused": "checks.acts",
-    "remove_sample": "checks.acts",
-    "require_memory": "checks.history",
-    "require_no_refusal": "checks.refusals",
-    "require_proxied_registry": "checks.reverse_proxy",
-    "require_pushed": "checks.pushes",
-    "require_registry": "checks.registry",
-    "require_second_host": "checks.second_host",
-    "require_started": "checks.registry",
-    "require_version": "checks.registry",
-    "restart_registry": "checks.acts",
-    "run": "checks.acts",
-    "run_in_network": "checks.acts",
-    "run_registry": "checks.acts",
-    "runs_registry": "workspaces.service",
-    "same_image": "checks.names",
-    "short": "text",
-    "start_behind_proxy": "checks.reverse_proxy",
-    "start_in_network": "checks.reverse_proxy",
-    "start_second_host": "checks.second_host",
-    "start_second_registry": "checks.second_registry",
-    "stop_collect_start": "checks.acts",
-    "storage_mount": "workspaces.registry_storage",
-    "stored_bytes": "checks.storage",
-    "tag_as": "checks.acts",
-    "tags_in": "checks.answers",
-    "unnamed": "checks.reverse_proxy",
-    "untag": "checks.acts",
-    "untagged_bytes": "checks.storage",
-    "untagged_digests": "checks.storage",
-    "unused_subnet": "checks.second_host",
-    "upload_fault": "checks.reverse_proxy",
-    "wait_until": "checks.acts",
-    "wait_until_refused": "checks.reverse_proxy",
-    "was_handed_on": "checks.volumes",
-    "was_started": "checks.history",
-    "write_password_file": "checks.passwords",
+_NAMES = {  # of each module
+    "checks.acts": (
+        "act collect collect_running fail_to_run_registry issue pull push_as push_with_login "
+        "refused remove_sample restart_registry run run_in_network run_registry "
+        "stop_collect_start tag_as untag wait_until"
+    ),
+    "checks.answers": "digest_in digests_in last_line last_word tags_in",
+    "checks.certificates": (
+        "TLS_SETTINGS ca_fault certificate_fault days_left files_fault holds_other_certificate "
+        "issue_certificate pair_fault"
+    ),
+    "checks.history": (
+        "client_requests count_pushes logged_requests pulls_since_push require_memory was_started"
+    ),
+    "checks.images": (
+        "describe_difference find_misnamed find_name known_as misnamed names_of_sample"
+    ),
+    "checks.names": "missing_parts part_of same_image",
+    "checks.passwords": "AUTH htpasswd login_fault write_password_file",
+    "checks.pushes": "require_pushed",
+    "checks.refusals": "explain_no_deletion require_no_refusal",
+    "checks.registry": "has_blob read_version require_registry require_started require_version",
+    "checks.reverse_proxy": (
+        "exposure require_proxied_registry start_behind_proxy start_in_network unnamed "
+        "upload_fault wait_until_refused"
+    ),
+    "checks.second_host": "SecondHost pulled_from require_second_host",
+    "checks.second_host_start": "engine_powers start_second_host",
+    "checks.second_registry": "SecondRegistry start_second_registry",
+    "checks.storage": (
+        "ANONYMOUS blob_sizes describe_mount describe_other_mount find_phantom_blob is_anonymous "
+        "stored_bytes untagged_bytes untagged_digests"
+    ),
+    "checks.subnets": "unused_subnet",
+    "checks.volumes": "anonymous_volumes fullest_volume left_over_volumes was_handed_on",
+    "course.lab": "Lab",
+    "language": "Sentence",
+    "registry.configuration": "STORAGE",
+    "registry.errors": "NotARegistry OtherScheme RegistryDown",
+    "registry.references": "parse",
+    "text": "listed megabytes short",
+    "verdicts": "CannotCheck NotYet Passed",
+    "workspaces.image_match": "is_same",
+    "workspaces.registry_storage": "configuration configuration_path storage_mount",
+    "workspaces.service": "runs_registry",
+    "workspaces.troubleshooting": "RUN describe_state",
+    "workspaces.workspace": "Workspace",
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "ANONYMOUS",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import random
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -24,17 +23,6 @@ from .certificates import is_certificate
 
 CERTS = "/etc/docker/certs.d"
 SETTINGS = "/etc/docker/daemon.json"
-WORDS = (  # for an engine that cannot give all
-    "--cap-add ALL --cap-drop SYS_RESOURCE --security-opt seccomp=unconfined "
-    "--security-opt apparmor=unconfined --security-opt systempaths=unconfined "
-    "-v /sys/fs/cgroup:/sys/fs/cgroup:rw"
-)
-POWERS: dict[str, object] = {  # the same, where the API has it
-    "cap_add": ["ALL"],
-    "cap_drop": ["SYS_RESOURCE"],
-    "security_opt": ["seccomp=unconfined", "apparmor=unconfined"],
-    "volumes": {"/sys/fs/cgroup": "/sys/fs/cgroup"},
-}
 BOOT = 30  # seconds until its engine answers
 NO_ENGINE = 100  # exit code of our own
 RESTARTED = 5  # seconds from a container's creation to a start that is not its first
@@ -330,40 +318,3 @@ def _candidate(workspace: Workspace, registry: Container) -> Container | None:
             if found and networks & set(found.addresses):
                 return found
     return None
-
-
-def start_second_host(workspace: Workspace, network: str) -> None:
-    """Start the second host in a network, wait for its engine; one that is there already stays."""
-    there = workspace.engine.container(workspace["host"])
-    if there and there.running and network in there.addresses:
-        return
-    workspace.remove_own(workspace["host"])
-    powers = POWERS if workspace["powers"] == WORDS else {"privileged": True}
-    workspace.run("docker:dind", name=workspace["host"], network=network, **powers)
-    SecondHost.of(workspace).wait_for_engine()
-
-
-def unused_subnet(workspace: Workspace) -> str:
-    """Return a subnet that no network has and no other workspace means to have, in the range that
-    is set aside for tests of networks."""
-    subnets = {f"198.18.{part}.0/24" for part in range(256)} - workspace.reserved
-    for subnet in random.sample(sorted(subnets), 20):
-        try:
-            network = workspace.create_network(f"probe-{workspace.id}", subnet)
-        except CannotCheck as error:
-            taken = error
-        else:
-            workspace.engine.remove_network(network)
-            return subnet
-    raise taken
-
-
-def engine_powers(workspace: Workspace) -> str:
-    """Return the options of `docker run` that give a container what an engine in it needs, as far
-    as this engine can."""
-    try:
-        probe = workspace.run("busybox:stable", command=["true"], network="none", privileged=True)
-    except CannotCheck:
-        return WORDS
-    workspace.engine.remove_container(probe)
-    return "--privileged"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from labrunner import CannotCheck
-from labrunner.checks.second_host import WORDS
+from labrunner.checks.second_host_start import WORDS
 from labrunner.course import loader
 from labrunner.engine.engine import Engine
 from labrunner.workspaces import resources
