@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from labrunner.course.lab import Action
+from labrunner.course.author_functions import Action
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.registry_storage import configuration_path
 from labrunner.workspaces.workspace import Workspace

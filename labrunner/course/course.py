@@ -13,7 +13,8 @@ from labrunner.text import plain
 
 from .lab import Lab
 from .lab_file import load_lab
-from .lesson import Lesson, Refused, quote
+from .lesson import Lesson
+from .source_file import Refused, quote
 from .validation import validate_lesson
 
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ import traceback
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from .lab import Lab, describe_error
-from .lesson import LAB_NAME, Refused, read_text
+from .author_functions import describe_error
+from .lab import Lab
+from .lesson import LAB_NAME
+from .source_file import Refused, read_text
 from .validation import validate_lab
 
 

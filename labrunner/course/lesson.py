@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from labrunner.registry.versions import FIRST, NUMBERS, version_values
 from labrunner.text import plain
 
 from .lab import Lab
+from .source_file import Refused, quote, read_text
 
 FILE = re.compile(r"(?P<number>[0-9]{2})-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)\.md")
 LAB_NAME = re.compile("[a-z0-9]+(-[a-z0-9]+)*")  # the name of its folder
@@ -25,15 +25,6 @@ GOAL = re.compile(r"\s*After this lesson you ((?:(?!\n\n)[^{}])+?\.)(?!\S)")
 PICTURE = re.compile(r"!\[[^\]]*\]\((/static/[^)\s]+)\)")
 LANGUAGE = re.compile(r"\{?\s*\.?(?P<name>[^\s{}]*)")
 OWN_LANGUAGES = ("", "text", "console", "json", "yaml", "reference")  # others are looked up
-LARGEST = 1_000_000  # bytes of an author's file
-
-
-class Refused(Exception):
-    """A file that cannot be served. line: counted from 1; 0 for the whole file."""
-
-    def __init__(self, line: int, what: str) -> None:
-        super().__init__(what)
-        self.line, self.what = line, plain(what)  # it may have an author's words in it
 
 
 @dataclass(frozen=True)
@@ -103,42 +94,6 @@ class Lesson:
 def fill(text: str, values: dict[str, str]) -> str:
     """Replace `{{ name }}` in a text if the name is known; everything else stays as it is."""
     return VALUE.sub(lambda match: values.get(match["name"], match[0]), text)
-
-
-def quote(words: str) -> str:
-    """Return an author's words as code, in one line; of many, only the beginning."""
-    words = " ".join(words.replace("`", "'").split())
-    return f"`{words}`" if len(words) <= 60 else f"`{words[:60]}…`"
-
-
-def read_bytes(path: Path) -> bytes:
-    """Return what is in an author's file. Raises `Refused` if it cannot be read."""
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for, a device may never end
-            what = "This is a folder, a pipe or a device. Put a file in its place."
-            raise Refused(0, what)
-        if about.st_size > LARGEST:
-            raise Refused(0, "The file is larger than 1 MB. Make it smaller.")
-        return path.read_bytes()
-    except OSError as error:
-        raise Refused(0, f"The file cannot be read: {error.strerror}.") from None
-
-
-def read_text(path: Path) -> str:
-    """Return the text of an author's file, whichever line ends it has. Raises `Refused` if it
-    cannot be read."""
-    try:
-        text = read_bytes(path).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise Refused(line, "This is not UTF-8. Save the file as UTF-8.") from None
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    before, nul, _ = text.partition("\0")
-    if nul:
-        what = "There is a NUL character in this line. Remove it."
-        raise Refused(before.count("\n") + 1, what)
-    return text
 
 
 def read_lesson(path: Path) -> Lesson:

@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 
 from .course import Course, Problem
-from .lesson import Lesson, Refused, read_bytes, read_lesson
+from .lesson import Lesson, read_lesson
+from .source_file import Refused, read_bytes
 
 
 def load_course(root: Path) -> Course:

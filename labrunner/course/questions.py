@@ -14,7 +14,8 @@ from typing import Any
 from labrunner.language import Sentence
 from labrunner.text import plain
 
-from .lesson import Lesson, Refused, quote, read_text
+from .lesson import Lesson
+from .source_file import Refused, quote, read_text
 
 if sys.version_info >= (3, 11):
     import tomllib

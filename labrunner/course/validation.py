@@ -12,7 +12,8 @@ from labrunner.registry import references
 from labrunner.registry.versions import FIRST, version_values
 
 from .lab import Lab, Step
-from .lesson import Lesson, Refused, quote
+from .lesson import Lesson
+from .source_file import Refused, quote
 
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")  # as in Workspace.fill
 # The values that every workspace has:

@@ -10,7 +10,8 @@ import time
 from dataclasses import dataclass
 from types import TracebackType
 
-from labrunner.course.lab import Action, Lab, Mistake, Step
+from labrunner.course.author_functions import Action
+from labrunner.course.lab import Lab, Mistake, Step
 from labrunner.course.lesson import Block, Lesson
 from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.errors import NotWritable

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from labrunner.course.lab import Action, Lab, error_location
+from labrunner.course.author_functions import Action, error_location
+from labrunner.course.lab import Lab
 from labrunner.engine.engine import Engine
 from labrunner.engine.requirements import require_engine
 from labrunner.engine.transfer_progress import ProgressCallback, silent

@@ -17,8 +17,8 @@ import pytest
 
 from labrunner import Lab, NotYet
 from labrunner.course import loader
-from labrunner.course.lesson import LARGEST
 from labrunner.course.questions import LessonQuestions
+from labrunner.course.source_file import LARGEST
 from labrunner.text import plain
 from labrunner.verdicts import Verdict
 from labrunner.workspaces.record import Record

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from labrunner import CannotCheck, Lab, NotYet
-from labrunner.course.lab import error_location
+from labrunner.course.author_functions import error_location
 from labrunner.verdicts import Verdict
 
 
