@@ -13,9 +13,9 @@ from flask import Flask, copy_current_request_context
 from flask.testing import FlaskClient
 
 from app import create_app
+from labrunner.session.live_messages import Subscription
 from labrunner.session.services import get_services
 from labrunner.session.session import Session
-from labrunner.session.watcher import Subscription
 from labrunner.web.services import get_web_services
 from labrunner.web.views.checks import render_steps
 

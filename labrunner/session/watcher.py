@@ -11,10 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Literal
 
 from labrunner.engine.events import Event
 from labrunner.language import SOURCE
@@ -27,6 +24,7 @@ from labrunner.workspaces.labels import WORKSPACE
 from labrunner.workspaces.workspace import Workspace
 
 from .errors import NotStarted
+from .live_messages import FOUND, LOOKED, LOST, OVER, Message, Subscription
 from .services import Services
 from .session import Session
 
@@ -77,22 +75,6 @@ Render = Callable[[Session, Collection[str]], str]
 """Renders the fragment of a lesson's page for the steps with these ids, in any thread."""
 
 
-@dataclass(frozen=True)
-class Message:
-    """What a page is told: the `steps` whose verdicts changed, as HTML; that the lab was `looked`
-    at since something happened that can have changed its registry; that the engine's events are
-    `found` or `lost`; that it is `over`; and, with a `beat`, that the server is still there.
-    """
-
-    kind: Literal["steps", "looked", "found", "lost", "over", "beat"]
-    text: str = ""
-
-
-LOOKED, FOUND, LOST, OVER = Message("looked"), Message("found"), Message("lost"), Message("over")
-BEAT = Message("beat")
-Subscription = SimpleQueue[Message]
-
-
 class Watcher:
     """Watches the labs that pages show. runs_command: whether the learner is still at it."""
 
@@ -116,7 +98,7 @@ class Watcher:
 
         Raises `NotStarted` and `ProgressUnavailable`.
         """
-        subscription: Subscription = SimpleQueue()
+        subscription = Subscription()
         with self._lock:
             new = LabWatcher(session, self._runs_command)
             lab = self._labs.setdefault(new.id, new)

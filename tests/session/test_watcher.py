@@ -16,8 +16,9 @@ from labrunner.engine.connection import EngineDown
 from labrunner.engine.engine import Engine
 from labrunner.progress.schema import ProgressUnavailable
 from labrunner.session.errors import NotStarted
+from labrunner.session.live_messages import FOUND, LOOKED, LOST, OVER, Message
 from labrunner.session.session import Session
-from labrunner.session.watcher import FOUND, LOOKED, LOST, OVER, Message, Watcher
+from labrunner.session.watcher import Watcher
 from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.engine import close_all, eventually, services_of
 from tests.fixtures.live_lab import LAB, LESSON, push

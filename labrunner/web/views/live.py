@@ -14,9 +14,9 @@ from flask import Blueprint, Response, copy_current_request_context, current_app
 from flask.typing import ResponseReturnValue
 
 from labrunner import language
+from labrunner.session.live_messages import BEAT, OVER, Message, Subscription
 from labrunner.session.services import get_services
 from labrunner.session.session import Session
-from labrunner.session.watcher import BEAT, OVER, Message, Subscription
 from labrunner.web.services import get_web_services
 
 from .checks import render_steps
