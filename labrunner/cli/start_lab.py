@@ -27,7 +27,7 @@ def start_lab(lab: str, registry: str | None, as_json: bool) -> None:
     """
     found = find_lab(lab)
     if registry:
-        get_services().workspaces.choose_registry(NUMBERS[registry])
+        get_services().workspaces.registry_choice.keep(NUMBERS[registry])
     workspace = get_services().session(found).start(notify)
     values = workspace.record.values
     if as_json:

@@ -176,7 +176,7 @@ class Session(LabState):
 
     def _start(self, say: Say, on_progress: ProgressCallback) -> Workspace:
         require_machine(self.lab, self.engine)
-        registry = self.workspaces.registry_image
+        registry = self.workspaces.registry_choice.image
         get_images(self.lab, self.kit, say, on_progress, registry=registry)
         if workspace := self.workspace:
             workspace.on_progress = on_progress

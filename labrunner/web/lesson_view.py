@@ -209,7 +209,7 @@ def view_lesson(
 def _registry_of(lesson: Lesson) -> tuple[str, str]:
     """Return the image of the registry that a lesson's page is for; and its number, where the
     learner can choose another one."""
-    chosen, lab = get_services().quick_workspaces.registry_image, lesson.lab
+    chosen, lab = get_services().quick_workspaces.registry_choice.image, lesson.lab
     if lab and not lab.takes_any_registry:
         return lab.registry_image(chosen), ""
     differs = lesson.depends_on_registry or (lab and lab.registry)

@@ -21,13 +21,14 @@ from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.file_lock import FileLock, LockTaken
 from labrunner.language import Sentence
 from labrunner.registry.client import Registry
-from labrunner.registry.versions import CONFIG_FILES, FIRST, version_values
+from labrunner.registry.versions import FIRST, version_values
 from labrunner.text import listed
 from labrunner.verdicts import CannotCheck
 
 from . import ports, resources
 from .builds import StillBuilding
 from .record import Kind, Record, read_records
+from .registry_choice import RegistryChoice
 from .resources import Leftover
 from .troubleshooting import explain
 from .workspace import Say, Workspace, free, image_names
@@ -44,30 +45,8 @@ class Workspaces:
         self.folder = folder
         self.engine = engine
         self.labs = labs
+        self.registry_choice = RegistryChoice(folder)
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-    @property
-    def registry_image(self) -> str:
-        """The image of the registry that the learner has chosen for the course, whichever labs are
-        open. Without a choice, and where it cannot be read, it is the first."""
-        with suppress(OSError, ValueError):
-            kept = self._choice.read_text()
-            if kept in CONFIG_FILES:
-                return kept
-        return FIRST
-
-    def choose_registry(self, image: str) -> None:
-        """Keep the learner's choice, whole or not at all."""
-        draft = self._choice.with_suffix(f".{secrets.token_hex(4)}")
-        try:
-            draft.write_text(image)
-            draft.replace(self._choice)
-        finally:
-            draft.unlink(missing_ok=True)
-
-    @property
-    def _choice(self) -> Path:
-        return self.folder / "registry-image"
 
     def all(self) -> list[Workspace]:
         """Return those with a readable record. A record of another version is passed over."""
@@ -171,7 +150,7 @@ class Workspaces:
         return {**lab.usual, **self._named(port, name, lab)}
 
     def _read(self, id: str = "*") -> Iterator[Workspace]:
-        chosen = self.registry_image
+        chosen = self.registry_choice.image
         for record in read_records(self.folder, id):
             lab = self.labs.get(record.lab) or Lab(record.lab, name=record.lab)
             if record.kind == "learner" and record.values:  # it may have been chosen since
@@ -245,7 +224,7 @@ class Workspaces:
         if not name:
             containers = {each.name for each in self.engine.containers()}
             name = free("registry", containers | reserved)
-        values = _values(port, name, lab, self.registry_image)
+        values = _values(port, name, lab, self.registry_choice.image)
         if lab.sample:
             values["image"] = free("my-image", image_names(self.engine) | reserved)
         return values

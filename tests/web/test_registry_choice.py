@@ -124,7 +124,7 @@ def test_another_choice_is_refused(app, ask, sent):
     answer = ask.choose(*sent)
     assert answer.status_code == 400
     assert ("Choose registry 2 or 3." in answer.text) == (len(sent) == 1)
-    assert get_services(app).workspaces.registry_image == "registry:3"
+    assert get_services(app).workspaces.registry_choice.image == "registry:3"
 
 
 def test_a_lesson_that_there_is_not_has_no_choice(ask):

@@ -36,9 +36,9 @@ def test_a_choice_of_the_registry_holds_for_all_labs_that_take_any_also_for_open
     workspaces, lab, push_and_pull, real_course, preferred
 ):
     workspace = workspaces.open(lab, "learner")
-    assert workspace.registry_image == workspaces.registry_image == "registry:2"
+    assert workspace.registry_image == workspaces.registry_choice.image == "registry:2"
 
-    workspaces.choose_registry("registry:3")
+    workspaces.registry_choice.keep("registry:3")
 
     again = Workspaces(workspaces.folder, workspaces.engine, workspaces.labs).find_open(lab.name)
     assert again.registry_image == again["registry_image"] == "registry:3"
@@ -50,16 +50,16 @@ def test_a_choice_of_the_registry_holds_for_all_labs_that_take_any_also_for_open
 
 
 def test_a_headless_run_has_the_registry_that_it_is_given_and_not_the_learners(workspaces, lab):
-    workspaces.choose_registry("registry:3")
+    workspaces.registry_choice.keep("registry:3")
     assert workspaces.open(lab, "headless").registry_image == "registry:2"
-    workspaces.choose_registry("registry:2")
+    workspaces.registry_choice.keep("registry:2")
     assert workspaces.open(lab, "headless", registry="registry:3").registry_image == "registry:3"
 
 
 @pytest.mark.parametrize("kept", [b"", b"registry:4", b"registry:3\n", b"\xff"])
 def test_a_choice_that_cannot_be_read_is_none(workspaces, kept):
     (workspaces.folder / "registry-image").write_bytes(kept)
-    assert workspaces.registry_image == "registry:2"
+    assert workspaces.registry_choice.image == "registry:2"
 
 
 def test_a_workspace_from_before_there_was_a_choice_has_its_values(workspaces, lab, preferred):

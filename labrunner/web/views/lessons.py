@@ -75,7 +75,7 @@ def choose_registry(slug: str) -> ResponseReturnValue:
     lesson, number = find(slug), fields("registry")["registry"]
     if number not in NUMBERS:
         raise BadRequest(Sentence("Choose registry {numbers}.", numbers=" or ".join(NUMBERS)))
-    get_services().workspaces.choose_registry(NUMBERS[number])
+    get_services().workspaces.registry_choice.keep(NUMBERS[number])
     if wants_json():
         return {"registry": number}
     return redirect(url_for("lessons.lesson", slug=lesson.slug, _anchor="version"), 303)
