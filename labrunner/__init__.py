@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .checks.acts import (
         act,
+        build_another,
         collect,
         collect_running,
         fail_to_run_registry,
@@ -40,6 +41,12 @@ if TYPE_CHECKING:
         issue_certificate,
         pair_fault,
     )
+    from .checks.deletions import (
+        deleted_digests,
+        deletions,
+        explain_no_deletion,
+        try_deletion,
+    )
     from .checks.history import (
         client_requests,
         count_pushes,
@@ -59,7 +66,7 @@ if TYPE_CHECKING:
     from .checks.names import missing_parts, part_of, same_image
     from .checks.passwords import AUTH, htpasswd, login_fault, write_password_file
     from .checks.pushes import require_pushed
-    from .checks.refusals import explain_no_deletion, require_no_refusal
+    from .checks.refusals import require_no_refusal
     from .checks.registry import (
         has_blob,
         read_version,
@@ -86,6 +93,7 @@ if TYPE_CHECKING:
         describe_other_mount,
         find_phantom_blob,
         is_anonymous,
+        own_bytes,
         stored_bytes,
         untagged_bytes,
         untagged_digests,
@@ -116,8 +124,8 @@ if TYPE_CHECKING:
 
 _NAMES = {  # of each module
     "checks.acts": (
-        "act collect collect_running fail_to_run_registry issue pull push_as push_with_login "
-        "refused remove_sample restart_registry run run_in_network run_registry "
+        "act build_another collect collect_running fail_to_run_registry issue pull push_as "
+        "push_with_login refused remove_sample restart_registry run run_in_network run_registry "
         "stop_collect_start tag_as untag wait_until"
     ),
     "checks.answers": "digest_in digests_in last_line last_word tags_in",
@@ -125,6 +133,7 @@ _NAMES = {  # of each module
         "TLS_SETTINGS ca_fault certificate_fault days_left files_fault holds_other_certificate "
         "issue_certificate pair_fault"
     ),
+    "checks.deletions": "deleted_digests deletions explain_no_deletion try_deletion",
     "checks.history": (
         "client_requests count_pushes logged_requests pulls_since_push require_memory was_started"
     ),
@@ -134,7 +143,7 @@ _NAMES = {  # of each module
     "checks.names": "missing_parts part_of same_image",
     "checks.passwords": "AUTH htpasswd login_fault write_password_file",
     "checks.pushes": "require_pushed",
-    "checks.refusals": "explain_no_deletion require_no_refusal",
+    "checks.refusals": "require_no_refusal",
     "checks.registry": "has_blob read_version require_registry require_started require_version",
     "checks.reverse_proxy": (
         "exposure require_proxied_registry start_behind_proxy start_in_network unnamed "
@@ -145,7 +154,7 @@ _NAMES = {  # of each module
     "checks.second_registry": "SecondRegistry start_second_registry",
     "checks.storage": (
         "ANONYMOUS blob_sizes describe_mount describe_other_mount find_phantom_blob is_anonymous "
-        "stored_bytes untagged_bytes untagged_digests"
+        "own_bytes stored_bytes untagged_bytes untagged_digests"
     ),
     "checks.subnets": "unused_subnet",
     "checks.volumes": "anonymous_volumes fullest_volume left_over_volumes was_handed_on",
@@ -184,6 +193,7 @@ __all__ = [
     "act",
     "anonymous_volumes",
     "blob_sizes",
+    "build_another",
     "ca_fault",
     "certificate_fault",
     "client_requests",
@@ -193,6 +203,8 @@ __all__ = [
     "configuration_path",
     "count_pushes",
     "days_left",
+    "deleted_digests",
+    "deletions",
     "describe_difference",
     "describe_mount",
     "describe_other_mount",
@@ -226,6 +238,7 @@ __all__ = [
     "misnamed",
     "missing_parts",
     "names_of_sample",
+    "own_bytes",
     "pair_fault",
     "parse",
     "part_of",
@@ -261,6 +274,7 @@ __all__ = [
     "stored_bytes",
     "tag_as",
     "tags_in",
+    "try_deletion",
     "unnamed",
     "untag",
     "untagged_bytes",

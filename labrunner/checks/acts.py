@@ -1,5 +1,5 @@
-"""Acts of solutions and mistakes: each is declared as what is done, with the names that it has on
-the page, and is done when it is called with a workspace."""
+"""Acts of solutions, mistakes and setups: each is declared as what is done, with the names that it
+has on the page, and is done when it is called with a workspace."""
 
 from __future__ import annotations
 
@@ -45,6 +45,15 @@ def tag_as(workspace: Workspace, name: str, image: str = "") -> None:
 def push_as(workspace: Workspace, name: str, image: str = "") -> None:
     """Give an image a name, and push it under that. image: as in `tag_as`."""
     workspace.push_as(image or workspace.sample, name)
+
+
+@act
+def build_another(workspace: Workspace, image: str, ballast: int) -> None:
+    """Build the sample once more, as another image with so many random bytes of its own; one that
+    is there already stays."""
+    if not workspace.engine.image(f"{image}:latest"):
+        own = {"workspace": f"{workspace.id}-{image}"}
+        workspace.build(workspace.lab.folder, image, ballast=ballast, **own)
 
 
 @act

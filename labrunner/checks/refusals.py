@@ -1,4 +1,4 @@
-"""Why the learner's registry refused a push, a pull or a deletion."""
+"""Why the learner's registry refused a push or a pull."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from labrunner.engine.models import Container
 from labrunner.language import Sentence
 from labrunner.registry.access_log import Request
-from labrunner.registry.models import Manifest
-from labrunner.text import short
 from labrunner.verdicts import NotYet
 from labrunner.workspaces.registry_storage import configuration, storage_mount
 from labrunner.workspaces.service import last_lines
@@ -131,27 +129,3 @@ def _explain(
     said = detail.replace("`", "'")[:200]
     why = Sentence("its log says `{words}`." if said else "its log may say why.", words=said)
     return "refused", why, read
-
-
-def explain_no_deletion(request: Request, manifest: Manifest) -> tuple[str, str]:
-    """Return why a request did not delete a manifest: the reason, and a sentence with a blank
-    before it."""
-    reference = request.path.rpartition("/")[2]
-    values = {"asked": reference, "short": short(reference), "status": request.status}
-    if "sha256:" not in reference:
-        why = (
-            " You asked it to delete the tag `{asked}`, and it answered {status}: it deletes only "
-            "by digest."
-        )
-        return "by-tag", Sentence(why, **values)
-    if reference == manifest.config_digest:
-        why = (
-            " You asked it to delete {short}, the image's id, which here is the digest of its "
-            "config."
-        )
-        return "image-id", Sentence(why, **values)
-    why = (
-        " You asked it to delete {short}, and it answered {status}. Without `Accept`, a registry "
-        "may give the digest of another form of the manifest."
-    )
-    return "another-digest", Sentence(why, **values)

@@ -83,6 +83,11 @@ def blob_sizes(manifest: Manifest) -> dict[str, int]:
     return sizes
 
 
+def own_bytes(manifest: Manifest, other: Manifest) -> int:
+    """Return the bytes of the blobs that an image has and another one has not."""
+    return sum(dict(blob_sizes(manifest).items() - blob_sizes(other).items()).values())
+
+
 def tagged_blob_sizes(workspace: Workspace, repository: str) -> dict[str, int]:
     """Return the same of all images in a repository of the learner's registry that have a tag."""
     sizes: dict[str, int] = {}

@@ -209,7 +209,7 @@ class Lab:
     values: dict[str, Callable[[Any], str]] = field(default_factory=dict)
     usual: dict[str, str] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
-    setups: list[Callable[[Any], None]] = field(default_factory=list)
+    setups: list[Callable[[Any], object]] = field(default_factory=list)
     name: str = ""  # its folder's name
     folder: Path = Path()
 
@@ -249,9 +249,9 @@ class Lab:
         self.values[make.__name__] = make
         return make
 
-    def setup(self, provide: Callable[[Any], None]) -> Callable[[Any], None]:
+    def setup(self, provide: Callable[[Any], object]) -> Callable[[Any], object]:
         """Decorate a function that brings what the lab gives besides a registry and the sample
-        image.
+        image; or give an act that does.
 
         It is called each time the lab is started, also an open one, and keeps what is there.
         """

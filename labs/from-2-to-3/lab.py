@@ -11,6 +11,8 @@ from labrunner import (
     client_requests,
     configuration_path,
     count_pushes,
+    deleted_digests,
+    deletions,
     describe_mount,
     is_anonymous,
     listed,
@@ -28,6 +30,7 @@ from labrunner import (
     short,
     storage_mount,
     tag_as,
+    try_deletion,
     untagged_digests,
     write_password_file,
 )
@@ -67,7 +70,6 @@ storage:
     rootdirectory: /var/lib/registry
 """
 DELETION = "  delete:\n    enabled: true\n"  # at the end of it
-NO_DIGEST = "sha256:" + 64 * "0"  # of no manifest
 FIRST, SECOND = "{registry}/{image}:latest", "{registry}/{image}:stranger"
 
 
@@ -98,21 +100,21 @@ ALLOW = "Add `delete:` and `enabled: true` under `storage:` in `config.yml`"
 
 
 @act
-def serve(workspace, image, path, volume="{volume}", config=CONFIG, users="/auth/htpasswd"):
-    """Run a registry with a volume, and with both files at these paths."""
-    files = {users: write_password_file(workspace, "htpasswd"), path: _config(workspace, config)}
-    mounts = {f"{at}:ro": file for at, file in files.items()}
+def serve(
+    workspace, image, path="", volume="{volume}", config=CONFIG, users="/auth/htpasswd", **settings
+):
+    """Run a registry with these settings, with a volume, and with both files at these paths;
+    without a path, its image's own file is read."""
+    mounts = {f"{users}:ro": write_password_file(workspace, "htpasswd")}
+    if path:
+        mounts[f"{path}:ro"] = _config(workspace, config)
     if volume:
         mounts[STORAGE] = workspace.fill(volume)
-    workspace.run_registry(image, volumes=mounts)
+    workspace.run_registry(image, environment=settings, volumes=mounts)
 
 
-@act
-def serve_by_variables(workspace, **settings):
-    """Run registry 3 with its own file, and with these settings beside those of a password."""
-    users = write_password_file(workspace, "htpasswd")
-    volumes = {"/auth/htpasswd:ro": users, STORAGE: workspace["volume"]}
-    workspace.run_registry("registry:3", environment={**AUTH, **settings}, volumes=volumes)
+serve_2, serve_3 = serve("registry:2", OLD), serve("registry:3", NEW)
+serve_open = serve("registry:3", OLD)
 
 
 @act
@@ -138,10 +140,8 @@ def lock_registry_2(workspace):
     )
 
 
-lock_registry_2.solution(serve("registry:2", OLD))
-lock_registry_2.mistake("registry 3 at once", advice="registry:2", reason="version")(
-    serve("registry:3", NEW)
-)
+lock_registry_2.solution(serve_2)
+lock_registry_2.mistake("registry 3 at once", advice="registry:2", reason="version")(serve_3)
 lock_registry_2.mistake("the file at the path of registry 3", advice=MOUNT_OLD, reason="open")(
     serve("registry:2", NEW)
 )
@@ -194,22 +194,18 @@ def keep_the_old_path(workspace):
     )
 
 
-keep_the_old_path.solution(serve("registry:3", OLD))
-keep_the_old_path.mistake("registry 2 again", advice="registry:3", reason="version")(
-    serve("registry:2", OLD)
-)
+keep_the_old_path.solution(serve_open)
+keep_the_old_path.mistake("registry 2 again", advice="registry:3", reason="version")(serve_2)
 keep_the_old_path.mistake("without the file", advice=MOUNT_OLD, reason="not-mounted")(
     serve("registry:3", "/nowhere.yml")
 )
-keep_the_old_path.mistake("at the right path already", advice=MOUNT_OLD, reason="locked")(
-    serve("registry:3", NEW)
-)
+keep_the_old_path.mistake("at the right path already", advice=MOUNT_OLD, reason="locked")(serve_3)
 keep_the_old_path.mistake("pushed again to an empty volume", advice=VOLUME, reason="pushed")(
     serve("registry:3", OLD, volume="{volume}-x"), push_as(FIRST)
 )
 
 
-@lab.step
+@lab.step(advice=PUSH_SECOND)
 def push_as_a_stranger(workspace):
     """Without a password, you have put another image into `{registry}`: `{image}:stranger`."""
     keep_the_old_path.require(workspace)
@@ -226,12 +222,10 @@ def push_as_a_stranger(workspace):
 
 
 push_as_a_stranger.solution(push_as(SECOND, "busybox:stable"))
-push_as_a_stranger.mistake("under another tag", advice="{image}:stranger", reason="not-pushed")(
+push_as_a_stranger.mistake("under another tag", reason="not-pushed")(
     push_as("{registry}/{image}:guest", "busybox:stable")
 )
-push_as_a_stranger.mistake("your own image", advice="busybox:stable", reason="same-image")(
-    push_as(SECOND)
-)
+push_as_a_stranger.mistake("your own image", reason="same-image")(push_as(SECOND))
 
 
 @lab.step(lasting=True)
@@ -246,7 +240,7 @@ def mount_it_at_the_new_path(workspace):
     )
 
 
-mount_it_at_the_new_path.solution(serve("registry:3", NEW))
+mount_it_at_the_new_path.solution(serve_3)
 mount_it_at_the_new_path.mistake("restarted", advice=MOUNT_NEW, reason="open")(restart_registry)
 mount_it_at_the_new_path.mistake(
     "the password file elsewhere", advice="/htpasswd:/auth/htpasswd:ro", reason="no-user"
@@ -294,7 +288,7 @@ pull_what_2_stored.mistake("logged out", advice="--password-stdin {registry}", r
 def allow_deletion(workspace):
     """Registry 3 on `{registry}` deletes images for everyone who has the password."""
     mount_it_at_the_new_path.require(workspace)
-    status = _registry(workspace).delete(workspace.image, NO_DIGEST).status
+    status = try_deletion(_registry(workspace), workspace.image)
     if status == 404:
         return "Asked to delete what it does not have, `{registry}` answers 404: deletion is on."
     raise NotYet(
@@ -310,9 +304,7 @@ allow_deletion.solution(allow)
 allow_deletion.mistake("not restarted", advice="docker restart {name}", reason="deletion-off")(
     lambda ws: _config(ws, CONFIG + DELETION)
 )
-allow_deletion.mistake("by the image's own file", advice=MOUNT_NEW, reason="open")(
-    serve("registry:3", OLD)
-)
+allow_deletion.mistake("by the image's own file", advice=MOUNT_NEW, reason="open")(serve_open)
 
 
 @lab.step(advice="{image}/manifests/sha256:")
@@ -323,9 +315,7 @@ def delete_what_the_stranger_left(workspace):
     registry, repository = _registry(workspace), workspace.image
     tag, stranger = next(iter(_foreign(workspace).items()), ("", None))
     loose = untagged_digests(workspace, repository, "_manifests/revisions", registry)
-    deletions = [each for each in workspace.requests() if each.method == "DELETE"]
-    asked = [each for each in deletions if not each.path.endswith(NO_DIGEST)]
-    deleted = any(each.status == 202 and "sha256:" in each.path for each in asked)
+    asked = deletions(workspace.requests(), repository)
     todo = f"{DELETE}."
     if stranger:
         allow_deletion.require(workspace)
@@ -337,7 +327,7 @@ def delete_what_the_stranger_left(workspace):
         reason = "by-tag"
         found = f"The tag is gone, but not the image. {short(loose[0])} has no tag, and can still "
         found += "be pulled by its digest."
-    elif deleted or untagged_digests(workspace, repository, "_layers", registry):
+    elif deleted_digests(asked) or untagged_digests(workspace, repository, "_layers", registry):
         return "The stranger's image is gone. Yours is there, and a password is required."
     else:
         reason, todo = "no-stranger", f"{PUSH_SECOND}. Then delete that image by its digest."
@@ -380,7 +370,7 @@ def do_without_a_file(workspace):
         raise NotYet("own-file", found=found, next=todo)
     todo = "Three variables ask for a password, as in lesson 8. They name the password file."
     _require_locked(workspace, container, todo)
-    status = _registry(workspace).delete(workspace.image, NO_DIGEST).status
+    status = try_deletion(_registry(workspace), workspace.image)
     if status != 405:
         found = f"Asked to delete what it does not have, it answers {status}, not 405: the file in "
         found += "its image switches deletion on."
@@ -390,16 +380,13 @@ def do_without_a_file(workspace):
     return f"The registry asks for a password, deletes nothing, and has {short(manifest.digest)}."
 
 
-OFF = {"REGISTRY_STORAGE_DELETE_ENABLED": "false"}
-do_without_a_file.solution(serve_by_variables(**OFF))
+do_without_a_file.solution(serve("registry:3", **AUTH, REGISTRY_STORAGE_DELETE_ENABLED="false"))
 do_without_a_file.mistake("a file after all", advice="without that file", reason="own-file")(
-    serve("registry:3", NEW)
+    serve_3
 )
-do_without_a_file.mistake("no password either", advice="Three variables", reason="open")(
-    serve("registry:3", OLD)
-)
+do_without_a_file.mistake("no password either", advice="Three variables", reason="open")(serve_open)
 do_without_a_file.mistake("deletion left on", advice="`enabled`", reason="deletion-on")(
-    serve_by_variables()
+    serve("registry:3", **AUTH)
 )
 
 

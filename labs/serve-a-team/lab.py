@@ -11,7 +11,7 @@ from labrunner import (
     OtherScheme,
     Passed,
     act,
-    blob_sizes,
+    build_another,
     certificate_fault,
     days_left,
     describe_state,
@@ -22,6 +22,7 @@ from labrunner import (
     listed,
     login_fault,
     megabytes,
+    own_bytes,
     push_with_login,
     refused,
     require_proxied_registry,
@@ -54,6 +55,7 @@ lab = Lab(
         "large_image": lambda ws: ws.unused("large-image"),
     },
 )
+lab.setup(build_another("{large_image}", LARGE))
 
 APP = "team/app"
 FIRST_NAME, SECOND_NAME = "{registry}/team/app:1.0", "{registry}/team/app:2.0"
@@ -158,18 +160,10 @@ def _configuration(workspace, listen, lines):
     return f"server {{\nlisten {listen};\n{certificate}location / {{\n{passed_on}\n}}\n}}\n"
 
 
-@lab.setup
-def _(workspace):
-    if not workspace.engine.image(f"{workspace['large_image']}:latest"):
-        own = {"workspace": f"{workspace.id}-large"}
-        workspace.build(lab.folder, workspace["large_image"], ballast=LARGE, **own)
-
-
 @lab.step
 def serve_tls(workspace):
     """`{registry}` speaks TLS, with a certificate for `localhost` and `127.0.0.1`."""
-    container = _require_registry(workspace)
-    front, shown = _require_tls(workspace, container, RUN_TLS)
+    _, front, shown = _require_tls(workspace, RUN_TLS)
     if holds_other_certificate(workspace.work / "certs/registry.crt", shown):
         found = "The registry shows the certificate that it read when it started. The one in "
         found += "`certs/registry.crt` is another."
@@ -190,7 +184,7 @@ serve_tls.mistake("the folder not mounted", reason="exited", advice="docker logs
 )
 
 
-@lab.step
+@lab.step(advice=TLS_WORDS)
 def serve_both(workspace):
     """`{registry}` speaks TLS, and opens to `{user}` with `{password}` only."""
     _require_private(workspace)
@@ -201,16 +195,14 @@ serve_both.solution(serve(TLS, TEAM_AUTH))
 serve_both.mistake("TLS without a password", reason="open", advice="-e REGISTRY_AUTH=htpasswd")(
     serve(TLS)
 )
-serve_both.mistake("a password without TLS", reason="plain-http", advice=TLS_WORDS)(
-    serve(TEAM_AUTH)
-)
+serve_both.mistake("a password without TLS", reason="plain-http")(serve(TEAM_AUTH))
 
 
 @lab.step(advice="docker push {registry}/team/app:1.0")
 def log_in_and_push(workspace):
     """`{registry}` holds your image `{image}` as `team/app:1.0`."""
     _require_private(workspace)
-    manifest = require_pushed(workspace, APP, "1.0", start=RUN_BOTH, **_how(workspace))
+    manifest = _require_pushed(workspace, "1.0")
     return f"`{{registry}}/team/app:1.0` is your image, {short(manifest.digest)}."
 
 
@@ -232,8 +224,7 @@ def take_it_off_the_port(workspace):
     """`{name}` runs the registry in the network `{network}`, and publishes no port."""
     container = workspace.engine.container(workspace.name)
     if not container:
-        todo = f"{RUN_BEHIND}."
-        raise NotYet("no-container", found="There is no container `{name}`.", next=todo)
+        raise NotYet("no-container", found="There is no container `{name}`.", next=f"{RUN_BEHIND}.")
     if not container.running:
         state = describe_state(workspace.engine, container, RUN_BEHIND)
         raise NotYet(state.reason, found=state.found, next=state.next)
@@ -251,7 +242,7 @@ take_it_off_the_port.mistake("only removed", reason="no-container")(
 )
 
 
-@lab.step(lasting=True)
+@lab.step(lasting=True, advice=RUN_BEHIND)
 def put_nginx_in_front(workspace):
     """A proxy speaks TLS on `{registry}`. The registry behind it still asks for the password, still
     has your image, and publishes no port."""
@@ -276,13 +267,11 @@ put_nginx_in_front.solution(serve_behind())
 put_nginx_in_front.mistake("nginx without TLS", reason="plain-http", advice="`listen 443 ssl;`")(
     serve_behind(listen="443")
 )
-put_nginx_in_front.mistake("the password forgotten", reason="open", advice=RUN_BEHIND)(
-    serve_behind(settings={})
-)
-put_nginx_in_front.mistake("the registry published as well", reason="published", advice=RUN_BEHIND)(
+put_nginx_in_front.mistake("the password forgotten", reason="open")(serve_behind(settings={}))
+put_nginx_in_front.mistake("the registry published as well", reason="published")(
     serve_behind(ports={5000: None})
 )
-put_nginx_in_front.mistake("the registry speaks TLS, too", reason="tls-behind", advice=RUN_BEHIND)(
+put_nginx_in_front.mistake("the registry speaks TLS, too", reason="tls-behind")(
     serve_behind(settings={**TEAM_AUTH, **TLS})
 )
 put_nginx_in_front.mistake("without the images", reason="no-image", advice=KEEP)(
@@ -290,7 +279,7 @@ put_nginx_in_front.mistake("without the images", reason="no-image", advice=KEEP)
 )
 
 
-@lab.step
+@lab.step(advice=HOST)
 def follow_the_location(workspace, answer):
     """Behind the proxy, the registry sends uploads to `https://{registry}`."""
     told = list(UPLOAD.finditer(answer))
@@ -312,10 +301,8 @@ def follow_the_location(workspace, answer):
 
 
 follow_the_location.solution(serve_behind(HOST, SCHEME), ask_for_upload)
-follow_the_location.mistake("no headers", reason="other-host", advice=HOST)(
-    serve_behind(), ask_for_upload
-)
-follow_the_location.mistake("a host without its port", reason="other-host", advice=HOST)(
+follow_the_location.mistake("no headers", reason="other-host")(serve_behind(), ask_for_upload)
+follow_the_location.mistake("a host without its port", reason="other-host")(
     serve_behind("proxy_set_header Host $host;", SCHEME), ask_for_upload
 )
 follow_the_location.mistake("no scheme", reason="other-scheme", advice=SCHEME)(
@@ -333,21 +320,15 @@ follow_the_location.near_miss("another line", reason="no-location", advice="begi
 def let_layers_through(workspace):
     """Through the proxy, `{registry}` has received your image `{large_image}` as `team/app:2.0`."""
     put_nginx_in_front.require(workspace)
-    before = blob_sizes(_client(workspace).manifest(APP, "1.0"))
-
-    def own(manifest):
-        return sum(dict(blob_sizes(manifest).items() - before.items()).values())
-
-    manifest = require_pushed(
+    first = _client(workspace).manifest(APP, "1.0")
+    second = _require_pushed(
         workspace,
-        APP,
         "2.0",
         image="{large_image}",
-        is_right=lambda manifest: own(manifest) > LIMIT,
-        start=RUN_BOTH,
-        **_how(workspace),
+        is_right=lambda manifest: own_bytes(manifest, first) > LIMIT,
     )
-    return f"`{{registry}}/team/app:2.0` is there, with {megabytes(own(manifest))} of its own."
+    own = megabytes(own_bytes(second, first))
+    return f"`{{registry}}/team/app:2.0` is there, with {own} of its own."
 
 
 let_layers_through.solution(
@@ -402,18 +383,14 @@ renew_the_certificate.mistake("for one name only", reason="other-names", advice=
 # What is there
 
 
-def _how(workspace):
-    """Return how the registry is asked: see `Workspace.client`."""
-    return {"login": workspace.login, "any_tls": True}
-
-
 def _client(workspace):
-    return workspace.client(**_how(workspace))
+    return workspace.client(login=workspace.login, any_tls=True)
 
 
-def _require_registry(workspace):
-    how = {"start": RUN_BOTH, "behind": RUN_BEHIND, "proxy": RUN_PROXY}
-    return require_proxied_registry(workspace, **how)
+def _require_pushed(workspace, tag, **image):
+    """Return the manifest behind this tag of the team's image. image: as in `require_pushed`."""
+    how = {"start": RUN_BOTH, "login": workspace.login, "any_tls": True}
+    return require_pushed(workspace, APP, tag, **image, **how)
 
 
 def _again(workspace, container, front, start=RUN_BOTH):
@@ -425,9 +402,11 @@ def _again(workspace, container, front, start=RUN_BOTH):
     return f"`docker rm -f {name}`, then {RUN_BEHIND}, then `docker restart {front.name}`."
 
 
-def _require_tls(workspace, container, start=RUN_BOTH):
-    """Return the container in front of the registry's, which may be the same, and the certificate
-    that it shows; raise `NotYet` where that is missing or not the right one."""
+def _require_tls(workspace, start=RUN_BOTH):
+    """Return the registry's container, that in front of it, which may be the same, and the
+    certificate that it shows; raise `NotYet` where one is missing or not right."""
+    how = {"start": RUN_BOTH, "behind": RUN_BEHIND, "proxy": RUN_PROXY}
+    container = require_proxied_registry(workspace, **how)
     front = workspace.service().front or container
     shown = workspace.api.certificate()
     if not shown:
@@ -440,14 +419,13 @@ def _require_tls(workspace, container, start=RUN_BOTH):
         reason, found = fault
         wanted = "A certificate for `localhost` and `127.0.0.1`."
         raise NotYet(reason, expected=wanted, found=found, next=CERTIFY, served=front.name)
-    return front, shown
+    return container, front, shown
 
 
 def _require_private(workspace):
     """Return the registry's container, and that of the proxy in front of it, which may be the same;
     raise `NotYet` where they lack TLS, the right certificate or the password."""
-    container = _require_registry(workspace)
-    front, _ = _require_tls(workspace, container)
+    container, front, _ = _require_tls(workspace)
     again = _again(workspace, container, front)
     try:
         fault = login_fault(workspace, container, workspace.login, any_tls=True)

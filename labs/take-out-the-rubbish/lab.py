@@ -10,10 +10,13 @@ from labrunner import (
     Passed,
     act,
     blob_sizes,
+    build_another,
     collect,
     collect_running,
     configuration,
     configuration_path,
+    deleted_digests,
+    deletions,
     describe_mount,
     describe_other_mount,
     explain_no_deletion,
@@ -23,6 +26,7 @@ from labrunner import (
     listed,
     logged_requests,
     megabytes,
+    own_bytes,
     pull,
     push_as,
     remove_sample,
@@ -34,6 +38,7 @@ from labrunner import (
     stop_collect_start,
     storage_mount,
     stored_bytes,
+    try_deletion,
     untag,
     untagged_bytes,
 )
@@ -50,12 +55,11 @@ lab = Lab(
         "old_image": lambda ws: ws.unused("old-image"),
     },
 )
+lab.setup(build_another("{old_image}", BALLAST))
 
 OLD, NEW = "1.0", "2.0"
 OLD_NAME, NEW_NAME = "{registry}/{image}:1.0", "{registry}/{image}:2.0"
 LITTLE = 1 << 20  # bytes; less than this is not worth a collection
-NO_DIGEST = "sha256:" + 64 * "0"  # of no manifest
-ANOTHER_DIGEST = "sha256:" + 64 * "1"
 DELETION = {"REGISTRY_STORAGE_DELETE_ENABLED": "true"}
 NO_DELETION = {"REGISTRY_STORAGE_DELETE_ENABLED": "false"}
 TWO, THREE = "registry:2", "registry:3"
@@ -69,7 +73,6 @@ TAG_NEW = "`docker image tag {image} {registry}/{image}:2.0`"
 PUSH_OLD = TAG_OLD + ", then `docker push {registry}/{image}:1.0`"
 PUSH_NEW = TAG_NEW + ", then `docker push {registry}/{image}:2.0`"
 DELETE = "`curl -i -X DELETE http://{registry}/v2/{image}/manifests/{digest}`"
-CURL = "curl -i -X DELETE http://{registry}/v2/{image}/manifests/sha256:"  # for the advice
 DELETE_PUSHED = "delete it by the digest that push prints"
 RESTART = "`docker restart {container}`"
 AGAIN, COLLECT_FROM = "docker restart {name}", "--volumes-from {name}"  # for the advice
@@ -95,19 +98,12 @@ def delete_by_tag(workspace):
     workspace.api.delete(workspace.image, OLD)
 
 
-@lab.setup
-def _(workspace):
-    if not workspace.engine.image(f"{workspace['old_image']}:latest"):
-        own = {"workspace": f"{workspace.id}-old"}
-        workspace.build(lab.folder, workspace["old_image"], ballast=BALLAST, **own)
-
-
 @lab.step(lasting=True, advice=START)
 def switch_deletion_on(workspace):
     """The registry on `{registry}` allows deletion, and keeps its images in a volume of yours."""
     container = require_registry(workspace, start=START)
     workspace.api.repositories()
-    status = workspace.api.delete(workspace.image, NO_DIGEST).status
+    status = try_deletion(workspace.api, workspace.image)
     storage = storage_mount(workspace, container)
     if status == 404 and storage and not is_anonymous(storage.source):
         return f"`{container.name}` allows deletion; its images are in `{storage.source}`."
@@ -155,8 +151,7 @@ def push_two_images(workspace):
     if not right:
         todo = f"{PUSH_NEW}. Then {PUSH_OLD}. The tags will move."
         raise NotYet("wrong-new", found="`2.0` is not your `{image}`.", next=todo)
-    own = sum(dict(blob_sizes(old).items() - blob_sizes(new).items()).values())
-    if not _near(own, BALLAST):
+    if not _near(own := own_bytes(old, new), BALLAST):
         found = f"`1.0` is another image: {megabytes(own)} is its own, not {megabytes(BALLAST)}."
         raise NotYet("wrong-old", found=found, next=f"{PUSH_OLD}. The tag will move.")
     held = stored_bytes(workspace)
@@ -175,28 +170,22 @@ push_two_images.mistake("another image as 1.0", reason="wrong-old")(
 )
 
 
-@lab.step(advice=CURL)
+@lab.step(advice="curl -i -X DELETE http://{registry}/v2/{image}/manifests/sha256:")
 def delete_by_digest(workspace):
     """The registry no longer has the image `{image}:1.0`; it still has `2.0`."""
     (old, new), requests = _images(workspace), workspace.requests()
-    asked = [
-        request
-        for request in requests
-        if request.method == "DELETE" and f"/{workspace.image}/manifests/" in request.path
-        if not request.path.endswith(NO_DIGEST)
-    ]
-    deleted = any(each.status == 202 and "sha256:" in each.path for each in asked)
+    asked = deletions(requests, workspace.image)
+    deleted = deleted_digests(asked)
     loose = untagged_bytes(workspace, workspace.image) if new and not old else 0
-    if not asked:  # the log goes with its container
-        deleted = loose > LITTLE
-        pushed = [each.path for each in requests if each.method == "PUT"]
-        if new and not (old or loose) and not any(path.endswith(f"/{NEW}") for path in pushed):
-            found = "`1.0` is not there, and nothing is left of it on the disk. The registry's log "
-            found += "does not go back far enough to say why: a log is removed with its container."
-            todo = f"Do it again: {PUSH_OLD}. Then {DELETE_PUSHED}."
-            raise CannotCheck(workspace.fill(found), next=workspace.fill(todo), reason="no-log")
+    gone = bool(deleted) if asked else loose > LITTLE  # the log goes with its container
+    pushed_new = any(each.method == "PUT" and each.path.endswith(f"/{NEW}") for each in requests)
+    if new and not (old or loose or asked or pushed_new):
+        found = "`1.0` is not there, and nothing is left of it on the disk. The registry's log "
+        found += "does not go back far enough to say why: a log is removed with its container."
+        todo = f"Do it again: {PUSH_OLD}. Then {DELETE_PUSHED}."
+        raise CannotCheck(workspace.fill(found), next=workspace.fill(todo), reason="no-log")
     digest = old.digest if old else ""
-    if new and (digest == new.digest or not (old or deleted)):
+    if new and (digest == new.digest or not (old or gone)):
         reason = "tag-moved"
         found = "The tag `1.0` has moved or gone, but you have not deleted anything by digest: the "
         found += "old image is still stored, without a tag."
@@ -215,7 +204,7 @@ def delete_by_digest(workspace):
         held = stored_bytes(workspace)
         disk = f"{megabytes(held)} is on the disk, or {held:,} bytes. No tag needs "
         found = f"`1.0` is gone, and `2.0` is there. {disk}{megabytes(loose)} of that."
-        both = workspace.is_sample(new) and _was_old(workspace, asked, loose)
+        both = workspace.is_sample(new) and _was_old(workspace, deleted, loose)
         return Passed(found, (push_two_images.id,) if both else ())
     raise NotYet(reason, found=found, next=todo, digest=digest)
 
@@ -245,21 +234,16 @@ delete_by_digest.mistake("deleted by the image's id", reason="image-id")(
 def _(workspace):
     answer = workspace.api.request("HEAD", f"{workspace.image}/manifests/{OLD}", accept="*/*")
     digest = answer.headers.get("Docker-Content-Digest")  # of an OCI image there is none
-    workspace.api.delete(workspace.image, digest or ANOTHER_DIGEST)
+    workspace.api.delete(workspace.image, digest or f"sha256:{64 * '1'}")
 
 
 delete_by_digest.mistake("only removed on the engine", reason="not-deleted")(untag(OLD_NAME))
 delete_by_digest.mistake("deleted the wrong one", advice=PUSH_NEW, reason="deleted-new")(
-    lambda ws: ws.api.delete(ws.image, _images(ws)[1].digest)
+    delete("{image}", NEW)
 )
-
-
-@delete_by_digest.mistake("deleted both", advice=PUSH_NEW, reason="deleted-both")
-def _(workspace):
-    for image in _images(workspace):
-        workspace.api.delete(workspace.image, image.digest)
-
-
+delete_by_digest.mistake("deleted both", advice=PUSH_NEW, reason="deleted-both")(
+    delete("{image}", OLD), delete("{image}", NEW)
+)
 delete_by_digest.mistake("moved the tag instead", advice=PUSH_OLD, reason="tag-moved")(
     push_as(OLD_NAME, "{image}")
 )
@@ -359,12 +343,9 @@ def _(workspace):
 pull_what_stays.mistake("pulled what was still there", advice="image rm", reason="not-pulled")(
     pull(NEW_NAME)
 )
-
-
-@pull_what_stays.mistake("its layer was deleted", advice=PUSH_NEW, reason="blob-lost")
-def _(workspace):
-    layer = _images(workspace)[1].layers[-1].digest
-    workspace.api.request("DELETE", f"{workspace.image}/blobs/{layer}")
+pull_what_stays.mistake("its layer was deleted", advice=PUSH_NEW, reason="blob-lost")(
+    lambda ws: ws.api.request("DELETE", f"{ws.image}/blobs/{_images(ws)[1].layers[-1].digest}")
+)
 
 
 @lab.step
@@ -406,13 +387,12 @@ remove_one_tag.mistake("one tag only", advice="as well", reason="never-there")(p
 # What the registry has
 
 
-def _was_old(workspace, asked, loose):
-    """Return whether the image that these requests deleted was the old one: its bytes are still on
-    the disk, or the engine knows it by that digest."""
+def _was_old(workspace, deleted, loose):
+    """Return whether the image with these digests was the old one: its bytes are still on the disk,
+    or the engine knows it by such a digest."""
     old = workspace.engine.image(f"{workspace['old_image']}:latest")
     known = [name.partition("@")[2] for name in (old.digests if old else ())]
-    gone = [each.path.rpartition("/")[2] for each in asked if each.status == 202]
-    return _near(loose, BALLAST) or any(digest in known for digest in gone)
+    return _near(loose, BALLAST) or any(digest in known for digest in deleted)
 
 
 def _images(workspace):

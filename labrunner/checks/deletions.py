@@ -1,0 +1,56 @@
+"""Whether the learner's registry allows deletion, what it was asked to delete, and what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from labrunner.language import Sentence
+from labrunner.registry.access_log import Request
+from labrunner.registry.client import Registry
+from labrunner.registry.models import Manifest
+from labrunner.text import short
+
+NO_DIGEST = "sha256:" + 64 * "0"  # of no manifest
+
+
+def try_deletion(registry: Registry, repository: str) -> int:
+    """Ask for the deletion of what there is not; return the status of the answer, which is 404
+    where deletion is on, and 405 where it is off."""
+    return registry.delete(repository, NO_DIGEST).status
+
+
+def deletions(requests: Iterable[Request], repository: str) -> list[Request]:
+    """Return those that asked for the deletion of an image, except those of `try_deletion`."""
+    place = f"/v2/{repository}/manifests/"
+    asked = [each for each in requests if each.method == "DELETE" and each.path.startswith(place)]
+    return [each for each in asked if not each.path.endswith(NO_DIGEST)]
+
+
+def deleted_digests(requests: Iterable[Request]) -> list[str]:
+    """Return the digests that these deletions named with success."""
+    references = [each.path.rpartition("/")[2] for each in requests if each.status == 202]
+    return [each for each in references if "sha256:" in each]
+
+
+def explain_no_deletion(request: Request, manifest: Manifest) -> tuple[str, str]:
+    """Return why a request did not delete a manifest: the reason, and a sentence with a blank
+    before it."""
+    reference = request.path.rpartition("/")[2]
+    values = {"asked": reference, "short": short(reference), "status": request.status}
+    if "sha256:" not in reference:
+        why = (
+            " You asked it to delete the tag `{asked}`, and it answered {status}: it deletes only "
+            "by digest."
+        )
+        return "by-tag", Sentence(why, **values)
+    if reference == manifest.config_digest:
+        why = (
+            " You asked it to delete {short}, the image's id, which here is the digest of its "
+            "config."
+        )
+        return "image-id", Sentence(why, **values)
+    why = (
+        " You asked it to delete {short}, and it answered {status}. Without `Accept`, a registry "
+        "may give the digest of another form of the manifest."
+    )
+    return "another-digest", Sentence(why, **values)
