@@ -32,12 +32,13 @@ WRONG_WAYS = [
     ("lock-the-door", "ask-for-a-password", "be-refused"),
     ("name-that-image", "complete-a-short-name"),  # near misses
 ]
-# The blocks of all pages are run by the items of `labs/`, and here those of a lab that is all
-# answers, of one with a login and a password of its own, and of those without answers beside
-# another registry. Beside one, the others are done without pages, in test_labs.py.
-FOLLOWED = ["read-the-api", "lock-the-door"]
-BESIDE_ANOTHER = ["run-a-registry", "push-and-pull"]
-WITHOUT_JAVASCRIPT = ["name-that-image", "push-and-pull"]  # with answers, and without
+# The blocks of all pages are run by the items of `labs/`, and here those of a lab with a login and
+# a password of its own, of one beside another registry, and of one that is all answers. Beside
+# another registry, the others are done without pages, in test_labs.py; without JavaScript, a lab
+# without answers is done in test_pages.py.
+FOLLOWED = ["lock-the-door"]
+BESIDE_ANOTHER = ["run-a-registry"]
+WITHOUT_JAVASCRIPT = ["name-that-image"]
 PATIENCE = 20_000  # milliseconds, for what waits for the engine
 STILL = {"reduced_motion": "reduce"}  # else each click waits for the page to have glided there
 
