@@ -5,10 +5,11 @@ set -eu
 cd "$(dirname "$0")/.."
 name=bench-push-and-pull-$$
 image=
+second=
 
 clean_up() {
     docker rm -f -v "$name" >/dev/null 2>&1 || true
-    for each in "$name" $image; do
+    for each in "$name" $image $second; do
         docker image rm "$each" >/dev/null 2>&1 || true
     done
 }
@@ -19,6 +20,7 @@ docker run -d -p 127.0.0.1::5000 --name "$name" registry:2 >/dev/null
 port=$(docker port "$name" 5000)
 registry=localhost:${port##*:}
 image=$registry/$name
+second=$registry/team/hello:2.0
 
 tries=0
 until curl -fs "http://$registry/v2/" >/dev/null; do
@@ -33,3 +35,6 @@ docker push "$image" >/dev/null
 docker image rm "$name" "$image" >/dev/null
 docker pull "$image" >/dev/null
 docker run --rm "$image" >/dev/null
+docker image tag "$image" "$second"
+docker push "$second" >/dev/null
+docker image rm "$second" >/dev/null
