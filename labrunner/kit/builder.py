@@ -193,7 +193,8 @@ def _compile(
     for path, text in sources.items():
         (source / path).write_text(text)
     program = (source / next(iter(sources))).parent
-    build: list[str | Path] = ["go", "build", "-ldflags=-s -w"]
+    # Without inlining it takes a third less time.
+    build: list[str | Path] = ["go", "build", "-gcflags=all=-l", "-ldflags=-s -w"]
     build += ["-o", packages / "usr/bin" / program.name, program]
     _run(build, source, where, COMPILE_TIMEOUT)
     name, _, version = module.partition("@")
