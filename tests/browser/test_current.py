@@ -18,9 +18,7 @@ LESSON = loader.load_course(ROOT).lesson_of("push-and-pull")
 LAB, TITLES = LESSON.lab, LESSON.titles.values()
 PATIENCE = 20_000  # milliseconds; how long it takes is measured by hand
 TO, TEAM = "{registry}/{image}", "{registry}/team/hello"
-# For each step its mistakes, and at last the step itself, as a learner types them. The mistakes of
-# the last three are of the same kinds.
-BY_HAND = {
+BY_HAND = {  # for each step its mistakes, and at last the step itself, as a learner types them
     "tag-the-image": {
         "the port written as a tag": "docker image tag {image} {image}:{port}",
         "a slip in the path": "docker image rm {image}:{port};"
@@ -43,10 +41,23 @@ BY_HAND = {
         "only one of its names removed": "docker rm user-{name}; docker image rm {image}",
         "": f"docker image rm {TO} {TO}:v1 {{registry}}/team/app",
     },
-    "pull-it-back": {"": f"docker pull {TO}"},
-    "run-it": {"": f"docker run --rm {TO}"},
+    "pull-it-back": {
+        "built again instead of pulled": f"echo FROM busybox:stable | docker build -t {TO}"
+        " --label a=b -",
+        "": f"docker pull {TO}",
+    },
+    "run-it": {
+        "created, but not started": f"docker create --name user-{{name}} {TO}",
+        "run by the short name": f"docker image tag {TO} {{image}}; docker run --rm {{image}}",
+        "": f"docker rm user-{{name}}; docker run --rm {TO}",
+    },
     "offer-a-second-name": {
-        "": f"docker image tag {TO} {TEAM}:2.0; docker push {TEAM}:2.0; docker image rm {TEAM}:2.0"
+        "named, but not pushed": f"docker image tag {TO} {TEAM}:2.0",
+        "pushed without the tag": f"docker image rm {TEAM}:2.0; docker image tag {TO} {TEAM};"
+        f" docker push {TEAM}",
+        "the name is still on the engine": f"docker image tag {TO} {TEAM}:2.0;"
+        f" docker push {TEAM}:2.0",
+        "": f"docker image rm {TEAM}:2.0",
     },
 }
 LEFT_BY_THE_STEP_BEFORE = {"tagged, but not pushed"}
@@ -89,7 +100,7 @@ def test_each_mistake_gets_its_advice_as_it_is_made(page, values):
     for number, step in enumerate(LAB.steps, 1):
         acts = BY_HAND[step.id]
         mistakes = {each.name: each for each in step.mistakes}
-        assert acts.keys() - {""} in (set(), mistakes.keys() - LEFT_BY_THE_STEP_BEFORE)
+        assert mistakes.keys() - LEFT_BY_THE_STEP_BEFORE == acts.keys() - {""}
         expect(title).to_contain_text(f"Step {number} of {len(LAB.steps)}: ", timeout=PATIENCE)
         expect(title).to_contain_text("not done yet")
         expect(page.locator("#current-said")).to_contain_text(plain(step.goal, values))
