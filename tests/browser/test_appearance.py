@@ -364,6 +364,7 @@ def test_a_lesson_is_printed_with_its_commands_and_the_addresses_of_its_links(
 
 
 NEEDED = {"style.css", "htmx-4.0.1.min.js", "terminal.js", "registry.js", "live.js", "keep.js"}
+NEEDED |= {"registry"}  # the picture of it
 
 
 def all_loaded(page, found):

@@ -29,6 +29,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",  # where the app says nothing else, as for static files
 }
+# These concern documents only. A page loads twenty styles and scripts, which are lighter without.
+OF_DOCUMENTS = ("Content-Security-Policy", "Referrer-Policy", "Cross-Origin-Opener-Policy")
+PARTS = ("text/css", "text/javascript")
 FORBIDDEN, NOT_FOUND = "403 Forbidden", "404 Not Found"
 FOREIGN = "This request comes from another site's page."
 TOKEN = "labrunner.token"  # noqa: S105 - the key in the environment, not a token
@@ -46,8 +49,13 @@ class OriginCheck:
 
     def __call__(self, environ: Environment, start: StartResponse) -> Iterable[bytes]:
         def start_with_headers(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-            given = {name.lower() for name, _ in headers}
-            more = [(name, value) for name, value in HEADERS.items() if name.lower() not in given]
+            given = {name.lower(): value for name, value in headers}
+            is_part = given.get("content-type", "").startswith(PARTS)
+            more = [
+                (name, value)
+                for name, value in HEADERS.items()
+                if name.lower() not in given and not (is_part and name in OF_DOCUMENTS)
+            ]
             return start(status, headers + more, *rest)
 
         _hide_token(environ)

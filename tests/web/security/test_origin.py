@@ -5,6 +5,7 @@ import socket
 import pytest
 import requests
 
+from labrunner.web.security.origin import OF_DOCUMENTS
 from tests.fixtures.security import CHANGING, addresses
 from tests.fixtures.web import HERE, TOKEN
 
@@ -143,3 +144,13 @@ def test_every_answer_carries_the_headers(site, app):
         ):
             assert answer.headers[name] == "same-origin"
         assert "Cache-Control" in answer.headers
+
+
+def test_styles_and_scripts_carry_what_concerns_them(site):
+    visitor = site.visitor()
+    for path in ("/static/style.css", "/static/js/live.js"):
+        headers = visitor.get(path).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert not set(OF_DOCUMENTS) & set(headers)
+    assert visitor.get("/static/pictures/push.svg").headers["Content-Security-Policy"]
