@@ -58,12 +58,15 @@ class Step:
     lasting: the state should still hold at the end of the lab. Any other step was true at one
              moment, and cannot break once passed.
     advice:  what its mistakes must be advised, unless they say otherwise.
+    evidence: the answer is only what the step itself prints, such as the error of a refused pull.
+             Without it, the answer is to a question, and no visible command may print it.
     solve:   does the step; the loader refuses a step without it.
     """
 
     check: Check
     lasting: bool = False
     advice: str = ""
+    evidence: bool = False
     solve: Action | None = None
     mistakes: list[Mistake] = field(default_factory=list)
 
@@ -78,6 +81,10 @@ class Step:
     @property
     def takes_answer(self) -> bool:
         return "answer" in inspect.signature(self.check).parameters
+
+    @property
+    def asks_question(self) -> bool:
+        return self.takes_answer and not self.evidence
 
     @property
     def line(self) -> int:
@@ -221,7 +228,9 @@ class Lab:
     def step(self, check: Check) -> Step: ...
 
     @overload
-    def step(self, *, lasting: bool = False, advice: str = "") -> Callable[[Check], Step]: ...
+    def step(
+        self, *, lasting: bool = False, advice: str = "", evidence: bool = False
+    ) -> Callable[[Check], Step]: ...
 
     def step(
         self,
@@ -229,13 +238,14 @@ class Lab:
         *,
         lasting: bool = False,
         advice: str = "",
+        evidence: bool = False,
     ) -> Step | Callable[[Check], Step]:
-        """Decorate a check, which becomes a step. lasting, advice: see `Step`."""
+        """Decorate a check, which becomes a step. lasting, advice, evidence: see `Step`."""
 
         def add(check: Check) -> Step:
             if not inspect.isfunction(check):
                 raise TypeError("a step is a function: write `def` below `@lab.step`")
-            self.steps.append(Step(check, lasting, advice))
+            self.steps.append(Step(check, lasting, advice, evidence))
             return self.steps[-1]
 
         return add(check) if check else add

@@ -87,6 +87,8 @@ def _validate_step(step: Step, known: set[str]) -> None:
     if not step.solve:
         what = f"The step has no solution: add `@{step.check.__name__}.solution`."
         raise Refused(step.line, what)
+    if step.evidence and not step.takes_answer:
+        raise Refused(step.line, "The step takes no answer, so remove `evidence=True`.")
     for mistake in step.mistakes:
         if not mistake.advice.strip():
             raise Refused(mistake.line, f"The mistake “{mistake.name}” has no advice to look for.")

@@ -246,13 +246,10 @@ class Track:
         wrong."""
         if not self._shell or not self._workspace:
             return _act(step.solve, self.open())
-        output, given_away = "", step.takes_answer
+        output = ""
         for block in self.lesson.blocks_of(step.id):
-            if block.hint and given_away:
-                given_away = False
-                if step.judge(self._workspace, output).passed:
-                    return output, GIVEN_AWAY
             output, wrong = _run(self._shell, block)
+            wrong = wrong or self._given_away(step, block, output, self._workspace)
             if wrong:
                 return output, wrong
         resources.observe(self._workspace)
@@ -265,6 +262,9 @@ class Track:
         self._clean = False
         output, wrong = _run(shell, block)
         step = self.lab.find(block.step)
+        if not wrong and step:
+            with deadline(self.settings.seconds):
+                wrong = self._given_away(step, block, output, workspace)
         if not wrong and step and block is self.lesson.blocks_of(block.step)[-1]:
             resources.observe(workspace)
             with deadline(self.settings.seconds):
@@ -274,6 +274,20 @@ class Track:
             self._blocks, self._clean = self._blocks + 1, True
         return wrong
 
+    def _given_away(
+        self, step: Step, block: Block, output: str, workspace: Workspace
+    ) -> Verdict | None:
+        """Return what is wrong with a block that answers the step's question outside its hints."""
+        if block.hint or not step.asks_question or not step.judge(workspace, output).passed:
+            return None
+        return Verdict(
+            "failed",
+            "A step that asks a question needs more than its visible commands.",
+            f"The block in line {block.line} of `{self.lesson.path.name}` prints the answer.",
+            "Move the command that computes the answer into a `??? hint`. If the answer is only "
+            "what the step itself prints, declare the step with `@lab.step(evidence=True)`.",
+        )
+
     def _timed_out(self) -> Verdict:
         return Verdict(
             "unknown",
@@ -281,14 +295,6 @@ class Track:
             f"The step took longer than {self.settings.seconds:g} seconds.",
             "Give it more time with `--timeout`, or find out what it waits for.",
         )
-
-
-GIVEN_AWAY = Verdict(
-    "failed",
-    "The step needs more than its visible commands.",
-    "The commands above its hint print its answer.",
-    "Move the command that computes the answer into the hint.",
-)
 
 
 def weak(found: str, step: Step) -> Verdict:

@@ -146,7 +146,7 @@ def _(workspace):
     workspace.engine.wait(made)
 
 
-@lab.step(advice=PULL_THERE)
+@lab.step(advice=PULL_THERE, evidence=True)
 def be_refused(workspace, answer):
     """The second host has refused to pull from `registry.lab:5000`, because it does not trust your
     CA."""

@@ -125,7 +125,7 @@ ask_for_a_password.mistake("another password", advice=MAKE, reason="other-passwo
 )
 
 
-@lab.step
+@lab.step(evidence=True)
 def be_refused(workspace, answer):
     """You have pushed without a login, and know the error that you get."""
     ask_for_a_password.require(workspace)
@@ -206,7 +206,7 @@ run_it.mistake("logged out before", advice="--password-stdin {registry}", reason
 )
 
 
-@lab.step
+@lab.step(evidence=True)
 def log_out(workspace, answer):
     """You have logged out and removed your copy. A run is refused, and you know the error."""
     ask_for_a_password.require(workspace)

@@ -226,7 +226,7 @@ def _(workspace):
         workspace.pull(_pinned(workspace, config))
 
 
-@lab.step(advice=PUSH)
+@lab.step(advice=PUSH, evidence=True)
 def roll_back(workspace, answer):
     """`{app}:1.0` is the first image again, and the second one is `{app}:1.1`. Your answer is the
     digest of the first image."""

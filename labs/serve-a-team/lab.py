@@ -279,7 +279,7 @@ put_nginx_in_front.mistake("without the images", reason="no-image", advice=KEEP)
 )
 
 
-@lab.step(advice=HOST)
+@lab.step(advice=HOST, evidence=True)
 def follow_the_location(workspace, answer):
     """Behind the proxy, the registry sends uploads to `https://{registry}`."""
     told = list(UPLOAD.finditer(answer))

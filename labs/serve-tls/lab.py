@@ -115,7 +115,7 @@ give_it_an_address.mistake(
 )(run_in_network())
 
 
-@lab.step(advice="docker pull {address}:5000/{image}")
+@lab.step(advice="docker pull {address}:5000/{image}", evidence=True)
 def meet_the_error(workspace, answer):
     """Your engine has refused to pull from your registry by its address, and you know the error."""
     _, at = _registry(workspace)

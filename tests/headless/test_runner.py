@@ -427,17 +427,49 @@ def test_commands_that_never_end_are_given_up(headless):
     assert step.status in ("failed", "unknown") and "took longer than 1 seconds" in step.found
 
 
-@pytest.mark.parametrize(("said", "status"), [("no", "passed"), ("yes", "failed")])
-def test_an_answer_comes_from_the_hint_and_not_from_the_commands_above_it(headless, said, status):
-    asked = (
-        ("def make_a_volume(workspace):", "def make_a_volume(workspace, answer):"),
-        ("if workspace.engine.volume(workspace.name):", "if answer.strip() == 'yes':"),
-    )
-    hint = "??? hint\n    ```bash\n    echo yes\n    ```\n"
-    lesson = f"{LESSON.partition('```')[0]}```bash\necho {said}\n```\n{hint}"
-    step = only(headless(*asked, lesson=lesson, shell=True))
-    assert step.status == status
-    assert (step.found == "The commands above its hint print its answer.") is (said == "yes")
+ASKS = (
+    ("def make_a_volume(workspace):", "def make_a_volume(workspace, answer):"),
+    ("if workspace.engine.volume(workspace.name):", "if answer.strip() == 'yes':"),
+)
+YES, NO = (f"```bash\necho {said}\n```\n" for said in ("yes", "no"))
+HINT = "??? hint\n    ```bash\n    echo yes\n    ```\n"
+GIVEN_AWAY = "The block in line {} of `01-volumes.md` prints the answer."
+
+
+def page_of(*blocks):
+    return LESSON.partition("```")[0] + "".join(blocks)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "line"),
+    [
+        pytest.param([YES, NO, HINT], 9, id="above the hint"),
+        pytest.param([NO, HINT, YES], 16, id="below the hint"),
+        pytest.param([NO, YES], 12, id="without a hint"),
+    ],
+)
+def test_a_page_whose_visible_commands_answer_its_question_is_refused(headless, blocks, line):
+    step = only(headless(*ASKS, lesson=page_of(*blocks), shell=True))
+    assert (step.status, step.found) == ("failed", GIVEN_AWAY.format(line))
+    assert "`??? hint`" in step.next and "`@lab.step(evidence=True)`" in step.next
+
+
+def test_the_answer_to_a_question_comes_from_the_hint(headless):
+    assert headless(*ASKS, lesson=page_of(NO, HINT), shell=True).status == "passed"
+
+
+def test_an_answer_that_is_only_what_the_step_prints_needs_no_hint(headless):
+    evidence = ("@lab.step(lasting=True)", "@lab.step(lasting=True, evidence=True)")
+    run = headless(*ASKS, evidence, lesson=page_of(NO, YES), shell=True)
+    assert run.status == "passed", run.as_dict()
+
+
+def test_a_block_that_is_run_by_itself_must_not_answer_its_question_either(headless):
+    headless(*ASKS, lesson=page_of(NO, HINT, YES))
+    [lesson] = headless.lessons
+    with Track(headless.workspaces, lesson, lesson.lab, Settings(shell=True)) as track:
+        first, second, third = (track.run_block(block) for block in lesson.blocks)
+    assert first is second is None and third.found == GIVEN_AWAY.format(16)
 
 
 def test_no_engine_raises(headless, monkeypatch, tmp_path):
