@@ -115,7 +115,7 @@ def keep_its_digest(workspace, answer):
 
 @keep_its_digest.solution
 def _(workspace):
-    (workspace.work / "first").write_text(_digest(workspace))
+    (workspace.work / "first").write_text(_pinned(workspace, _digest(workspace)))
     return first_digest(workspace)
 
 

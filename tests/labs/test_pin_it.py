@@ -58,7 +58,8 @@ def judge(workspace, step, answer=""):
 
 
 def first(workspace):
-    return (workspace.work / "first").read_text()
+    """The digest in the file, which holds a whole reference: the page's commands pull it."""
+    return (workspace.work / "first").read_text().partition("@")[2]
 
 
 def place(workspace, host="localhost"):
