@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .checks.deletions import (
         deleted_digests,
         deletions,
+        explain_deletion_off,
         explain_no_deletion,
         try_deletion,
     )
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     )
     from .checks.images import (
         describe_difference,
+        explain_no_pull,
         find_misnamed,
         find_name,
         known_as,
@@ -89,9 +91,9 @@ if TYPE_CHECKING:
     from .checks.storage import (
         ANONYMOUS,
         blob_sizes,
+        collection_fault,
         describe_mount,
         describe_other_mount,
-        find_phantom_blob,
         is_anonymous,
         own_bytes,
         stored_bytes,
@@ -114,7 +116,7 @@ if TYPE_CHECKING:
         RegistryDown,
     )
     from .registry.references import parse
-    from .text import listed, megabytes, short
+    from .text import in_order, listed, megabytes, one_by_one, short
     from .verdicts import CannotCheck, NotYet, Passed
     from .workspaces.image_match import is_same
     from .workspaces.registry_storage import configuration, configuration_path, storage_mount
@@ -133,12 +135,15 @@ _NAMES = {  # of each module
         "TLS_SETTINGS ca_fault certificate_fault days_left files_fault holds_other_certificate "
         "issue_certificate pair_fault"
     ),
-    "checks.deletions": "deleted_digests deletions explain_no_deletion try_deletion",
+    "checks.deletions": (
+        "deleted_digests deletions explain_deletion_off explain_no_deletion try_deletion"
+    ),
     "checks.history": (
         "client_requests count_pushes logged_requests pulls_since_push require_memory was_started"
     ),
     "checks.images": (
-        "describe_difference find_misnamed find_name known_as misnamed names_of_sample"
+        "describe_difference explain_no_pull find_misnamed find_name known_as misnamed "
+        "names_of_sample"
     ),
     "checks.names": "missing_parts part_of same_image",
     "checks.passwords": "AUTH htpasswd login_fault write_password_file",
@@ -153,7 +158,7 @@ _NAMES = {  # of each module
     "checks.second_host_start": "engine_powers start_second_host",
     "checks.second_registry": "SecondRegistry start_second_registry",
     "checks.storage": (
-        "ANONYMOUS blob_sizes describe_mount describe_other_mount find_phantom_blob is_anonymous "
+        "ANONYMOUS blob_sizes collection_fault describe_mount describe_other_mount is_anonymous "
         "own_bytes stored_bytes untagged_bytes untagged_digests"
     ),
     "checks.subnets": "unused_subnet",
@@ -163,7 +168,7 @@ _NAMES = {  # of each module
     "registry.configuration": "STORAGE",
     "registry.errors": "NotARegistry OtherScheme RegistryDown",
     "registry.references": "parse",
-    "text": "listed megabytes short",
+    "text": "in_order listed megabytes one_by_one short",
     "verdicts": "CannotCheck NotYet Passed",
     "workspaces.image_match": "is_same",
     "workspaces.registry_storage": "configuration configuration_path storage_mount",
@@ -199,6 +204,7 @@ __all__ = [
     "client_requests",
     "collect",
     "collect_running",
+    "collection_fault",
     "configuration",
     "configuration_path",
     "count_pushes",
@@ -212,17 +218,19 @@ __all__ = [
     "digest_in",
     "digests_in",
     "engine_powers",
+    "explain_deletion_off",
     "explain_no_deletion",
+    "explain_no_pull",
     "exposure",
     "fail_to_run_registry",
     "files_fault",
     "find_misnamed",
     "find_name",
-    "find_phantom_blob",
     "fullest_volume",
     "has_blob",
     "holds_other_certificate",
     "htpasswd",
+    "in_order",
     "is_anonymous",
     "is_same",
     "issue",
@@ -238,6 +246,7 @@ __all__ = [
     "misnamed",
     "missing_parts",
     "names_of_sample",
+    "one_by_one",
     "own_bytes",
     "pair_fault",
     "parse",

@@ -78,6 +78,20 @@ def listed(names: Iterable[str]) -> str:
     return said
 
 
+def in_order(*commands: str, stop: bool = True) -> Sentence:
+    """Return commands with "then" between them, without the empty ones. stop: with a full stop."""
+    said, *others = [Sentence.of(each) for each in commands if each]
+    for other in others:
+        said = Sentence("{some}, then {other}", some=said, other=other)
+    return Sentence("{commands}.", commands=said) if stop else said
+
+
+def one_by_one(*todos: str) -> Sentence:
+    """Return what to do one thing after the other, each in a sentence of its own."""
+    first, *others = map(in_order, todos)
+    return Sentence.joined(first, *(Sentence("Then {todo}", todo=each) for each in others))
+
+
 def megabytes(size: float) -> str:
     """A size in bytes, like `3.2 MB`."""
     return f"{size / 1e6:.1f} MB"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from labrunner.engine.models import Container
 from labrunner.language import Sentence
 from labrunner.registry.access_log import Request
 from labrunner.registry.client import Registry
 from labrunner.registry.models import Manifest
 from labrunner.text import short
+from labrunner.workspaces.registry_storage import configuration
+from labrunner.workspaces.workspace import Workspace
 
 NO_DIGEST = "sha256:" + 64 * "0"  # of no manifest
 
@@ -17,6 +20,18 @@ def try_deletion(registry: Registry, repository: str) -> int:
     """Ask for the deletion of what there is not; return the status of the answer, which is 404
     where deletion is on, and 405 where it is off."""
     return registry.delete(repository, NO_DIGEST).status
+
+
+def explain_deletion_off(workspace: Workspace, container: Container) -> tuple[str, Sentence]:
+    """Return why the registry in a container does not allow deletion: the reason, and the end of a
+    sentence."""
+    if configuration(workspace, container).read_only:
+        return "read-only", Sentence("it is read-only, because of its setting `readonly`")
+    settings = [f"{name}={each}" for name, each in container.environment.items() if "DEL" in name]
+    if settings:
+        why = "`{setting}` does not switch deletion on"
+        return "deletion-off", Sentence(why, setting=settings[0])
+    return "deletion-off", Sentence("nothing switches deletion on")
 
 
 def deletions(requests: Iterable[Request], repository: str) -> list[Request]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from labrunner.language import Sentence
 from labrunner.registry.client import Registry
 from labrunner.registry.models import Manifest
 from labrunner.registry.references import parse
 from labrunner.registry.transport import LOOPBACK
+from labrunner.text import in_order, listed
 from labrunner.workspaces.workspace import Workspace
 
 
@@ -71,6 +74,15 @@ def known_as(workspace: Workspace, name: str, *ids: str) -> str:
     if not others:
         return ""
     return Sentence(", which your engine knows as `{name}`", name=others[0])
+
+
+def explain_no_pull(name: str, known: Collection[str]) -> tuple[str, Sentence]:
+    """Return why nobody had to pull an image, as the end of a sentence: by which names the engine
+    still has it. And how to pull it by this name. known: the other names."""
+    if not known:
+        return "", in_order(f"`docker pull {name}`")
+    copy = Sentence(": your engine still has it, as {names}", names=listed(known))
+    return copy, in_order(f"`docker image rm {' '.join(known)}`", f"`docker pull {name}`")
 
 
 def describe_difference(

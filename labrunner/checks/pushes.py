@@ -7,7 +7,7 @@ from typing import Any
 
 from labrunner.language import Sentence
 from labrunner.registry.models import Manifest
-from labrunner.text import short
+from labrunner.text import in_order, short
 from labrunner.verdicts import NotYet
 from labrunner.workspaces.troubleshooting import RUN
 from labrunner.workspaces.workspace import Workspace
@@ -75,7 +75,7 @@ def require_pushed(
             lacks=lacks,
             unread=search.unread,
         )
-        raise NotYet("not-pushed", found=found, next=f"{push}.")
+        raise NotYet("not-pushed", found=found, next=in_order(push))
     if other := None if image else find_misnamed(workspace, repository, tag):
         found = Sentence.joined(other, search.unread, by="")
         raise NotYet("misnamed", found=found, next=retag)

@@ -14,7 +14,7 @@ from labrunner.engine.events import Event
 from labrunner.engine.models import Container
 from labrunner.language import Sentence
 from labrunner.registry.errors import Untrusted
-from labrunner.text import listed
+from labrunner.text import in_order, listed
 from labrunner.verdicts import CannotCheck, NotYet
 from labrunner.workspaces.troubleshooting import describe_state
 from labrunner.workspaces.workspace import Workspace
@@ -106,7 +106,7 @@ class SecondHost:
     def settings(self) -> str:
         """Return its `daemon.json`, as far as it goes on a line."""
         text = self.read(SETTINGS).decode(errors="replace")
-        return " ".join(text.split())[:120] or "nothing"
+        return " ".join(text.split())[:120] or Sentence("nothing")
 
     def configure(self, settings: dict[str, object], *, reload: bool = True) -> None:
         """Write its `daemon.json`, and have its engine read it."""
@@ -170,7 +170,8 @@ class SecondHost:
         self.require_trust(workspace, place)
         if pulled_from(events, place, since=registry.started):
             return events
-        todo = workspace.fill(f"`docker exec {self.name} docker pull {place}:5000/{{image}}`.")
+        pull = f"`docker exec {self.name} docker pull {place}:5000/{workspace.image}`"
+        todo = in_order(pull)
         self.require_memory(events, place, todo)
         reason = "not-pulled"
         found = Sentence(
@@ -228,11 +229,7 @@ def require_second_host(
     """
     container = _candidate(workspace, registry)
     if not container:
-        raise NotYet(
-            "no-host",
-            found="There is no container `{host}`.",
-            next=Sentence.joined(start, ".", by=""),
-        )
+        raise NotYet("no-host", found="There is no container `{host}`.", next=in_order(start))
     second, name = SecondHost(workspace.engine, container), container.name
     if not container.running:
         state = describe_state(workspace.engine, container, start)
@@ -297,13 +294,9 @@ def require_second_host(
         )
     home = next((each for each in registry.addresses if each != "bridge"), None)
     if home and not shared:
-        todo = f"`docker network connect {home} {name}`."
+        todo = in_order(f"`docker network connect {home} {name}`")
     else:
-        todo = Sentence(
-            "`docker rm -f {container}`, then {again}.",
-            container=registry.name,
-            again=Sentence.of(again),
-        )
+        todo = in_order(f"`docker rm -f {registry.name}`", again)
     raise NotYet(reason, found=found, next=todo)
 
 

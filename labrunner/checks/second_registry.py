@@ -45,8 +45,10 @@ class SecondRegistry:
         ports = [port.host for port in container.ports if port.host]
         if not ports:
             found = Sentence("`{container}` publishes no port.", container=name)
-            todo = "Remove the container, and run it again with `-p`: a port cannot be published "
-            todo += "later."
+            todo = (
+                "Remove the container, and run it again with `-p`: a port cannot be published "
+                "later."
+            )
             raise NotYet("unpublished", found=found, next=todo)
         api = workspace.client(f"localhost:{ports[0]}")
         try:

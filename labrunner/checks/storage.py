@@ -11,7 +11,7 @@ from labrunner.registry.client import Registry
 from labrunner.registry.errors import RegistryDown, RegistrySlow
 from labrunner.registry.models import Manifest
 from labrunner.registry.transport import LARGEST
-from labrunner.text import short
+from labrunner.text import megabytes, short
 from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.registry_storage import storage_folder, storage_mount
 from labrunner.workspaces.workspace import Workspace
@@ -153,4 +153,20 @@ def find_phantom_blob(workspace: Workspace, repository: str) -> str | None:
                 raise
             except RegistryDown:  # it hangs up without a whole answer
                 return digest
+    return None
+
+
+def collection_fault(workspace: Workspace, repository: str, little: int) -> tuple[str, str] | None:
+    """Return a reason and a sentence: why the garbage of a repository in the learner's registry is
+    not collected as it should be; None where it is. little: bytes that may be left."""
+    untagged = untagged_bytes(workspace, repository)
+    if untagged > little:
+        found = "{size} on the disk does not belong to any tag."
+        return "garbage", Sentence(found, size=megabytes(untagged))
+    if phantom := find_phantom_blob(workspace, repository):
+        found = (
+            "The disk is clean, but the registry still believes that it has {blob}: it ran while "
+            "you collected, and remembers what it had before."
+        )
+        return "remembers", Sentence(found, blob=short(phantom))
     return None

@@ -7,10 +7,12 @@ from labrunner import (
     Lab,
     NotYet,
     SecondHost,
+    Sentence,
     act,
     certificate_fault,
     engine_powers,
     files_fault,
+    in_order,
     issue_certificate,
     pull,
     pulled_from,
@@ -62,6 +64,7 @@ OTHER_ERRORS = {  # words in an answer, and what they mean
     "no such host": "The second host does not know that name.",
     "Status:": "That pull worked. For `localhost`, an engine accepts any certificate.",
 }
+PULLED = "`{second}` has pulled from `{place}:5000`, and knows that it is your registry."
 SIGN = (
     "`echo subjectAltName=DNS:registry.lab,IP:{at} > san.ext`, then `openssl x509 -req -in "
     "registry.csr -CA ca/ca.crt -CAkey ca/ca.key -CAcreateserial -days 30 -extfile san.ext -out "
@@ -125,7 +128,8 @@ trust_nothing = execute("rm", "-rf", CERTS)
 def start_a_second_host(workspace):
     """`{host}` is an engine of its own, and there `registry.lab` is your registry, with TLS."""
     second, at, _ = _hosts(workspace)
-    return f"On `{second.name}`, a second engine, `{DOMAIN}` is your registry, at `{at}`."
+    found = "On `{second}`, a second engine, `registry.lab` is your registry, at `{at}`."
+    return Sentence(found, second=second.name, at=at)
 
 
 start_a_second_host.solution(serve, start_host("{network}"))
@@ -151,21 +155,23 @@ def be_refused(workspace, answer):
     """The second host has refused to pull from `registry.lab:5000`, because it does not trust your
     CA."""
     second, at, _ = _hosts(workspace)
-    todo = f"Run {PULL} and submit the line that it prints."
+    todo = Sentence("Run {pull} and submit the line that it prints.", pull=Sentence.of(PULL))
     if UNKNOWN not in answer:
         known = [meaning for words, meaning in OTHER_ERRORS.items() if words in answer]
         meaning = known[0] if known else "That is another error."
-        reason, found = "other-error", f"{meaning} Your answer: `{{said}}`."
+        reason, found = "other-error", Sentence.joined(meaning, "Your answer: `{said}`.")
     elif not second.has_logged(UNKNOWN, (DOMAIN, at), workspace.record.opened):
-        reason, todo = "not-met", f"Run {PULL}: meet it yourself."
+        reason = "not-met"
+        todo = Sentence("Run {pull}: meet it yourself.", pull=Sentence.of(PULL))
         found = "Those are the words, but the log of `{second}` has no such refusal."
     else:
-        return f"`{second.name}` refused: it does not trust your CA."
+        return Sentence("`{second}` refused: it does not trust your CA.", second=second.name)
     raise NotYet(
         reason,
-        expected=f"The line with `{UNKNOWN}`, met on `{second.name}`.",
+        expected="The line with `{error}`, met on `{second}`.",
         found=found,
         next=todo,
+        error=UNKNOWN,
         said=" ".join(answer.split())[:120],
         second=second.name,
     )
@@ -186,7 +192,7 @@ def trust_the_ca(workspace):
     """The second host trusts your CA, and has pulled from `registry.lab:5000`."""
     second, _, registry = _hosts(workspace)
     second.require_pull(workspace, registry, DOMAIN)
-    return f"`{second.name}` has pulled from `{DOMAIN}:5000`, and knows that it is your registry."
+    return Sentence(PULLED, second=second.name, place=DOMAIN)
 
 
 trust_the_ca.solution(trust(BY_NAME), pull_there(BY_NAME))
@@ -208,16 +214,18 @@ def pull_by_address(workspace):
     """The second host has also pulled by your registry's IP address, and run the image."""
     second, at, registry = _hosts(workspace)
     events = second.require_pull(workspace, registry, at)
-    found = f"`{second.name}` has pulled from `{at}:5000`, and knows that it is your registry."
+    found = Sentence(PULLED, second=second.name, place=at)
     starts = [each for each in events if (each.kind, each.action) == ("container", "start")]
     images = [each.attributes.get("image", "") for each in starts]
     if any(image.startswith((f"{DOMAIN}:5000/", f"{at}:5000/")) for image in images):
-        return f"{found} It has run there."
+        return Sentence.joined(found, "It has run there.")
     raise NotYet(
         "not-run",
-        expected=f"`{second.name}` has run the image that it pulled.",
-        found=f"{found} But no container was started from it there.",
-        next=f"`docker exec {second.name} docker run --rm {at}:5000/{workspace.image}`.",
+        expected="`{second}` has run the image that it pulled.",
+        found=Sentence.joined(found, "But no container was started from it there."),
+        next="`docker exec {second} docker run --rm {at}:5000/{image}`.",
+        second=second.name,
+        at=at,
     )
 
 
@@ -240,29 +248,39 @@ def go_insecure(workspace):
     second, at, _ = _hosts(workspace)
     if not second.is_insecure(f"{DOMAIN}:5000", at):
         settings = second.settings()
-        written = f'"{DOMAIN}:5000"' in settings
-        found = "Its `/etc/docker/daemon.json` says `{settings}`"
-        reload = f"`docker kill -s HUP {second.name}`"
-        if written:
-            reason, todo = "not-reloaded", f"{reload}, and then the pull."
-            found += ", but the engine has not read it again."
+        if f'"{DOMAIN}:5000"' in settings:
+            reason, todo = "not-reloaded", "`docker kill -s HUP {second}`, and then the pull."
+            found = (
+                "Its `/etc/docker/daemon.json` says `{settings}`, but the engine has not read it "
+                "again."
+            )
         else:
-            reason, todo = "not-written", f"Write `{{wanted}}` there, then {reload}, and pull."
-            found += "."
-        raise NotYet(reason, found=found, next=todo, settings=settings, wanted=json.dumps(INSECURE))
+            reason, found = "not-written", "Its `/etc/docker/daemon.json` says `{settings}`."
+            todo = "Write `{wanted}` there, then `docker kill -s HUP {second}`, and pull."
+        raise NotYet(
+            reason,
+            found=found,
+            next=todo,
+            settings=settings,
+            second=second.name,
+            wanted=json.dumps(INSECURE),
+        )
     if not second.distrust(workspace, DOMAIN):
         raise NotYet(
             "trusted",
-            found=f"`{second.name}` still trusts your CA, so a pull shows nothing about the rest.",
-            next=f"`docker exec {second.name} rm -r {CERTS}`, then pull again.",
+            found="`{second}` still trusts your CA, so a pull shows nothing about the rest.",
+            next="`docker exec {second} rm -r /etc/docker/certs.d`, then pull again.",
+            second=second.name,
         )
     events = second.events()
     reloads = [each.time for each in events if (each.kind, each.action) == ("daemon", "reload")]
     if not pulled_from(events, DOMAIN, since=max(reloads, default=0)):
-        second.require_memory(events, DOMAIN, workspace.fill(f"{PULL}.", second=second.name))
+        todo = workspace.fill(in_order(PULL), second=second.name)
+        second.require_memory(events, DOMAIN, todo)
         found = "The exception is in force, and there was no pull since."
-        raise NotYet("not-pulled", found=found, next=f"{PULL}.", second=second.name)
-    return f"`{second.name}` has pulled from `{DOMAIN}:5000` without knowing who answered."
+        raise NotYet("not-pulled", found=found, next=todo)
+    found = "`{second}` has pulled from `registry.lab:5000` without knowing who answered."
+    return Sentence(found, second=second.name)
 
 
 go_insecure.solution(trust_nothing, configure(INSECURE), pull_there(BY_NAME))
@@ -284,15 +302,17 @@ def trust_again(workspace):
     if second.is_insecure(f"{DOMAIN}:5000", at):
         raise NotYet(
             "insecure",
-            found=f"`{DOMAIN}:5000` is still an insecure registry there; "
+            found="`registry.lab:5000` is still an insecure registry there; "
             "`/etc/docker/daemon.json` says `{settings}`.",
             next="An absent key changes nothing. Write `{wanted}` into `/etc/docker/daemon.json` "
-            f"there, then `docker kill -s HUP {second.name}`.",
+            "there, then `docker kill -s HUP {second}`.",
+            second=second.name,
             settings=second.settings(),
             wanted=json.dumps(SECURE),
         )
     second.require_trust(workspace, DOMAIN)
-    return f"`{second.name}` has no exception for `{DOMAIN}:5000`, and trusts your CA."
+    found = "`{second}` has no exception for `registry.lab:5000`, and trusts your CA."
+    return Sentence(found, second=second.name)
 
 
 trust_again.solution(configure(SECURE), trust(BY_NAME))
@@ -315,13 +335,13 @@ def _hosts(workspace):
         certificate = workspace.api.certificate()
         if not certificate:
             found = "`{registry}` speaks plain HTTP; it shows no certificate."
-            todo = f"`docker rm -f {registry.name}`, then {TLS}."
+            todo = in_order(f"`docker rm -f {registry.name}`", TLS)
             if not (workspace.work / "certs/registry.crt").exists():
                 todo = "Finish the lab and start it again: it gives you a registry with TLS."
             raise NotYet("plain-http", found=found, next=todo)
         if fault := certificate_fault(certificate, DOMAIN, at):
             reason, found = fault
-            found = f"The certificate of `{{registry}}` cannot be used. {found}"
+            found = Sentence.joined("The certificate of `{registry}` cannot be used.", found)
             raise NotYet(reason, found=found, next=SIGN, at=at, served=registry.name)
     except NotYet as failure:
         failure.expected = start_a_second_host.goal

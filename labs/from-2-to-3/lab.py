@@ -7,6 +7,7 @@ from labrunner import (
     STORAGE,
     Lab,
     NotYet,
+    Sentence,
     act,
     client_requests,
     configuration_path,
@@ -14,6 +15,8 @@ from labrunner import (
     deleted_digests,
     deletions,
     describe_mount,
+    explain_no_pull,
+    in_order,
     is_anonymous,
     listed,
     login_fault,
@@ -93,7 +96,6 @@ PUSH_SECOND = (
     "`docker push {registry}/{image}:stranger`"
 )
 DELETE = "`curl -i -u {user}:{password} -X DELETE http://{registry}/v2/{image}/manifests/{digest}`"
-ALLOW = "Add `delete:` and `enabled: true` under `storage:` in `config.yml`"
 
 
 # Acts, for the solutions and mistakes
@@ -117,27 +119,18 @@ serve_2, serve_3 = serve("registry:2", OLD), serve("registry:3", NEW)
 serve_open = serve("registry:3", OLD)
 
 
-@act
-def delete(workspace, tag, login=True):
-    """Delete the image that has this tag."""
-    digest = _digest(workspace, tag)
-    (_registry(workspace) if login else workspace.api).delete(workspace.image, digest)
-
-
 @lab.step
 def lock_registry_2(workspace):
     """A registry 2 on `{registry}` asks for the password of `{user}`, and keeps its images in a
     volume of yours."""
     container, todo = require_version(workspace, 2, RUN_2)
-    _require_locked(workspace, container, todo)
+    runs = _require_locked(workspace, container, todo)
     storage = storage_mount(workspace, container)
+    where = describe_mount(storage)
     if not storage or is_anonymous(storage.source):
-        found = f"It keeps its images in {describe_mount(storage)}."
-        raise NotYet("anonymous", found=found, next=todo)
-    return (
-        f"`{container.name}` runs registry {read_version(workspace, container)} and asks for "
-        f"a password. Its images are in {describe_mount(storage)}."
-    )
+        found = "It keeps its images in {where}."
+        raise NotYet("anonymous", found=found, next=todo, where=where)
+    return Sentence.joined(runs, Sentence("Its images are in {where}.", where=where))
 
 
 lock_registry_2.solution(serve_2)
@@ -155,7 +148,8 @@ def push_to_it(workspace):
     """`{registry}`, still registry 2, holds your image as `{image}:latest`."""
     lock_registry_2.require(workspace)
     manifest = require_pushed(workspace, start=RUN_2, login=workspace.login)
-    return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
+    name, digest = workspace.ref(), short(manifest.digest)
+    return Sentence("`{name}` is your image, {digest}.", name=name, digest=digest)
 
 
 push_to_it.solution(push_with_login(FIRST))
@@ -175,22 +169,26 @@ def keep_the_old_path(workspace):
     container, todo = require_version(workspace, 3, RUN_3_OPEN)
     status = workspace.api.request("GET", "").status
     if status != 200:
-        found = f"It asks for a password: without one, `/v2/` answers {status}."
-        raise NotYet("locked", found=found, next=todo)
+        found = "It asks for a password: without one, `/v2/` answers {status}."
+        raise NotYet("locked", found=found, next=todo, status=status)
     if b"htpasswd" not in (workspace.engine.read_file(container.id, OLD) or b""):
-        found = f"Nobody is asked for a password, but there is no file of yours at `{OLD}` either."
-        raise NotYet("not-mounted", found=found, next=todo)
+        found = "Nobody is asked for a password, but there is no file of yours at `{path}` either."
+        raise NotYet("not-mounted", found=found, next=todo, path=OLD)
     manifest = workspace.api.manifest(workspace.image, "latest")
     where = describe_mount(storage_mount(workspace, container))
     if not manifest or not workspace.is_sample(manifest):
-        raise NotYet("no-image", found=f"Your image is not in {where}.", next=todo)
+        raise NotYet("no-image", found="Your image is not in {where}.", next=todo, where=where)
     if count_pushes(workspace, workspace.image, "latest"):
-        found = f"Your image is in {where} because you pushed it to registry 3."
-        raise NotYet("pushed", found=found, next=todo)
-    return (
-        f"`{container.name}` runs registry {read_version(workspace, container)} and reads "
-        f"`{configuration_path(container)}`, which is its own. It ignores your `{OLD}`: without a "
-        f"password, `/v2/` answers 200, and everyone can pull your image {short(manifest.digest)}."
+        found = "Your image is in {where} because you pushed it to registry 3."
+        raise NotYet("pushed", found=found, next=todo, where=where)
+    return Sentence(
+        "`{container}` runs registry {version} and reads `{path}`, which is its own. It ignores "
+        "your `/etc/docker/registry/config.yml`: without a password, `/v2/` answers 200, and "
+        "everyone can pull your image {digest}.",
+        container=container.name,
+        version=read_version(workspace, container),
+        path=configuration_path(container),
+        digest=short(manifest.digest),
     )
 
 
@@ -211,14 +209,15 @@ def push_as_a_stranger(workspace):
     keep_the_old_path.require(workspace)
     stranger = workspace.api.manifest(workspace.image, "stranger")
     if not stranger:
-        tags = workspace.api.tags(workspace.image) or ()
-        found = "The repository `{image}` has " + f"{listed(sorted(tags))}, not `stranger`."
-        raise NotYet("not-pushed", found=found, next=f"{PUSH_SECOND}.")
+        tags = listed(sorted(workspace.api.tags(workspace.image) or ()))
+        found = "The repository `{image}` has {tags}, not `stranger`."
+        raise NotYet("not-pushed", found=found, next=in_order(PUSH_SECOND), tags=tags)
     if stranger == workspace.api.manifest(workspace.image, "latest"):
-        found = f"`stranger` is your own image, {short(stranger.digest)}, not another one."
-        raise NotYet("same-image", found=found, next=f"{PUSH_SECOND}. The tag will move.")
-    name = workspace.ref(tag="stranger")
-    return f"Nobody asked for a password: `{name}` is now {short(stranger.digest)}."
+        found = "`stranger` is your own image, {digest}, not another one."
+        todo = Sentence.joined(in_order(PUSH_SECOND), "The tag will move.")
+        raise NotYet("same-image", found=found, next=todo, digest=short(stranger.digest))
+    found = "Nobody asked for a password: `{name}` is now {digest}."
+    return Sentence(found, name=workspace.ref(tag="stranger"), digest=short(stranger.digest))
 
 
 push_as_a_stranger.solution(push_as(SECOND, "busybox:stable"))
@@ -232,12 +231,9 @@ push_as_a_stranger.mistake("your own image", reason="same-image")(push_as(SECOND
 def mount_it_at_the_new_path(workspace):
     """Registry 3 on `{registry}` asks for the password of `{user}`, and has your image."""
     container, todo = require_version(workspace, 3, RUN_3)
-    _require_locked(workspace, container, todo)
-    manifest = _require_image(workspace, container)
-    return (
-        f"`{container.name}` runs registry {read_version(workspace, container)} and asks for "
-        f"a password. It has your image, {short(manifest.digest)}."
-    )
+    runs = _require_locked(workspace, container, todo)
+    digest = short(_require_image(workspace, container).digest)
+    return Sentence.joined(runs, Sentence("It has your image, {digest}.", digest=digest))
 
 
 mount_it_at_the_new_path.solution(serve_3)
@@ -259,14 +255,13 @@ def pull_what_2_stored(workspace):
     configs = {each.config_digest for each in (manifest, *manifest.manifests)}
     for each in client_requests(workspace):
         if each.method == "GET" and each.succeeded and each.path.rpartition("/")[2] in configs:
-            return f"`{pinned}` was pulled from registry 3."
+            return Sentence("`{pinned}` was pulled from registry 3.", pinned=pinned)
     names = names_of_sample(workspace)
     if not names:
         require_no_refusal(workspace, workspace.image, again=f"`docker pull {pinned}`", start=RUN_3)
-    remove = f"`docker image rm {' '.join(names)}`, then " if names else ""
-    found = "Nobody has pulled it from this registry"
-    found += f": your engine still has it, as {listed(names)}." if names else "."
-    raise NotYet("not-pulled", found=found, next=f"{remove}`docker pull {pinned}`.")
+    copy, todo = explain_no_pull(pinned, names)
+    found = "Nobody has pulled it from this registry{copy}."
+    raise NotYet("not-pulled", found=found, next=todo, copy=copy)
 
 
 @pull_what_2_stored.solution
@@ -293,9 +288,12 @@ def allow_deletion(workspace):
         return "Asked to delete what it does not have, `{registry}` answers 404: deletion is on."
     raise NotYet(
         "deletion-off",
-        found=f"Asked to delete what it does not have, `{{registry}}` answers {status}, not 404: "
+        found="Asked to delete what it does not have, `{registry}` answers {status}, not 404: "
         "deletion is off, because the file that it reads does not switch it on.",
-        next=f"{ALLOW}, then `docker restart {workspace.registry_container().name}`.",
+        next="Add `delete:` and `enabled: true` under `storage:` in `config.yml`, then "
+        "`docker restart {container}`.",
+        status=status,
+        container=workspace.registry_container().name,
     )
 
 
@@ -316,24 +314,27 @@ def delete_what_the_stranger_left(workspace):
     tag, stranger = next(iter(_foreign(workspace).items()), ("", None))
     loose = untagged_digests(workspace, repository, "_manifests/revisions", registry)
     asked = deletions(workspace.requests(), repository)
-    todo = f"{DELETE}."
+    digest, todo = stranger.digest if stranger else next(iter(loose), ""), in_order(DELETE)
     if stranger:
         allow_deletion.require(workspace)
-        reason, found = "not-deleted", f"`{tag}` is still there, {short(stranger.digest)}."
+        reason, found = "not-deleted", "`{tag}` is still there, {left}."
         if asked and asked[-1].status == 401:
             reason = "no-login"
-            found += " Asked to delete, the registry answered 401: a password was missing or wrong."
+            why = "Asked to delete, the registry answered 401: a password was missing or wrong."
+            found = Sentence.joined(found, why)
     elif loose:
         reason = "by-tag"
-        found = f"The tag is gone, but not the image. {short(loose[0])} has no tag, and can still "
-        found += "be pulled by its digest."
+        found = (
+            "The tag is gone, but not the image. {left} has no tag, and can still be pulled by its "
+            "digest."
+        )
     elif deleted_digests(asked) or untagged_digests(workspace, repository, "_layers", registry):
         return "The stranger's image is gone. Yours is there, and a password is required."
     else:
-        reason, todo = "no-stranger", f"{PUSH_SECOND}. Then delete that image by its digest."
+        reason = "no-stranger"
         found = "The tag `stranger` is not there, and no image was deleted by its digest."
-    digest = stranger.digest if stranger else next(iter(loose), "")
-    raise NotYet(reason, found=found, next=todo, digest=digest)
+        todo = Sentence.joined(in_order(PUSH_SECOND), "Then delete that image by its digest.")
+    raise NotYet(reason, found=found, next=todo, digest=digest, tag=tag, left=short(digest))
 
 
 @delete_what_the_stranger_left.solution
@@ -352,9 +353,9 @@ delete_what_the_stranger_left.mistake("only the tag", reason="by-tag")(
 )
 delete_what_the_stranger_left.mistake(
     "without the password", advice="-u {user}:{password}", reason="no-login"
-)(delete("stranger", login=False))
+)(lambda ws: ws.api.delete(ws.image, _digest(ws, "stranger")))
 delete_what_the_stranger_left.mistake("your own image", advice=PUSH, reason="no-image")(
-    delete("latest")
+    lambda ws: _registry(ws).delete(ws.image, _digest(ws, "latest"))
 )
 
 
@@ -365,19 +366,23 @@ def do_without_a_file(workspace):
     container, _ = require_version(workspace, 3, RUN_3)
     path = configuration_path(container)
     if path != NEW or any(path.startswith(each.target) for each in container.mounts):
-        found = f"The registry reads `{path}`, which is a file of yours."
+        found = "The registry reads `{path}`, which is a file of yours."
         todo = "Start it without that file. Every setting in it can be a variable instead."
-        raise NotYet("own-file", found=found, next=todo)
+        raise NotYet("own-file", found=found, next=todo, path=path)
     todo = "Three variables ask for a password, as in lesson 8. They name the password file."
     _require_locked(workspace, container, todo)
     status = try_deletion(_registry(workspace), workspace.image)
     if status != 405:
-        found = f"Asked to delete what it does not have, it answers {status}, not 405: the file in "
-        found += "its image switches deletion on."
-        todo = "A variable overrides that. Its name has the path of the setting: `storage`, "
-        raise NotYet("deletion-on", found=found, next=f"{todo}`delete`, `enabled`.")
-    manifest = _require_image(workspace, container)
-    return f"The registry asks for a password, deletes nothing, and has {short(manifest.digest)}."
+        raise NotYet(
+            "deletion-on",
+            found="Asked to delete what it does not have, it answers {status}, not 405: the file "
+            "in its image switches deletion on.",
+            next="A variable overrides that. Its name has the path of the setting: `storage`, "
+            "`delete`, `enabled`.",
+            status=status,
+        )
+    found = "The registry asks for a password, deletes nothing, and has {digest}."
+    return Sentence(found, digest=short(_require_image(workspace, container).digest))
 
 
 do_without_a_file.solution(serve("registry:3", **AUTH, REGISTRY_STORAGE_DELETE_ENABLED="false"))
@@ -406,10 +411,12 @@ def _config(workspace, text):
 
 
 def _require_locked(workspace, container, todo):
-    """Raise `NotYet` where the registry does not ask for the password."""
+    """Return a sentence about the registry; raise `NotYet` where it asks for no password."""
     if fault := login_fault(workspace, container, workspace.login):
         reason, found = fault
         raise NotYet(reason, found=found, next=todo)
+    values = {"container": container.name, "version": read_version(workspace, container)}
+    return Sentence("`{container}` runs registry {version} and asks for a password.", **values)
 
 
 def _require_image(workspace, container):
@@ -418,9 +425,13 @@ def _require_image(workspace, container):
         return require_pushed(workspace, start=RUN_3, login=workspace.login)
     raise NotYet(
         "no-image",
-        found=f"Your image is not in {describe_mount(storage_mount(workspace, container))}.",
-        next=f"If it is in another volume: `docker rm -f {container.name}`, then {RUN_3}. "
-        f"If not: {LOGIN}, then {TAG}, then {PUSH}.",
+        found="Your image is not in {where}.",
+        next=Sentence(
+            "If it is in another volume: {replace} If not: {push}",
+            replace=in_order(f"`docker rm -f {container.name}`", RUN_3),
+            push=in_order(LOGIN, TAG, PUSH),
+        ),
+        where=describe_mount(storage_mount(workspace, container)),
     )
 
 

@@ -7,10 +7,12 @@ from labrunner import (
     AUTH,
     Lab,
     NotYet,
+    Sentence,
     act,
     client_requests,
     fail_to_run_registry,
     htpasswd,
+    in_order,
     last_line,
     login_fault,
     push_with_login,
@@ -66,11 +68,27 @@ BY_MD5 = "alice:$apr1$sFsZqMbn$gRwfbtqZ1dsrvW3x/VEca."
 PANIC = re.compile(r"panic: unable to configure authorization \(.*?\): (.*)")
 NO_LOGIN = "no basic auth credentials"  # Docker's words; those of skopeo and crane follow
 REFUSED = (NO_LOGIN, "authentication required")
-OTHER_ERRORS = (  # words in an answer, what they mean, and what to do before trying again
-    ("unable to find image", "announces a pull", "The error is on the next line, printed by "),
-    ("denied", "is Docker Hub's error for a name without a registry", "Write the full name: "),
-    ("does not exist", "means that your engine has no image with that name", f"{TAG}, then "),
-    ("login attempt", "is the error of `docker login` for a wrong password", "Do not log in yet: "),
+OTHER_ERRORS = (  # words in an answer, what they mean, and what to do
+    (
+        "unable to find image",
+        "`{line}` announces a pull.",
+        "The error is on the next line, printed by {again}.",
+    ),
+    (
+        "denied",
+        "`{line}` is Docker Hub's error for a name without a registry.",
+        "Write the full name: {again}.",
+    ),
+    (
+        "does not exist",
+        "`{line}` means that your engine has no image with that name.",
+        "`docker image tag {image} {registry}/apps/internal-app`, then {again}.",
+    ),
+    (
+        "login attempt",
+        "`{line}` is the error of `docker login` for a wrong password.",
+        "Do not log in yet: {again}.",
+    ),
 )
 
 
@@ -103,7 +121,7 @@ def ask_for_a_password(workspace):
     if fault := login_fault(workspace, container, workspace.login):
         reason, found = fault
         again = _again(container)
-        todo = f"{again} {POWERSHELL}" if reason == "encoding" else again
+        todo = Sentence.joined(again, POWERSHELL) if reason == "encoding" else again
         raise NotYet(reason, found=found, next=todo)
     return "`{registry}` asks for a password, and lets in `{user}`."
 
@@ -132,7 +150,7 @@ def be_refused(workspace, answer):
     _require_error(answer, again=PUSH)
     if not any(request.status == 401 for request in client_requests(workspace)):
         found = "That is the error, but `{registry}` has not refused anyone yet."
-        todo = f"See it yourself: {LOGOUT}, then {TAG}, then {PUSH}."
+        todo = Sentence("See it yourself: {todo}", todo=in_order(LOGOUT, TAG, PUSH))
         raise NotYet("not-refused", found=found, next=todo)
     return "`{registry}` has refused your client, and you know the error."
 
@@ -152,7 +170,8 @@ def log_in_and_push(workspace):
     """`{registry}` holds your image `{image}` as `apps/internal-app:latest`."""
     ask_for_a_password.require(workspace)
     manifest = require_pushed(workspace, APP, start=RUN_LOCKED, login=workspace.login)
-    return f"`{workspace.ref(APP)}` is your image, {short(manifest.digest)}."
+    name, digest = workspace.ref(APP), short(manifest.digest)
+    return Sentence("`{name}` is your image, {digest}.", name=name, digest=digest)
 
 
 log_in_and_push.solution(remove_copies, push_with_login(NAME))
@@ -182,18 +201,18 @@ def run_it(workspace):
         return "`{registry}/apps/internal-app` was pulled with your login, and then run."
     if pulled:
         require_memory(workspace, RUN_IT)
-        reason, todo = "not-run", RUN_IT
+        reason, todo = "not-run", in_order(RUN_IT)
         found = "The image was pulled, but no container was started by that name."
     elif copies:
-        reason, todo = "copy", f"{REMOVE}, then {RUN_IT}"
+        reason, todo = "copy", in_order(REMOVE, RUN_IT)
         found = "The image was not pulled after the push: your engine runs the copy that it had."
     elif _last_was_refused(workspace):
-        reason, todo = "refused", f"{LOGIN}, then {RUN_IT}"
+        reason, todo = "refused", in_order(LOGIN, RUN_IT)
         found = "Your engine has no copy, and the registry refused your client's last request."
     else:
-        reason, todo = "not-pulled", RUN_IT
+        reason, todo = "not-pulled", in_order(RUN_IT)
         found = "Your engine has no copy, and has not pulled one since the push."
-    raise NotYet(reason, found=found, next=f"{todo}.", copies=" ".join(copies))
+    raise NotYet(reason, found=found, next=todo, copies=" ".join(copies))
 
 
 run_it.solution(pull_again, run(NAME))
@@ -212,18 +231,16 @@ def log_out(workspace, answer):
     ask_for_a_password.require(workspace)
     refused, copies = _last_was_refused(workspace), _copies(workspace)
     if copies:
-        let_in = "" if refused else " The registry let you in when it was last asked."
-        raise NotYet(
-            "copy",
-            found=f"Your engine has `{copies[0]}`, and runs it without asking.{let_in}",
-            next=f"{LOGOUT}, then {REMOVE}, then {RUN_IT}.",
-            copies=" ".join(copies),
-        )
+        found = Sentence("Your engine has `{copy}`, and runs it without asking.", copy=copies[0])
+        if not refused:
+            found = Sentence.joined(found, "The registry let you in when it was last asked.")
+        todo = in_order(LOGOUT, REMOVE, RUN_IT)
+        raise NotYet("copy", found=found, next=todo, copies=" ".join(copies))
     if not refused:
         raise NotYet(
             "not-refused",
             found="Your engine has no copy, but the registry let you in when it was last asked.",
-            next=f"{LOGOUT}, then {RUN_IT}.",
+            next=in_order(LOGOUT, RUN_IT),
         )
     _require_error(answer, again=RUN_IT)
     return "Without a login, `{registry}` refuses your client again."
@@ -288,14 +305,14 @@ add_a_second_user.mistake("an MD5 hash for the second", advice="`-B`", reason="h
 
 def _again(container):
     """Return how to make the password file and the registry again."""
-    remove = f"`docker rm -f {container.name}`, then " if container else ""
-    return f"{MAKE}, then {remove}{RUN_LOCKED}."
+    remove = f"`docker rm -f {container.name}`" if container else ""
+    return in_order(MAKE, remove, RUN_LOCKED)
 
 
 def _require_registry(workspace):
     """Return the registry's container, None where it has none; say why its settings ended it."""
     try:
-        start = f"{MAKE}, then {RUN_LOCKED}"
+        start = in_order(MAKE, RUN_LOCKED, stop=False)
         return require_registry(workspace, start=start, login=workspace.login)
     except NotYet as failure:
         if failure.reason == "no-container-serves":
@@ -305,8 +322,13 @@ def _require_registry(workspace):
             raise
         if not (panic := PANIC.search(workspace.engine.logs(container.id))):
             raise
-        found = f"The container `{container.name}` exited: `{panic[1].strip()}`."
-        raise NotYet("panicked", found=found, next=_again(container)) from None
+        raise NotYet(
+            "panicked",
+            found="The container `{container}` exited: `{words}`.",
+            next=_again(container),
+            container=container.name,
+            words=panic[1].strip(),
+        ) from None
 
 
 # What clients asked, and what they were told
@@ -331,12 +353,13 @@ def _require_error(answer, again):
     said = answer.lower()
     if any(words in said for words in REFUSED):
         return
-    found, todo = "Your answer is not that error.", "Submit the error that is printed by "
-    for words, meaning, before in OTHER_ERRORS:
+    found, todo = "Your answer is not that error.", "Submit the error that is printed by {again}."
+    for words, meaning, advice in OTHER_ERRORS:
         if words in said:
-            found, todo = f"`{{line}}` {meaning}.", before
+            found, todo = meaning, advice
             break
-    raise NotYet("other-error", found=found, next=f"{todo}{again}.", line=last_line(answer))
+    todo = Sentence(todo, again=Sentence.of(again))
+    raise NotYet("other-error", found=found, next=todo, line=last_line(answer))
 
 
 def _copies(workspace):

@@ -10,6 +10,7 @@ from labrunner import (
     NotYet,
     OtherScheme,
     Passed,
+    Sentence,
     act,
     build_another,
     certificate_fault,
@@ -18,6 +19,7 @@ from labrunner import (
     exposure,
     fail_to_run_registry,
     holds_other_certificate,
+    in_order,
     issue_certificate,
     listed,
     login_fault,
@@ -77,23 +79,22 @@ RUN_PROXY = (
     "`docker run -d -p {port}:443 --name {proxy} --network {network} "
     f'-v "$PWD/proxy:/etc/nginx/conf.d:ro" {CERTS} nginx`'
 )
-MAKE = (
-    "`docker run --rm --entrypoint htpasswd httpd:2 -Bbn {user} {password} > auth/htpasswd`, then "
-)
+MAKE = "`docker run --rm --entrypoint htpasswd httpd:2 -Bbn {user} {password} > auth/htpasswd`"
 RIGHT_NAMES = '-addext "subjectAltName=DNS:localhost,IP:127.0.0.1"'
 CERTIFY = (
     f"`openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost {RIGHT_NAMES} "
-    "-keyout certs/registry.key -out certs/registry.crt`, then `docker restart {served}`."
+    "-keyout certs/registry.key -out certs/registry.crt`"
 )
-LISTEN = (
+LISTEN = Sentence(
     "`listen 443 ssl;`, `ssl_certificate /certs/registry.crt;` and "
     "`ssl_certificate_key /certs/registry.key;`"
 )
 HOST = "proxy_set_header Host $http_host;"
 SCHEME = "proxy_set_header X-Forwarded-Proto $scheme;"
+OTHER_FILE = "The one in `certs/registry.crt` is another."
 NO_LIMIT = "client_max_body_size 0;"
 RELOAD = "`docker exec {proxy} nginx -s reload`"
-ASK = (
+ASK = Sentence(
     "`curl -sS -i --cacert certs/registry.crt -u {user}:{password} -X POST "
     "https://{registry}/v2/team/app/blobs/uploads/`"
 )
@@ -165,9 +166,9 @@ def serve_tls(workspace):
     """`{registry}` speaks TLS, with a certificate for `localhost` and `127.0.0.1`."""
     _, front, shown = _require_tls(workspace, RUN_TLS)
     if holds_other_certificate(workspace.work / "certs/registry.crt", shown):
-        found = "The registry shows the certificate that it read when it started. The one in "
-        found += "`certs/registry.crt` is another."
-        raise NotYet("other-certificate", found=found, next=f"`docker restart {front.name}`.")
+        found = "The registry shows the certificate that it read when it started."
+        found, todo = Sentence.joined(found, OTHER_FILE), f"`docker restart {front.name}`"
+        raise NotYet("other-certificate", found=found, next=in_order(todo))
     return "`{registry}` speaks TLS, with a certificate for `localhost` and `127.0.0.1`."
 
 
@@ -203,7 +204,8 @@ def log_in_and_push(workspace):
     """`{registry}` holds your image `{image}` as `team/app:1.0`."""
     _require_private(workspace)
     manifest = _require_pushed(workspace, "1.0")
-    return f"`{{registry}}/team/app:1.0` is your image, {short(manifest.digest)}."
+    digest = short(manifest.digest)
+    return Sentence("`{registry}/team/app:1.0` is your image, {digest}.", digest=digest)
 
 
 log_in_and_push.solution(push_with_login(FIRST_NAME))
@@ -224,14 +226,16 @@ def take_it_off_the_port(workspace):
     """`{name}` runs the registry in the network `{network}`, and publishes no port."""
     container = workspace.engine.container(workspace.name)
     if not container:
-        raise NotYet("no-container", found="There is no container `{name}`.", next=f"{RUN_BEHIND}.")
+        todo = in_order(RUN_BEHIND)
+        raise NotYet("no-container", found="There is no container `{name}`.", next=todo)
     if not container.running:
         state = describe_state(workspace.engine, container, RUN_BEHIND)
         raise NotYet(state.reason, found=state.found, next=state.next)
     if fault := exposure(container) or unnamed(container):
         reason, found = fault
-        raise NotYet(reason, found=found, next=f"`docker rm -f {{name}}`, then {RUN_BEHIND}.")
-    return f"`{container.name}` is in {listed(container.addresses)}, and publishes no port."
+        raise NotYet(reason, found=found, next=in_order("`docker rm -f {name}`", RUN_BEHIND))
+    found = "`{container}` is in {networks}, and publishes no port."
+    return Sentence(found, container=container.name, networks=listed(container.addresses))
 
 
 take_it_off_the_port.solution(hide())
@@ -248,18 +252,20 @@ def put_nginx_in_front(workspace):
     has your image, and publishes no port."""
     container, front = _require_private(workspace)
     if runs_registry(workspace.engine, front):
-        found = f"The registry itself answers: `{front.name}` publishes {workspace.port}."
-        todo = f"`docker rm -f {front.name}`, then {RUN_BEHIND}, then {RUN_PROXY}."
-        raise NotYet("no-proxy", found=found, next=todo)
+        found = "The registry itself answers: `{container}` publishes {port}."
+        todo = in_order(f"`docker rm -f {front.name}`", RUN_BEHIND, RUN_PROXY)
+        raise NotYet("no-proxy", found=found, next=todo, container=front.name)
     if container.id != front.id and (fault := exposure(container)):
         reason, found = fault
         raise NotYet(reason, found=found, next=_again(workspace, container, front))
     manifest = _client(workspace).manifest(APP, "1.0")
     if not manifest or not workspace.is_sample(manifest, APP, _client(workspace)):
         found = "The registry behind the proxy does not have your image as `team/app:1.0`."
-        todo = f"Give it the volume with your images: {_again(workspace, container, front)}"
+        again = _again(workspace, container, front)
+        todo = Sentence("Give it the volume with your images: {again}", again=again)
         raise NotYet("no-image", found=found, next=todo)
-    found = f"`{front.name}` speaks TLS on `{{registry}}`, with `{container.name}` behind it."
+    found = "`{front}` speaks TLS on `{registry}`, with `{container}` behind it."
+    found = Sentence(found, front=front.name, container=container.name)
     return Passed(found, (take_it_off_the_port.id,))
 
 
@@ -284,19 +290,21 @@ def follow_the_location(workspace, answer):
     """Behind the proxy, the registry sends uploads to `https://{registry}`."""
     told = list(UPLOAD.finditer(answer))
     if not told:
-        todo = f"Submit the line that begins with `Location:`, of {ASK}."
+        todo = Sentence("Submit the line that begins with `Location:`, of {ask}.", ask=ASK)
         raise NotYet("no-location", found="Your answer has no address of an upload.", next=todo)
     put_nginx_in_front.require(workspace)
     now = _client(workspace).request("GET", told[-1]["path"])
     if now.status != 204:
-        found = f"`{{registry}}` has no such upload; it answers {now.status}."
-        todo = f"Begin a new one, and submit its whole line `Location:`, of {ASK}."
-        raise NotYet("no-upload", found=found, next=todo)
+        found = "`{registry}` has no such upload; it answers {status}."
+        todo = "Begin a new one, and submit its whole line `Location:`, of {ask}."
+        todo = Sentence(todo, ask=ASK)
+        raise NotYet("no-upload", found=found, next=todo, status=now.status)
     for place in (told[-1], UPLOAD.match(now.headers.get("Location", ""))):
         if place and (fault := upload_fault(workspace, place["place"] or "")):
             reason, found = fault
-            todo = f"Write `{HOST}` and `{SCHEME}` into `proxy/headers.conf`, then {RELOAD}"
-            raise NotYet(reason, found=found, next=f"{todo}, then {ASK}.")
+            todo = "Write `{host}` and `{scheme}` into `proxy/headers.conf`, then {again}"
+            todo = Sentence(todo, host=HOST, scheme=SCHEME, again=in_order(RELOAD, ASK))
+            raise NotYet(reason, found=found, next=todo)
     return "The registry sends uploads to `https://{registry}`, where the proxy takes them."
 
 
@@ -328,7 +336,7 @@ def let_layers_through(workspace):
         is_right=lambda manifest: own_bytes(manifest, first) > LIMIT,
     )
     own = megabytes(own_bytes(second, first))
-    return f"`{{registry}}/team/app:2.0` is there, with {own} of its own."
+    return Sentence("`{registry}/team/app:2.0` is there, with {own} of its own.", own=own)
 
 
 let_layers_through.solution(
@@ -357,15 +365,16 @@ def renew_the_certificate(workspace):
     shown = workspace.api.certificate() or ""
     left = days_left(shown)
     if left >= LONG:
-        return f"`{{registry}}` shows a certificate that is valid for another {left} days."
-    found = f"The certificate that the proxy shows is valid for another {left} days."
+        found = "`{registry}` shows a certificate that is valid for another {left} days."
+        return Sentence(found, left=left)
+    found = "The certificate that the proxy shows is valid for another {left} days."
     if holds_other_certificate(workspace.work / "certs/registry.crt", shown):
-        reason, found = "not-read", f"{found} The one in `certs/registry.crt` is another."
+        reason, found = "not-read", Sentence.joined(found, OTHER_FILE)
         todo = "nginx reads a certificate together with its configuration. Have it read both again."
     else:
         reason = "too-short"
         todo = "`openssl req` has an option for the number of days. By default it is 30."
-    raise NotYet(reason, found=found, next=todo)
+    raise NotYet(reason, found=found, next=todo, left=left)
 
 
 renew_the_certificate.solution(certify(*NAMES, days=365), restart_proxy)
@@ -397,9 +406,9 @@ def _again(workspace, container, front, start=RUN_BOTH):
     """Return how to replace the registry, which may be behind a proxy. start: the command that
     starts it where it is not."""
     if runs_registry(workspace.engine, front):
-        return f"`docker rm -f {container.name}`, then {start}."
+        return in_order(f"`docker rm -f {container.name}`", start)
     name = workspace.name if container.id == front.id else container.name
-    return f"`docker rm -f {name}`, then {RUN_BEHIND}, then `docker restart {front.name}`."
+    return in_order(f"`docker rm -f {name}`", RUN_BEHIND, f"`docker restart {front.name}`")
 
 
 def _require_tls(workspace, start=RUN_BOTH):
@@ -412,13 +421,15 @@ def _require_tls(workspace, start=RUN_BOTH):
     if not shown:
         todo = _again(workspace, container, front, start)
         if not runs_registry(workspace.engine, front):
-            todo = f"Write {LISTEN} into `proxy/registry.conf`, then {RELOAD}."
+            write = Sentence("Write {lines} into `proxy/registry.conf`", lines=LISTEN)
+            todo = in_order(write, RELOAD)
         found = "`{registry}` speaks plain HTTP: anyone who listens in can read the password."
         raise NotYet("plain-http", found=found, next=todo)
     if fault := certificate_fault(shown, "localhost", "127.0.0.1"):
         reason, found = fault
         wanted = "A certificate for `localhost` and `127.0.0.1`."
-        raise NotYet(reason, expected=wanted, found=found, next=CERTIFY, served=front.name)
+        todo = in_order(CERTIFY, f"`docker restart {front.name}`")
+        raise NotYet(reason, expected=wanted, found=found, next=todo)
     return container, front, shown
 
 
@@ -430,9 +441,10 @@ def _require_private(workspace):
     try:
         fault = login_fault(workspace, container, workspace.login, any_tls=True)
     except OtherScheme:
-        found = f"`{front.name}` speaks plain HTTP to the registry, which answers over TLS only."
-        raise NotYet("tls-behind", found=found, next=again) from None
+        found = "`{front}` speaks plain HTTP to the registry, which answers over TLS only."
+        raise NotYet("tls-behind", found=found, next=again, front=front.name) from None
     if fault:
         reason, found = fault
-        raise NotYet(reason, found=found, next=again if reason == "open" else f"{MAKE}{again}")
+        todo = again if reason == "open" else in_order(MAKE, again, stop=False)
+        raise NotYet(reason, found=found, next=todo)
     return container, front

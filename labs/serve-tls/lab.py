@@ -8,11 +8,13 @@ from labrunner import (
     Lab,
     NotYet,
     Passed,
+    Sentence,
     act,
     ca_fault,
     certificate_fault,
     fail_to_run_registry,
     files_fault,
+    in_order,
     issue,
     issue_certificate,
     pair_fault,
@@ -46,18 +48,18 @@ RUN = (
     "-v {volume}:/var/lib/registry"
 )
 PLAIN = f"`{RUN} {{registry_image}}`"
-AGAIN = "`docker rm -f {served}`, then "
-IN_NETWORK = (
-    f"{AGAIN}`docker network create --subnet {{subnet}} {{network}}` unless it is there, then "
-    f"{PLAIN}."
+REMOVE = "`docker rm -f {served}`"
+IN_NETWORK = Sentence(
+    "`docker rm -f {served}`, then `docker network create --subnet {subnet} {network}` unless it "
+    "is there, then {run}.",
+    run=Sentence.of(PLAIN),
 )
 TLS = (
     f'`{RUN} -v "$PWD/certs:/certs:ro" -e REGISTRY_HTTP_TLS_CERTIFICATE=/certs/registry.crt '
     "-e REGISTRY_HTTP_TLS_KEY=/certs/registry.key {registry_image}`"
 )
-PUSH = "`docker tag {image} {registry}/{image}`, then `docker push {registry}/{image}`"
+PUSH = "`docker tag {image} {registry}/{image}`, then `docker push {registry}/{image}`."
 BY_ADDRESS = "{address}:5000/{image}:latest"
-PULL = "`docker pull {at}:5000/{image}`"
 PULL_LOCAL = "`docker pull {registry}/{image}`"
 NAMES = ("DNS:registry.lab", "IP:{address}")
 RIGHT_NAMES = "subjectAltName=DNS:registry.lab,IP:{address} > san.ext"
@@ -101,9 +103,9 @@ def give_it_an_address(workspace):
     registry = workspace.client(any_tls=True)
     manifest = registry.manifest(workspace.image, "latest")
     if not manifest or not workspace.is_sample(manifest, registry=registry):
-        found = f"`{served.name}` has the address `{at}`, but does not hold your image `{{image}}`."
-        raise NotYet("not-pushed", found=found, next=f"{PUSH}.")
-    return f"Your registry has the address `{at}`, and holds `{{image}}`."
+        found = "`{served}` has the address `{at}`, but does not hold your image `{image}`."
+        raise NotYet("not-pushed", found=found, next=PUSH, served=served.name, at=at)
+    return Sentence("Your registry has the address `{at}`, and holds `{image}`.", at=at)
 
 
 give_it_an_address.solution(run_in_network(), push_as("{registry}/{image}:latest"))
@@ -124,7 +126,7 @@ def meet_the_error(workspace, answer):
     if HTTP_ERROR not in answer:
         known = [meaning for words, meaning in OTHER_ERRORS.items() if words in answer]
         meaning = known[0] if known else "That is another error."
-        reason, found = "other-error", f"{meaning} Your answer: `{{said}}`."
+        reason, found = "other-error", Sentence.joined(meaning, "Your answer: `{said}`.")
     elif place != f"{at}:5000" and not place.endswith(f":{workspace.port}"):
         reason = "other-registry"
         found = "Your answer does not say which registry was asked."
@@ -134,10 +136,11 @@ def meet_the_error(workspace, answer):
         return "Your engine refused: your registry speaks plain HTTP."
     raise NotYet(
         reason,
-        expected=f"The whole line with the error: it names `{at}:5000` and `{HTTP_ERROR}`.",
+        expected="The whole line with the error: it names `{at}:5000` and `{error}`.",
         found=found,
-        next=f"Run {PULL} and submit the line with the error.",
+        next="Run `docker pull {at}:5000/{image}` and submit the line with the error.",
         at=at,
+        error=HTTP_ERROR,
         place=place,
         said=" ".join(answer.split())[:120],
     )
@@ -161,7 +164,7 @@ def make_a_ca(workspace):
     """`ca/ca.crt` is the certificate of your CA, and `ca/ca.key` its key."""
     if fault := pair_fault(workspace.work, "ca/ca"):
         reason, found = fault
-        raise NotYet(reason, found=found, next=f"{FOLDER}, then {MAKE_CA}.")
+        raise NotYet(reason, found=found, next=in_order(FOLDER, MAKE_CA))
     return "`ca/ca.crt` is the certificate of your CA, and `ca/ca.key` its key."
 
 
@@ -180,9 +183,10 @@ def sign_a_certificate(workspace):
     if fault := files_fault(workspace.work, DOMAIN, at):
         reason, found = fault
         makes_key = reason in ("no-file", "no-key", "other-key")
-        todo = f"{FOLDER}, then {MAKE_KEY}, then {SIGN}." if makes_key else f"{SIGN}."
+        todo = in_order(FOLDER, MAKE_KEY, SIGN) if makes_key else in_order(SIGN)
         raise NotYet(reason, found=found, next=todo, at=at)
-    return f"`certs/registry.crt` is for `{DOMAIN}` and `{at}`, and signed by your CA."
+    found = "`certs/registry.crt` is for `registry.lab` and `{at}`, and signed by your CA."
+    return Sentence(found, at=at)
 
 
 sign_a_certificate.solution(issue(*NAMES))
@@ -202,9 +206,9 @@ sign_a_certificate.mistake("a new key, and not signed again", reason="other-key"
 def serve_tls(workspace):
     """Your registry speaks TLS, with a certificate for `registry.lab` and for its address that your
     CA has signed."""
-    at = _require_tls(workspace, DOMAIN, todo=f"{SIGN}, then {RESTART}.")
-    found = f"Your registry speaks TLS, with a certificate for `{DOMAIN}` and `{at}`."
-    return Passed(found, (make_a_ca.id, sign_a_certificate.id))
+    at = _require_tls(workspace, DOMAIN, todo=in_order(SIGN, RESTART))
+    found = "Your registry speaks TLS, with a certificate for `registry.lab` and `{at}`."
+    return Passed(Sentence(found, at=at), (make_a_ca.id, sign_a_certificate.id))
 
 
 serve_tls.solution(issue(*NAMES), run_in_network(tls=True))
@@ -236,7 +240,7 @@ def pull_over_localhost(workspace):
         return "Your engine has pulled from `{registry}`, and has not verified the certificate."
     require_memory(workspace, PULL_LOCAL)
     found = "Your engine has not pulled from `{registry}` since that speaks TLS."
-    raise NotYet("not-pulled", found=found, next=f"{PULL_LOCAL}.")
+    raise NotYet("not-pulled", found=found, next=in_order(PULL_LOCAL))
 
 
 pull_over_localhost.solution(pull("{registry}/{image}:latest"))
@@ -254,7 +258,8 @@ def add_a_name(workspace):
     `https://{registry}`. It is still for `registry.lab` and for the address."""
     todo = "Sign the request again, with `localhost` beside the names before. Restart the registry."
     at = _require_tls(workspace, DOMAIN, "localhost", todo=todo)
-    return f"A client that trusts your CA accepts `localhost`, `{DOMAIN}` and `{at}`."
+    found = "A client that trusts your CA accepts `localhost`, `registry.lab` and `{at}`."
+    return Sentence(found, at=at)
 
 
 add_a_name.solution(issue(*NAMES, "DNS:localhost"), run_in_network(tls=True))
@@ -282,7 +287,7 @@ def _registry(workspace):
         addresses = [address for name, address in named if address and name != "bridge"]
         if not addresses:
             found = (
-                f"`{served.name}` is not in a network that you made. The default network gives it "
+                "`{served}` is not in a network that you made. The default network gives it "
                 "any address that is free, and a certificate is for one address."
             )
             raise NotYet("no-network", found=found, next=IN_NETWORK, served=served.name)
@@ -301,11 +306,12 @@ def _require_tls(workspace, *names, todo):
     certificate = workspace.api.certificate()
     if not certificate:
         found = "`{registry}` speaks plain HTTP; it shows no certificate."
-        raise NotYet("plain-http", found=found, next=f"{AGAIN}{TLS}.", **texts)
+        raise NotYet("plain-http", found=found, next=in_order(REMOVE, TLS), **texts)
     fault = next(filter(None, (certificate_fault(certificate, name, at) for name in names)), None)
     if fault and not any(files_fault(workspace.work, name, at) for name in names):
-        found = f"{fault[1]} `certs/registry.crt` is right now, but the registry has not read it."
-        todo = f"The registry reads its certificate when it starts: {RESTART}."
+        right = "`certs/registry.crt` is right now, but the registry has not read it."
+        found = Sentence.joined(fault[1], right)
+        todo = "The registry reads its certificate when it starts: `docker restart {served}`."
         raise NotYet("not-read", found=found, next=todo, **texts)
     if fault := fault or ca_fault(workspace, names[0]):
         reason, found = fault

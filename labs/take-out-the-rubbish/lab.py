@@ -8,24 +8,28 @@ from labrunner import (
     Lab,
     NotYet,
     Passed,
+    Sentence,
     act,
     blob_sizes,
     build_another,
     collect,
     collect_running,
-    configuration,
+    collection_fault,
     configuration_path,
     deleted_digests,
     deletions,
     describe_mount,
     describe_other_mount,
+    explain_deletion_off,
     explain_no_deletion,
-    find_phantom_blob,
+    explain_no_pull,
     has_blob,
+    in_order,
     is_anonymous,
     listed,
     logged_requests,
     megabytes,
+    one_by_one,
     own_bytes,
     pull,
     push_as,
@@ -62,7 +66,6 @@ OLD_NAME, NEW_NAME = "{registry}/{image}:1.0", "{registry}/{image}:2.0"
 LITTLE = 1 << 20  # bytes; less than this is not worth a collection
 DELETION = {"REGISTRY_STORAGE_DELETE_ENABLED": "true"}
 NO_DELETION = {"REGISTRY_STORAGE_DELETE_ENABLED": "false"}
-TWO, THREE = "registry:2", "registry:3"
 
 START = (
     "`docker run -d -p {port}:5000 --name {name} -v {volume}:/var/lib/registry "
@@ -70,16 +73,31 @@ START = (
 )
 TAG_OLD = "`docker image tag {old_image} {registry}/{image}:1.0`"
 TAG_NEW = "`docker image tag {image} {registry}/{image}:2.0`"
-PUSH_OLD = TAG_OLD + ", then `docker push {registry}/{image}:1.0`"
-PUSH_NEW = TAG_NEW + ", then `docker push {registry}/{image}:2.0`"
+PUSH_OLD = in_order(TAG_OLD, "`docker push {registry}/{image}:1.0`", stop=False)
+PUSH_NEW = in_order(TAG_NEW, "`docker push {registry}/{image}:2.0`", stop=False)
 DELETE = "`curl -i -X DELETE http://{registry}/v2/{image}/manifests/{digest}`"
-DELETE_PUSHED = "delete it by the digest that push prints"
+DELETE_PUSHED = Sentence("delete it by the digest that push prints")
 RESTART = "`docker restart {container}`"
 AGAIN, COLLECT_FROM = "docker restart {name}", "--volumes-from {name}"  # for the advice
-COLLECT = (
+COLLECT = Sentence(
     "`docker stop {container}`, then `docker run --rm --volumes-from {container} {its_image} "
     "garbage-collect {its_config}`, then `docker start {container}`"
 )
+DELETE_AND_COLLECT = Sentence("{delete}, and {collect}", delete=DELETE_PUSHED, collect=COLLECT)
+TEXTS = {  # of verdicts, by their reasons
+    "no-log": "`1.0` is not there, and nothing is left of it on the disk. The registry's log does "
+    "not go back far enough to say why: a log is removed with its container.",
+    "tag-moved": "The tag `1.0` has moved or gone, but you have not deleted anything by digest: "
+    "the old image is still stored, without a tag.",
+    "deleted": "`1.0` is gone, and `2.0` is there. {size} is on the disk, or {bytes} bytes. No "
+    "tag needs {loose} of that.",
+    "blob-lost": "The registry has the manifest of `2.0`, but not everything that the manifest "
+    "lists: the blob {blob} is missing.",
+    "pushed-again": "The tag `1.0` is back, but its image is not complete: the registry ran while "
+    "you collected, so it believed that it still had the blobs, and did not take them.",
+    "garbage": "If you have done that, a manifest without a tag still needs them: do it again, "
+    "with `--delete-untagged` after `garbage-collect`.",
+}
 
 
 @act
@@ -106,24 +124,22 @@ def switch_deletion_on(workspace):
     status = try_deletion(workspace.api, workspace.image)
     storage = storage_mount(workspace, container)
     if status == 404 and storage and not is_anonymous(storage.source):
-        return f"`{container.name}` allows deletion; its images are in `{storage.source}`."
-    reason = "anonymous"
-    where = f"{describe_mount(storage)}{describe_other_mount(workspace, container)}"
-    found = f"Deletion is on, but the registry keeps its files in {where}."
-    if status != 404:
-        settings = [f"{key}={each}" for key, each in container.environment.items() if "DEL" in key]
-        what = f"`{settings[0]}` does not switch" if settings else "nothing switches"
-        reason, why = "deletion-off", f"{what} deletion on"
-        if configuration(workspace, container).read_only:
-            reason, why = "read-only", "it is read-only, because of its setting `readonly`"
-        found = f"Asked to delete what it does not have, it answers {status}, not 404: {why}."
-    todo = f"Create the container again: `docker rm -f {container.name}`, then {START}."
-    raise NotYet(reason, found=found, next=todo)
+        found = "`{container}` allows deletion; its images are in `{place}`."
+        return Sentence(found, container=container.name, place=storage.source)
+    replace = in_order(f"`docker rm -f {container.name}`", START)
+    todo = Sentence("Create the container again: {replace}", replace=replace)
+    if status == 404:
+        found = "Deletion is on, but the registry keeps its files in {where}{other}."
+        where, other = describe_mount(storage), describe_other_mount(workspace, container)
+        raise NotYet("anonymous", found=found, next=todo, where=where, other=other)
+    reason, why = explain_deletion_off(workspace, container)
+    found = "Asked to delete what it does not have, it answers {status}, not 404: {why}."
+    raise NotYet(reason, found=found, next=todo, status=status, why=why)
 
 
 switch_deletion_on.solution(start(DELETION))
 switch_deletion_on.mistake("deletion is off", reason="deletion-off")(start(NO_DELETION))
-switch_deletion_on.mistake("a slip in the setting", reason="deletion-off", registry=TWO)(
+switch_deletion_on.mistake("a slip in the setting", reason="deletion-off", registry="registry:2")(
     start({"REGISTRY_DELETE_ENABLED": "true"})
 )
 switch_deletion_on.mistake("an anonymous volume", reason="anonymous")(
@@ -141,21 +157,25 @@ def push_two_images(workspace):
     old, new = _images(workspace)
     if missing := [push for image, push in ((old, PUSH_OLD), (new, PUSH_NEW)) if not image]:
         require_no_refusal(workspace, workspace.image, again=missing[0], start=START)
-        tags = workspace.api.tags(workspace.image)
-        found = f"The repository `{workspace.image}` has {listed(tags) if tags else 'no tags'}."
-        raise NotYet("missing", found=found, next=f"{'. Then '.join(missing)}.")
+        tags = listed(workspace.api.tags(workspace.image) or ()) or Sentence("no tags")
+        todo = one_by_one(*missing)
+        raise NotYet("missing", found="The repository `{image}` has {tags}.", next=todo, tags=tags)
     right = workspace.is_sample(new)
     if old.digest == new.digest:
-        found = f"Both tags point to one image, {short(old.digest)}: deleting it removes both."
-        raise NotYet("one-image", found=found, next=f"{PUSH_OLD if right else PUSH_NEW}.")
+        found = "Both tags point to one image, {digest}: deleting it removes both."
+        todo = in_order(PUSH_OLD if right else PUSH_NEW)
+        raise NotYet("one-image", found=found, next=todo, digest=short(old.digest))
     if not right:
-        todo = f"{PUSH_NEW}. Then {PUSH_OLD}. The tags will move."
+        todo = Sentence.joined(one_by_one(PUSH_NEW, PUSH_OLD), "The tags will move.")
         raise NotYet("wrong-new", found="`2.0` is not your `{image}`.", next=todo)
     if not _near(own := own_bytes(old, new), BALLAST):
-        found = f"`1.0` is another image: {megabytes(own)} is its own, not {megabytes(BALLAST)}."
-        raise NotYet("wrong-old", found=found, next=f"{PUSH_OLD}. The tag will move.")
+        found = "`1.0` is another image: {own} is its own, not {wanted}."
+        todo = Sentence.joined(in_order(PUSH_OLD), "The tag will move.")
+        sizes = {"own": megabytes(own), "wanted": megabytes(BALLAST)}
+        raise NotYet("wrong-old", found=found, next=todo, **sizes)
     held = stored_bytes(workspace)
-    return f"`1.0` and `2.0` are two images, {megabytes(held)} on the disk: {held:,} bytes."
+    found = "`1.0` and `2.0` are two images, {size} on the disk: {bytes} bytes."
+    return Sentence(found, size=megabytes(held), bytes=f"{held:,}")
 
 
 push_two_images.solution(push_as(OLD_NAME, "{old_image}"), push_as(NEW_NAME, "{image}"))
@@ -180,33 +200,29 @@ def delete_by_digest(workspace):
     gone = bool(deleted) if asked else loose > LITTLE  # the log goes with its container
     pushed_new = any(each.method == "PUT" and each.path.endswith(f"/{NEW}") for each in requests)
     if new and not (old or loose or asked or pushed_new):
-        found = "`1.0` is not there, and nothing is left of it on the disk. The registry's log "
-        found += "does not go back far enough to say why: a log is removed with its container."
-        todo = f"Do it again: {PUSH_OLD}. Then {DELETE_PUSHED}."
-        raise CannotCheck(workspace.fill(found), next=workspace.fill(todo), reason="no-log")
-    digest = old.digest if old else ""
+        again = Sentence("Do it again: {todo}", todo=one_by_one(PUSH_OLD, DELETE_PUSHED))
+        raise CannotCheck(TEXTS["no-log"], next=workspace.fill(again), reason="no-log")
+    digest, why = old.digest if old else "", ""
     if new and (digest == new.digest or not (old or gone)):
-        reason = "tag-moved"
-        found = "The tag `1.0` has moved or gone, but you have not deleted anything by digest: the "
-        found += "old image is still stored, without a tag."
-        todo = f"{PUSH_OLD}. Then {DELETE_PUSHED}."
+        reason, found = "tag-moved", TEXTS["tag-moved"]
+        todo = one_by_one(PUSH_OLD, DELETE_PUSHED)
     elif old and new:
         reason, why = explain_no_deletion(asked[-1], old) if asked else ("not-deleted", "")
-        found, todo = f"`1.0` is still there, {short(digest)}.{why}", f"{DELETE}."
+        found, todo = "`1.0` is still there, {old}.{why}", in_order(DELETE)
     elif old:
         reason = "deleted-new"
-        found = f"`1.0` is still there, {short(digest)}; you deleted `2.0` instead."
-        todo = f"{PUSH_NEW}. Then {DELETE}."
+        found = "`1.0` is still there, {old}; you deleted `2.0` instead."
+        todo = one_by_one(PUSH_NEW, DELETE)
     elif not new:
-        reason, todo = "deleted-both", f"{PUSH_NEW}."
+        reason, todo = "deleted-both", in_order(PUSH_NEW)
         found = "The repository `{image}` has neither `1.0` nor `2.0`."
     else:
         held = stored_bytes(workspace)
-        disk = f"{megabytes(held)} is on the disk, or {held:,} bytes. No tag needs "
-        found = f"`1.0` is gone, and `2.0` is there. {disk}{megabytes(loose)} of that."
+        texts = {"size": megabytes(held), "bytes": f"{held:,}", "loose": megabytes(loose)}
+        found = Sentence(TEXTS["deleted"], **texts)
         both = workspace.is_sample(new) and _was_old(workspace, deleted, loose)
         return Passed(found, (push_two_images.id,) if both else ())
-    raise NotYet(reason, found=found, next=todo, digest=digest)
+    raise NotYet(reason, found=found, next=todo, digest=digest, old=short(digest), why=why)
 
 
 @delete_by_digest.solution
@@ -219,9 +235,9 @@ def _(workspace):
     delete("{image}", OLD)(workspace)
 
 
-delete_by_digest.mistake("deleted by tag", reason="by-tag", registry=TWO)(delete_by_tag)
+delete_by_digest.mistake("deleted by tag", reason="by-tag", registry="registry:2")(delete_by_tag)
 delete_by_digest.mistake(
-    "only the tag deleted", advice=PUSH_OLD, reason="tag-moved", registry=THREE
+    "only the tag deleted", advice=PUSH_OLD, reason="tag-moved", registry="registry:3"
 )(delete_by_tag)
 delete_by_digest.mistake("deleted by the image's id", reason="image-id")(
     lambda ws: ws.api.delete(ws.image, _images(ws)[0].config_digest)
@@ -229,7 +245,7 @@ delete_by_digest.mistake("deleted by the image's id", reason="image-id")(
 
 
 @delete_by_digest.mistake(
-    "the digest of a request without Accept", reason="another-digest", registry=TWO
+    "the digest of a request without Accept", reason="another-digest", registry="registry:2"
 )
 def _(workspace):
     answer = workspace.api.request("HEAD", f"{workspace.image}/manifests/{OLD}", accept="*/*")
@@ -260,20 +276,20 @@ def collect_the_garbage(workspace, answer):
     sizes = [int(float(number[0]) * unit) for unit in units] if number else []
     for size in sizes:
         if _near(size, BALLAST):
-            return (
-                f"Before: {megabytes(held + size)}. After: {megabytes(held)}, or {held:,} bytes. "
-                f"{megabytes(size)} was freed."
-            )
-    reason, told = "another-number", f"is {number[0]}." if number else "has no number."
-    if any(_near(size, held) for size in sizes):
-        reason, told = "what-is-left", f"{told} That is the size now."
-    elif any(_near(size, held + BALLAST) for size in sizes):
-        told += " That was the size before."
+            before, after, freed = map(megabytes, (held + size, held, size))
+            found = "Before: {before}. After: {after}, or {bytes} bytes. {freed} was freed."
+            return Sentence(found, before=before, after=after, freed=freed, bytes=f"{held:,}")
+    now, before = (any(_near(size, each) for size in sizes) for each in (held, held + BALLAST))
+    told = ["Your answer is {number}." if number else "Your answer has no number."]
+    if now or before:
+        told.append("That is the size now." if now else "That was the size before.")
     raise NotYet(
-        reason,
+        "what-is-left" if now else "another-number",
         expected="The kilobytes before the collection, minus those after it.",
-        found=f"The disk is clean, and {megabytes(held)} is left. Your answer {told}",
+        found=Sentence.joined("The disk is clean, and {left} is left.", *told),
         next="From what `du -sk` printed before, subtract what it prints now.",
+        left=megabytes(held),
+        number=number[0] if number else "",
     )
 
 
@@ -317,19 +333,18 @@ def pull_what_stays(workspace):
     new = _images(workspace)[1]
     blobs, name = blob_sizes(new), workspace.ref(tag=NEW)
     if lost := [digest for digest in blobs if not has_blob(workspace, workspace.image, digest)]:
-        found = "The registry has the manifest of `2.0`, but not everything that the manifest "
-        found += f"lists: the blob {short(lost[0])} is missing."
-        raise NotYet("blob-lost", found=found, next=f"{PUSH_NEW}. It sends what is missing.")
+        todo = Sentence.joined(in_order(PUSH_NEW), "It sends what is missing.")
+        raise NotYet("blob-lost", found=TEXTS["blob-lost"], next=todo, blob=short(lost[0]))
     layer = max(blobs, key=lambda digest: blobs[digest])
     requests = logged_requests(workspace, container.started)
     if any(each.method == "GET" and each.status == 200 and layer in each.path for each in requests):
-        return f"`{name}` was pulled whole, {megabytes(sum(blobs.values()))}: {short(new.digest)}."
+        texts = {"size": megabytes(sum(blobs.values())), "digest": short(new.digest)}
+        return Sentence("`{name}` was pulled whole, {size}: {digest}.", name=name, **texts)
     images = [image for image in workspace.engine.images() if image.id in new.image_ids]
     tags = [tag for image in images for tag in image.tags]
-    found = f"Since the registry started, nobody has pulled the layer {short(layer)}"
-    found += f": your engine still has it, as {listed(tags)}." if tags else "."
-    remove = f"`docker image rm {' '.join(tags)}`, then " if tags else ""
-    raise NotYet("not-pulled", found=found, next=f"{remove}`docker pull {name}`.")
+    found = "Since the registry started, nobody has pulled the layer {layer}{copy}."
+    copy, todo = explain_no_pull(name, tags)
+    raise NotYet("not-pulled", found=found, next=todo, layer=short(layer), copy=copy)
 
 
 @pull_what_stays.solution
@@ -403,26 +418,21 @@ def _images(workspace):
 def _require_clean(workspace, container):
     """Raise `NotYet` where the registry's disk has more of this lab than tagged images."""
     old, new = _images(workspace)
-    reason, todo = "", f"{COLLECT}."
+    reason, todo = "", in_order(COLLECT)
     if old:
-        reason, todo = "not-deleted", f"{DELETE}. Then {COLLECT}."
+        reason, todo = "not-deleted", one_by_one(DELETE, COLLECT)
         found = "`1.0` is still in the registry: an image with a tag is not garbage."
     elif OLD in (workspace.api.tags(workspace.image) or ()):
-        reason = "pushed-again"
-        found = "The tag `1.0` is back, but its image is not complete: the registry ran while you "
-        found += "collected, so it believed that it still had the blobs, and did not take them."
-        todo = f"{RESTART}. Then {PUSH_OLD}. Then {DELETE_PUSHED}, and {COLLECT}."
+        reason, found = "pushed-again", TEXTS["pushed-again"]
+        todo = one_by_one(RESTART, PUSH_OLD, DELETE_AND_COLLECT)
     elif not new:
-        reason, todo = "deleted-new", f"{PUSH_NEW}."
+        reason, todo = "deleted-new", in_order(PUSH_NEW)
         found = "The registry does not have `2.0`, which should stay."
-    elif (loose := untagged_bytes(workspace, workspace.image)) > LITTLE:
-        reason, found = "garbage", f"{megabytes(loose)} on the disk does not belong to any tag."
-        todo += " If you have done that, a manifest without a tag still needs them: do it again, "
-        todo += "with `--delete-untagged` after `garbage-collect`."
-    elif phantom := find_phantom_blob(workspace, workspace.image):
-        reason, todo = "remembers", f"{RESTART}. The next time, stop it before you collect."
-        found = f"The disk is clean, but the registry still believes that it has {short(phantom)}: "
-        found += "it ran while you collected, and remembers what it had before."
+    elif fault := collection_fault(workspace, workspace.image, LITTLE):
+        reason, found = fault
+        todo = Sentence.joined(todo, TEXTS["garbage"])
+        if reason == "remembers":
+            todo = Sentence.joined(in_order(RESTART), "The next time, stop it before you collect.")
     if reason:
         raise NotYet(
             reason,

@@ -13,6 +13,7 @@ from app import create_app
 from labrunner import language
 from labrunner.language import Sentence, dump, translated
 from labrunner.session.services import get_services
+from labrunner.text import in_order, one_by_one
 from script.sentences import is_sentence
 from tests.fixtures.engine import ROOT, close_all
 from tests.fixtures.languages import BEGIN, END, MARKING, Unmarked, fault, sentences, sentences_of
@@ -269,6 +270,19 @@ def test_a_sentence_keeps_its_values_in_every_language(marking):
     assert kept == filled
     with language.speaking(MARKING):
         assert translated(kept) == translated(Sentence.load(dump(filled))) != filled
+
+
+def test_commands_in_order_are_one_sentence_in_every_language(marking):
+    said = in_order("`docker rm -f {name}`", "", "`docker run {image}`")
+    filled = said.fill({"name": "a", "image": "b"})
+    assert filled == "`docker rm -f a`, then `docker run b`."
+    with language.speaking(MARKING):
+        assert translated(filled) == "⟦⟦`docker rm -f a`, then `docker run b`⟧.⟧"
+    assert in_order("", "`docker run`") == "`docker run`."
+    assert in_order("`docker stop a`", "`docker start a`", stop=False) == (
+        "`docker stop a`, then `docker start a`"
+    )
+    assert one_by_one("`a`, then `b`", "`c`") == "`a`, then `b`. Then `c`."
 
 
 @pytest.mark.parametrize(
