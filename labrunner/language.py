@@ -50,8 +50,10 @@ class Sentence(str):
 
     @classmethod
     def joined(cls, *texts: str, by: str = " ") -> Sentence:
-        """Return several sentences as one, with blanks or other words between them."""
-        values = {f"sentence{number}": cls.of(each) for number, each in enumerate(texts, 1)}
+        """Return several sentences as one, with blanks or other words between them; without those
+        that are empty."""
+        said = enumerate(filter(None, texts), 1)
+        values = {f"sentence{number}": cls.of(each) for number, each in said}
         return cls._make(by.join(f"{{{name}}}" for name in values), "", values)
 
     @classmethod

@@ -60,7 +60,8 @@ class NotYet(Exception):
 
     reason: a word for what is wrong, which a known mistake names too. found, next: sentences.
     expected: a sentence; the step's goal where it is not given. In all three, `{registry}` and the
-    other values of the workspace are filled in, and so are the `values` given here.
+    other values of the workspace are filled in, and so are the `values` given here, which may be
+    sentences themselves, as a command that several texts name.
     """
 
     def __init__(

@@ -112,7 +112,7 @@ def require_started(workspace: Workspace, expected: str = "") -> Container:
             "no-container",
             expected=expected,
             found="There is no such container.",
-            next=Sentence("Start one, as in the first step: {start}.", start=Sentence(RUN)),
+            next=Sentence("Start one, as in the first step: {start}.", start=RUN),
         )
     if not container.started:
         state = describe_state(workspace.engine, container, RUN)

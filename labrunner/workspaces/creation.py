@@ -41,9 +41,9 @@ class Creation:
 
     def fill(self, text: str, **more: str) -> Sentence:
         """Return the text with each `{name}` replaced by the workspace's value of that name, or by
-        one of those given here. All other braces stay as they are."""
-        values = {**self.record.values, **more}
-        return text.fill(values) if isinstance(text, Sentence) else Sentence(text, **values)
+        one of those given here, also in these where they are sentences. All other braces stay as
+        they are."""
+        return Sentence.of(text).fill(more).fill({**self.record.values, **more})
 
     def save(self) -> None:
         """Write the record down, whole or not at all."""

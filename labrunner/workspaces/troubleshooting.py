@@ -14,7 +14,7 @@ from labrunner.verdicts import CannotCheck
 from .service import last_lines, runs_registry
 from .workspace import Workspace, free
 
-RUN = "`docker run -d -p {port}:5000 --name {name} {registry_image}`"
+RUN = Sentence("`docker run -d -p {port}:5000 --name {name} {registry_image}`")
 WHICH_PROGRAM = (
     "`sudo ss -ltnp 'sport = :{port}'` names it on Linux; on a Mac it may be the AirPlay Receiver."
 )
