@@ -8,6 +8,7 @@ from labrunner import (
     CannotCheck,
     Lab,
     NotYet,
+    Sentence,
     describe_state,
     last_word,
     pull,
@@ -46,11 +47,11 @@ lab = Lab(
     },
 )
 
-PULL = "`docker pull {nginx}`"
-RUN_NGINX = "`docker run -d --name {web} -p {web_port}:80 {short_name}`"
+PULL = Sentence("`docker pull {nginx}`")
+RUN_NGINX = Sentence("`docker run -d --name {web} -p {web_port}:80 {short_name}`")
 ASK_ENGINE = "Ask the engine for it: `docker version --format '{{.Server.Version}}'`."
 ASK_REGISTRY = "Ask the engine for it: `docker info --format '{{.IndexServerAddress}}'`."
-BUILD = "the three lines of the Dockerfile and `docker build -t {image} -`"
+BUILD = Sentence("the three lines of the Dockerfile and `docker build -t {image} -`")
 
 DOCKERFILE = """\
 FROM busybox:stable
@@ -62,10 +63,10 @@ FOREIGN = 'FROM busybox:stable\nLABEL stamp=000000\nCMD ["echo", "Hello."]\n'
 UNLABELLED = "FROM busybox:stable\nCMD echo Hello\n"
 
 NOT_DEFAULT = {
-    "hub.docker.com": "is the website of Docker Hub, for people",
-    "registry-1.docker.io": "is the server that the engine then pulls from",
-    "docker.com": "is the company's website",
-    "www.docker.com": "is the company's website",
+    "hub.docker.com": Sentence("the website of Docker Hub, for people"),
+    "registry-1.docker.io": Sentence("the server that the engine then pulls from"),
+    "docker.com": Sentence("the company's website"),
+    "www.docker.com": Sentence("the company's website"),
 }
 
 
@@ -105,9 +106,9 @@ def pull_an_image(workspace):
     pulls = workspace.events(type="image", event="pull")
     if not any(event.id == name for event in pulls):
         require_memory(workspace, PULL)
-        found = "Your engine has not pulled `{nginx}` since you started this lab"
-        found += ": it had the image before." if image else "."
-        raise NotYet("not-pulled", found=found, next=f"{PULL}.")
+        found = "Your engine has not pulled `{nginx}` since you started this lab{before}."
+        before = Sentence(": it had the image before") if image else ""
+        raise NotYet("not-pulled", found=found, next=f"{PULL}.", before=before)
     if not image:
         found = "Your engine has pulled `{nginx}`, but no longer has it."
         raise NotYet("removed", found=found, next=f"{PULL}.")
@@ -116,10 +117,13 @@ def pull_an_image(workspace):
         raise NotYet(
             "another-image",
             found="On your engine, `{nginx}` is not the image that the registry has under this "
-            f"name, {short(given)}.",
-            next=f"{PULL}. The name moves to the registry's image.",
+            "name, {digest}.",
+            next="{pull}. The name moves to the registry's image.",
+            digest=short(given),
+            pull=PULL,
         )
-    return f"You have pulled {short(given)}. Without a login, the registry gives the same image."
+    found = "You have pulled {digest}. Without a login, the registry gives the same image."
+    return Sentence(found, digest=short(given))
 
 
 pull_an_image.solution(pull("{nginx}:latest"))
@@ -148,9 +152,9 @@ def run_by_its_short_name(workspace):
             raise NotYet("not-started", found=state.found, next=state.next)
     for name in (workspace["nginx"], "library/nginx", "docker.io/library/nginx"):
         if was_started(workspace, [name]):
-            found = f"A container was started from `{name}`, not from the short name."
-            todo = f"`docker rm -f {{web}}`, if that is its name. Then {RUN_NGINX}."
-            raise NotYet("full-name", found=found, next=todo)
+            found = "A container was started from `{name}`, not from the short name."
+            todo = "`docker rm -f {web}`, if that is its name. Then {run}."
+            raise NotYet("full-name", found=found, next=todo, name=name, run=RUN_NGINX)
     require_memory(workspace, RUN_NGINX)
     found = "No container was started from `{short_name}`."
     raise NotYet("not-run", found=found, next=f"{RUN_NGINX}.")
@@ -180,8 +184,8 @@ def find_the_default_registry(workspace, answer):
     if "." not in host and ":" not in host:
         reason, found = "no-address", "Your answer is not an address."
     elif host in NOT_DEFAULT:
-        reason = "part-of-hub"
-        found = f"`{{host}}` belongs to Docker Hub, but it {NOT_DEFAULT[host]}."
+        reason, found = "part-of-hub", "`{host}` belongs to Docker Hub, but it is {what}."
+        found = Sentence(found, what=NOT_DEFAULT[host])
     else:
         reason, found = "other", "`{host}` is not where a name without a registry leads."
     raise NotYet(reason, found=found, next=ASK_REGISTRY, host=host)
@@ -201,7 +205,7 @@ def ask_the_engine(workspace, answer):
     engine = workspace.engine.version()
     versions = re.findall(r"(?<!\d)\d+(?:\.\d+)+[\w.+~-]*", answer.rpartition("Server")[2])
     if any(_same_version(each, engine.version) for each in versions):
-        return f"Your engine is version `{engine.version}`."
+        return Sentence("Your engine is version `{version}`.", version=engine.version)
     said = versions[0] if versions else ""
     if not said:
         reason, found = "no-version", "Your answer has no version number, such as `29.1.0`."
@@ -233,29 +237,34 @@ def build_an_image(workspace):
     engine, name = workspace.engine, f"{workspace.image}:latest"
     found = engine.image(name)
     if found and found.labels.get("stamp") == workspace["stamp"]:
-        return f"`{name}` is your image, {short(found.id)}."
+        return Sentence("`{name}` is your image, {id}.", name=name, id=short(found.id))
     if others := engine.images(label=f"stamp={workspace['stamp']}"):
         tags, id = others[0].tags, others[0].id
-        known = "under the name `{other}`" if tags else "without a name"
+        named = "Your image is there, {id}, but under the name `{other}`."
         raise NotYet(
             "other-name",
-            found=f"Your image is there, {short(id)}, but {known}.",
+            found=named if tags else "Your image is there, {id}, but without a name.",
             next="Name it: `docker image tag {other} {image}`.",
+            id=short(id),
             other=tags[0] if tags else id[7:19],
         )
     if not found:
         raise NotYet(
             "no-image",
             found="Your engine has no image `{image}`, and none with that label.",
-            next=f"Build it with {BUILD}.",
+            next="Build it with {build}.",
+            build=BUILD,
         )
     stamp = found.labels.get("stamp")
+    other = "`{name}` is an image, {id}, but its label `stamp` is `{other}`."
     raise NotYet(
         "other-stamp" if stamp else "no-stamp",
-        found=f"`{name}` is an image, {short(found.id)}, but "
-        + ("its label `stamp` is `{other}`." if stamp else "it has no label `stamp`."),
-        next=f"Build it again with {BUILD}. The name moves to the new image.",
+        found=other if stamp else "`{name}` is an image, {id}, but it has no label `stamp`.",
+        next="Build it again with {build}. The name moves to the new image.",
+        name=name,
+        id=short(found.id),
         other=stamp,
+        build=BUILD,
     )
 
 
@@ -292,7 +301,8 @@ def run_it(workspace):
     for container in made:
         line = _last_line(workspace, container)
         if container.exit_code == 0 and line:
-            return f"The container `{container.name}` printed “{line}”"
+            printed = "The container `{container}` printed “{line}”"
+            return Sentence(printed, container=container.name, line=line)
     if not made and _has_run(workspace):
         return "A container made from `{image}` ran to its end, and was removed."
     if not made:
@@ -305,18 +315,22 @@ def run_it(workspace):
     if last.state == "created" and not last.error:
         raise NotYet(
             "created",
-            found=f"The container `{last.name}` was created from it, but never started.",
-            next=f"`docker start -a {last.name}`.",
+            found="The container `{container}` was created from it, but never started.",
+            next="`docker start -a {container}`.",
+            container=last.name,
         )
     line = _last_line(workspace, last)
-    printed = "printed “{line}”" if line else "printed nothing"
+    printed = "The container `{container}` printed “{line}”. {ended}."
+    ended = Sentence("It ended with exit code {code}", code=last.exit_code)
     raise NotYet(
         "nothing-printed",
-        found=f"The container `{last.name}` {printed}. {{ended}}.",
+        found=printed if line else "The container `{container}` printed nothing. {ended}.",
         next="Run it with no command after the name: `docker run {image}`. If it ends the same "
-        f"way, build it again with {BUILD}.",
+        "way, build it again with {build}.",
+        container=last.name,
         line=line,
-        ended=(last.error or f"It ended with exit code {last.exit_code}").rstrip("."),
+        ended=last.error.rstrip(".") or ended,
+        build=BUILD,
     )
 
 
@@ -350,7 +364,8 @@ def update_your_image(workspace):
         found = "The image has its new label, but no container made from it has run to its end."
         todo = "Run the image. A container that you had before keeps the old version."
         raise NotYet("not-run", found=found, next=todo)
-    return f"`{{image}}` is version 2, {short(image.id)}, and a container of it has run."
+    found = "`{image}` is version 2, {id}, and a container of it has run."
+    return Sentence(found, id=short(image.id))
 
 
 update_your_image.solution(

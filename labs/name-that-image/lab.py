@@ -358,16 +358,17 @@ def name_it_for_two_places(workspace):
     registry on port 8443 of `{host}`."""
     has = {parse(name).canonical: name for name in _other_names(workspace)}
     hub, elsewhere = (parse(workspace.fill(name)).canonical for name in (ON_HUB, ELSEWHERE))
-    if hub in has and elsewhere in has:
-        return f"`{hub}` and `{elsewhere}` are names of your image."
+    there = {hub, elsewhere} & has.keys()
+    if len(there) == 2:
+        return Sentence("{names} are names of your image.", names=listed([hub, elsewhere]))
     meant = re.compile(f"{workspace['account']}|{workspace['host']}|:2.0$")
     wrong = [name for name in has if meant.search(name) and name not in (hub, elsewhere)]
     if wrong:
-        reason = "misnamed"
-        found = f"Your image has the name `{has[wrong[-1]]}`. In full, that is `{wrong[-1]}`."
+        reason, found = "misnamed", "Your image has the name `{name}`. In full, that is `{full}`."
+        found = Sentence(found, name=has[wrong[-1]], full=wrong[-1])
     else:
         reason = "missing"
-        found = f"Your image has {len({hub, elsewhere} & has.keys())} of the two names."
+        found = Sentence("Your image has {count} of the two names.", count=len(there))
     todo = "A name on Docker Hub is the account, a slash, the repository, a colon and the tag."
     if hub in has:
         todo = "The registry comes first, with its port. After a slash comes the whole repository."

@@ -7,6 +7,7 @@ from labrunner import (
     CannotCheck,
     Lab,
     NotYet,
+    Sentence,
     act,
     count_pushes,
     digest_in,
@@ -31,23 +32,18 @@ lab = Lab(
 )
 
 FIRST, SECOND = "Hello from the first build.", "Hello from the second build."
-BUILD = (
+BUILD_AND_PUSH = (
     "`BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build -t {registry}/{app}:1.0 "
-    '--build-arg GREETING="{greeting}" app`'
+    '--build-arg GREETING="{greeting}" app`, then `docker push {registry}/{app}:1.0`.'
 )
-PUSH = "`docker push {registry}/{app}:1.0`"
-PULL = "docker pull {registry}/{app}@"
-LIST = "`docker image ls --digests {registry}/{app}`"
-INSPECT = "`docker image inspect --format '{{index .RepoDigests 0}}' {registry}/{app}:1.0`"
-ROLL_BACK = (
-    "`docker pull {first}`, `docker image tag {first} {registry}/{app}:1.0`, then "
-    "`docker push {registry}/{app}:1.0`."
-)
-RETAG = (
-    "`docker image tag {registry}/{app}:{tag} {registry}/{app}:{to}`, then "
-    "`docker push {registry}/{app}:{to}`."
-)
-A_PART = "only a part of it: the image for one platform, or a record of its build."
+PUSH = Sentence("`docker push {registry}/{app}:1.0`")
+PULL = Sentence("docker pull {registry}/{app}@")
+LIST = Sentence("`docker image ls --digests {registry}/{app}`")
+ASK = Sentence("`docker image inspect --format '{{index .RepoDigests 0}}' {registry}/{app}:1.0`")
+LIST_SHOWS = Sentence("{list} shows the digests.", list=LIST)
+RETAG = "`docker image tag {old} {new}`, then `docker push {new}`."
+PULL_AND_RETAG = "`docker pull {old}`, `docker image tag {old} {new}`, then `docker push {new}`."
+A_PART = "{digest} is only a part of it: the image for one platform, or a record of its build."
 
 
 # Acts, for the solutions and mistakes
@@ -72,7 +68,8 @@ def push_first(workspace, tag):
 @lab.step(advice=PUSH)
 def push_it(workspace):
     """`{registry}` holds your image as `{app}:1.0`."""
-    return "`{app}:1.0` is " + f"{short(_require_pushed(workspace).digest)} in the registry."
+    digest = short(_require_pushed(workspace).digest)
+    return Sentence("`{app}:1.0` is {digest} in the registry.", digest=digest)
 
 
 @push_it.solution
@@ -97,20 +94,21 @@ def keep_its_digest(workspace, answer):
     image = workspace.find_image(workspace["app"], "1.0")
     todo = "Run `docker pull {registry}/{app}:1.0`, and submit the digest that it prints."
     if image and _is_same(workspace, manifest, image):
-        todo = f"Run {INSPECT}, and submit what it prints."
+        todo = Sentence("Run {ask}, and submit what it prints.", ask=ASK)
     digest = digest_in(answer, next=todo)
     if digest == manifest.digest:
-        return f"`{workspace['app']}:1.0` is {short(digest)}. Keep this digest."
+        return Sentence("`{app}:1.0` is {digest}. Keep this digest.", digest=short(digest))
     if digest in _parts(manifest):
-        reason, found = "part", f"is {A_PART}"
+        reason, found = "part", A_PART
     elif digest in manifest.image_ids:
-        reason, found = "image-id", "is the digest of its config"
-        found += ", the image's id on your engine." if image and image.id == digest else "."
+        reason, found = "image-id", "{digest} is the digest of its config."
+        if image and image.id == digest:
+            found = "{digest} is the digest of its config, the image's id on your engine."
     elif has_blob(workspace, workspace["app"], digest):
-        reason, found = "layer", "is one of its layers."
+        reason, found = "layer", "{digest} is one of its layers."
     else:
-        reason, found = "another-digest", "is another digest."
-    raise NotYet(reason, found=f"{short(digest)} {found}", next=todo)
+        reason, found = "another-digest", "{digest} is another digest."
+    raise NotYet(reason, found=found, next=todo, digest=short(digest))
 
 
 @keep_its_digest.solution
@@ -132,23 +130,20 @@ def move_the_tag(workspace, answer):
     """`{app}:1.0` is another image now, and `{registry}` still has the first one. Your answer is
     the digest of the first image."""
     now = _require_pushed(workspace)
-    digest = digest_in(answer, next=f"{LIST} shows the digests.")
+    digest = digest_in(answer, next=LIST_SHOWS)
     if digest == now.digest:
         raise _not_moved(workspace, now)
     if digest in _parts(now):
-        found = f"{short(digest)} is {A_PART}"
-        raise NotYet("part", found=found, next=f"{LIST} shows the digest of the whole image.")
+        todo = "{list} shows the digest of the whole image."
+        raise NotYet("part", found=A_PART, next=todo, digest=short(digest), list=LIST)
     first = _require_manifest(workspace, digest)
     tag = _tag_where(workspace, lambda manifest: manifest == first)
     if tag and count_pushes(workspace, workspace["app"], "1.0") < 2:
-        raise NotYet(
-            "pushed-once",
-            found=short(digest) + " is `{app}:{tag}`, and `{app}:1.0` was pushed only once.",
-            next=RETAG,
-            tag=tag,
-            to="1.0",
-        )
-    return "`{app}:1.0` is " + f"{short(now.digest)} now. The registry still has {short(digest)}."
+        found = "{digest} is `{app}:{tag}`, and `{app}:1.0` was pushed only once."
+        todo = Sentence(RETAG, old=_ref(workspace, tag), new=_ref(workspace))
+        raise NotYet("pushed-once", found=found, next=todo, digest=short(digest), tag=tag)
+    found = "`{app}:1.0` is {now} now. The registry still has {first}."
+    return Sentence(found, now=short(now.digest), first=short(digest))
 
 
 @move_the_tag.solution
@@ -185,7 +180,8 @@ def pull_by_digest(workspace):
     pulled, refused, by_tag = pulls_since_push(workspace, workspace["app"], "1.0", now)
     for digest in pulled:
         if digest != now.digest and workspace.api.manifest(workspace["app"], digest):
-            return f"You have pulled {short(digest)}, while `1.0` is {short(now.digest)}."
+            found = "You have pulled {digest}, while `1.0` is {now}."
+            return Sentence(found, digest=short(digest), now=short(now.digest))
     if pulled:
         reason = "pinned-now"
         found = "You pulled the digest that `{app}:1.0` has now."
@@ -193,8 +189,8 @@ def pull_by_digest(workspace):
         reason = "image-id"
         found = "You asked for an image's id. The registry has no manifest with that digest."
     elif refused:
-        reason = "no-manifest"
-        found = f"The registry has no manifest with the digest {short(refused[-1])}."
+        reason, found = "no-manifest", "The registry has no manifest with the digest {digest}."
+        found = Sentence(found, digest=short(refused[-1]))
     elif by_tag:
         reason = "by-tag"
         found = "You pulled `{app}:1.0` by its tag, so you got the image that it points to now."
@@ -202,13 +198,13 @@ def pull_by_digest(workspace):
         reason = "not-pulled"
         found = "Nobody has pulled from that repository by digest since the tag moved."
     others = _untagged(workspace, now) or _others(workspace, now)
+    kept = "`{pull}`, and after the `@` the digest that you kept."
     raise NotYet(
         reason,
         expected="A pull of `{registry}/{app}@sha256:…`, with the first image's digest.",
         found=found,
-        next=f"`{PULL}{others[0]}`."
-        if len(others) == 1
-        else f"`{PULL}`, and after the `@` the digest that you kept.",
+        next=f"`{PULL}{others[0]}`." if len(others) == 1 else kept,
+        pull=PULL,
     )
 
 
@@ -232,30 +228,30 @@ def roll_back(workspace, answer):
     digest of the first image."""
     one = _require_pushed(workspace)
     two = workspace.api.manifest(workspace["app"], "1.1")
-    digest = digest_in(answer, next=f"{LIST} shows the digests.")
+    digest = digest_in(answer, next=LIST_SHOWS)
     _require_manifest(workspace, digest)
-    todo = ROLL_BACK
+    now, first = short(one.digest), short(digest)
+    todo = Sentence(PULL_AND_RETAG, old=_pinned(workspace, digest), new=_ref(workspace))
     if not two:
         reason, found = "no-second-tag", "There is no `{app}:1.1`."
-        todo = "`docker pull {registry}/{app}:1.0`, " + RETAG
-        if one.digest == digest:
-            todo = f"Do the same for the second image, with its own digest and `1.1`: {ROLL_BACK}"
+        same = "Do the same for the second image, with its own digest and `1.1`: {commands}"
+        todo = Sentence(same, commands=todo)
+        if one.digest != digest:
+            todo = Sentence(PULL_AND_RETAG, old=_ref(workspace), new=_ref(workspace, "1.1"))
     elif one.digest == two.digest == digest:
-        reason = "same-image"
-        found = f"Both tags point to the first image, {short(digest)}."
-        todo = f"{LIST} shows the second image's digest. Tag and push that image as `1.1`."
+        reason, found = "same-image", "Both tags point to the first image, {first}."
+        todo = "{list} shows the second image's digest. Tag and push that image as `1.1`."
     elif one.digest == two.digest:
-        reason = "same-image"
-        found = f"Both tags point to the second image, {short(one.digest)}."
+        reason, found = "same-image", "Both tags point to the second image, {now}."
+    elif two.digest == digest:
+        reason = "swapped"
+        found = "`{app}:1.0` is {now}, not {first}, and `1.1` is the first: they are swapped."
     elif one.digest != digest:
-        swapped = two.digest == digest
-        reason = "swapped" if swapped else "not-back"
-        found = "`{app}:1.0` is " + f"{short(one.digest)}, not {short(digest)}"
-        found += ", and `1.1` is the first: they are swapped." if swapped else "."
+        reason, found = "not-back", "`{app}:1.0` is {now}, not {first}."
     else:
-        return f"`1.0` is {short(one.digest)} again, and `1.1` is {short(two.digest)}."
-    first = _pinned(workspace, digest)
-    raise NotYet(reason, found=found, next=todo, first=first, tag="1.0", to="1.1")
+        second = short(two.digest)
+        return Sentence("`1.0` is {now} again, and `1.1` is {second}.", now=now, second=second)
+    raise NotYet(reason, found=found, next=todo, now=now, first=first, list=LIST)
 
 
 @roll_back.solution
@@ -284,26 +280,33 @@ def deploy_it_pinned(workspace):
     two = workspace.api.manifest(workspace["app"], "1.1")
     container = workspace.engine.container(workspace["service"])
     if not two or not container:
-        found = "no container `{service}`" if two else "no `{app}:1.1` in your registry"
-        todo = "Create it from the second build." if two else "Do the step before this one first."
-        raise NotYet("missing", found=f"There is {found}.", next=todo)
+        found, todo = "There is no container `{service}`.", "Create it from the second build."
+        if not two:
+            found = "There is no `{app}:1.1` in your registry."
+            todo = "Do the step before this one first."
+        raise NotYet("missing", found=found, next=todo)
     name, _, digest = container.image.partition("@")
     one = workspace.api.manifest(workspace["app"], "1.0")
     if digest == two.digest:
-        return f"`{container.name}` is pinned to {short(digest)}, the second build."
+        found = "`{service}` is pinned to {digest}, the second build."
+        return Sentence(found, digest=short(digest))
     if digest and one and digest == one.digest:
-        reason, what = "first-build", "is pinned to the first build"
+        reason, found = "first-build", "`{service}` is pinned to the first build."
     elif digest:
-        reason, what = "another-digest", f"is pinned to {short(digest)}, not to the second build"
+        reason = "another-digest"
+        found = "`{service}` is pinned to {digest}, not to the second build."
     elif "/" in name:
-        reason, what = "by-tag", f"was created from `{name}`, and a tag can move"
+        reason, found = "by-tag", "`{service}` was created from `{source}`, and a tag can move."
     else:
-        reason, what = "by-id", f"was created from the id `{name[:19]}`, which names no registry"
+        reason, name = "by-id", name[:19]
+        found = "`{service}` was created from the id `{source}`, which names no registry."
     raise NotYet(
         reason,
-        found=f"`{container.name}` {what}.",
+        found=found,
         next="A container keeps its image. Remove it, and create it again from a name with `@` and "
         "the digest that `1.1` has now.",
+        digest=short(digest),
+        source=name,
     )
 
 
@@ -347,7 +350,7 @@ def _build(workspace, greeting):
 
 def _require_pushed(workspace):
     """Return the manifest behind `1.0` in the registry, or say what there is instead."""
-    app, wanted = workspace["app"], _ref(workspace)
+    app = workspace["app"]
     if manifest := workspace.api.manifest(app, "1.0"):
         return manifest
     tags = [tag for image in workspace.engine.images() for tag in image.tags]
@@ -356,19 +359,19 @@ def _require_pushed(workspace):
     if find_name(workspace, app, "1.0"):
         require_no_refusal(workspace, app, again=PUSH)
         reason, todo = "not-pushed", f"{PUSH}."
-        found = f"Your engine has `{wanted}`, but the registry has no such tag."
+        found = "Your engine has `{new}`, but the registry has no such tag."
     elif pushed:
-        name = pushed[0]
-        reason, found = "elsewhere", f"The registry has `{name}`, but not `{wanted}`."
-        todo = f"`docker pull {name}`, `docker image tag {name} {wanted}`, then {PUSH}."
+        reason, todo = "elsewhere", PULL_AND_RETAG
+        found = "The registry has `{old}`, but not `{new}`."
     elif tags:
-        reason, found = "misnamed", f"Your engine has `{tags[0]}`, but not `{wanted}`."
-        todo = f"`docker image tag {tags[0]} {wanted}`, then {PUSH}."
+        reason, todo = "misnamed", RETAG
+        found = "Your engine has `{old}`, but not `{new}`."
     else:
-        reason, todo = "no-image", f"{BUILD}, then {PUSH}."
+        reason, todo = "no-image", BUILD_AND_PUSH
         found = "Neither your engine nor the registry has an image with that name."
     expected = "`{registry}` holds your image as `{app}:1.0`."
-    raise NotYet(reason, expected=expected, found=found, next=todo, greeting=FIRST)
+    values = {"old": (pushed or tags or [""])[0], "new": _ref(workspace), "greeting": FIRST}
+    raise NotYet(reason, expected=expected, found=found, next=todo, **values)
 
 
 def _is_same(workspace, manifest, image):
@@ -380,30 +383,31 @@ def _not_moved(workspace, now):
     """Say why the digest in the answer is the one that `1.0` has."""
     image = workspace.find_image(workspace["app"], "1.0")
     other = _tag_where(workspace, lambda manifest: manifest != now)
-    reason, found, todo = "not-moved", "", f"{BUILD}, then {PUSH}."
+    reason, more, todo = "not-moved", "", BUILD_AND_PUSH
     if image and not _is_same(workspace, now, image):
         reason, todo = "not-pushed", f"{PUSH}."
-        found = " Your engine has another image with that name."
+        more = "Your engine has another image with that name."
     elif count_pushes(workspace, workspace["app"], "1.0") > 1 and _untagged(workspace, now):
-        reason, todo = "second", f"{LIST} shows both digests: submit the one without a tag."
-        found = " That is the second image, not the first."
+        more = "That is the second image, not the first."
+        reason, todo = "second", "{list} shows both digests: submit the one without a tag."
     elif other:
-        reason, todo = "another-tag", RETAG
-        found = " `{app}:{tag}` is another image."
-    found = "`{app}:1.0` is " + f"{short(now.digest)}, the digest in your answer.{found}"
-    return NotYet(reason, found=found, next=todo, greeting=SECOND, tag=other, to="1.0")
+        reason, more = "another-tag", "`{app}:{tag}` is another image."
+        todo = Sentence(RETAG, old=_ref(workspace, other), new=_ref(workspace))
+    found = Sentence.joined("`{app}:1.0` is {digest}, the digest in your answer.", more)
+    values = {"digest": short(now.digest), "greeting": SECOND, "tag": other, "list": LIST}
+    return NotYet(reason, found=found, next=todo, **values)
 
 
 def _require_manifest(workspace, digest):
     """Return what the registry has under the digest in an answer."""
     if has_blob(workspace, workspace["app"], digest):
-        found = f"{short(digest)} is the digest of a config, which is an image's id, or of a layer."
+        found = "{digest} is the digest of a config, which is an image's id, or of a layer."
     elif manifest := workspace.api.manifest(workspace["app"], digest):
         return manifest
     else:
-        found = "In the registry, `{app}` has no manifest " + f"{short(digest)}."
-    todo = f"{LIST} shows digests in the column DIGEST: submit the first image's."
-    raise NotYet("no-manifest", found=found, next=todo)
+        found = "In the registry, `{app}` has no manifest {digest}."
+    todo = "{list} shows digests in the column DIGEST: submit the first image's."
+    raise NotYet("no-manifest", found=found, next=todo, digest=short(digest), list=LIST)
 
 
 # What there is

@@ -4,6 +4,7 @@ from labrunner import (
     Lab,
     NotYet,
     Passed,
+    Sentence,
     find_misnamed,
     find_name,
     known_as,
@@ -26,11 +27,11 @@ lab = Lab(
 )
 
 NAME = "{registry}/{image}:latest"
-TAG = "`docker image tag {image} {registry}/{image}`"
-PUSH = "`docker push {registry}/{image}`"
-PULL = "`docker pull {registry}/{image}`"
-REMOVE = "`docker image rm {image} {registry}/{image}`"
-RUN = "`docker run --rm {registry}/{image}`"
+TAG = Sentence("`docker image tag {image} {registry}/{image}`")
+PUSH = Sentence("`docker push {registry}/{image}`")
+PULL = Sentence("`docker pull {registry}/{image}`")
+REMOVE = Sentence("`docker image rm {image} {registry}/{image}`")
+RUN = Sentence("`docker run --rm {registry}/{image}`")
 REBUILD = "Start the lab again to rebuild the image."
 TEAM, TEAM_NAME = "team/hello", "{registry}/team/hello:2.0"
 
@@ -41,11 +42,17 @@ def tag_the_image(workspace):
     name = find_name(workspace)
     image = workspace.engine.image(name) if name else None
     if image and image.id == workspace.sample:
-        return f"`{name}` is your image, {short(image.id)}."
+        return Sentence("`{name}` is your image, {id}.", name=name, id=short(image.id))
     if image:
-        known = known_as(workspace, workspace.ref(), image.id)
-        found = f"`{name}` is another image, {short(image.id)}{known}."
-        raise NotYet("another-image", found=found, next=f"{TAG}. The name moves to your image.")
+        raise NotYet(
+            "another-image",
+            found="`{name}` is another image, {id}{known}.",
+            next="{tag}. The name moves to your image.",
+            name=name,
+            id=short(image.id),
+            known=known_as(workspace, workspace.ref(), image.id),
+            tag=TAG,
+        )
     if not workspace.engine.image(workspace.sample):
         found = "Your engine no longer has the image `{image}`."
         raise NotYet("no-image", found=found, next=REBUILD)
@@ -68,7 +75,8 @@ tag_the_image.mistake("another image under the name", reason="another-image")(
 def push_the_image(workspace):
     """`{registry}` holds your image as `{image}:latest`."""
     manifest = require_pushed(workspace)
-    return f"`{workspace.ref()}` is your image, {short(manifest.digest)}."
+    name, id = workspace.ref(), short(manifest.digest)
+    return Sentence("`{name}` is your image, {id}.", name=name, id=id)
 
 
 push_the_image.solution(push_as(NAME))
@@ -93,19 +101,27 @@ def remove_your_copies(workspace):
     manifest = workspace.api.manifest(workspace.image, "latest")
     if not manifest or not workspace.is_sample(manifest):
         found = "`{registry}` does not hold your image as `{image}:latest`."
-        todo = f"Push it first: {PUSH}." if image else f"{REBUILD} Then tag it, and push it."
-        raise NotYet("not-pushed", found=found, next=todo)
+        rebuild = Sentence.joined(REBUILD, "Then tag it, and push it.")
+        todo = "Push it first: {push}." if image else rebuild
+        raise NotYet("not-pushed", found=found, next=todo, push=PUSH)
     if not image:
-        return f"Your engine no longer has {short(workspace.sample)}; `{workspace.registry}` does."
+        found = "Your engine no longer has {id}; `{registry}` does."
+        return Sentence(found, id=short(workspace.sample))
     names = image.tags or (image.id[7:19],)
-    found = f"Your engine still has it as {listed(names)}."
-    remove = f"`docker image rm {' '.join(names)}`."
+    found = Sentence("Your engine still has it as {names}.", names=listed(names))
+    remove = f"`docker image rm {' '.join(names)}`"
     if users := [each.name for each in workspace.engine.containers(ancestor=image.id)]:
-        found += f" Containers made from it still use it: {listed(users)}."
-        raise NotYet("in-use", found=found, next=f"`docker rm -f {' '.join(users)}`, then {remove}")
+        used = Sentence("Containers made from it still use it: {users}.", users=listed(users))
+        raise NotYet(
+            "in-use",
+            found=Sentence.joined(found, used),
+            next="`docker rm -f {users}`, then {remove}.",
+            users=" ".join(users),
+            remove=remove,
+        )
     if any(event.id in workspace.spellings() for event in workspace.events(event=["pull"])):
-        found += " So a pull fetches nothing."
-    raise NotYet("still-there", found=found, next=remove)
+        found = Sentence.joined(found, "So a pull fetches nothing.")
+    raise NotYet("still-there", found=found, next=f"{remove}.")
 
 
 @remove_your_copies.solution
@@ -138,17 +154,23 @@ def pull_it_back(workspace):
     if not manifest or image.id not in manifest.image_ids:
         raise NotYet(
             "another-image",
-            found=f"`{name}` on your engine is not the registry's image, but {short(image.id)}.",
-            next=f"{PULL}. The name will move to the registry's image.",
+            found="`{name}` on your engine is not the registry's image, but {id}.",
+            next="{pull}. The name will move to the registry's image.",
+            name=name,
+            id=short(image.id),
+            pull=PULL,
         )
     if not _was_pulled(workspace, manifest):
         raise NotYet(
             "never-left",
             found="The image is there, but it never left: your engine has not pulled it from the "
             "registry since you started this lab.",
-            next=f"{REMOVE}, then {PULL}.",
+            next="{remove}, then {pull}.",
+            remove=REMOVE,
+            pull=PULL,
         )
-    found = f"`{name}` came from the registry, {short(manifest.digest)}."
+    digest = short(manifest.digest)
+    found = Sentence("`{name}` came from the registry, {digest}.", name=name, digest=digest)
     return Passed(found, (remove_your_copies.id,))
 
 
@@ -174,10 +196,12 @@ def run_it(workspace):
         if each.image.removesuffix(":latest") in images:
             container = workspace.engine.container(each.id)
             if container and container.error:
-                found = f"The container `{each.name}` could not be started: {container.error}."
-                raise NotYet("not-started", found=found, next=f"Fix that, then {RUN}.")
-            found = f"The container `{each.name}` was created from it, but never started."
-            raise NotYet("not-started", found=found, next=f"`docker start -a {each.name}`.")
+                found = "The container `{container}` could not be started: {error}."
+                found = Sentence(found, container=each.name, error=container.error)
+                raise NotYet("not-started", found=found, next="Fix that, then {run}.", run=RUN)
+            found = "The container `{container}` was created from it, but never started."
+            todo = "`docker start -a {container}`."
+            raise NotYet("not-started", found=found, next=todo, container=each.name)
     require_memory(workspace, RUN)
     raise NotYet("not-run", found="No container was started from it.", next=f"{RUN}.")
 
@@ -197,26 +221,28 @@ def offer_a_second_name(workspace):
     manifest = workspace.api.manifest(TEAM, "2.0")
     name = find_name(workspace, TEAM, "2.0")
     if manifest and not workspace.is_sample(manifest, TEAM):
-        found = f"In the registry, `{TEAM}:2.0` is another image, {short(manifest.digest)}."
+        found = "In the registry, `team/hello:2.0` is another image, {digest}."
         todo = "Give the name to your own image, and push it again. The tag will move."
-        raise NotYet("another-image", found=found, next=todo)
+        raise NotYet("another-image", found=found, next=todo, digest=short(manifest.digest))
     if manifest and name:
-        found = f"The registry has it, but your engine still has the name `{name}`."
+        found = "The registry has it, but your engine still has the name `{name}`."
         todo = "`docker image rm` removes that name; the image keeps its other names."
-        raise NotYet("still-there", found=found, next=todo)
+        raise NotYet("still-there", found=found, next=todo, name=name)
     if manifest:
-        return f"`{workspace.ref(TEAM, '2.0')}` is your image, and only the registry has this name."
+        return "`{registry}/team/hello:2.0` is your image, and only the registry has this name."
     if name:
-        require_no_refusal(workspace, TEAM, again=f"push `{name}`")
-        found = f"Your engine has `{name}`, but the registry does not."
-        raise NotYet("not-pushed", found=found, next="Push the name before you remove it.")
-    tags = workspace.api.tags(TEAM)
-    there = f"has {listed(tags)}, but no tag `2.0`" if tags else "does not exist"
+        require_no_refusal(workspace, TEAM, again=Sentence("push `{name}`", name=name))
+        found = "Your engine has `{name}`, but the registry does not."
+        todo = "Push the name before you remove it."
+        raise NotYet("not-pushed", found=found, next=todo, name=name)
+    tags = workspace.api.tags(TEAM) or ()
+    found = "The repository `team/hello` in the registry has {tags}, but no tag `2.0`."
     raise NotYet(
         "another-tag" if tags else "not-tagged",
-        found=f"The repository `{TEAM}` in the registry {there}.",
+        found=found if tags else "The repository `team/hello` in the registry does not exist.",
         next="Push uses the name as you write it: the registry, the repository and the tag. "
         "Without a tag, that is `latest`.",
+        tags=listed(tags),
     )
 
 
@@ -247,6 +273,7 @@ def _was_pulled(workspace, manifest):
         return True
     requests = workspace.requests()
     if not requests:
-        require_memory(workspace, f"{REMOVE}, then {PULL}")
+        again = Sentence("{remove}, then {pull}", remove=REMOVE, pull=PULL)
+        require_memory(workspace, again)
     read = f"/blobs/{manifest.layers[-1].digest}"
     return any(each.method == "GET" and each.succeeded and read in each.path for each in requests)

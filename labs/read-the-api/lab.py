@@ -15,6 +15,7 @@ from labrunner import (
     CannotCheck,
     Lab,
     NotYet,
+    Sentence,
     act,
     digest_in,
     last_line,
@@ -37,9 +38,8 @@ lab = Lab(
     },
 )
 
-SMALL = "-H @accept http://{registry}/v2/{repository}/manifests/{small}"  # the lesson's own file
-LARGE = "-H @accept http://{registry}/v2/{repository}/manifests/{large}"
-BOTH = '-H @accept "http://{registry}/v2/{repository}/manifests/{{small},{large}}"'
+# `accept` is the lesson's own file:
+SMALL = Sentence("-H @accept http://{registry}/v2/{repository}/manifests/{small}")
 
 CATALOG = (
     "Run `curl -s http://{registry}/v2/_catalog`, and submit the name that begins with `{word}/`, "
@@ -49,20 +49,37 @@ LIST_TAGS = (
     "Run `curl -s http://{registry}/v2/{repository}/tags/list`, and submit everything between the "
     "square brackets."
 )
-READ = f"Run `curl -s {SMALL}`, and submit the digest under `config`."
-HEAD = f"Run `curl -sI {SMALL}`, and submit the digest after `Docker-Content-Digest:`."
+READ = Sentence("Run `curl -s {asked}`, and submit the digest under `config`.", asked=SMALL)
+HEAD = Sentence(
+    "Run `curl -sI {asked}`, and submit the digest after `Docker-Content-Digest:`.", asked=SMALL
+)
 COMPARE = (
-    f"`curl -s {BOTH}` prints both manifests. Under `layers`, look for the digests that are in "
-    "both. The lowest layer comes first, and is busybox's."
+    '`curl -s -H @accept "http://{registry}/v2/{repository}/manifests/{{small},{large}}"` prints '
+    "both manifests. Under `layers`, look for the digests that are in both. The lowest layer comes "
+    "first, and is busybox's."
 )
 OPEN = (
     "Run `curl -s http://{registry}/v2/{repository}/blobs/{shared} | tar -tzf -`, and submit what "
     "it prints."
 )
 ADD_UP = (
-    f"Run `curl -s {LARGE}`, and add up each `size` under `layers`, but not the one under `config`."
+    "Run `curl -s -H @accept http://{registry}/v2/{repository}/manifests/{large}`, and add up each "
+    "`size` under `layers`, but not the one under `config`."
 )
 TESTED = "tested"  # a tag
+
+KNOWN_AS = {  # what the digest in an answer is, by the reason
+    "diff-id": "{digest} is a diff id of `{tag}`: the digest of an unpacked layer.",
+    "own-layer": "{digest} is a layer that only `{tag}` has.",
+    "other": "{digest} is the digest of another manifest, which the registry makes from that of "
+    "`{tag}` for a client that does not say which kinds it accepts.",
+    "config": "{digest} is the digest of the config of `{tag}`, which is also the image's id in "
+    "the classic image store.",
+    "manifest": "{digest} is the digest of the manifest that `{tag}` points to.",
+    "busybox": "{digest} is the layer of busybox, which `{small}` and `{large}` are built on.",
+    "shared": "{digest} is the layer that `{small}` and `{large}` share.",
+    "": "{digest} is not the digest of a manifest, a config or a layer in this repository.",
+}
 
 
 @lab.setup
@@ -91,7 +108,7 @@ def find_the_repository(workspace, answer):
         raise _gone()
     said = last_line(answer).strip(", \"'`")
     if said == name:
-        return f"`{name}` is in the catalog of `{workspace.registry}`."
+        return "`{repository}` is in the catalog of `{registry}`."
     first, _, second = name.partition("/")
     if answer.startswith(("{", "[")):
         reason, found = "list", "Your answer is a whole list, not one name."
@@ -129,13 +146,13 @@ def list_its_tags(workspace, answer):
         raise _gone()
     said = tags_in(answer)
     if said == tags:
-        return "`{repository}` has the tags " + f"{listed(sorted(tags))}."
+        return Sentence("`{repository}` has the tags {tags}.", tags=listed(sorted(tags)))
     foreign = sorted(said - tags)[:5]
     if foreign:
         reason, found = "no-tag", "The repository does not have {foreign}."
     else:
-        reason = "missing"
-        found = f"Your answer leaves out {len(tags - said)} of its {len(tags)} tags."
+        reason, found = "missing", "Your answer leaves out {count} of its {all} tags."
+        found = Sentence(found, count=len(tags - said), all=len(tags))
     raise NotYet(reason, found=found, next=LIST_TAGS, foreign=listed(foreign))
 
 
@@ -149,7 +166,7 @@ def read_a_manifest(workspace, answer):
     """You know the digest of the config of the image whose tag begins with `small-`."""
     config = _manifest(workspace, "small").config_digest
     _require_digest(workspace, answer, config, READ)
-    return "The manifest of `{small}` names the config " + f"{short(config)}."
+    return Sentence("The manifest of `{small}` names the config {digest}.", digest=short(config))
 
 
 read_a_manifest.solution(lambda ws: _manifest(ws, "small").config_digest)
@@ -166,7 +183,7 @@ def take_a_digest(workspace, answer):
     """You know the digest of the manifest that the tag beginning with `small-` points to."""
     digest = _manifest(workspace, "small").digest
     _require_digest(workspace, answer, digest, HEAD)
-    return "`{small}` points to " + f"{short(digest)}."
+    return Sentence("`{small}` points to {digest}.", digest=short(digest))
 
 
 take_a_digest.solution(lambda ws: _manifest(ws, "small").digest)
@@ -186,7 +203,8 @@ def find_the_shared_layer(workspace, answer):
     """You know the digest of the layer that both images have, and busybox does not."""
     shared = _shared(workspace)
     _require_digest(workspace, answer, shared.digest, COMPARE)
-    return f"{short(shared.digest)} is in both images, {shared.size} bytes compressed."
+    found = "{digest} is in both images, {size} bytes compressed."
+    return Sentence(found, digest=short(shared.digest), size=shared.size)
 
 
 find_the_shared_layer.solution(lambda ws: _shared(ws).digest)
@@ -209,12 +227,13 @@ def open_the_layer(workspace, answer):
     """You know the name of the file in the layer that both images share."""
     shared, name = _shared(workspace).digest, last_word(answer).removeprefix("./").strip("/")
     if name in _files(workspace, shared):
-        return f"`{name}` is in the layer {short(shared)}."
+        return Sentence("`{file}` is in the layer {digest}.", file=name, digest=short(shared))
     reason = "no-file"
     found = "That layer has no file `{file}`." if name else "Your answer does not name a file."
     for tag in (workspace["small"], workspace["large"]):
         if name == f"own-{tag}":
-            reason, found = "own-layer", f"`{name}` is in the layer that only `{tag}` has."
+            reason = "own-layer"
+            found = Sentence("`{file}` is in the layer that only `{tag}` has.", tag=tag)
     raise NotYet(reason, found=found, next=OPEN, file=name, shared=shared)
 
 
@@ -231,7 +250,7 @@ def weigh_the_image(workspace, answer):
     said = last_line(answer).lower()
     number = re.sub(r"[\s,._']|bytes?", "", said)
     if number == str(size):
-        return "The layers of `{large}` add up to " + f"{size} bytes."
+        return Sentence("The layers of `{large}` add up to {size} bytes.", size=size)
     reason, found = _weighed(workspace, number, said)
     raise NotYet(reason, found=found, next=ADD_UP, said=said)
 
@@ -272,20 +291,25 @@ def mark_the_small_image(workspace):
         sent = [each for each in asked if each.path == _path(workspace, TESTED)]
         statuses = [each.status for each in sent if each.method == "PUT"]
         if statuses and statuses[-1] >= 400:
-            found = f"The registry refused the manifest that you sent, with HTTP {statuses[-1]}."
+            found = "The registry refused the manifest that you sent, with HTTP {status}."
             todo = "Say what kind it is: send it with the `Content-Type` that it came with."
-            raise NotYet("refused", found=found, next=todo)
+            raise NotYet("refused", found=found, next=todo, status=statuses[-1])
         todo = "A manifest makes the tag: send one under that tag, as each push does at its end."
         raise NotYet("no-tag", found="That repository has no tag `tested`.", next=todo)
+    digest = short(tested.digest)
     if tested.digest == small.digest:
-        return f"`tested` points to {short(small.digest)}, as the tag of the small image does."
-    found = f"`tested` points to {short(tested.digest)}, which is another "
-    if tested.image_ids & small.image_ids:
-        found += "manifest of that image: its bytes are not the same."
-        todo = "Send what the registry sent you, byte for byte: `--data-binary` changes nothing."
-        raise NotYet("other-bytes", found=found, next=todo)
+        found = "`tested` points to {digest}, as the tag of the small image does."
+        return Sentence(found, digest=digest)
+    reason, found = "another-image", "`tested` points to {digest}, which is another image."
     todo = "Send the manifest of the other tag under this one. The tag will move."
-    raise NotYet("another-image", found=f"{found}image.", next=todo)
+    if tested.image_ids & small.image_ids:
+        reason = "other-bytes"
+        found = (
+            "`tested` points to {digest}, which is another manifest of that image: its bytes are "
+            "not the same."
+        )
+        todo = "Send what the registry sent you, byte for byte: `--data-binary` changes nothing."
+    raise NotYet(reason, found=found, next=todo, digest=digest)
 
 
 @act
@@ -370,9 +394,8 @@ def _files(workspace, digest):
         with tarfile.open(fileobj=io.BytesIO(_blob(workspace, digest).body)) as archive:
             return [member.name for member in archive if member.isfile()]
     except tarfile.TarError:
-        raise CannotCheck(
-            f"The layer {short(digest)} cannot be read here.", next="Go on with the next step."
-        ) from None
+        found = Sentence("The layer {digest} cannot be read here.", digest=short(digest))
+        raise CannotCheck(found, next="Go on with the next step.") from None
 
 
 def _require_digest(workspace, answer, right, next):
@@ -380,7 +403,7 @@ def _require_digest(workspace, answer, right, next):
     digest = digest_in(answer, next=next)
     if digest != right:
         reason, found = _known_as(workspace, digest)
-        raise NotYet(reason, found=found, next=next)
+        raise NotYet(reason, found=found, next=next, digest=short(digest))
 
 
 def _known_as(workspace, digest):
@@ -389,30 +412,16 @@ def _known_as(workspace, digest):
     for which in ("small", "large"):
         tag, manifest = workspace[which], _manifest(workspace, which)
         plain = workspace.api.request("GET", f"{workspace['repository']}/manifests/{tag}")
-        for diff_id in _diff_ids(workspace, manifest):
-            known[diff_id] = "diff-id", f"a diff id of `{tag}`: the digest of an unpacked layer"
-        for layer in manifest.layers:
-            known[layer.digest] = "own-layer", f"a layer that only `{tag}` has"
-        known[plain.headers.get("Docker-Content-Digest")] = (
-            "other",
-            f"the digest of another manifest, which the registry makes from that of `{tag}` for a "
-            "client that does not say which kinds it accepts",
-        )
-        known[manifest.config_digest] = (
-            "config",
-            f"the digest of the config of `{tag}`, which is also the image's id in the classic "
-            "image store",
-        )
-        known[manifest.digest] = "manifest", f"the digest of the manifest that `{tag}` points to"
+        known |= dict.fromkeys(_diff_ids(workspace, manifest), ("diff-id", tag))
+        known |= {layer.digest: ("own-layer", tag) for layer in manifest.layers}
+        known[plain.headers.get("Docker-Content-Digest")] = "other", tag
+        known[manifest.config_digest] = "config", tag
+        known[manifest.digest] = "manifest", tag
     for layer in manifest.layers[: manifest.layers.index(shared)]:
-        known[layer.digest] = (
-            "busybox",
-            "the layer of busybox, which `{small}` and `{large}` are built on",
-        )
-    known[shared.digest] = "shared", "the layer that `{small}` and `{large}` share"
-    nothing = "not the digest of a manifest, a config or a layer in this repository"
-    reason, what = known.get(digest, ("other", nothing))
-    return reason, f"{short(digest)} is {what}."
+        known[layer.digest] = "busybox", ""
+    known[shared.digest] = "shared", ""
+    reason, tag = known.get(digest, ("", ""))
+    return reason or "other", Sentence(KNOWN_AS[reason], tag=tag)
 
 
 def _weighed(workspace, number, said):
@@ -425,18 +434,16 @@ def _weighed(workspace, number, said):
         known[image.size] = "unpacked", "That is the size on your engine, which unpacks the layers."
     known[size + config] = "with-config", "That includes the config, which is not a layer."
     known[config] = "config", "That is the size of the config."
-    known[_length(workspace, manifest)] = (
-        "manifest",
-        "That is the size of the manifest, which `docker push` prints as `size:`.",
-    )
+    pushed = "That is the size of the manifest, which `docker push` prints as `size:`."
+    known[_length(workspace, manifest)] = "manifest", pushed
     known[_size(_manifest(workspace, "small"))] = "small", "That is the size of `{small}`."
     for layer in manifest.layers:
         known[layer.size] = "one-layer", "That is the size of one layer only."
     if re.search(r"\d\s*[kmg]i?b?$", said):
-        found = "`{said}` is rounded, like the sizes that `docker image ls` prints."
-        return "rounded", found
+        return "rounded", "`{said}` is rounded, like the sizes that `docker image ls` prints."
     if not re.fullmatch("[0-9]{1,18}", number):
         return "no-number", "Your answer is not a whole number."
-    more = "more" if int(number) > size else "less"
-    other = f"{number} bytes is {more} than its layers add up to."
-    return known.get(int(number), ("other", other))
+    other = "{size} bytes is less than its layers add up to."
+    if int(number) > size:
+        other = "{size} bytes is more than its layers add up to."
+    return known.get(int(number), ("other", Sentence(other, size=number)))

@@ -11,6 +11,7 @@ from labrunner import (
     NotYet,
     RegistryDown,
     SecondRegistry,
+    Sentence,
     describe_state,
     fail_to_run_registry,
     require_registry,
@@ -28,19 +29,20 @@ lab = Lab(
 )
 
 BY_ITSELF = ("unless-stopped", "always")  # policies that also hold when the engine restarts
-ASK = "`curl -s http://{registry}/v2/_catalog`"
-UPDATE = "`docker update --restart unless-stopped {container}`"
+ASK = Sentence("`curl -s http://{registry}/v2/_catalog`")
+UPDATE = Sentence("`docker update --restart unless-stopped {container}`")
 PUBLISH = "-p {port}:5000"
 START_IT = "docker start {name}"
-START = "`docker start {container}`"
-KILL = "`docker run --rm --pid container:{container} busybox:stable kill -QUIT 1`"
+START = Sentence("`docker start {container}`")
+KILL = Sentence("`docker run --rm --pid container:{container} busybox:stable kill -QUIT 1`")
 
 
 @lab.step(lasting=True, advice=PUBLISH)
 def start_a_registry(workspace):
     """A registry answers on `{registry}`, and a container serves it."""
     container = require_registry(workspace)
-    return f"`{workspace.registry}` is a registry; the container `{container.name}` serves it."
+    found = "`{registry}` is a registry; the container `{container}` serves it."
+    return Sentence(found, container=container.name)
 
 
 start_a_registry.solution(run_registry())
@@ -96,7 +98,7 @@ start_a_registry.mistake(
 @lab.step(advice=ASK)
 def ask_the_catalog(workspace, answer):
     """You have asked `{registry}` what it holds: nothing yet."""
-    ask_again = f"Run {ASK}, and submit its output as it is."
+    ask_again = Sentence("Run {ask}, and submit its output as it is.", ask=ASK)
     try:
         catalog = json.loads(answer)
     except (ValueError, RecursionError):
@@ -104,7 +106,7 @@ def ask_the_catalog(workspace, answer):
         raise NotYet("not-json", found=found, next=ask_again) from None
     if catalog == {}:
         found = "`{}` is what `/v2/` answers: the registry is there. It does not list repositories."
-        raise NotYet("of-v2", found=found, next=f"Ask the catalog: {ASK}.")
+        raise NotYet("of-v2", found=found, next="Ask the catalog: {ask}.", ask=ASK)
     if not isinstance(catalog, dict) or not isinstance(catalog.get("repositories"), list):
         found = "Your answer has no list of `repositories`."
         raise NotYet("no-list", found=found, next=ask_again)
@@ -115,9 +117,11 @@ def ask_the_catalog(workspace, answer):
             "another-catalog",
             expected="The catalog of `{registry}`, as it is now.",
             found="Your answer does not list the same repositories as the catalog.",
-            next=f"It is from another registry, or from an earlier moment. Run {ASK} again.",
+            next="It is from another registry, or from an earlier moment. Run {ask} again.",
+            ask=ASK,
         )
-    return f"Your answer is the catalog of `{workspace.registry}`: `{json.dumps(catalog)}`."
+    found = "Your answer is the catalog of `{registry}`: `{catalog}`."
+    return Sentence(found, catalog=json.dumps(catalog))
 
 
 ask_the_catalog.solution(lambda ws: json.dumps({"repositories": ws.api.repositories()}))
@@ -135,17 +139,21 @@ def set_a_restart_policy(workspace):
     """The engine restarts your registry when it dies, and when the engine itself restarts."""
     container = _container(workspace)
     policy = container.restart_policy
-    found = f"The restart policy of `{container.name}` is `{policy}`"
+    found = "The restart policy of `{container}` is `{policy}`."
     if policy in BY_ITSELF:
-        return f"{found}."
+        return Sentence(found, container=container.name, policy=policy)
     if policy == "on-failure":
-        found += ", which does not start it again when the engine restarts"
+        found = (
+            "The restart policy of `{container}` is `{policy}`, which does not start it again when "
+            "the engine restarts."
+        )
     raise NotYet(
         policy,
         expected="The restart policy `unless-stopped`, or `always`.",
-        found=f"{found}.",
+        found=found,
         next=f"{UPDATE}.",
         container=container.name,
+        policy=policy,
     )
 
 
@@ -162,32 +170,45 @@ def let_it_die(workspace):
     """The registry's process has died, and the engine has restarted it."""
     container = _container(workspace)
     name, policy, count = container.name, container.restart_policy, container.restart_count
-    stays = f"The container `{name}` is {container.state} and stays that way"
     if container.running or container.state == "restarting":
         if count:
             workspace.api.ping()
-            return f"`{name}` died and came back; `RestartCount` is {count}."
+            found = "`{container}` died and came back; `RestartCount` is {count}."
+            return Sentence(found, container=name, count=count)
         reason = "not-died"
-        found = f"The `RestartCount` of `{name}` is 0, and its policy is `{policy}`: its process "
-        found += "has not died since you started it."
-        todo = f"End it from inside: {KILL}."
+        found = (
+            "The `RestartCount` of `{container}` is 0, and its policy is `{policy}`: its process "
+            "has not died since you started it."
+        )
+        todo = "End it from inside: {kill}."
     elif container.state != "exited":
         state = describe_state(workspace.engine, container, RUN)
-        reason, found, todo = state.reason, state.found, f"{state.next} Then {KILL}."
+        reason, found = state.reason, state.found
+        todo = Sentence.joined(state.next, "Then {kill}.")
     elif policy in BY_ITSELF:
         reason = "stopped"
-        found = f"{stays}: to the engine, `docker kill` and `docker stop` mean that you want this."
-        todo = f"{START}, then {KILL}."
+        found = (
+            "The container `{container}` is exited and stays that way: to the engine, `docker "
+            "kill` and `docker stop` mean that you want this."
+        )
+        todo = "{start}, then {kill}."
     else:
         reason = "not-restarted"
-        found = f"{stays}: its restart policy is `{policy}`."
-        todo = f"{UPDATE}, {START}, then {KILL}."
+        found = (
+            "The container `{container}` is exited and stays that way: its restart policy is "
+            "`{policy}`."
+        )
+        todo = "{update}, {start}, then {kill}."
     raise NotYet(
         reason,
         expected="The engine has restarted the container: its `RestartCount` is 1 or more.",
         found=found,
         next=todo,
         container=name,
+        policy=policy,
+        update=UPDATE,
+        start=START,
+        kill=KILL,
     )
 
 
@@ -228,17 +249,22 @@ def run_a_second_one(workspace):
     if others := [each for each in addresses if each != "::1" and not each.startswith("127.")]:
         raise NotYet(
             "open",
-            found=f"`{name}` is published on `{others[0]}`: other machines can reach it.",
+            found="`{container}` is published on `{address}`: other machines can reach it.",
             next="Remove the container, and run it again with an address in front of the port.",
+            container=name,
+            address=others[0],
         )
     if policy != "always":
         raise NotYet(
             policy,
-            found=f"The restart policy of `{name}` is `{policy}`: once you have stopped it, it "
+            found="The restart policy of `{container}` is `{policy}`: once you have stopped it, it "
             "stays stopped.",
             next="Only one policy starts it again all the same. `docker update` sets it.",
+            container=name,
+            policy=policy,
         )
-    return f"`{name}` is a registry for this machine only, with the restart policy `{policy}`."
+    found = "`{container}` is a registry for this machine only, with the restart policy `{policy}`."
+    return Sentence(found, container=name, policy=policy)
 
 
 run_a_second_one.solution(

@@ -9,6 +9,7 @@ from labrunner import (
     NotYet,
     Passed,
     SecondRegistry,
+    Sentence,
     act,
     anonymous_volumes,
     describe_difference,
@@ -17,6 +18,7 @@ from labrunner import (
     fullest_volume,
     is_anonymous,
     left_over_volumes,
+    listed,
     push_as,
     require_memory,
     require_no_refusal,
@@ -40,7 +42,9 @@ lab = Lab(
     },
 )
 
-PUSH = "`docker image tag {image} {registry}/{image}`, then `docker push {registry}/{image}`"
+PUSH = Sentence(
+    "`docker image tag {image} {registry}/{image}`, then `docker push {registry}/{image}`"
+)
 INSPECT = "`docker inspect --format '{{(index .Mounts 0).Name}}' {container}`"
 NAMED = "-v {volume}:/var/lib/registry --name {name} {registry_image}"  # for the advice
 OLD = ":/var/lib/registry --name {name} {registry_image}"
@@ -69,31 +73,28 @@ def replace(workspace, source=None, at=STORAGE, **options):
 def find_the_files(workspace, answer):
     """`{registry}` keeps your image in an anonymous volume, and you know its name."""
     container = _registry(workspace)
-    name, mount = container.name, storage_mount(workspace, container)
+    mount, values = storage_mount(workspace, container), _values(workspace, container)
     if not mount or not is_anonymous(mount.source):
-        raise NotYet(
-            "not-anonymous",
-            expected="A registry that was started without `-v`.",
-            found=f"`{name}` keeps its files in {describe_mount(mount)}.",
-            next=f"{_replace_by(workspace, container)}, then {PUSH}.",
-        )
+        expected = "A registry that was started without `-v`."
+        found, todo = "`{container}` keeps its files in {place}.", "{replace}, then {push}."
+        raise NotYet("not-anonymous", expected=expected, found=found, next=todo, **values)
     if not _held(workspace):
         require_no_refusal(workspace, workspace.image, again=PUSH)
         found = "`{registry}` does not hold `{image}:latest` yet."
-        raise NotYet("not-pushed", found=found, next=f"{PUSH}.")
+        raise NotYet("not-pushed", found=found, next="{push}.", push=PUSH)
     volume = ANONYMOUS.search(answer)
     if not volume:
         reason = "no-volume"
         found = "Your answer does not have a volume's name, which is 64 hexadecimal digits."
     elif volume[0] == mount.source:
-        return f"`{name}` keeps your image in {describe_mount(mount)}."
+        return Sentence("`{container}` keeps your image in {place}.", **values)
     elif volume[0] == container.id:
         reason = "container-id"
         found = "That is the id of the container. Its volume has a name of its own."
     else:
-        reason = "another-volume"
-        found = f"`{name}` does not keep its files in {short(volume[0])}."
-    raise NotYet(reason, found=found, next=f"{INSPECT}.", container=name)
+        reason, found = "another-volume", "`{container}` does not keep its files in {volume}."
+        found = Sentence(found, volume=short(volume[0]))
+    raise NotYet(reason, found=found, next=f"{INSPECT}.", **values)
 
 
 find_the_files.solution(run_registry(), push, anonymous_volume)
@@ -121,31 +122,33 @@ find_the_files.mistake("the name of another volume", reason="another-volume")(
 def lose_the_image(workspace):
     """A new registry answers on `{registry}`, without your image. The old volume is left over."""
     container = _registry(workspace)
-    name, todo = container.name, _replace_by(workspace, container)
-    mount = storage_mount(workspace, container)
+    mount, values = storage_mount(workspace, container), _values(workspace, container)
     if not _held(workspace):
         left, gone = left_over_volumes(workspace), anonymous_volumes(workspace, there=False)
         if left:
-            return f"`{name}` is new, and does not have your image. Left over: {_listed(left)}."
-        again = f"{PUSH}. Then replace the container, without `-v`: {todo}"
-        todo = f"Do it again: {again}."
+            found = "`{container}` is new, and does not have your image. Left over: {volumes}."
+            return Sentence(found, volumes=_listed(left), **values)
+        again = Sentence("{push}. Then replace the container, without `-v`: {replace}", **values)
         if gone:
-            how = "for example by `docker rm -v` or `docker run --rm`"
-            found = f"Removed together with its container, {how}: {_listed(gone)}."
-            raise NotYet("volume-gone", found=found, next=todo)
+            found = (
+                "Removed together with its container, for example by `docker rm -v` or `docker run "
+                "--rm`: {volumes}."
+            )
+            found = Sentence(found, volumes=_listed(gone))
+            raise NotYet("volume-gone", found=found, next="Do it again: {again}.", again=again)
         require_memory(workspace, again)
         found = "There was no registry with an anonymous volume before this one."
-        raise NotYet("first-registry", found=found, next=todo)
+        raise NotYet("first-registry", found=found, next="Do it again: {again}.", again=again)
     if mount and not is_anonymous(mount.source):
         reason = "named-volume"
-        found = f"`{name}` still has it: {describe_mount(mount)} outlives its containers."
+        found = "`{container}` still has it: {place} outlives its containers."
     elif _took_a_push(workspace, container):
         reason = "same-container"
-        found = f"`{name}` still has it: it is the container that you pushed to."
+        found = "`{container}` still has it: it is the container that you pushed to."
     else:
         reason = "handed-on"
-        found = f"`{name}` is new, but uses the old volume, for example by `--volumes-from`."
-    raise NotYet(reason, found=found, next=f"{todo}.")
+        found = "`{container}` is new, but uses the old volume, for example by `--volumes-from`."
+    raise NotYet(reason, found=found, next="{replace}.", **values)
 
 
 @lose_the_image.solution
@@ -174,21 +177,18 @@ def get_it_back(workspace):
     """`{registry}` holds your image again, and nobody has pushed it again."""
     old = _oldest_volume(workspace)
     container = _registry(workspace, old)
-    manifest = _held(workspace)
+    manifest, values = _held(workspace), _values(workspace, container, old)
     if not manifest:
-        where = describe_mount(storage_mount(workspace, container))
-        reason, found = "no-image", f"does not have your image in {where}"
+        reason, found = "no-image", "`{container}` does not have your image in {place}{other}."
     elif _took_a_push(workspace, container):
-        reason, found = "pushed", "has your image because you pushed it to this container"
+        reason = "pushed"
+        found = "`{container}` has your image because you pushed it to this container{other}."
     else:
-        found = f"Nobody pushed to `{container.name}`, and it has {short(manifest.digest)}."
+        found = "Nobody pushed to `{container}`, and it has {digest}."
+        found = Sentence(found, digest=short(manifest.digest), **values)
         lost = len(anonymous_volumes(workspace)) > 1  # an empty registry came in between
         return Passed(found, (find_the_files.id, lose_the_image.id) if lost else ())
-    raise NotYet(
-        reason,
-        found=f"`{container.name}` {found}{describe_other_mount(workspace, container)}.",
-        next=f"{_replace_by(workspace, container, old)}.",
-    )
+    raise NotYet(reason, found=found, next="{replace}.", **values)
 
 
 get_it_back.solution(lambda ws: replace(_oldest_volume(ws))(ws))
@@ -204,15 +204,13 @@ def name_a_volume(workspace):
     """`{registry}` keeps its files in a named volume, or in a folder of yours."""
     container = _registry(workspace, workspace["volume"])
     mount = storage_mount(workspace, container)
-    found = f"`{container.name}` keeps its files in {describe_mount(mount)}"
+    values = _values(workspace, container, workspace["volume"])
     if mount and not is_anonymous(mount.source):
-        return f"{found}."
-    raise NotYet(
-        "anonymous" if mount else "no-volume",
-        expected=f"A named volume, or a folder of yours, is mounted at `{STORAGE}`.",
-        found=f"{found}{describe_other_mount(workspace, container)}.",
-        next=f"{_replace_by(workspace, container, workspace['volume'])}.",
-    )
+        return Sentence("`{container}` keeps its files in {place}.", **values)
+    reason = "anonymous" if mount else "no-volume"
+    expected = "A named volume, or a folder of yours, is mounted at `/var/lib/registry`."
+    found = "`{container}` keeps its files in {place}{other}."
+    raise NotYet(reason, expected=expected, found=found, next="{replace}.", **values)
 
 
 name_a_volume.solution(replace("{volume}"))
@@ -227,34 +225,33 @@ name_a_volume.mistake("in memory", reason="no-volume")(replace(tmpfs={STORAGE: "
 def replace_it_again(workspace):
     """A container that nobody pushed to has your image: the volume kept it, with its digest."""
     container = _registry(workspace, workspace["volume"])
-    name, mount = container.name, storage_mount(workspace, container)
+    mount = storage_mount(workspace, container)
     kept = mount if mount and not is_anonymous(mount.source) else None
     manifest = _held(workspace) if kept else None
     if manifest and not _took_a_push(workspace, container):
-        return (
-            f"Nobody pushed to the container `{name}`, {short(container.id)}. It has your image, "
-            f"{short(manifest.digest)}, because {describe_mount(mount)} has it."
+        found = (
+            "Nobody pushed to the container `{container}`, {id}. It has your image, {digest}, "
+            "because {place} has it."
         )
+        id, digest = short(container.id), short(manifest.digest)
+        return Sentence(found, id=id, digest=digest, **_values(workspace, container))
     full = fullest_volume(workspace)
-    source = kept.source if kept else full or workspace["volume"]
+    source, todo = kept.source if kept else full or workspace["volume"], "{replace}."
     if manifest:
         reason = "same-container"
-        found = f"`{name}` has it because you pushed it to this container. A restart does not make "
-        found += "a new one."
+        found = "`{container}` has it because you pushed it to this container."
+        found = Sentence.joined(found, "A restart does not make a new one.")
     elif full and not (mount and mount.source == full):
         reason, source = "another-volume", full
-        found = f"`{name}` keeps its files in {describe_mount(mount)}. What you pushed before is "
-        found += f"in the volume `{full}`."
+        found = "What you pushed before is in the volume `{full}`."
+        found = Sentence.joined("`{container}` keeps its files in {place}.", found)
     else:
         start = _start(workspace, source)
         require_no_refusal(workspace, workspace.image, again=PUSH, start=start)
-        raise NotYet(
-            "not-pushed",
-            found=f"`{name}` does not have your image in {describe_mount(mount)}.",
-            next=f"Push it first: {PUSH}. Then replace the container: "
-            f"{_replace_by(workspace, container, source)}.",
-        )
-    raise NotYet(reason, found=found, next=f"{_replace_by(workspace, container, source)}.")
+        reason, found = "not-pushed", "`{container}` does not have your image in {place}."
+        todo = "Push it first: {push}. Then replace the container: {replace}."
+    values = _values(workspace, container, source)
+    raise NotYet(reason, found=found, next=todo, full=full, **values)
 
 
 replace_it_again.solution(push, replace("{volume}"))
@@ -277,8 +274,9 @@ replace_it_again.mistake("pushed again after the replacement", reason="same-cont
 def clear_up(workspace):
     """No anonymous volume of your registries is left over, and your image is still there."""
     if left := left_over_volumes(workspace):
-        found = f"Left over, and not used by any container: {_listed(left)}."
-        raise NotYet("left-over", found=found, next=f"`docker volume rm {' '.join(left)}`.")
+        found = "Left over, and not used by any container: {volumes}."
+        todo = f"`docker volume rm {' '.join(left)}`."
+        raise NotYet("left-over", found=found, next=todo, volumes=_listed(left))
     if anonymous_volumes(workspace, there=True) or not anonymous_volumes(workspace):
         found = "There is nothing to clear up yet: no anonymous volume is left over."
         raise NotYet("nothing-yet", found=found, next="Do the steps before this one first.")
@@ -286,9 +284,9 @@ def clear_up(workspace):
     manifest = _held(workspace)
     if not manifest:
         found = "Nothing is left over, but `{registry}` does not have your image either."
-        raise NotYet("no-image", found=found, next=f"{PUSH}.")
-    digest = short(manifest.digest)
-    found = f"Nothing is left over, and `{workspace.registry}` still has your image, {digest}."
+        raise NotYet("no-image", found=found, next="{push}.", push=PUSH)
+    found = "Nothing is left over, and `{registry}` still has your image, {digest}."
+    found = Sentence(found, digest=short(manifest.digest))
     earlier = (find_the_files.id, lose_the_image.id, get_it_back.id)
     return Passed(found, earlier if was_handed_on(workspace) else ())
 
@@ -324,26 +322,30 @@ def try_a_copy(workspace):
     held = _held(workspace)
     if not held:
         found = "`{registry}` does not have your image, so there is nothing to copy."
-        raise NotYet("not-pushed", found=found, next=f"{PUSH}.")
+        raise NotYet("not-pushed", found=found, next="{push}.", push=PUSH)
     second = SecondRegistry.require(workspace)
-    name, own = second.container.name, storage_mount(workspace, second.container)
-    shared = storage_mount(workspace, container)
+    shared, own = (storage_mount(workspace, each) for each in (container, second.container))
     manifest = second.api.manifest(workspace.image, "latest")
-    todo = f"Remove `{name}`, and fill a volume that the two do not share: a container that mounts "
-    todo += "the old volume and the new one can copy the files. Then run it again, with the new "
-    todo += "volume."
+    values = _values(workspace, second.container)
     if own and shared and own.source == shared.source:
         reason = "same-volume"
-        found = f"`{name}` and `{container.name}` share {describe_mount(own)}. That is not a copy."
+        found = "`{container}` and `{first}` share {place}. That is not a copy."
     elif not manifest or manifest.digest != held.digest:
-        reason = "no-image"
-        found = f"`{name}` does not have your image in {describe_mount(own)}"
-        found += f"{describe_other_mount(workspace, second.container)}."
+        reason, found = "no-image", "`{container}` does not have your image in {place}{other}."
     elif _has_push(workspace, second.requests()):
-        reason, found = "pushed", f"`{name}` has your image because you pushed it there."
+        reason, found = "pushed", "`{container}` has your image because you pushed it there."
     else:
-        return f"`{name}` has {short(manifest.digest)} as well, in {describe_mount(own)}."
-    raise NotYet(reason, found=found, next=todo)
+        found = "`{container}` has {digest} as well, in {place}."
+        return Sentence(found, digest=short(manifest.digest), **values)
+    raise NotYet(
+        reason,
+        found=found,
+        next="Remove `{container}`, and fill a volume that the two do not share: a container that "
+        "mounts the old volume and the new one can copy the files. Then run it again, with the new "
+        "volume.",
+        first=container.name,
+        **values,
+    )
 
 
 def serve_second(workspace, source):
@@ -381,7 +383,8 @@ def _registry(workspace, source=None):
     except NotYet as failure:
         if failure.reason != "exited":
             raise
-        todo = f"`docker rm {workspace.registry_container().name}`, then {start}."
+        name, todo = workspace.registry_container().name, "`docker rm {container}`, then {start}."
+        todo = Sentence(todo, container=name, start=start)
         raise NotYet(failure.reason, found=failure.found, next=todo) from None
 
 
@@ -393,16 +396,25 @@ def _start(workspace, source):
     return f"`docker run -d {publish} --name {workspace.name} {workspace.registry_image}`"
 
 
-def _replace_by(workspace, container, source=None):
-    return f"`docker rm -f {container.name}`, then {_start(workspace, source)}"
+def _values(workspace, container, source=None):
+    """Return what verdicts name. source: what is mounted by the container that replaces this."""
+    replace = "`docker rm -f {container}`, then {start}"
+    return {
+        "container": container.name,
+        "place": describe_mount(storage_mount(workspace, container)),
+        "other": describe_other_mount(workspace, container),
+        "push": PUSH,
+        "replace": Sentence(replace, container=container.name, start=_start(workspace, source)),
+    }
 
 
 def _held(workspace):
     """Return the manifest of the lab's image in the registry, or None."""
     manifest = workspace.api.manifest(workspace.image, "latest")
     if manifest and not workspace.is_sample(manifest):
-        found = f"`{workspace.ref()}` is another image{describe_difference(workspace, manifest)}."
-        raise NotYet("another-image", found=found, next=f"{PUSH}. The tag will move.")
+        found = "`{registry}/{image}:latest` is another image{differs}."
+        found = Sentence(found, differs=describe_difference(workspace, manifest))
+        raise NotYet("another-image", found=found, next="{push}. The tag will move.", push=PUSH)
     return manifest
 
 
@@ -414,10 +426,9 @@ def _took_a_push(workspace, container):
     events = workspace.events(type="image", event="push")
     if pushes := [event.time for event in events if event.id in workspace.spellings()]:
         return max(pushes) > container.created
-    raise CannotCheck(
-        f"The log of `{container.name}` shows no requests, and the engine remembers no push.",
-        next="Push the image with `docker push`, then replace the container again.",
-    )
+    found = "The log of `{container}` shows no requests, and the engine remembers no push."
+    todo = "Push the image with `docker push`, then replace the container again."
+    raise CannotCheck(Sentence(found, container=container.name), next=todo)
 
 
 def _has_push(workspace, requests):
@@ -431,5 +442,6 @@ def _oldest_volume(workspace):
     return next(iter(anonymous_volumes(workspace, there=True)), None)
 
 
-def _listed(names):
-    return " and ".join(map(short, names))
+def _listed(volumes):
+    """Return volumes by the beginnings of their names, as `short` does one."""
+    return listed(short(each).strip("`") for each in volumes)
