@@ -14,9 +14,21 @@ from labrunner import language
 from labrunner.language import Sentence, dump, translated
 from labrunner.session.services import get_services
 from labrunner.text import in_order, one_by_one
+from labrunner.verdicts import NotYet
+from labrunner.workspaces.creation import Creation
+from labrunner.workspaces.record import Record
 from script.sentences import is_sentence
 from tests.fixtures.engine import ROOT, close_all
-from tests.fixtures.languages import BEGIN, END, MARKING, Unmarked, fault, sentences, sentences_of
+from tests.fixtures.languages import (
+    BEGIN,
+    END,
+    MARKING,
+    Unmarked,
+    composed,
+    fault,
+    sentences,
+    sentences_of,
+)
 from tests.fixtures.security import csrf
 from tests.fixtures.web import HERE, HTMX, JSON
 
@@ -270,6 +282,44 @@ def test_a_sentence_keeps_its_values_in_every_language(marking):
     assert kept == filled
     with language.speaking(MARKING):
         assert translated(kept) == translated(Sentence.load(dump(filled))) != filled
+    assert Sentence.joined("One.", "", "Two.") == "One. Two."
+
+
+def test_a_command_in_a_verdict_is_filled_and_what_a_learner_typed_is_not(tmp_path, engine):
+    record = Record("1", "tiny", "learner", "open", 0, {}, {"registry": "localhost:5000"})
+    failure = NotYet(
+        found="`{said}` is not there.",
+        next="Tag it, then {push}.",
+        said="{registry}",
+        push=Sentence("`docker push {registry}/{image}`"),
+        image="hello",
+    )
+    verdict = failure.verdict("It is there.", Creation(tmp_path, record, engine).fill)
+    assert verdict.found == "`{registry}` is not there."
+    assert verdict.next == "Tag it, then `docker push localhost:5000/hello`."
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('NotYet(found=f"There is no `{name}`.", next="Make it.")', {"There is no `{}`."}),
+        ('NotYet(found="There is none.", next=f"{PULL}, then {PUSH}.")', {"{}, then {}."}),
+        ('found = "`{app}` is " + f"{digest} in the registry."', {"{} in the registry."}),
+        ("found += ', and `1.1` is it.'", {", and `1.1` is it."}),
+        ('NotYet(found="There is no `{name}`.", next=f"{PUSH}.", name=name)', set()),
+        ('todo = f"`docker rm {name}`."', set()),
+        ('place = f"{registry}/{image}:1.0"', set()),
+        ('dockerfile = first + "LABEL version=2\\n"', set()),
+    ],
+)
+def test_a_sentence_that_is_composed_too_early_is_found(source, found):
+    assert composed(source) == found
+
+
+def test_no_sentence_of_a_check_is_composed_before_it_is_translated():
+    paths = [*ROOT.glob("labs/*/lab.py"), *ROOT.glob("labrunner/checks/*.py")]
+    found = {path.relative_to(ROOT): composed(path.read_text()) for path in paths}
+    assert {path: texts for path, texts in found.items() if texts} == {}
 
 
 def test_commands_in_order_are_one_sentence_in_every_language(marking):
