@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from labrunner.course.lab import Lab
+from labrunner.course.lab import Lab, Step
 from labrunner.engine.connection import ENGINE_DOWN, ENGINE_REFUSED
 from labrunner.progress.records import StepProgress
 from labrunner.verdicts import Verdict
@@ -172,3 +172,13 @@ def worst(statuses: Sequence[Status]) -> Status:
         if status in statuses:
             return status
     return "skipped" if statuses else "passed"
+
+
+def weak(found: str, step: Step) -> Verdict:
+    """Return the verdict on a check that does not tell enough."""
+    return Verdict(
+        "failed",
+        "The check tells the step done from the step not done.",
+        found,
+        f"Fix the check `{step.check.__name__}`.",
+    )

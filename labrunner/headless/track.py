@@ -26,7 +26,7 @@ from labrunner.workspaces.workspace import Workspace
 
 from .interruptions import TimedOut, deadline, first_interruption_held
 from .lesson_shell import LessonShell
-from .results import NOT_WRITABLE, OF_THE_MACHINE, Part, Proof
+from .results import NOT_WRITABLE, OF_THE_MACHINE, Part, Proof, weak
 
 
 @dataclass(frozen=True)
@@ -295,16 +295,6 @@ class Track:
             f"The step took longer than {self.settings.seconds:g} seconds.",
             "Give it more time with `--timeout`, or find out what it waits for.",
         )
-
-
-def weak(found: str, step: Step) -> Verdict:
-    """Return the verdict on a check that does not tell enough."""
-    return Verdict(
-        "failed",
-        "The check tells the step done from the step not done.",
-        found,
-        f"Fix the check `{step.check.__name__}`.",
-    )
 
 
 def _run(shell: LessonShell, block: Block) -> tuple[str, Verdict | None]:
