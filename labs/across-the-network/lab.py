@@ -159,7 +159,8 @@ def be_refused(workspace, answer):
     if UNKNOWN not in answer:
         known = [meaning for words, meaning in OTHER_ERRORS.items() if words in answer]
         meaning = known[0] if known else "That is another error."
-        reason, found = "other-error", Sentence.joined(meaning, "Your answer: `{said}`.")
+        reason = "other-error"
+        found: str = Sentence.joined(meaning, "Your answer: `{said}`.")
     elif not second.has_logged(UNKNOWN, (DOMAIN, at), workspace.record.opened):
         reason = "not-met"
         todo = Sentence("Run {pull}: meet it yourself.", pull=Sentence.of(PULL))
@@ -335,7 +336,7 @@ def _hosts(workspace):
         certificate = workspace.api.certificate()
         if not certificate:
             found = "`{registry}` speaks plain HTTP; it shows no certificate."
-            todo = in_order(f"`docker rm -f {registry.name}`", TLS)
+            todo: str = in_order(f"`docker rm -f {registry.name}`", TLS)
             if not (workspace.work / "certs/registry.crt").exists():
                 todo = "Finish the lab and start it again: it gives you a registry with TLS."
             raise NotYet("plain-http", found=found, next=todo)

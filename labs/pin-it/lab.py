@@ -231,7 +231,7 @@ def roll_back(workspace, answer):
     digest = digest_in(answer, next=LIST_SHOWS)
     _require_manifest(workspace, digest)
     now, first = short(one.digest), short(digest)
-    todo = Sentence(PULL_AND_RETAG, old=_pinned(workspace, digest), new=_ref(workspace))
+    todo: str = Sentence(PULL_AND_RETAG, old=_pinned(workspace, digest), new=_ref(workspace))
     if not two:
         reason, found = "no-second-tag", "There is no `{app}:1.1`."
         same = "Do the same for the second image, with its own digest and `1.1`: {commands}"

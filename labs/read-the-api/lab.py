@@ -412,8 +412,8 @@ def _known_as(workspace, digest):
     for which in ("small", "large"):
         tag, manifest = workspace[which], _manifest(workspace, which)
         plain = workspace.api.request("GET", f"{workspace['repository']}/manifests/{tag}")
-        known |= dict.fromkeys(_diff_ids(workspace, manifest), ("diff-id", tag))
-        known |= {layer.digest: ("own-layer", tag) for layer in manifest.layers}
+        known.update(dict.fromkeys(_diff_ids(workspace, manifest), ("diff-id", tag)))
+        known.update({layer.digest: ("own-layer", tag) for layer in manifest.layers})
         known[plain.headers.get("Docker-Content-Digest")] = "other", tag
         known[manifest.config_digest] = "config", tag
         known[manifest.digest] = "manifest", tag

@@ -290,7 +290,7 @@ def follow_the_location(workspace, answer):
     """Behind the proxy, the registry sends uploads to `https://{registry}`."""
     told = list(UPLOAD.finditer(answer))
     if not told:
-        todo = Sentence("Submit the line that begins with `Location:`, of {ask}.", ask=ASK)
+        todo: str = Sentence("Submit the line that begins with `Location:`, of {ask}.", ask=ASK)
         raise NotYet("no-location", found="Your answer has no address of an upload.", next=todo)
     put_nginx_in_front.require(workspace)
     now = _client(workspace).request("GET", told[-1]["path"])

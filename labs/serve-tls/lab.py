@@ -126,7 +126,8 @@ def meet_the_error(workspace, answer):
     if HTTP_ERROR not in answer:
         known = [meaning for words, meaning in OTHER_ERRORS.items() if words in answer]
         meaning = known[0] if known else "That is another error."
-        reason, found = "other-error", Sentence.joined(meaning, "Your answer: `{said}`.")
+        reason = "other-error"
+        found: str = Sentence.joined(meaning, "Your answer: `{said}`.")
     elif place != f"{at}:5000" and not place.endswith(f":{workspace.port}"):
         reason = "other-registry"
         found = "Your answer does not say which registry was asked."

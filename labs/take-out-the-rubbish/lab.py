@@ -279,9 +279,9 @@ def collect_the_garbage(workspace, answer):
             before, after, freed = map(megabytes, (held + size, held, size))
             found = "Before: {before}. After: {after}, or {bytes} bytes. {freed} was freed."
             return Sentence(found, before=before, after=after, freed=freed, bytes=f"{held:,}")
-    now, before = (any(_near(size, each) for size in sizes) for each in (held, held + BALLAST))
+    now, earlier = (any(_near(size, each) for size in sizes) for each in (held, held + BALLAST))
     told = ["Your answer is {number}." if number else "Your answer has no number."]
-    if now or before:
+    if now or earlier:
         told.append("That is the size now." if now else "That was the size before.")
     raise NotYet(
         "what-is-left" if now else "another-number",
