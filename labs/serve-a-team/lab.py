@@ -86,8 +86,8 @@ CERTIFY = (
     "-keyout certs/registry.key -out certs/registry.crt`"
 )
 LISTEN = Sentence(
-    "`listen 443 ssl;`, `ssl_certificate /certs/registry.crt;` and "
-    "`ssl_certificate_key /certs/registry.key;`"
+    "Write `listen 443 ssl;`, `ssl_certificate /certs/registry.crt;` and "
+    "`ssl_certificate_key /certs/registry.key;` into `proxy/registry.conf`"
 )
 HOST = "proxy_set_header Host $http_host;"
 SCHEME = "proxy_set_header X-Forwarded-Proto $scheme;"
@@ -368,12 +368,13 @@ def renew_the_certificate(workspace):
         found = "`{registry}` shows a certificate that is valid for another {left} days."
         return Sentence(found, left=left)
     found = "The certificate that the proxy shows is valid for another {left} days."
+    reason = "too-short"
+    todo = "`openssl req` has an option for the number of days. By default it is 30."
     if holds_other_certificate(workspace.work / "certs/registry.crt", shown):
         reason, found = "not-read", Sentence.joined(found, OTHER_FILE)
-        todo = "nginx reads a certificate together with its configuration. Have it read both again."
-    else:
-        reason = "too-short"
-        todo = "`openssl req` has an option for the number of days. By default it is 30."
+        todo = Sentence(
+            "nginx reads a certificate together with its configuration. Have it read both again."
+        )
     raise NotYet(reason, found=found, next=todo, left=left)
 
 
@@ -421,8 +422,7 @@ def _require_tls(workspace, start=RUN_BOTH):
     if not shown:
         todo = _again(workspace, container, front, start)
         if not runs_registry(workspace.engine, front):
-            write = Sentence("Write {lines} into `proxy/registry.conf`", lines=LISTEN)
-            todo = in_order(write, RELOAD)
+            todo = in_order(LISTEN, RELOAD)
         found = "`{registry}` speaks plain HTTP: anyone who listens in can read the password."
         raise NotYet("plain-http", found=found, next=todo)
     if fault := certificate_fault(shown, "localhost", "127.0.0.1"):

@@ -306,6 +306,7 @@ def test_a_command_in_a_verdict_is_filled_and_what_a_learner_typed_is_not(tmp_pa
         ('NotYet(found="There is none.", next=f"{PULL}, then {PUSH}.")', {"{}, then {}."}),
         ('found = "`{app}` is " + f"{digest} in the registry."', {"{} in the registry."}),
         ("found += ', and `1.1` is it.'", {", and `1.1` is it."}),
+        ("todo += 'later.'", {"later."}),
         ('NotYet(found="There is no `{name}`.", next=f"{PUSH}.", name=name)', set()),
         ('todo = f"`docker rm {name}`."', set()),
         ('place = f"{registry}/{image}:1.0"', set()),
