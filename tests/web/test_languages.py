@@ -324,11 +324,11 @@ def test_no_sentence_of_a_check_is_composed_before_it_is_translated():
 
 
 def test_commands_in_order_are_one_sentence_in_every_language(marking):
-    said = in_order("`docker rm -f {name}`", "", "`docker run {image}`")
-    filled = said.fill({"name": "a", "image": "b"})
-    assert filled == "`docker rm -f a`, then `docker run b`."
+    said = in_order("`a {name}`", "", "`b {image}`")
+    filled = said.fill({"name": "c", "image": "d"})
+    assert filled == "`a c`, then `b d`."
     with language.speaking(MARKING):
-        assert translated(filled) == "⟦⟦`docker rm -f a`, then `docker run b`⟧.⟧"
+        assert translated(filled) == "⟦⟦`a c`, then `b d`⟧.⟧"
     assert in_order("", "`docker run`") == "`docker run`."
     assert in_order("`docker stop a`", "`docker start a`", stop=False) == (
         "`docker stop a`, then `docker start a`"
