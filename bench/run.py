@@ -24,6 +24,7 @@ from bench import pages, timing  # noqa: E402 - after the path
 from bench.timing import flask, measure, program, python  # noqa: E402
 from labrunner.decoder.decoder import LIMIT, decode  # noqa: E402
 
+PROOF_OF_A_LAB = 15  # seconds, with labs side by side
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 
 IN_TURN = {
@@ -50,7 +51,8 @@ def main() -> None:
         rows[row], promised[row] = [timing.ratio(rows[name], rows[other])], limit
     with tempfile.TemporaryDirectory() as folder:
         rows |= measure_all(Path(folder))
-    promised["flask run-lab --prove, all labs"] = 150
+    labs = len(list(ROOT.glob("labs/*/lab.py")))
+    promised["flask run-lab --prove, all labs"] = PROOF_OF_A_LAB * labs
     show(rows, promised)
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "instance" / "bench.json"
     file.parent.mkdir(exist_ok=True)
