@@ -15,7 +15,7 @@ from labrunner.language import Sentence
 from labrunner.text import plain
 
 from .lesson import Lesson
-from .source_file import Refused, quote, read_text
+from .source_file import Refused, in_code, quote, read_text
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -117,9 +117,9 @@ def _question(name: str, table: Any, lesson: Lesson, line: int) -> Question:
     if not isinstance(table, dict):
         raise Refused(line, "Begin it with `[prediction]`, and each question with `[[question]]`.")
     if unknown := sorted(set(table) - KEYS):
-        raise Refused(line, f"There is no {quote(unknown[0])}. Use {_names(KEYS)}.")
+        raise Refused(line, f"There is no {quote(unknown[0])}. Use {in_code(KEYS)}.")
     if missing := KEYS - set(table):
-        raise Refused(line, f"This question does not say {_names(missing)}.")
+        raise Refused(line, f"This question does not say {in_code(missing)}.")
     wrong = table["wrong"]
     if not isinstance(wrong, list) or not 1 <= len(wrong) <= MOST:
         raise Refused(line, f"`wrong` must be a list of one to {MOST} texts.")
@@ -156,7 +156,3 @@ def _validate(question: Question, line: int) -> None:
         raise Refused(line, "An option must not end with a full stop.")
     if len(set(options)) != len(options):
         raise Refused(line, "Two options are the same.")
-
-
-def _names(names: set[str]) -> str:
-    return ", ".join(f"`{name}`" for name in sorted(names))

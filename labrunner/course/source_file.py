@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from labrunner.text import plain
@@ -52,3 +53,8 @@ def quote(words: str) -> str:
     """Return an author's words as code, in one line; of many, only the beginning."""
     words = " ".join(words.replace("`", "'").split())
     return f"`{words}`" if len(words) <= 60 else f"`{words[:60]}…`"
+
+
+def in_code(names: Iterable[str]) -> str:
+    """Return names as code, in the order of the alphabet."""
+    return ", ".join(f"`{name}`" for name in sorted(names))

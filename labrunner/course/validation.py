@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from labrunner.registry import references
@@ -13,7 +13,7 @@ from labrunner.registry.versions import FIRST, version_values
 
 from .lab import Lab, Step
 from .lesson import Lesson
-from .source_file import Refused, quote
+from .source_file import Refused, in_code, quote
 
 PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")  # as in Workspace.fill
 # The values that every workspace has:
@@ -37,7 +37,7 @@ def validate_lesson(lesson: Lesson, lab: Lab) -> None:
     known = _known_values(lab)
     for value, line in lesson.values:
         if value not in known:
-            raise Refused(line, f"There is no value `{value}`; there are {_names(known)}.")
+            raise Refused(line, f"There is no value `{value}`; there are {in_code(known)}.")
 
 
 def validate_lab(lab: Lab, tree: ast.Module) -> None:
@@ -74,7 +74,7 @@ def validate_lab(lab: Lab, tree: ast.Module) -> None:
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "NotYet":
             missing = {"found", "next"} - {each.arg for each in call.keywords}
             if missing:
-                raise Refused(call.lineno, f"This failure does not say {_names(missing)}.")
+                raise Refused(call.lineno, f"This failure does not say {in_code(missing)}.")
 
 
 def _validate_step(step: Step, known: set[str]) -> None:
@@ -101,7 +101,7 @@ def _validate_step(step: Step, known: set[str]) -> None:
 def _validate_values(what: str, text: str, line: int, known: set[str]) -> None:
     """Refuse a text with `{names}` that a workspace could not fill."""
     if unknown := set(PLACEHOLDER.findall(text)) - known:
-        raise Refused(line, f"The {what} names {_names(unknown)}; there are {_names(known)}.")
+        raise Refused(line, f"The {what} names {in_code(unknown)}; there are {in_code(known)}.")
 
 
 def _is_list_of(things: object, kind: Any) -> bool:
@@ -110,7 +110,3 @@ def _is_list_of(things: object, kind: Any) -> bool:
 
 def _known_values(lab: Lab) -> set[str]:
     return ALWAYS | set(lab.values) | ({"image"} if lab.sample else set())
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in sorted(names))

@@ -1,5 +1,5 @@
 // The terminal in the page: a shell of the learner, over a websocket. xterm.js is loaded when it
-// is opened. What goes over the websocket is told in labrunner/web/terminal.py.
+// is opened. What goes over the websocket is told in labrunner/web/views/terminal.py.
 
 import { keep, recall } from "./keep.js";
 import { build } from "./screen.js";
