@@ -136,6 +136,7 @@ def test_nothing_is_typed_where_no_prompt_waits(page, program):
     assert "not-" not in shown(page)
     page.get_by_label("Terminal input").focus()
     page.keyboard.press("Control+c")
+    wait_for(page, PROMPT)  # A program that is being ended can still read what is typed.
     type_line(page, r"printf '\e[?1049l'; clear; echo fr''ee")
     wait_for(page, rf"^free\n.*{PROMPT}")
     run_block(page, "echo typed-$((40+2))")
