@@ -49,8 +49,8 @@ lab = Lab(
 
 PULL = Sentence("`docker pull {nginx}`")
 RUN_NGINX = Sentence("`docker run -d --name {web} -p {web_port}:80 {short_name}`")
-ASK_ENGINE = "Ask the engine for it: `docker version --format '{{.Server.Version}}'`."
-ASK_REGISTRY = "Ask the engine for it: `docker info --format '{{.IndexServerAddress}}'`."
+ONE_VERSION = "Submit only the `Version:` under `Server` and `Engine`. The hint has the command."
+INDEX = "Look for the value of `docker info` with `Index` in its name. The hint has the command."
 BUILD = Sentence("the three lines of the Dockerfile and `docker build -t {image} -`")
 
 DOCKERFILE = """\
@@ -61,6 +61,7 @@ CMD ["echo", "Hello from {image}, stamp {stamp}."]
 UPDATED = DOCKERFILE + "LABEL version=2\n"
 FOREIGN = 'FROM busybox:stable\nLABEL stamp=000000\nCMD ["echo", "Hello."]\n'
 UNLABELLED = "FROM busybox:stable\nCMD echo Hello\n"
+VERSION = re.compile(r"(?<!\d)\d+(?:\.\d+)+[\w.+~-]*")
 
 NOT_DEFAULT = {
     "hub.docker.com": Sentence("the website of Docker Hub, for people"),
@@ -170,7 +171,7 @@ run_by_its_short_name.mistake(
 run_by_its_short_name.mistake("another image run", reason="not-run")(run("busybox:stable"))
 
 
-@lab.step(advice=ASK_REGISTRY)
+@lab.step(advice=INDEX)
 def find_the_default_registry(workspace, answer):
     """You know the address of the registry that your engine asks when a name does not say."""
     host = re.sub("^[a-z]+://", "", last_word(answer).lower()).partition("/")[0]
@@ -188,7 +189,7 @@ def find_the_default_registry(workspace, answer):
         found = Sentence(found, what=NOT_DEFAULT[host])
     else:
         reason, found = "other", "`{host}` is not where a name without a registry leads."
-    raise NotYet(reason, found=found, next=ASK_REGISTRY, host=host)
+    raise NotYet(reason, found=found, next=INDEX, host=host)
 
 
 find_the_default_registry.solution("https://index.docker.io/v1/")
@@ -199,16 +200,18 @@ find_the_default_registry.near_miss("the server behind it", reason="part-of-hub"
 find_the_default_registry.near_miss("a registry on this machine", reason="other")("{registry}")
 
 
-@lab.step(advice=ASK_ENGINE)
+@lab.step(advice=ONE_VERSION)
 def ask_the_engine(workspace, answer):
     """You know the version of your engine, which is the server."""
     engine = workspace.engine.version()
-    versions = re.findall(r"(?<!\d)\d+(?:\.\d+)+[\w.+~-]*", answer.rpartition("Server")[2])
-    if any(_same_version(each, engine.version) for each in versions):
-        return Sentence("Your engine is version `{version}`.", version=engine.version)
+    versions = [each.rstrip(".") for each in VERSION.findall(answer)]
     said = versions[0] if versions else ""
-    if not said:
+    if len(versions) > 1:
+        reason, found = "several", "Your answer has more than one version number."
+    elif not said:
         reason, found = "no-version", "Your answer has no version number, such as `29.1.0`."
+    elif said in (engine.version, engine.version.partition("+")[0]):  # also without `+dfsg1`
+        return Sentence("Your engine is version `{version}`.", version=engine.version)
     elif said == engine.api:
         reason = "api"
         found = "`{said}` is the version of the API, the language in which programs talk to it."
@@ -216,11 +219,8 @@ def ask_the_engine(workspace, answer):
         reason, found = "part", "`{said}` is only the beginning of the version."
     else:
         reason = "other"
-        found = (
-            "`{said}` is the version of something else, such as your command line, which "
-            "`docker version` lists first, as `Client`."
-        )
-    raise NotYet(reason, found=found, next=ASK_ENGINE, said=said)
+        found = "`{said}` is another version, such as that of your command line, under `Client`."
+    raise NotYet(reason, found=found, next=ONE_VERSION, said=said)
 
 
 ask_the_engine.solution(lambda ws: ws.engine.version().version)
@@ -229,6 +229,9 @@ ask_the_engine.near_miss("the version of the command line", reason="other")(
     "Docker version 17.03.1-ce, build c6d412e"
 )
 ask_the_engine.near_miss("no version at all", reason="no-version")("Docker Engine - Community")
+ask_the_engine.near_miss("the whole output, with both versions", reason="several")(
+    lambda ws: f"Client:\n Version: 17.03.1-ce\nServer:\n Version: {ws.engine.version().version}\n"
+)
 
 
 @lab.step(lasting=True, advice=BUILD)
@@ -422,11 +425,6 @@ def _start_again(workspace):
     for each in workspace.engine.containers(label=f"stamp={workspace['stamp']}"):
         workspace.engine.start(each.id)
         workspace.engine.wait(each.id)
-
-
-def _same_version(said, version):
-    """Return whether the two are one, also without what a distribution adds, such as `+dfsg1`."""
-    return said.rstrip(".") in (version, version.partition("+")[0])
 
 
 def _last_line(workspace, container):
