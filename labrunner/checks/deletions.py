@@ -48,24 +48,23 @@ def deleted_digests(requests: Iterable[Request]) -> list[str]:
 
 
 def explain_no_deletion(request: Request, manifest: Manifest) -> tuple[str, str]:
-    """Return why a request did not delete a manifest: the reason, and a sentence with a blank
-    before it."""
+    """Return a reason and a sentence: why a request did not delete a manifest."""
     reference = request.path.rpartition("/")[2]
     values = {"asked": reference, "short": short(reference), "status": request.status}
     if "sha256:" not in reference:
         why = (
-            " You asked it to delete the tag `{asked}`, and it answered {status}: it deletes only "
+            "You asked it to delete the tag `{asked}`, and it answered {status}: it deletes only "
             "by digest."
         )
         return "by-tag", Sentence(why, **values)
     if reference == manifest.config_digest:
         why = (
-            " You asked it to delete {short}, the image's id, which here is the digest of its "
+            "You asked it to delete {short}, the image's id, which here is the digest of its "
             "config."
         )
         return "image-id", Sentence(why, **values)
     why = (
-        " You asked it to delete {short}, and it answered {status}. Without `Accept`, a registry "
+        "You asked it to delete {short}, and it answered {status}. Without `Accept`, a registry "
         "may give the digest of another form of the manifest."
     )
     return "another-digest", Sentence(why, **values)

@@ -35,8 +35,8 @@ def login_fault(
     answer = workspace.client(**how).request("GET", "")
     challenge = answer.headers.get("WWW-Authenticate", "")
     if answer.status == 200:
-        found = "It lets everyone in, without a password.{misplaced}"
-        return "open", Sentence(found, misplaced=_misplaced_file(container))
+        found = "It lets everyone in, without a password."
+        return "open", Sentence.joined(found, _misplaced_file(container))
     if not challenge.lower().startswith("basic"):
         found = Sentence("Its challenge is `{challenge}`, not `Basic`.", challenge=challenge)
         return "other-challenge", found
@@ -55,13 +55,13 @@ def login_fault(
 
 
 def _misplaced_file(container: Container | None) -> str:
-    """Return where a registry's configuration file is mounted and not read, as a sentence with a
-    blank before it; an empty text where it is not so."""
+    """Return a sentence: where a registry's configuration file is mounted and not read; an empty
+    text where it is not so."""
     if not container:
         return ""
     path = configuration_path(container)
     for each in sorted({mount.target for mount in container.mounts} & FILES - {path}):
-        misplaced = " It reads `{path}`. Your file is at `{file}`, where it does not look."
+        misplaced = "It reads `{path}`. Your file is at `{file}`, where it does not look."
         return Sentence(misplaced, path=path, file=each)
     return ""
 

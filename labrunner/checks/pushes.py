@@ -69,20 +69,12 @@ def require_pushed(
     if named := find_name(workspace, repository, tag):
         host, push = named.partition("/")[0], f"`docker push {named.removesuffix(':latest')}`"
         require_no_refusal(workspace, repository, again=push, start=start, host=host)
-        found = Sentence(
-            "Your engine has `{name}`, but {lacks}.{unread}",
-            name=named,
-            lacks=lacks,
-            unread=search.unread,
-        )
+        found = Sentence("Your engine has `{name}`, but {lacks}.", name=named, lacks=lacks)
+        found = Sentence.joined(found, search.unread)
         raise NotYet("not-pushed", found=found, next=in_order(push))
     if other := None if image else find_misnamed(workspace, repository, tag):
-        found = Sentence.joined(other, search.unread, by="")
+        found = Sentence.joined(other, search.unread)
         raise NotYet("misnamed", found=found, next=retag)
-    found = Sentence(
-        "Your engine has no image with the name `{name}`, and {lacks}.{unread}",
-        name=name,
-        lacks=lacks,
-        unread=search.unread,
-    )
+    none = "Your engine has no image with the name `{name}`, and {lacks}."
+    found = Sentence.joined(Sentence(none, name=name, lacks=lacks), search.unread)
     raise NotYet("not-tagged", found=found, next=retag)

@@ -34,8 +34,8 @@ SEARCH = 8  # requests of a search, however much the registry has
 class Search:
     """Where a registry has an image.
 
-    place: a `repository:tag`, or None. unread: a sentence that says how much was searched, with a
-    blank before it; empty where that was the whole registry.
+    place: a `repository:tag`, or None. unread: a sentence that says how much was searched; empty
+    where that was the whole registry.
     """
 
     place: str | None
@@ -139,7 +139,7 @@ def find_tag(workspace: Workspace, **client: object) -> Search:
                     return Search(f"{repository}:{tag}")
             searched.add(repository)
     except BudgetSpent:
-        unread = " The search ended after {count} of its repositories."
+        unread = "The search ended after {count} of its repositories."
         return Search(None, Sentence(unread, count=len(searched)))
     return Search(None)
 

@@ -202,13 +202,13 @@ def delete_by_digest(workspace):
     if new and not (old or loose or asked or pushed_new):
         again = Sentence("Do it again: {todo}", todo=one_by_one(PUSH_OLD, DELETE_PUSHED))
         raise CannotCheck(TEXTS["no-log"], next=workspace.fill(again), reason="no-log")
-    digest, why = old.digest if old else "", ""
+    digest = old.digest if old else ""
     if new and (digest == new.digest or not (old or gone)):
         reason, found = "tag-moved", TEXTS["tag-moved"]
         todo = one_by_one(PUSH_OLD, DELETE_PUSHED)
     elif old and new:
         reason, why = explain_no_deletion(asked[-1], old) if asked else ("not-deleted", "")
-        found, todo = "`1.0` is still there, {old}.{why}", in_order(DELETE)
+        found, todo = Sentence.joined("`1.0` is still there, {old}.", why), in_order(DELETE)
     elif old:
         reason = "deleted-new"
         found = "`1.0` is still there, {old}; you deleted `2.0` instead."
@@ -222,7 +222,7 @@ def delete_by_digest(workspace):
         found = Sentence(TEXTS["deleted"], **texts)
         both = workspace.is_sample(new) and _was_old(workspace, deleted, loose)
         return Passed(found, (push_two_images.id,) if both else ())
-    raise NotYet(reason, found=found, next=todo, digest=digest, old=short(digest), why=why)
+    raise NotYet(reason, found=found, next=todo, digest=digest, old=short(digest))
 
 
 @delete_by_digest.solution
