@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         untag,
         wait_until,
     )
-    from .checks.answers import digest_in, digests_in, last_line, last_word, tags_in
+    from .checks.answers import digest_in, digests_in, last_line, last_word, sizes_in, tags_in
     from .checks.certificates import (
         TLS_SETTINGS,
         ca_fault,
@@ -130,7 +130,7 @@ _NAMES = {  # of each module
         "push_with_login refused remove_sample restart_registry run run_in_network run_registry "
         "stop_collect_start tag_as untag wait_until"
     ),
-    "checks.answers": "digest_in digests_in last_line last_word tags_in",
+    "checks.answers": "digest_in digests_in last_line last_word sizes_in tags_in",
     "checks.certificates": (
         "TLS_SETTINGS ca_fault certificate_fault days_left files_fault holds_other_certificate "
         "issue_certificate pair_fault"
@@ -274,6 +274,7 @@ __all__ = [
     "runs_registry",
     "same_image",
     "short",
+    "sizes_in",
     "start_behind_proxy",
     "start_in_network",
     "start_second_host",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 
-from labrunner.language import Sentence
 from labrunner.text import plain
 from labrunner.verdicts import NotYet
 
 DIGEST = re.compile(r"\b(?:sha256:)?([0-9a-f]{64})\b")
 QUOTES = "\"'`"
+SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*(?:([kbm])(?:i?b|ytes|ilobytes|egabytes)?)?")
+UNITS = {"k": 1024, "b": 1, "m": 1_000_000}  # kilobytes as of `du`
 LONGEST = 200  # characters of an answer that are read, and shown again
 
 
@@ -53,9 +54,19 @@ def digest_in(answer: str, *, next: str, expected: str = "") -> str:
     if len(digests) == 1:
         return digests.pop()
     if digests:
-        reason = "several-digests"
-        found: str = Sentence("Your answer has {count} digests, not one.", count=len(digests))
+        reason, found = "several-digests", "Your answer has more than one digest."
     else:
         reason = "no-digest"
         found = "Your answer does not have a digest, which is `sha256:` and 64 hexadecimal digits."
     raise NotYet(reason, expected=expected, found=found, next=next)
+
+
+def sizes_in(answer: str, *, next: str) -> list[int]:
+    """Return what the one size that an answer is may be in bytes: a number without a unit may be of
+    kilobytes, bytes or megabytes. Raises `NotYet` where the answer is anything else."""
+    size = SIZE.fullmatch(answer.replace(",", "").lower())
+    if not size:
+        raise NotYet(
+            "no-size", found="Your answer is not one number, with or without a unit.", next=next
+        )
+    return [int(float(size[1]) * UNITS[unit]) for unit in size[2] or UNITS]

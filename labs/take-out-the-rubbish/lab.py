@@ -1,7 +1,5 @@
 """Delete an image from your registry by its digest, and get its bytes back from the disk."""
 
-import re
-
 from labrunner import (
     STORAGE,
     CannotCheck,
@@ -39,6 +37,7 @@ from labrunner import (
     restart_registry,
     run_registry,
     short,
+    sizes_in,
     stop_collect_start,
     storage_mount,
     stored_bytes,
@@ -268,19 +267,17 @@ delete_by_digest.mistake("moved the tag instead", advice=PUSH_OLD, reason="tag-m
 @lab.step(advice=COLLECT_FROM)
 def collect_the_garbage(workspace, answer):
     """The bytes of `1.0` are gone from the disk. Your answer says how many kilobytes that freed."""
+    sizes = sizes_in(answer, next="Submit only the difference, such as `1600` or `1.6 MB`.")
     container = require_registry(workspace, start=START)
     _require_clean(workspace, container)
     held = stored_bytes(workspace)
-    number = re.search(r"\d{1,15}\.?\d{0,9}", answer.replace(",", ""))
-    units = (1024, 1, 1_000_000)  # kilobytes as of `du`, bytes, megabytes
-    sizes = [int(float(number[0]) * unit) for unit in units] if number else []
     for size in sizes:
         if _near(size, BALLAST):
             before, after, freed = map(megabytes, (held + size, held, size))
             found = "Before: {before}. After: {after}, or {bytes} bytes. {freed} was freed."
             return Sentence(found, before=before, after=after, freed=freed, bytes=f"{held:,}")
     now, earlier = (any(_near(size, each) for size in sizes) for each in (held, held + BALLAST))
-    told = ["Your answer is {number}." if number else "Your answer has no number."]
+    told = ["Your answer is {answer}."]
     if now or earlier:
         told.append("That is the size now." if now else "That was the size before.")
     raise NotYet(
@@ -289,7 +286,7 @@ def collect_the_garbage(workspace, answer):
         found=Sentence.joined("The disk is clean, and {left} is left.", *told),
         next="From what `du -sk` printed before, subtract what it prints now.",
         left=megabytes(held),
-        number=number[0] if number else "",
+        answer=answer,
     )
 
 
@@ -308,6 +305,7 @@ def _(workspace):
 
 
 collect_the_garbage.near_miss("deleted, but not collected", reason="garbage")("16")
+collect_the_garbage.near_miss("both sizes", advice="difference", reason="no-size")("7448 4344")
 collect_the_garbage.mistake("collected in another volume", reason="garbage")(collect, "3088")
 collect_the_garbage.mistake("collected in the running registry", advice=AGAIN, reason="remembers")(
     collect_running, "3088"

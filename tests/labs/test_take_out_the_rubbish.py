@@ -127,17 +127,18 @@ def test_the_verdicts_tell_the_bytes_that_the_engine_counts(switched_on):
 
 def test_the_answer_may_be_in_kilobytes_bytes_or_megabytes_and_near_misses_are_named(switched_on):
     until(switched_on, "collect-the-garbage")
-    for answer in (FREED, "3,136", "3136\n", "3150156", "3.2 MB", "3.0"):
+    for answer in (FREED, "3,136 kB", "3136\n", "3150156", "3.2 MB", "3.0"):
         assert judge(switched_on, "collect-the-garbage", answer).passed, answer
     for answer, words in {
         "4344": "Your answer is 4344. That is the size now.",
-        "7480\t/var/lib/registry": "Your answer is 7480. That was the size before.",
-        "16": "Your answer is 16.",
-        "some": "Your answer has no number.",
+        "7480": "Your answer is 7480. That was the size before.",
+        "3136 bytes": "Your answer is 3136 bytes.",
     }.items():
         verdict = judge(switched_on, "collect-the-garbage", answer)
         assert verdict.status == "failed" and verdict.found.endswith(words), verdict
         assert "subtract" in verdict.next
+    before_and_after = judge(switched_on, "collect-the-garbage", "7480 - 4344")
+    assert (before_and_after.status, before_and_after.reason) == ("failed", "no-size")
 
 
 @pytest.mark.parametrize(
