@@ -39,8 +39,14 @@ BUILD_AND_PUSH = (
 PUSH = Sentence("`docker push {registry}/{app}:1.0`")
 PULL = Sentence("docker pull {registry}/{app}@")
 LIST = Sentence("`docker image ls --digests {registry}/{app}`")
-ASK = Sentence("`docker image inspect --format '{{index .RepoDigests 0}}' {registry}/{app}:1.0`")
-LIST_SHOWS = Sentence("{list} shows the digests.", list=LIST)
+REPO_DIGESTS = (
+    "Look under `RepoDigests` in what `docker image inspect` prints, and submit the digest after "
+    "the `@`."
+)
+FIND_FIRST = (
+    "Submit the digest that `{app}:1.0` had before the second push. It should be in the file "
+    "`first`. If not, the column DIGEST of `docker image ls --digests` may still show it."
+)
 RETAG = "`docker image tag {old} {new}`, then `docker push {new}`."
 PULL_AND_RETAG = "`docker pull {old}`, `docker image tag {old} {new}`, then `docker push {new}`."
 A_PART = "{digest} is only a part of it: the image for one platform, or a record of its build."
@@ -87,14 +93,15 @@ push_it.mistake(
 )(push_build(FIRST, "latest"))
 
 
-@lab.step(advice="and submit")
+@lab.step(advice=REPO_DIGESTS)
 def keep_its_digest(workspace, answer):
     """You know the digest of `{app}:1.0`, as the registry has it."""
     manifest = _require_pushed(workspace)
     image = workspace.find_image(workspace["app"], "1.0")
-    todo = "Run `docker pull {registry}/{app}:1.0`, and submit the digest that it prints."
-    if image and _is_same(workspace, manifest, image):
-        todo = Sentence("Run {ask}, and submit what it prints.", ask=ASK)
+    todo: str = REPO_DIGESTS
+    if not image or not _is_same(workspace, manifest, image):
+        pull_it = "Pull `{registry}/{app}:1.0` first: your engine does not have that image."
+        todo = Sentence.joined(pull_it, todo)
     digest = digest_in(answer, next=todo)
     if digest == manifest.digest:
         return Sentence("`{app}:1.0` is {digest}. Keep this digest.", digest=short(digest))
@@ -130,12 +137,11 @@ def move_the_tag(workspace, answer):
     """`{app}:1.0` is another image now, and `{registry}` still has the first one. Your answer is
     the digest of the first image."""
     now = _require_pushed(workspace)
-    digest = digest_in(answer, next=LIST_SHOWS)
+    digest = digest_in(answer, next=FIND_FIRST)
     if digest == now.digest:
         raise _not_moved(workspace, now)
     if digest in _parts(now):
-        todo = "{list} shows the digest of the whole image."
-        raise NotYet("part", found=A_PART, next=todo, digest=short(digest), list=LIST)
+        raise NotYet("part", found=A_PART, next=FIND_FIRST, digest=short(digest))
     first = _require_manifest(workspace, digest)
     tag = _tag_where(workspace, lambda manifest: manifest == first)
     if tag and count_pushes(workspace, workspace["app"], "1.0") < 2:
@@ -164,9 +170,7 @@ move_the_tag.mistake(
 )(push_build(SECOND, "1.1"), first_digest)
 
 
-@move_the_tag.mistake(
-    "the first image's id", advice="--digests {registry}/{app}", reason="no-manifest"
-)
+@move_the_tag.mistake("the first image's id", advice=FIND_FIRST, reason="no-manifest")
 def _(workspace):
     config = workspace.api.manifest(workspace["app"], "1.0").config_digest
     push_build(SECOND)(workspace)
@@ -228,7 +232,7 @@ def roll_back(workspace, answer):
     digest of the first image."""
     one = _require_pushed(workspace)
     two = workspace.api.manifest(workspace["app"], "1.1")
-    digest = digest_in(answer, next=LIST_SHOWS)
+    digest = digest_in(answer, next=FIND_FIRST)
     _require_manifest(workspace, digest)
     now, first = short(one.digest), short(digest)
     todo: str = Sentence(PULL_AND_RETAG, old=_pinned(workspace, digest), new=_ref(workspace))
@@ -389,12 +393,12 @@ def _not_moved(workspace, now):
         more = "Your engine has another image with that name."
     elif count_pushes(workspace, workspace["app"], "1.0") > 1 and _untagged(workspace, now):
         more = "That is the second image, not the first."
-        reason, todo = "second", "{list} shows both digests: submit the one without a tag."
+        reason, todo = "second", FIND_FIRST
     elif other:
         reason, more = "another-tag", "`{app}:{tag}` is another image."
         todo = Sentence(RETAG, old=_ref(workspace, other), new=_ref(workspace))
     found = Sentence.joined("`{app}:1.0` is {digest}, the digest in your answer.", more)
-    values = {"digest": short(now.digest), "greeting": SECOND, "tag": other, "list": LIST}
+    values = {"digest": short(now.digest), "greeting": SECOND, "tag": other}
     return NotYet(reason, found=found, next=todo, **values)
 
 
@@ -406,8 +410,7 @@ def _require_manifest(workspace, digest):
         return manifest
     else:
         found = "In the registry, `{app}` has no manifest {digest}."
-    todo = "{list} shows digests in the column DIGEST: submit the first image's."
-    raise NotYet("no-manifest", found=found, next=todo, digest=short(digest), list=LIST)
+    raise NotYet("no-manifest", found=found, next=FIND_FIRST, digest=short(digest))
 
 
 # What there is

@@ -38,33 +38,33 @@ lab = Lab(
     },
 )
 
-# `accept` is the lesson's own file:
-SMALL = Sentence("-H @accept http://{registry}/v2/{repository}/manifests/{small}")
-
 CATALOG = (
-    "Run `curl -s http://{registry}/v2/_catalog`, and submit the name that begins with `{word}/`, "
-    "without the quotes around it."
+    "Look in the catalog for the name that begins with `{word}/`. Submit all of it, without the "
+    "quotes around it."
 )
 LIST_TAGS = (
-    "Run `curl -s http://{registry}/v2/{repository}/tags/list`, and submit everything between the "
-    "square brackets."
+    "Ask for `tags/list` of the repository, and submit everything between the square brackets. The "
+    "hint has the commands."
 )
-READ = Sentence("Run `curl -s {asked}`, and submit the digest under `config`.", asked=SMALL)
-HEAD = Sentence(
-    "Run `curl -sI {asked}`, and submit the digest after `Docker-Content-Digest:`.", asked=SMALL
+READ = (
+    "Look at the manifest of the tag that begins with `small-`, and submit the digest under "
+    "`config`."
+)
+HEAD = (
+    "Ask for the manifest of the tag that begins with `small-`, with all four kinds in `Accept`. "
+    "Its digest is in the header `Docker-Content-Digest`. The hint has the commands."
 )
 COMPARE = (
-    '`curl -s -H @accept "http://{registry}/v2/{repository}/manifests/{{small},{large}}"` prints '
-    "both manifests. Under `layers`, look for the digests that are in both. The lowest layer comes "
-    "first, and is busybox's."
+    "Look under `layers` for the digests that are in both manifests. The lowest layer comes first, "
+    "and is busybox's."
 )
 OPEN = (
-    "Run `curl -s http://{registry}/v2/{repository}/blobs/{shared} | tar -tzf -`, and submit what "
-    "it prints."
+    "Fetch the blob that has the shared layer's digest, and have `tar -tzf -` list what is in it. "
+    "The hint has the command."
 )
 ADD_UP = (
-    "Run `curl -s -H @accept http://{registry}/v2/{repository}/manifests/{large}`, and add up each "
-    "`size` under `layers`, but not the one under `config`."
+    "In the manifest of the tag that begins with `large-`, add up each `size` under `layers`, but "
+    "not the one under `config`."
 )
 TESTED = "tested"  # a tag
 
@@ -234,7 +234,7 @@ def open_the_layer(workspace, answer):
         if name == f"own-{tag}":
             reason = "own-layer"
             found = Sentence("`{file}` is in the layer that only `{tag}` has.", tag=tag)
-    raise NotYet(reason, found=found, next=OPEN, file=name, shared=shared)
+    raise NotYet(reason, found=found, next=OPEN, file=name)
 
 
 open_the_layer.solution(lambda ws: _files(ws, _shared(ws).digest)[0])

@@ -29,7 +29,10 @@ lab = Lab(
 )
 
 BY_ITSELF = ("unless-stopped", "always")  # policies that also hold when the engine restarts
-ASK = Sentence("`curl -s http://{registry}/v2/_catalog`")
+ASK = (
+    "Ask `{registry}` for `_catalog`, below `/v2/`, and submit what it answers. The hint has the "
+    "command."
+)
 UPDATE = Sentence("`docker update --restart unless-stopped {container}`")
 PUBLISH = "-p {port}:5000"
 START_IT = "docker start {name}"
@@ -95,21 +98,20 @@ start_a_registry.mistake(
 )(lambda ws: ws.create("busybox:stable", name=ws.name))
 
 
-@lab.step(advice=ASK)
+@lab.step(advice="`_catalog`")
 def ask_the_catalog(workspace, answer):
     """You have asked `{registry}` what it holds: nothing yet."""
-    ask_again = Sentence("Run {ask}, and submit its output as it is.", ask=ASK)
     try:
         catalog = json.loads(answer)
     except (ValueError, RecursionError):
         found = "Your answer is not JSON, the format of a registry's answers."
-        raise NotYet("not-json", found=found, next=ask_again) from None
+        raise NotYet("not-json", found=found, next=ASK) from None
     if catalog == {}:
         found = "`{}` is what `/v2/` answers: the registry is there. It does not list repositories."
-        raise NotYet("of-v2", found=found, next="Ask the catalog: {ask}.", ask=ASK)
+        raise NotYet("of-v2", found=found, next=ASK)
     if not isinstance(catalog, dict) or not isinstance(catalog.get("repositories"), list):
         found = "Your answer has no list of `repositories`."
-        raise NotYet("no-list", found=found, next=ask_again)
+        raise NotYet("no-list", found=found, next=ASK)
     workspace.api.ping()  # only a registry has a catalog
     answered, held = catalog["repositories"], workspace.api.repositories()
     if sorted(map(str, answered)) != sorted(held):
@@ -117,8 +119,8 @@ def ask_the_catalog(workspace, answer):
             "another-catalog",
             expected="The catalog of `{registry}`, as it is now.",
             found="Your answer does not list the same repositories as the catalog.",
-            next="It is from another registry, or from an earlier moment. Run {ask} again.",
-            ask=ASK,
+            next="It is from another registry, or from an earlier moment. Ask `{registry}` for "
+            "`_catalog` again.",
         )
     found = "Your answer is the catalog of `{registry}`: `{catalog}`."
     return Sentence(found, catalog=json.dumps(catalog))

@@ -45,7 +45,7 @@ lab = Lab(
 PUSH = Sentence(
     "`docker image tag {image} {registry}/{image}`, then `docker push {registry}/{image}`"
 )
-INSPECT = "`docker inspect --format '{{(index .Mounts 0).Name}}' {container}`"
+MOUNTS = "Submit the `Name` that `docker inspect {container}` prints under `Mounts`."
 NAMED = "-v {volume}:/var/lib/registry --name {name} {registry_image}"  # for the advice
 OLD = ":/var/lib/registry --name {name} {registry_image}"
 
@@ -94,7 +94,7 @@ def find_the_files(workspace, answer):
     else:
         reason, found = "another-volume", "`{container}` does not keep its files in {volume}."
         found = Sentence(found, volume=short(volume[0]))
-    raise NotYet(reason, found=found, next=f"{INSPECT}.", **values)
+    raise NotYet(reason, found=found, next=MOUNTS, **values)
 
 
 find_the_files.solution(run_registry(), push, anonymous_volume)

@@ -1,7 +1,9 @@
 """The labs of the course, done in other ways than the solution's. That they prove their checks, and
 that their pages do them, is tested by `labs/` itself, with the plugin of the product."""
 
+import re
 import secrets
+import subprocess
 from functools import partial
 
 import pytest
@@ -28,6 +30,7 @@ from tests.fixtures.engine import (
 )
 
 COURSE = loader.load_course(ROOT)
+COMMAND = re.compile("`((?:curl|docker) [^`]+)`")
 
 
 def run(lesson, folder, engine, **how):
@@ -82,7 +85,8 @@ def test_no_step_passes_before_it_is_done_and_any_answer_gets_a_verdict(
     services, engine, monkeypatch, name
 ):
     """What comes by itself never passes a step early. To what is typed, a check says what to do
-    next, and never breaks on it. The answers take turns: each step has every third one."""
+    next, and never breaks on it; it does not give the answer away. The answers take turns: each
+    step has every third one."""
     lab = services.course.labs[name]
     try:
         services.session(lab).start(lambda line: None)
@@ -104,9 +108,28 @@ def test_no_step_passes_before_it_is_done_and_any_answer_gets_a_verdict(
         if step.takes_answer:
             services.session(lab).check(step, solution or "")
         assert eventually(partial(passed, services, lab, step))
+        assert given_away(workspace, step) == []
         found = services.progress.load_lab(name).steps
         assert [each.id for each in lab.steps[number:] if each.id in found] == []
     assert all(each.done for each in services.progress.load_lab(name).steps.values())
+
+
+def given_away(workspace, step):
+    """The commands that verdicts on wrong answers to a question name, and that print the right
+    one: a hint has those."""
+    if not step.asks_question:
+        return []
+    here = ("", workspace.registry_image)
+    near = [each for each in step.mistakes if each.only_an_answer and each.registry in here]
+    answers = ["?", *(each.make(workspace) for each in near)]
+    said = {code for each in answers for code in COMMAND.findall(step.judge(workspace, each).next)}
+    return [code for code in said if step.judge(workspace, output(workspace, code)).passed]
+
+
+def output(workspace, command):
+    words = ["bash", "-c", command]
+    done = subprocess.run(words, cwd=workspace.work, capture_output=True, text=True, timeout=20)
+    return done.stdout
 
 
 def remembering(ask):
