@@ -232,8 +232,8 @@ def take_three_clouds_apart(workspace, answer):
             found, near = _near_owner(said, name)
             raise NotYet(reason, found=found, next=where, said=near)
     if len(said) > len(names):
-        found = "Your answer has {count} words, and only three of them are right."
-        raise NotYet("too-many", found=found, next=THREE_WORDS, count=len(said))
+        found = "Your answer has more than three words, and only three of them are right."
+        raise NotYet("too-many", found=found, next=THREE_WORDS)
     owners = listed(map(_owner, names))
     return Sentence("{owners} show the owners of the three images.", owners=owners)
 

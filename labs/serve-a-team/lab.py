@@ -6,6 +6,7 @@ import secrets
 from labrunner import (
     AUTH,
     STORAGE,
+    TLS_SETTINGS,
     Lab,
     NotYet,
     OtherScheme,
@@ -63,14 +64,10 @@ APP = "team/app"
 FIRST_NAME, SECOND_NAME = "{registry}/team/app:1.0", "{registry}/team/app:2.0"
 NAMES = ("DNS:localhost", "IP:127.0.0.1")
 TEAM_AUTH = {**AUTH, "REGISTRY_AUTH_HTPASSWD_REALM": "team"}
-TLS = {
-    "REGISTRY_HTTP_TLS_CERTIFICATE": "/certs/registry.crt",
-    "REGISTRY_HTTP_TLS_KEY": "/certs/registry.key",
-}
 CERTS = '-v "$PWD/certs:/certs:ro"'
 KEEP = '-v {volume}:/var/lib/registry -v "$PWD/auth:/auth:ro"'
 AUTH_WORDS = " ".join(f"-e {name}={value}" for name, value in TEAM_AUTH.items())
-TLS_WORDS = " ".join(f"-e {name}={value}" for name, value in TLS.items())
+TLS_WORDS = " ".join(f"-e {name}={value}" for name, value in TLS_SETTINGS.items())
 RUN = "`docker run -d -p {port}:5000 --name {name} "
 RUN_TLS = f"{RUN}{CERTS} {TLS_WORDS} registry:3`"
 RUN_BOTH = f"{RUN}{KEEP} {CERTS} {TLS_WORDS} {AUTH_WORDS} registry:3`"
@@ -172,16 +169,16 @@ def serve_tls(workspace):
     return "`{registry}` speaks TLS, with a certificate for `localhost` and `127.0.0.1`."
 
 
-serve_tls.solution(serve(TLS))
+serve_tls.solution(serve(TLS_SETTINGS))
 serve_tls.mistake("plain HTTP", reason="plain-http", advice=TLS_WORDS)(serve({}))
 serve_tls.mistake("for another name", reason="other-names", advice=RIGHT_NAMES)(
-    serve(TLS, names=["DNS:registry.lab"])
+    serve(TLS_SETTINGS, names=["DNS:registry.lab"])
 )
 serve_tls.mistake("made again", reason="other-certificate", advice="docker restart {name}")(
-    serve(TLS), certify(*NAMES)
+    serve(TLS_SETTINGS), certify(*NAMES)
 )
 serve_tls.mistake("the folder not mounted", reason="exited", advice="docker logs {name}")(
-    fail_to_run_registry("registry:3", environment=TLS)
+    fail_to_run_registry("registry:3", environment=TLS_SETTINGS)
 )
 
 
@@ -192,9 +189,9 @@ def serve_both(workspace):
     return "`{registry}` speaks TLS, and asks for the password of `{user}`."
 
 
-serve_both.solution(serve(TLS, TEAM_AUTH))
+serve_both.solution(serve(TLS_SETTINGS, TEAM_AUTH))
 serve_both.mistake("TLS without a password", reason="open", advice="-e REGISTRY_AUTH=htpasswd")(
-    serve(TLS)
+    serve(TLS_SETTINGS)
 )
 serve_both.mistake("a password without TLS", reason="plain-http")(serve(TEAM_AUTH))
 
@@ -278,7 +275,7 @@ put_nginx_in_front.mistake("the registry published as well", reason="published")
     serve_behind(ports={5000: None})
 )
 put_nginx_in_front.mistake("the registry speaks TLS, too", reason="tls-behind")(
-    serve_behind(settings={**TEAM_AUTH, **TLS})
+    serve_behind(settings={**TEAM_AUTH, **TLS_SETTINGS})
 )
 put_nginx_in_front.mistake("without the images", reason="no-image", advice=KEEP)(
     serve_behind(volume="{volume}-x")
@@ -364,10 +361,13 @@ def renew_the_certificate(workspace):
     put_nginx_in_front.require(workspace)
     shown = workspace.api.certificate() or ""
     left = days_left(shown)
+    found = Sentence.counted(
+        "`{registry}` shows a certificate that is valid for another {count} day.",
+        "`{registry}` shows a certificate that is valid for another {count} days.",
+        left,
+    )
     if left >= LONG:
-        found = "`{registry}` shows a certificate that is valid for another {left} days."
-        return Sentence(found, left=left)
-    found = "The certificate that the proxy shows is valid for another {left} days."
+        return found
     reason = "too-short"
     todo = "`openssl req` has an option for the number of days. By default it is 30."
     if holds_other_certificate(workspace.work / "certs/registry.crt", shown):
@@ -375,7 +375,7 @@ def renew_the_certificate(workspace):
         todo = Sentence(
             "nginx reads a certificate together with its configuration. Have it read both again."
         )
-    raise NotYet(reason, found=found, next=todo, left=left)
+    raise NotYet(reason, found=found, next=todo)
 
 
 renew_the_certificate.solution(certify(*NAMES, days=365), restart_proxy)

@@ -8,6 +8,7 @@ from textwrap import dedent
 
 import pytest
 
+from labrunner import issue_certificate
 from labrunner.course import loader
 from labrunner.course.lesson import fill
 from labrunner.kit.kit import Kit
@@ -130,10 +131,12 @@ def test_registry_2_behind_nginx_that_asks_for_the_password_itself_is_as_good(op
     users = (opened.work / "auth/htpasswd").read_text()
     (opened.work / "proxy/users").write_text(users)
     own = "auth_basic team; auth_basic_user_file /etc/nginx/conf.d/users;"
+    issue_certificate(opened.work, "DNS:localhost", "IP:127.0.0.1", days=2)
     configure(opened, own + FORWARD)
     assert eventually(lambda: judge(opened, "put-nginx-in-front").passed)
     for step in ("serve-both", "log-in-and-push"):
         passes(opened, step)
+    assert judge(opened, "renew-the-certificate").found.endswith("valid for another 1 day.")
 
 
 @pytest.mark.parametrize("setting", ["RELATIVEURLS=true", "HOST=https://127.0.0.1:{port}"])
