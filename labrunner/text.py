@@ -70,20 +70,24 @@ def short(id: str) -> str:
     return f"`{id[:19] if ':' in id else id[:12]}…`"
 
 
+def fold(texts: Iterable[str], template: str) -> str:
+    """Return texts as one, each joined to those before it; empty where there are none. template:
+    how the `{other}` one follows `{some}`."""
+    said, *others = [*texts] or [""]
+    for other in others:
+        said = Sentence(template, some=said, other=other)
+    return said
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names as code, with "and" between them."""
-    said, *others = [f"`{name}`" for name in names] or [""]
-    for other in others:
-        said = Sentence("{some} and {other}", some=said, other=other)
-    return said
+    return fold((f"`{name}`" for name in names), "{some} and {other}")
 
 
 def in_order(*commands: str, stop: bool = True) -> Sentence:
     """Return commands with "then" between them, without the empty ones. stop: with a full stop."""
-    said, *others = [Sentence.of(each) for each in commands if each]
-    for other in others:
-        said = Sentence("{some}, then {other}", some=said, other=other)
-    return Sentence("{commands}.", commands=said) if stop else said
+    said = fold(map(Sentence.of, filter(None, commands)), "{some}, then {other}")
+    return Sentence("{commands}.", commands=said) if stop else Sentence.of(said)
 
 
 def one_by_one(*todos: str) -> Sentence:

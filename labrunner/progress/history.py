@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from labrunner.language import Sentence
+from labrunner.text import fold
 
 from .records import Event, LabEvent, LabProgress, State, StepProgress
 
@@ -29,10 +30,8 @@ class MistakeHistory:
         """What the mistake is called on the page."""
         if not self.names:
             return UNKNOWN_MISTAKE
-        said, *others = [Sentence("“{name}”", name=Sentence(each)) for each in self.names]
-        for other in others:
-            said = Sentence("{some} or {other}", some=said, other=other)
-        return said
+        quoted = (Sentence("“{name}”", name=Sentence(each)) for each in self.names)
+        return fold(quoted, "{some} or {other}")
 
 
 @dataclass

@@ -8,7 +8,7 @@ from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, Port
 from labrunner.language import Sentence
 from labrunner.registry.errors import NotARegistry, RegistryDown
-from labrunner.text import clock
+from labrunner.text import clock, fold
 from labrunner.verdicts import CannotCheck
 
 from .service import last_lines, runs_registry
@@ -253,13 +253,10 @@ def _elsewhere(workspace: Workspace, container: Container) -> Sentence:
             "Nothing answers on `{registry}`. The container `{container}` publishes {ports}, not "
             "{port}."
         )
-    ports, *others = hosts or [""]
-    for other in others:
-        ports = Sentence("{some} and {other}", some=ports, other=other)
     return Sentence(
         found,
         registry=workspace.registry,
         container=container.name,
         port=workspace.port,
-        ports=ports,
+        ports=fold(hosts, "{some} and {other}"),
     )
