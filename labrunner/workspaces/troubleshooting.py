@@ -41,11 +41,10 @@ def explain(workspace: Workspace, error: CannotCheck) -> CannotCheck:
 def diagnose(workspace: Workspace, error: CannotCheck, start: str = RUN) -> Diagnosis:
     """Say why the workspace's registry does not answer. start: the command that starts the wanted
     registry, with names of values in braces."""
-    run = workspace.fill(start)
     if isinstance(error, RegistryDown):
-        return _explain_no_response(workspace, run)
+        return _explain_no_response(workspace, start)
     if isinstance(error, NotARegistry):
-        return _explain_wrong_service(workspace, run)
+        return _explain_wrong_service(workspace, start)
     return Diagnosis(error.reason, error.found, error.next)
 
 
@@ -119,25 +118,25 @@ def _last_words(engine: Engine, container: Container) -> str:
     stack."""
     lines = [line.strip() for line in last_lines(engine, container.id).splitlines()]
     panics = [line for line in lines if line.startswith("panic: ")]
-    words = (panics or [line for line in lines if line] or ["nothing"])[-1]
-    return words.replace("`", "'")[:LONGEST]
+    said = panics or [line for line in lines if line]
+    return said[-1].replace("`", "'")[:LONGEST] if said else Sentence("nothing")
 
 
-def _explain_no_response(workspace: Workspace, run: str) -> Diagnosis:
-    container = workspace.registry_container()
+def _explain_no_response(workspace: Workspace, start: str) -> Diagnosis:
+    container, run = workspace.registry_container(), workspace.fill(start)
     if container is None:
         found = "Nothing answers on `{registry}`, and there is no container for it."
-        todo = Sentence("Start one: {start}.", start=Sentence.of(run))
+        todo = Sentence("Start one: {start}.", start=run)
         return Diagnosis("no-container", workspace.fill(found), todo)
     anew = "Create it again: `docker rm -f {container}`, then {start}."
-    again = Sentence(anew, container=container.name, start=Sentence.of(run))
+    again = Sentence(anew, container=container.name, start=run)
     if not runs_registry(workspace.engine, container):
-        return _explain_other_container(workspace, container, run)
+        return _explain_other_container(workspace, container, start)
     here = [port for port in _ports(container) if port.host == workspace.port]
     if not here and (container.running or not container.on_host_network):
         if container.name != workspace.name:  # it may be there for something else
             leave = "Leave it if you need it, and start one for this lab: {start}."
-            again = Sentence(leave, start=Sentence.of(run))
+            again = Sentence(leave, start=run)
         return Diagnosis("unpublished", _elsewhere(workspace, container), again)
     state = describe_state(workspace.engine, container, run)
     if state.reason != "not-answering":
@@ -154,17 +153,17 @@ def _explain_no_response(workspace: Workspace, run: str) -> Diagnosis:
     return replace(state, found=Sentence(found, **values))
 
 
-def _explain_other_container(workspace: Workspace, container: Container, run: str) -> Diagnosis:
+def _explain_other_container(workspace: Workspace, container: Container, start: str) -> Diagnosis:
     """For a container that is no registry, on the port or by the name of the lab."""
     holds = container.publishes(workspace.port)
     values = {
         "registry": workspace.registry,
         "container": container.name,
         "image": container.image,
-        "start": Sentence.of(run),
+        "start": workspace.fill(start),
     }
     if container.name != workspace.name:
-        start = "Start a registry: {start}."
+        at_once = "Start a registry: {start}."
         stop = "Stop it with `docker stop {container}`, then start a registry: {start}."
         return Diagnosis(
             "other-container",
@@ -173,9 +172,9 @@ def _explain_other_container(workspace: Workspace, container: Container, run: st
                 "`{image}`, is meant for that port, but is not a registry.",
                 **values,
             ),
-            Sentence(stop if holds else start, **values),
+            Sentence(stop if holds else at_once, **values),
         )
-    values["renamed"] = _rename(workspace, run)
+    values["renamed"] = _rename(workspace, start)
     if holds:
         found = (
             "Nothing answers on `{registry}`. The name `{container}` and the port are taken by a "
@@ -197,16 +196,20 @@ def _explain_other_container(workspace: Workspace, container: Container, run: st
     return Diagnosis("name-taken", Sentence(found, **values), Sentence(todo, **values))
 
 
-def _rename(workspace: Workspace, run: str) -> str:
-    """Return a command that starts a registry, with a name that no container has."""
+def _rename(workspace: Workspace, start: str) -> Sentence:
+    """Return the command that starts a registry, with a name that no container has."""
     name = free("my-registry", {each.name for each in workspace.engine.containers()})
-    return run.replace(f"--name {workspace.name} ", f"--name {name} ")
+    given = f"--name {workspace.name} "
+    if given in start:  # a lab has filled it in already
+        start = start.replace(given, f"--name {name} ")
+    return workspace.fill(start, name=name)
 
 
-def _explain_wrong_service(workspace: Workspace, run: str) -> Diagnosis:
+def _explain_wrong_service(workspace: Workspace, start: str) -> Diagnosis:
+    run = workspace.fill(start)
     for each in workspace.engine.containers(status="running"):
         if each.publishes(workspace.port):
-            again = _rename(workspace, run) if each.name == workspace.name else run
+            again = _rename(workspace, start) if each.name == workspace.name else run
             found = (
                 "The container `{container}`, made from `{image}`, answers on `{registry}`, but it "
                 "is not a registry."
@@ -217,7 +220,7 @@ def _explain_wrong_service(workspace: Workspace, run: str) -> Diagnosis:
                 Sentence(
                     "Stop it with `docker stop {container}`, then {start}.",
                     container=each.name,
-                    start=Sentence.of(again),
+                    start=again,
                 ),
             )
     return Diagnosis(
@@ -227,7 +230,7 @@ def _explain_wrong_service(workspace: Workspace, run: str) -> Diagnosis:
             "not a registry."
         ),
         Sentence.joined(
-            Sentence("Stop that program, then {start}.", start=Sentence.of(run)),
+            Sentence("Stop that program, then {start}.", start=run),
             workspace.fill(WHICH_PROGRAM),
         ),
     )
