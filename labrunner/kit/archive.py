@@ -9,14 +9,14 @@ import tarfile
 import zlib
 from pathlib import Path
 
+from labrunner.language import Sentence
 from labrunner.registry.references import parse
+
+from .errors import KitUsageError
 
 LONGEST = 1 << 20  # bytes; a table of contents has a few hundred
 UNREADABLE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError)
-
-
-class BadArchive(Exception):
-    """The file cannot be loaded. The text follows the file's name: "is damaged, …"."""
+ANOTHER_COPY = "Check its name, copy it again, or make a new one with `script/lab kit save FILE`."
 
 
 def read_archive(file: Path) -> dict[str, set[str]]:
@@ -24,17 +24,21 @@ def read_archive(file: Path) -> dict[str, set[str]]:
 
     An id is the digest of the configuration (classic image store) or of the manifest or index
     (containerd store); see https://github.com/moby/docker-image-spec. The file is read to its end,
-    to notice one that was cut off. Raises `BadArchive`.
+    to notice one that was cut off. Raises `KitUsageError` for one that cannot be loaded.
     """
     try:
         with tarfile.open(file) as tar:
             contents = _contents(tar, {member.name: member for member in tar})
     except (*UNREADABLE, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise BadArchive("is damaged, or is not an archive of images.") from error
+        found = Sentence("`{file}` is damaged, or is not an archive of images.", file=file)
+        raise KitUsageError(found, next=ANOTHER_COPY) from error
     except OSError as error:
-        raise BadArchive(f"cannot be read: {error.strerror or error}.") from error
+        why = error.strerror or error
+        found = Sentence("`{file}` cannot be read: {why}.", file=file, why=why)
+        raise KitUsageError(found, next=ANOTHER_COPY) from error
     if not contents:
-        raise BadArchive("does not hold an image with a name.")
+        found = Sentence("`{file}` does not hold an image with a name.", file=file)
+        raise KitUsageError(found, next=ANOTHER_COPY)
     return contents
 
 

@@ -20,6 +20,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from labrunner.language import Sentence
+
 from .errors import ImageUnavailable
 from .recipes import Recipe
 
@@ -220,10 +222,9 @@ def _libraries(program: Path, packages: Path, apt: Apt) -> dict[str, Path]:
             break
         needed = _dependencies(packages) - set(_versions(packages)) - _installed()
         if not needed:
-            raise ImageUnavailable(
-                f"`{program.name}` needs `{missing[0]}`, which none of its packages has.",
-                next=FROM_A_COLLEAGUE,
-            )
+            needs = "`{program}` needs `{library}`, which none of its packages has."
+            why = Sentence(needs, program=program.name, library=missing[0])
+            raise ImageUnavailable(why, next=FROM_A_COLLEAGUE)
         _unpack(sorted(needed), packages, apt)
     found = [Path(path) for path in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", listed, re.MULTILINE)]
     return {str(path).removeprefix(str(packages)): path for path in found}
@@ -262,13 +263,18 @@ def _find(packages: Path, path: str) -> Path:
         place = packages / folder / Path(path).name
         if place.is_file():
             return place
-    raise ImageUnavailable(f"The package no longer has `{path}`.", next=FROM_A_COLLEAGUE)
+    raise _gone(path)
 
 
 def _find_folders(packages: Path, pattern: str) -> list[Path]:
     if found := sorted(packages.glob(pattern)):
         return found
-    raise ImageUnavailable(f"The package no longer has `/{pattern}`.", next=FROM_A_COLLEAGUE)
+    raise _gone(f"/{pattern}")
+
+
+def _gone(path: str) -> ImageUnavailable:
+    found = Sentence("The package no longer has `{path}`.", path=path)
+    return ImageUnavailable(found, next=FROM_A_COLLEAGUE)
 
 
 def _copy(source: Path, root: Path, target: str) -> None:
@@ -309,14 +315,14 @@ def _run(
             timeout=timeout,
         )
     except subprocess.TimeoutExpired as error:
-        raise ImageUnavailable(
-            f"`{Path(command[0]).name}` was not done after {timeout:.0f} seconds.",
-            next=FROM_A_COLLEAGUE,
-        ) from error
+        late = "`{program}` was not done after {seconds} seconds."
+        found = Sentence(late, program=Path(command[0]).name, seconds=f"{timeout:.0f}")
+        raise ImageUnavailable(found, next=FROM_A_COLLEAGUE) from error
     if result.returncode:
-        lines = result.stderr.strip().splitlines() or [f"exit code {result.returncode}"]
-        words = next((line for line in lines if line.startswith("E: ")), lines[-1])
-        raise ImageUnavailable(
-            f"`{Path(command[0]).name}` failed: {words.removeprefix('E: ')}", next=FROM_A_COLLEAGUE
-        )
+        words: str = Sentence("exit code {code}", code=result.returncode)
+        if lines := result.stderr.strip().splitlines():
+            words = next((line for line in lines if line.startswith("E: ")), lines[-1])
+            words = words.removeprefix("E: ")
+        found = Sentence("`{program}` failed: {words}", program=Path(command[0]).name, words=words)
+        raise ImageUnavailable(found, next=FROM_A_COLLEAGUE)
     return result.stdout

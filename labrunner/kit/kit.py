@@ -22,9 +22,10 @@ from labrunner.engine.engine import Engine
 from labrunner.engine.models import Image
 from labrunner.engine.transfer_progress import ProgressCallback, follow, silent
 from labrunner.file_lock import FileLock
+from labrunner.language import Sentence
 from labrunner.registry.references import parse
 
-from . import archive
+from .archive import ANOTHER_COPY, read_archive
 from .builder import FROM_A_COLLEAGUE, MADE_FROM, VERSION, Apt, build_root
 from .errors import BuildPutOff, ImageUnavailable, KitUsageError, SourceUnavailable
 from .recipes import RECIPES, Recipe
@@ -32,7 +33,6 @@ from .recipes import RECIPES, Recipe
 PULL_TIMEOUT = 30  # seconds without a byte after which a pull is given up
 RETRY_AFTER = 60  # seconds before a registry that refused a pull is asked again
 CHUNK = 1 << 20
-ANOTHER_COPY = "Check its name, copy it again, or make a new one with `script/lab kit save FILE`."
 
 Notify = Callable[[str], None]
 """Is called with a sentence that says what is being done."""
@@ -104,10 +104,12 @@ class Kit:
         known = dict.fromkeys([*self.references, *self.recipes])
         if reference not in known:
             near = difflib.get_close_matches(reference, known, n=1, cutoff=0.5)
-            listed = ", ".join(f"`{each}`" for each in known) or "nothing"
+            images = ", ".join(f"`{each}`" for each in known) or Sentence("nothing")
             raise KitUsageError(
-                f"`{reference}` is not part of the kit.",
-                next=f"Did you mean `{near[0]}`?" if near else f"The kit has {listed}.",
+                Sentence("`{reference}` is not part of the kit.", reference=reference),
+                next=Sentence("Did you mean `{near}`?", near=near[0])
+                if near
+                else Sentence("The kit has {images}.", images=images),
             )
 
     def is_compiled(self, reference: str) -> bool:
@@ -135,13 +137,15 @@ class Kit:
             if reference not in self.recipes:
                 raise
             if quick and self.is_compiled(reference):
-                found = f"`{reference}` is compiled when you start a lab that needs it."
-                raise BuildPutOff(f"{refusal.found} {found}", next=refusal.next) from refusal
+                later = "`{reference}` is compiled when you start a lab that needs it."
+                found = Sentence.joined(refusal.found, Sentence(later, reference=reference))
+                raise BuildPutOff(found, next=refusal.next) from refusal
             notify(refusal.found)
             try:
                 return self.build(reference, notify)
             except ImageUnavailable as error:
-                found = f"`{reference}` is not here. {refusal.found} {error.found}"
+                found = Sentence("`{reference}` is not here.", reference=reference)
+                found = Sentence.joined(found, refusal.found, error.found)
                 raise ImageUnavailable(found, next=error.next) from error
 
     def pull(
@@ -151,7 +155,7 @@ class Kit:
         self.check(reference)
         if self.engine.image(reference):
             return False
-        notify(f"Pulling `{reference}`.")
+        notify(Sentence("Pulling `{reference}`.", reference=reference))
         try:
             follow(self.engine.pull(reference, silence=PULL_TIMEOUT), on_progress)
         except EngineRefused as error:
@@ -168,15 +172,18 @@ class Kit:
         if self.engine.image(reference):
             return False
         if not (recipe := self.recipes.get(reference)):
-            raise ImageUnavailable(f"There is no recipe for `{reference}`.", next=FROM_A_COLLEAGUE)
+            found = Sentence("There is no recipe for `{reference}`.", reference=reference)
+            raise ImageUnavailable(found, next=FROM_A_COLLEAGUE)
         here, there = platform.machine(), self.engine.info().machine
         if here != there:
-            found = f"The engine runs on {there}, but this machine's packages are for {here}."
+            other = "The engine runs on {there}, but this machine's packages are for {here}."
+            found = Sentence(other, there=there, here=here)
             raise ImageUnavailable(found, next=FROM_A_COLLEAGUE)
         try:
             with tempfile.TemporaryDirectory(prefix="registry-lab-") as folder:
-                source = "its source, which takes a minute" if recipe.module else "packages"
-                notify(f"Building `{reference}` from {source}.")
+                compiling = "Building `{reference}` from its source, which takes a minute."
+                building = "Building `{reference}` from packages."
+                notify(Sentence(compiling if recipe.module else building, reference=reference))
                 root = build_root(recipe, Path(folder), self._apt)
                 with _lock():
                     if self.engine.image(reference):  # another run was faster
@@ -185,10 +192,9 @@ class Kit:
         except EngineRefused as error:
             raise ImageUnavailable(error.found, next=error.next) from error
         except OSError as error:
-            found = f"`{reference}` could not be built: {error.strerror}."
-            raise ImageUnavailable(
-                found, next=f"Make room in `{tempfile.gettempdir()}`."
-            ) from error
+            failed = "`{reference}` could not be built: {why}."
+            found = Sentence(failed, reference=reference, why=error.strerror)
+            raise ImageUnavailable(found, next=_make_room()) from error
         self._require(reference)
         return True
 
@@ -197,12 +203,13 @@ class Kit:
         an image that is compiled is left out where it is not here. Return what is left out."""
         _refuse_to_overwrite(file)
         if not file.parent.is_dir():
-            raise KitUsageError(f"There is no folder `{file.parent}`.", next="Choose another.")
+            found = Sentence("There is no folder `{folder}`.", folder=file.parent)
+            raise KitUsageError(found, next="Choose another.")
         present = [each.reference for each in self.status() if each.present]
         missing = [each for each in self.references if each not in present]
         if needed := [f"`{each}`" for each in missing if not self.is_compiled(each)]:
-            listed = ", ".join(needed)
-            raise KitUsageError(f"Not on this engine: {listed}.", next="Run `script/lab kit get`.")
+            found = Sentence("Not on this engine: {images}.", images=", ".join(needed))
+            raise KitUsageError(found, next="Run `script/lab kit get`.")
         part = file.with_name(f".{file.name}.{os.getpid()}")
         try:
             with part.open("xb") as output:
@@ -212,9 +219,9 @@ class Kit:
             _refuse_to_overwrite(file)
             part.rename(file)
         except OSError as error:
+            found = Sentence("`{file}` could not be written: {why}.", file=file, why=error.strerror)
             raise ImageUnavailable(
-                f"`{file}` could not be written: {error.strerror}.",
-                next="Choose a folder that you can write to, with enough free space.",
+                found, next="Choose a folder that you can write to, with enough free space."
             ) from error
         finally:
             part.unlink(missing_ok=True)
@@ -225,14 +232,12 @@ class Kit:
 
         A file that would move a tag of this engine is refused before anything is loaded.
         """
-        try:
-            archived = archive.read_archive(file)
-        except archive.BadArchive as error:
-            raise KitUsageError(f"`{file}` {error}", next=ANOTHER_COPY) from error
+        archived = read_archive(file)
         for reference in archived:
             if reference not in self.references:
+                foreign = "`{file}` holds `{reference}`, which is not part of the kit."
                 raise KitUsageError(
-                    f"`{file}` holds `{reference}`, which is not part of the kit.",
+                    Sentence(foreign, file=file, reference=reference),
                     next="Use a file that `script/lab kit save` wrote for this course.",
                 )
         try:
@@ -244,13 +249,13 @@ class Kit:
         except EngineRefused as error:
             if "no space" in error.words:
                 raise ImageUnavailable(error.found, next="Make room for the engine.") from error
-            refused = f"The engine refused `{file}`: {error.words}"
-            raise KitUsageError(refused, next=ANOTHER_COPY) from error
+            refused = "The engine refused `{file}`: {words}"
+            found = Sentence(refused, file=file, words=error.words)
+            raise KitUsageError(found, next=ANOTHER_COPY) from error
         except OSError as error:
-            found = f"`{file}` could not be loaded: {error.strerror}."
-            raise ImageUnavailable(
-                found, next=f"Make room in `{tempfile.gettempdir()}`."
-            ) from error
+            failed = "`{file}` could not be loaded: {why}."
+            found = Sentence(failed, file=file, why=error.strerror)
+            raise ImageUnavailable(found, next=_make_room()) from error
         for reference in new:
             self._require(reference)
         return new
@@ -265,33 +270,41 @@ class Kit:
         """Return whether an image is here. Raises `KitUsageError` if its id is none of these."""
         image = self.engine.image(reference)
         if image and image.id not in ids:
+            other = (
+                "`{reference}` on this engine is another image than in `{file}`, so nothing was "
+                "loaded."
+            )
+            keep = "Keep yours, or run `docker image rm {reference}` and load the file again."
             raise KitUsageError(
-                f"`{reference}` on this engine is another image than in `{file}`, so nothing was "
-                "loaded.",
-                next=f"Keep yours, or run `docker image rm {reference}` and load the file again.",
+                Sentence(other, reference=reference, file=file),
+                next=Sentence(keep, reference=reference),
             )
         return image is not None
 
     def _require(self, reference: str) -> None:
         if not self.engine.image(reference):
+            lost = "The engine reported no error, but `{reference}` is not there."
             raise ImageUnavailable(
-                f"The engine reported no error, but `{reference}` is not there.",
+                Sentence(lost, reference=reference),
                 next="Try again. The engine may have been restarted.",
             )
 
     def _refusal(self, reference: str, words: str) -> ImageUnavailable:
         """Return the error for a pull that the engine gave up with these words."""
-        source = _source(reference)
+        values = {"source": _source(reference), "reference": reference, "words": words}
         next = FROM_A_COLLEAGUE
         if reference in self.recipes:
-            next = f"`script/lab kit build {reference}` builds it here. {next}"
+            build = Sentence("`script/lab kit build {reference}` builds it here.", **values)
+            next = Sentence.joined(build, next)
         if _TOO_MANY.search(words):
-            refusal = SourceUnavailable(f"{source} does not allow more pulls for now.", next=next)
+            found = Sentence("{source} does not allow more pulls for now.", **values)
         elif _OUT_OF_REACH.search(words):
-            refusal = SourceUnavailable(f"{source} cannot be reached.", next=next)
+            found = Sentence("{source} cannot be reached.", **values)
         else:
-            return ImageUnavailable(f"{source} did not send `{reference}`: {words}", next=next)
-        self._refusals[source] = time.monotonic(), refusal
+            found = Sentence("{source} did not send `{reference}`: {words}", **values)
+            return ImageUnavailable(found, next=next)
+        refusal = SourceUnavailable(found, next=next)
+        self._refusals[values["source"]] = time.monotonic(), refusal
         return refusal
 
     def _raise_remembered(self, reference: str) -> None:
@@ -302,7 +315,12 @@ class Kit:
 
 def _refuse_to_overwrite(file: Path) -> None:
     if file.exists():
-        raise KitUsageError(f"The file `{file}` already exists.", next="Choose another name.")
+        found = Sentence("The file `{file}` already exists.", file=file)
+        raise KitUsageError(found, next="Choose another name.")
+
+
+def _make_room() -> Sentence:
+    return Sentence("Make room in `{folder}`.", folder=tempfile.gettempdir())
 
 
 def _source(reference: str) -> str:
