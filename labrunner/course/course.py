@@ -88,12 +88,9 @@ class Course:
         ]
         lessons = sorted([*lessons, *self.outline_problems], key=lambda problem: problem.path)
         named = {each.lab_name for each in self.outline} | {each.lab for each in lessons}
+        orphan = "No lesson has this lab. Put `lab: {name}` at the top of one."
         orphans = [
-            Problem.of(
-                self._path(name),
-                Refused(0, f"No lesson has this lab. Put `lab: {name}` at the top of one."),
-                name,
-            )
+            Problem.of(self._path(name), Refused(0, orphan, name=name), name)
             for name, lab in loaded.items()
             if isinstance(lab, Lab) and name not in named
         ]
@@ -142,8 +139,8 @@ class Course:
                 if lesson := lessons.get(path):
                     asked[lesson.slug] = read_questions(path, lesson)
                 elif not path.with_suffix(".md").exists():
-                    what = f"There is no lesson {quote(path.with_suffix('.md').name)} beside it."
-                    raise Refused(0, what)
+                    name = quote(path.with_suffix(".md").name)
+                    raise Refused(0, "There is no lesson {name} beside it.", name=name)
             except Refused as refused:
                 problems.append(Problem.of(path.relative_to(self.root), refused, None))
         return asked, problems
@@ -166,8 +163,8 @@ class Course:
             return lesson
         lab = self._lab(lesson.lab_name)
         if isinstance(lab, Refused):
-            what = f"Its lab is refused: fix `labs/{lesson.lab_name}/lab.py` first."
-            raise Refused(lesson.lab_line, what)
+            what = "Its lab is refused: fix `labs/{name}/lab.py` first."
+            raise Refused(lesson.lab_line, what, name=lesson.lab_name)
         validate_lesson(lesson, lab)
         return replace(lesson, lab=lab)
 

@@ -26,9 +26,9 @@ def load_lab(path: Path) -> Lab:
         tree = ast.parse(read_text(path), str(path))
         code = compile(tree, str(path), "exec", dont_inherit=True)
     except SyntaxError as error:
-        what = error.msg.rstrip(".")
-        end = "" if what.endswith("?") else "."
-        raise Refused(error.lineno or 0, f"Python cannot read this: {what}{end}") from None
+        why = error.msg.rstrip(".")
+        why += "" if why.endswith("?") else "."
+        raise Refused(error.lineno or 0, "Python cannot read this: {why}", why=why) from None
     except (ValueError, OverflowError, RecursionError, MemoryError):
         what = "Python cannot read this: something in it is too long, or nested too deeply."
         raise Refused(0, what) from None
@@ -39,7 +39,8 @@ def load_lab(path: Path) -> Lab:
     except Refused:
         raise
     except Exception as error:  # a `Lab` may hold anything
-        raise Refused(0, f"The lab cannot be used: {describe_error(error)}.") from None
+        why = describe_error(error)
+        raise Refused(0, "The lab cannot be used: {why}.", why=why) from None
     return lab
 
 
@@ -56,7 +57,8 @@ def _run(path: Path, code: CodeType) -> Lab:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno or 0 for frame in frames if frame.filename == str(path)]
         line = lines[-1] if lines else 0
-        raise Refused(line, f"The file fails with {describe_error(error)}.") from None
+        why = describe_error(error)
+        raise Refused(line, "The file fails with {error}.", error=why) from None
     lab = getattr(module, "lab", None)
     if not isinstance(lab, Lab):
         raise Refused(0, "Declare the lab: `lab = Lab(title=…)`.")

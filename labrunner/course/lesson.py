@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from labrunner.registry.versions import FIRST, NUMBERS, version_values
-from labrunner.text import plain
+from labrunner.text import fold, plain
 
 from .lab import Lab
 from .source_file import Refused, quote, read_text
@@ -141,9 +141,10 @@ def _front_matter(lines: list[str]) -> tuple[dict[str, str], dict[str, int], int
         key, colon, value = line.partition(":")
         key, value = key.strip(), plain(value).strip()
         if not colon or key not in ("title", "lab", "minutes"):
-            raise Refused(number, f"Write `title:`, `lab:` or `minutes:` here, not {quote(key)}.")
+            what = "Write `title:`, `lab:` or `minutes:` here, not {key}."
+            raise Refused(number, what, key=quote(key))
         if key in places:
-            raise Refused(number, f"`{key}:` is already in line {places[key]}.")
+            raise Refused(number, "`{key}:` is already in line {line}.", key=key, line=places[key])
         if key == "lab" and not LAB_NAME.fullmatch(value):
             what = "Write `lab:` as a folder's name: lower-case letters, digits and `-`."
             raise Refused(number, what)
@@ -171,8 +172,8 @@ def _split_versions(lines: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str
         if written.startswith("=== "):
             heading = VERSION.fullmatch(line)
             if image or not heading or heading["number"] not in NUMBERS:
-                known = " or ".join(f'`=== "registry {each}"`' for each in NUMBERS)
-                raise Refused(number, f"Write {known}, and not one inside the other.")
+                known = fold((f'`=== "registry {each}"`' for each in NUMBERS), "{some} or {other}")
+                raise Refused(number, "Write {known}, and not one inside the other.", known=known)
             image, inner = NUMBERS[heading["number"]], heading["indent"] + INDENT
             empty = number
         else:
@@ -227,7 +228,8 @@ class _Scan:
         if len(ids) != 1:
             raise Refused(number, "Give the step one id: `## Title {#the-step .step}`.")
         if ids[0] in self.steps:
-            raise Refused(number, f"The step `{ids[0]}` is already in line {self.steps[ids[0]]}.")
+            what = "The step `{id}` is already in line {line}."
+            raise Refused(number, what, id=ids[0], line=self.steps[ids[0]])
         self.step = ids[0]
         self.steps[self.step] = number
         self.titles[self.step] = plain(title)
@@ -282,8 +284,10 @@ def _validate_language(info: str, line: int) -> None:
     try:
         find_lexer_class_by_name(name)
     except ClassNotFound:
-        what = "Write `bash` for commands, and `text` for anything else."
-        raise Refused(line, f"There is no language {quote(name)}. {what}") from None
+        what = (
+            "There is no language {name}. Write `bash` for commands, and `text` for anything else."
+        )
+        raise Refused(line, what, name=quote(name)) from None
 
 
 def _commands(code: list[str]) -> list[str]:

@@ -47,13 +47,14 @@ def _validate_place(
     if lesson.lab_name is None and lesson.steps:
         raise Refused(min(lesson.steps.values()), "A step needs a lab: add a `lab:` line.")
     if lesson.lab_name and lesson.lab_name not in labs:
-        what = f"There is no lab `{lesson.lab_name}`: add `labs/{lesson.lab_name}/lab.py`."
-        raise Refused(lesson.lab_line, what)
+        what = "There is no lab `{lab}`: add `labs/{lab}/lab.py`."
+        raise Refused(lesson.lab_line, what, lab=lesson.lab_name)
     if lesson.lab_name and lesson.lab_name in named:
-        what = f"Another lesson already has the lab `{lesson.lab_name}`."
-        raise Refused(lesson.lab_line, what)
+        what = "Another lesson already has the lab `{lab}`."
+        raise Refused(lesson.lab_line, what, lab=lesson.lab_name)
     if any(each.slug == lesson.slug for each in outline):
-        raise Refused(0, f"Another lesson is already called `{lesson.slug}`. Rename one.")
+        what = "Another lesson is already called `{name}`. Rename one."
+        raise Refused(0, what, name=lesson.slug)
 
 
 def _lab_named_in(path: Path) -> str | None:

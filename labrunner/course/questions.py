@@ -79,8 +79,8 @@ def read_questions(path: Path, lesson: Lesson) -> LessonQuestions:
     text = read_text(path)
     tables = _parse(text)
     if unknown := sorted(set(tables) - TABLES):
-        what = f"There is no {quote(unknown[0])}. Begin with `[prediction]` or `[[question]]`."
-        raise Refused(0, what)
+        what = "There is no {name}. Begin with `[prediction]` or `[[question]]`."
+        raise Refused(0, what, name=quote(unknown[0]))
     prediction, review = tables.get("prediction"), tables.get("question", [])
     if not isinstance(review, list):
         raise Refused(0, "Begin each question with `[[question]]`, in two pairs of brackets.")
@@ -107,7 +107,7 @@ def _parse(text: str) -> dict[str, Any]:
         place = PLACE.search(said)
         line = int(place["line"]) if place and place["line"] else 0
         words = " ".join(PLACE.sub("", said).replace("`", "'").split()).rstrip(".")
-        raise Refused(line, f"This is not TOML: {words[:200]}.") from None
+        raise Refused(line, "This is not TOML: {words}.", words=words[:200]) from None
     except (RecursionError, ValueError):  # Python limits the digits of a number
         what = "This cannot be read: something in it is too long, or nested too deeply."
         raise Refused(0, what) from None
@@ -117,12 +117,13 @@ def _question(name: str, table: Any, lesson: Lesson, line: int) -> Question:
     if not isinstance(table, dict):
         raise Refused(line, "Begin it with `[prediction]`, and each question with `[[question]]`.")
     if unknown := sorted(set(table) - KEYS):
-        raise Refused(line, f"There is no {quote(unknown[0])}. Use {in_code(KEYS)}.")
+        name, known = quote(unknown[0]), in_code(KEYS)
+        raise Refused(line, "There is no {name}. Use {known}.", name=name, known=known)
     if missing := KEYS - set(table):
-        raise Refused(line, f"This question does not say {in_code(missing)}.")
+        raise Refused(line, "This question does not say {missing}.", missing=in_code(missing))
     wrong = table["wrong"]
     if not isinstance(wrong, list) or not 1 <= len(wrong) <= MOST:
-        raise Refused(line, f"`wrong` must be a list of one to {MOST} texts.")
+        raise Refused(line, "`wrong` must be a list of one to {most} texts.", most=MOST)
     question = Question(
         id=f"{lesson.slug}-{name}",
         lesson=lesson,
@@ -138,15 +139,15 @@ def _question(name: str, table: Any, lesson: Lesson, line: int) -> Question:
 
 def _text(key: str, value: Any, line: int) -> str:
     if not isinstance(value, str) or not plain(value).strip():
-        raise Refused(line, f"`{key}` must be a text.")
+        raise Refused(line, "`{key}` must be a text.", key=key)
     if value.count("`") % 2:
-        raise Refused(line, f"`{key}` has a backtick without a second one.")
+        raise Refused(line, "`{key}` has a backtick without a second one.", key=key)
     return " ".join(plain(value).split())
 
 
 def _validate(question: Question, line: int) -> None:
     if question.step not in question.lesson.steps:
-        raise Refused(line, f"The lesson has no step {quote(question.step)}.")
+        raise Refused(line, "The lesson has no step {step}.", step=quote(question.step))
     if not question.asks.endswith("?"):
         raise Refused(line, "`asks` must end with a question mark.")
     if not question.why.endswith("."):

@@ -6,17 +6,20 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
+from labrunner.language import Sentence
 from labrunner.text import plain
 
 LARGEST = 1_000_000  # bytes
 
 
 class Refused(Exception):
-    """A file that cannot be served. line: counted from 1; 0 for the whole file."""
+    """A file that cannot be served. line: counted from 1; 0 for the whole file. what: a sentence,
+    with `{name}` for each of the values."""
 
-    def __init__(self, line: int, what: str) -> None:
-        super().__init__(what)
-        self.line, self.what = line, plain(what)  # it may have an author's words in it
+    def __init__(self, line: int, what: str, /, **values: object) -> None:
+        said = {n: v if isinstance(v, Sentence) else plain(str(v)) for n, v in values.items()}
+        self.line, self.what = line, Sentence(what, **said)  # a value may be an author's words
+        super().__init__(self.what)
 
 
 def read_bytes(path: Path) -> bytes:
@@ -30,7 +33,7 @@ def read_bytes(path: Path) -> bytes:
             raise Refused(0, "The file is larger than 1 MB. Make it smaller.")
         return path.read_bytes()
     except OSError as error:
-        raise Refused(0, f"The file cannot be read: {error.strerror}.") from None
+        raise Refused(0, "The file cannot be read: {why}.", why=error.strerror) from None
 
 
 def read_text(path: Path) -> str:

@@ -24,20 +24,20 @@ def validate_lesson(lesson: Lesson, lab: Lab) -> None:
     """Raise `Refused` for a lesson whose steps or values are not those of its lab."""
     for step in lab.steps:
         if step.id not in lesson.steps:
-            raise Refused(
-                0,
-                f"The lab's step `{step.id}` has no heading. Add `## Title {{#{step.id} .step}}`.",
-            )
+            what = "The lab's step `{step}` has no heading. Add `## Title {#{step} .step}`."
+            raise Refused(0, what, step=step.id)
     for step_id, line in lesson.steps.items():
         if not lab.find(step_id):
             check = step_id.replace("-", "_")
-            raise Refused(line, f"`labs/{lab.name}/lab.py` has no check `{check}`.")
+            what = "`labs/{lab}/lab.py` has no check `{check}`."
+            raise Refused(line, what, lab=lab.name, check=check)
     if list(lesson.steps) != [step.id for step in lab.steps]:
         raise Refused(0, "The steps are not in the same order as in the lab. Use one order.")
     known = _known_values(lab)
     for value, line in lesson.values:
         if value not in known:
-            raise Refused(line, f"There is no value `{value}`; there are {in_code(known)}.")
+            what = "There is no value `{value}`; there are {known}."
+            raise Refused(line, what, value=value, known=in_code(known))
 
 
 def validate_lab(lab: Lab, tree: ast.Module) -> None:
@@ -52,29 +52,31 @@ def validate_lab(lab: Lab, tree: ast.Module) -> None:
         try:
             references.parse(image)
         except references.InvalidReference as error:
-            raise Refused(0, f"{quote(image)} in `images` is not a reference: {error}") from None
+            what = "{image} in `images` is not a reference: {fault}"
+            raise Refused(0, what, image=quote(image), fault=error.fault) from None
     if not _is_list_of(lab.requires, Callable):
         raise Refused(0, "Give the requirements as a list of functions: `Lab(requires=[…])`.")
     if not isinstance(lab.values, dict) or not _is_list_of([*lab.values.values()], Callable):
         raise Refused(0, "Give the values as functions by name: `Lab(values={…})`.")
     for name in lab.values:
         if not PLACEHOLDER.fullmatch(f"{{{name}}}"):
-            what = f"Name the value {quote(str(name))} with lower-case letters, digits and `_`."
-            raise Refused(0, what)
+            what = "Name the value {name} with lower-case letters, digits and `_`."
+            raise Refused(0, what, name=quote(str(name)))
     if lab.sample and not (lab.folder / "Dockerfile").is_file():
         raise Refused(0, "`sample=True` needs a `Dockerfile` beside the lab.")
     seen: dict[str, int] = {}
     for step in lab.steps:
         if step.id in seen:
-            what = f"The step `{step.id}` is already in line {seen[step.id]}."
-            raise Refused(step.line, what)
+            what = "The step `{id}` is already in line {line}."
+            raise Refused(step.line, what, id=step.id, line=seen[step.id])
         seen[step.id] = step.line
         _validate_step(step, _known_values(lab))
     for call in ast.walk(tree):
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "NotYet":
             missing = {"found", "next"} - {each.arg for each in call.keywords}
             if missing:
-                raise Refused(call.lineno, f"This failure does not say {in_code(missing)}.")
+                what = "This failure does not say {missing}."
+                raise Refused(call.lineno, what, missing=in_code(missing))
 
 
 def _validate_step(step: Step, known: set[str]) -> None:
@@ -83,25 +85,28 @@ def _validate_step(step: Step, known: set[str]) -> None:
         raise Refused(step.line, "A check is called with `workspace`, or `workspace, answer`.")
     if not step.goal:
         raise Refused(step.line, "Say what the learner must reach in the check's docstring.")
-    _validate_values("goal", step.goal, step.line, known)
+    what = "The goal names {unknown}; there are {known}."
+    _validate_values(what, step.goal, step.line, known)
     if not step.solve:
-        what = f"The step has no solution: add `@{step.check.__name__}.solution`."
-        raise Refused(step.line, what)
+        what = "The step has no solution: add `@{check}.solution`."
+        raise Refused(step.line, what, check=step.check.__name__)
     if step.evidence and not step.takes_answer:
         raise Refused(step.line, "The step takes no answer, so remove `evidence=True`.")
     for mistake in step.mistakes:
         if not mistake.advice.strip():
-            raise Refused(mistake.line, f"The mistake “{mistake.name}” has no advice to look for.")
+            what = "The mistake “{name}” has no advice to look for."
+            raise Refused(mistake.line, what, name=mistake.name)
         if mistake.only_an_answer and not step.takes_answer:
             what = "The step takes no answer, so write `mistake` instead of `near_miss`."
             raise Refused(mistake.line, what)
-        _validate_values("advice", mistake.advice, mistake.line, known)
+        what = "The advice names {unknown}; there are {known}."
+        _validate_values(what, mistake.advice, mistake.line, known)
 
 
 def _validate_values(what: str, text: str, line: int, known: set[str]) -> None:
     """Refuse a text with `{names}` that a workspace could not fill."""
     if unknown := set(PLACEHOLDER.findall(text)) - known:
-        raise Refused(line, f"The {what} names {in_code(unknown)}; there are {in_code(known)}.")
+        raise Refused(line, what, unknown=in_code(unknown), known=in_code(known))
 
 
 def _is_list_of(things: object, kind: Any) -> bool:
