@@ -8,6 +8,7 @@ from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
+from labrunner.language import Sentence
 from labrunner.text import plain
 
 Action = Callable[[Any], "str | None"]
@@ -45,11 +46,12 @@ def declared_at(function: Callable[..., Any]) -> tuple[str, int]:
     return function.__code__.co_filename, function.__code__.co_firstlineno
 
 
-def error_location(error: BaseException, function: Callable[..., Any]) -> str:
+def error_location(error: BaseException, function: Callable[..., Any]) -> Sentence:
     """Return where in its own file a lab's function went wrong, like `lab.py`, line 30."""
     file, line = declared_at(function)
     lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == file]
-    return f"`{Path(file).name}`, line {lines[-1] if lines else line}"
+    place = "`{file}`, line {line}"
+    return Sentence(place, file=Path(file).name, line=lines[-1] if lines else line)
 
 
 def describe_error(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from docker.errors import APIError, NotFound
 from docker.types import Mount
 from requests import Response
 
+from labrunner.language import Sentence
 from labrunner.verdicts import CannotCheck
 
 from .answers import text
@@ -200,7 +201,7 @@ class Containers(Connection):
             )
             if END in output or code in NOT_RUN:
                 return code, output.replace(END, "")
-        found = f"The engine lost the output of `{command[0]}`."
+        found = Sentence("The engine lost the output of `{command}`.", command=command[0])
         raise CannotCheck(found, next="Check again.")
 
     def read_file(self, container: str, path: str) -> bytes | None:

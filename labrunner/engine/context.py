@@ -112,18 +112,17 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
         found = json.loads(text) if text.strip() else {}
-        if not isinstance(found, dict):
-            raise ValueError("it is not a JSON object")
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise NoEndpoint(
-            Sentence(
-                "It is unknown which engine `docker` uses: `{file}` cannot be read: {why}.",
-                file=file,
-                why=why,
-            ),
-            next="Fix that file, or move it away.",
-        ) from error
+    except OSError as error:
+        raise _unreadable(file, error.strerror) from error
+    except ValueError as error:
+        raise _unreadable(file, error) from error
+    if not isinstance(found, dict):
+        raise _unreadable(file, Sentence("it is not a JSON object"))
     return found
+
+
+def _unreadable(file: Path, why: object) -> NoEndpoint:
+    unknown = "It is unknown which engine `docker` uses: `{file}` cannot be read: {why}."
+    return NoEndpoint(Sentence(unknown, file=file, why=why), next="Fix that file, or move it away.")

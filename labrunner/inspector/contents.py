@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from labrunner.language import Sentence
 from labrunner.registry.models import Response
 
 LARGEST_SIZE = 1 << 63  # bytes; no registry counts any further
@@ -55,7 +56,7 @@ class PlatformManifest:
         name = "/".join(str(part) for part in parts if part)
         if "vnd.docker.reference.type" in (row.get("annotations") or {}):
             name = "attestation"
-        return cls(str(row["digest"]), name or "any platform")
+        return cls(str(row["digest"]), name or Sentence("any platform"))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from labrunner.language import Sentence
+
 
 @dataclass
 class Budget:
@@ -25,11 +27,11 @@ class Budget:
     def reached(self) -> str:
         """The limit that is reached, in words; empty where none is."""
         if self.seconds_left <= 0:
-            return f"{self.seconds:g} seconds"
+            return Sentence("{count} seconds", count=f"{self.seconds:g}")
         if self._read >= self.size:
             return f"{self.size / 1e6:g} MB"
         if self._asked >= self.requests:
-            return f"{self.requests:,} requests"
+            return Sentence("{count} requests", count=f"{self.requests:,}")
         return ""
 
     def part(self, requests: int) -> Budget:

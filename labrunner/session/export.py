@@ -23,18 +23,21 @@ VERDICT = ("status", "expected", "found", "next")
 LONGEST = 1000  # characters of a text that goes into a file
 EARLIEST = 1_500_000_000  # seconds since 1970; there was no such course before
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+MUST_BE = "`{name}` must be {what}, not {found}."
 
 
 class BadFile(CourseError):
-    """The file cannot be imported. The sentence says in which line it is wrong, and how."""
+    """The file cannot be imported. The sentence says in which line it is wrong, and how: `why`,
+    with its values."""
 
     title = Sentence("That file cannot be imported")
     http_status = 400
     exit_status = ExitStatus.BAD_CALL
 
-    def __init__(self, line: int, why: str) -> None:
+    def __init__(self, line: int, why: str, /, **values: object) -> None:
+        said = Sentence(why, **values)
         super().__init__(
-            f"Line {line}: {why}" if line else why,
+            Sentence("Line {line}: {why}", line=line, why=said) if line else said,
             next="Nothing was imported. Save your progress again, and import that file.",
         )
 
@@ -148,19 +151,21 @@ def _add(archive: ProgressArchive, number: int, row: dict[str, Any]) -> None:
     kind = row.pop("kind", None)
     wanted = FIELDS.get(kind) if isinstance(kind, str) else None
     if wanted is None:
-        raise BadFile(number, f"`kind` must be one of {_listed(FIELDS)}, not {_shown(kind)}.")
+        what = Sentence("one of {words}", words=_listed(FIELDS))
+        raise BadFile(number, MUST_BE, name="kind", what=what, found=_shown(kind))
     if set(row) != set(wanted):
-        raise BadFile(number, f"`{kind}` must have exactly the fields {_listed(wanted)}.")
+        why = "`{kind}` must have exactly the fields {fields}."
+        raise BadFile(number, why, kind=kind, fields=_listed(wanted))
     for name, (right, what) in wanted.items():
         if not right(row[name]):
-            raise BadFile(number, f"`{name}` must be {what}, not {_shown(row[name])}.")
+            raise BadFile(number, MUST_BE, name=name, what=what, found=_shown(row[name]))
     if kind == "event":
         mistakes = None if row["mistakes"] is None else tuple(row["mistakes"])
         happened = row.pop("what")
         archive.events.append(Event(**{**row, "kind": happened, "mistakes": mistakes}))
     elif kind == "lab":
         if row["lab"] in archive.done:
-            raise BadFile(number, f"The lab `{row['lab']}` is already in the file.")
+            raise BadFile(number, "The lab `{lab}` is already in the file.", lab=row["lab"])
         archive.done[row["lab"]] = row["done_at"]
     else:
         _add_step(archive, number, row)
@@ -170,7 +175,7 @@ def _add_step(archive: ProgressArchive, number: int, row: dict[str, Any]) -> Non
     lab, id = row.pop("lab"), row.pop("step")
     steps = archive.steps.setdefault(lab, {})
     if id in steps:
-        raise BadFile(number, f"The step `{id}` of `{lab}` is already in the file.")
+        raise BadFile(number, "The step `{id}` of `{lab}` is already in the file.", id=id, lab=lab)
     status, *said = [row.pop(name) for name in VERDICT]
     if (status is None) != (row["checked_at"] is None):
         raise BadFile(number, "A step must have both `status` and `checked_at`, or neither.")
@@ -205,17 +210,23 @@ def _shown(value: Any) -> str:
 
 
 STATUSES, STATES = get_args(Status), get_args(State) + get_args(LabEvent)
-_NAME = (_is_name, "a name of lower-case letters, digits and hyphens")
-_COUNT = (lambda n: type(n) is int and 0 <= n <= 1_000_000, "a whole number from 0 to 1,000,000")
-_MOMENT = (_is_moment, "seconds since 1970, after 2017 and not in the future")
-_MOMENT_OR_NONE = (_or_none(_is_moment), f"{_MOMENT[1]}, or null")
-_TEXT_OR_NONE = (_or_none(_is_text), "a text or null")
-FIELDS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
+_NAME = (_is_name, Sentence("a name of lower-case letters, digits and hyphens"))
+_COUNT = (
+    lambda n: type(n) is int and 0 <= n <= 1_000_000,
+    Sentence("a whole number from 0 to 1,000,000"),
+)
+_MOMENT = (_is_moment, Sentence("seconds since 1970, after 2017 and not in the future"))
+_MOMENT_OR_NONE = (_or_none(_is_moment), Sentence("{what}, or null", what=_MOMENT[1]))
+_TEXT_OR_NONE = (_or_none(_is_text), Sentence("a text or null"))
+FIELDS: dict[str, dict[str, tuple[Callable[[Any], bool], Sentence]]] = {
     "lab": {"lab": _NAME, "done_at": _MOMENT},
     "step": {
         "lab": _NAME,
         "step": _NAME,
-        "status": (_or_none(lambda s: s in STATUSES), f"{_listed(STATUSES)} or null"),
+        "status": (
+            _or_none(lambda s: s in STATUSES),
+            Sentence("{words} or null", words=_listed(STATUSES)),
+        ),
         "expected": _TEXT_OR_NONE,
         "found": _TEXT_OR_NONE,
         "next": _TEXT_OR_NONE,
@@ -228,14 +239,14 @@ FIELDS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     "event": {
         "at": _MOMENT,
         "lab": _NAME,
-        "step": (_or_none(_is_name), f"{_NAME[1]}, or null"),
-        "what": (lambda what: what in STATES, f"one of {_listed(STATES)}"),
+        "step": (_or_none(_is_name), Sentence("{what}, or null", what=_NAME[1])),
+        "what": (lambda what: what in STATES, Sentence("one of {words}", words=_listed(STATES))),
         "attempts": _COUNT,
         "found": _TEXT_OR_NONE,
         "next": _TEXT_OR_NONE,
         "mistakes": (
             _or_none(lambda names: isinstance(names, list) and all(map(_is_text, names))),
-            "a list of texts, or null",
+            Sentence("a list of texts, or null"),
         ),
     },
 }

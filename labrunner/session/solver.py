@@ -55,7 +55,8 @@ def _explain(error: Exception | SystemExit, place: str) -> Verdict:
         return _not_done(error.found, Sentence.joined(error.next, BACK))
     if known := error if isinstance(error, CannotCheck) else NotWritable.from_os_error(error):
         return _not_done(known.found, known.next)
-    why = f"`{type(error).__name__}: {error}` ({place})."
+    broke = "`{kind}: {error}` ({place})."
+    why = Sentence(broke, kind=type(error).__name__, error=error, place=place)
     before = "Do the steps before it first, if one is not done."
     return _not_done(why, Sentence.joined(before, BACK))
 

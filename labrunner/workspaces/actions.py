@@ -8,6 +8,7 @@ from labrunner.engine.engine import Engine
 from labrunner.engine.requirements import require_engine
 from labrunner.engine.transfer_progress import ProgressCallback, silent
 from labrunner.kit.kit import Kit
+from labrunner.language import Sentence
 from labrunner.registry.versions import FIRST
 from labrunner.verdicts import CannotCheck
 
@@ -36,7 +37,8 @@ def require_machine(lab: Lab, engine: Engine) -> None:
     machine."""
     require_engine(engine)
     if reasons := lab.reasons_not_to_run(engine):
-        raise CannotRun(" ".join(reasons), next="Read the lesson; this lab cannot run here.")
+        why = Sentence.joined(*reasons)
+        raise CannotRun(why, next="Read the lesson; this lab cannot run here.")
 
 
 def get_images(

@@ -156,7 +156,8 @@ def remove(workspace: Workspace, items: Iterable[Resource]) -> list[Leftover]:
             except CannotCheck as error:
                 left.append(Leftover(item, error.found))
             except OSError as error:
-                left.append(Leftover(item, f"{error.filename}: {error.strerror}."))
+                why = Sentence("{file}: {why}.", file=error.filename, why=error.strerror)
+                left.append(Leftover(item, why))
         known |= {item.id for item in rest}
         untagged = [_untagged(workspace, image) for image in engine.images()]
         rest = [item for found in untagged for item in found if item.id not in known]

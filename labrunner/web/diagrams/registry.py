@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from textwrap import wrap
 
 from labrunner.inspector.contents import ManifestEntry, RegistryContents
-from labrunner.language import Sentence, gettext
+from labrunner.language import Sentence, gettext, translated
 
 from .labels import printable, short_digest, short_size
 from .layout import WIDE, Column, Layout
@@ -179,7 +179,7 @@ class _Artist:
             entry = self.contents.find(*key)
             if key in self.drawn or (entry and self.contents.tags_of(entry)):
                 continue
-            platform = child.platform
+            platform = translated(child.platform)
             if self.layout.stacked:
                 platform = platform.removeprefix("linux/")
             box = _box(f"manifest {index.state}", _key("child", *key), column, y, platform)

@@ -59,7 +59,7 @@ def _named_by(contents: RegistryContents, entry: ManifestEntry) -> str:
                 return Sentence(
                     "the index {digest}, for {platform}",
                     digest=short_digest(index.digest),
-                    platform=printable(child.platform),
+                    platform=Sentence.of(printable(child.platform)),
                 )
     return Sentence("no tag{was}. It can be pulled by its digest", was=was)
 

@@ -18,6 +18,7 @@ from labrunner.registry.versions import NUMBERS
 from labrunner.session.overview import Overview
 from labrunner.session.services import get_services
 from labrunner.session.session import Session
+from labrunner.text import fold
 from labrunner.web.forms import fields, wants_json
 from labrunner.web.lesson_view import engine_faults, view_lesson
 from labrunner.web.services import get_web_services
@@ -74,7 +75,8 @@ def choose_registry(slug: str) -> ResponseReturnValue:
     """Keep the learner's choice of a registry, which all lessons follow."""
     lesson, number = find(slug), fields("registry")["registry"]
     if number not in NUMBERS:
-        raise BadRequest(Sentence("Choose registry {numbers}.", numbers=" or ".join(NUMBERS)))
+        numbers = fold(NUMBERS, "{some} or {other}")
+        raise BadRequest(Sentence("Choose registry {numbers}.", numbers=numbers))
     get_services().workspaces.registry_choice.keep(NUMBERS[number])
     if wants_json():
         return {"registry": number}
