@@ -23,7 +23,8 @@ from labrunner.text import plain
 from labrunner.verdicts import Verdict
 from labrunner.workspaces.record import Record
 from labrunner.workspaces.workspace import Workspace
-from tests.fixtures.engine import ASKED, LAB, LESSON
+from tests.fixtures.engine import ASKED, LAB, LESSON, ROOT
+from tests.fixtures.languages import sentences_of
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -42,6 +43,7 @@ TEXTS = {
     "TWO STEPS": LAB
     + "\n\n@lab.step\ndef other(workspace):\n    '''Another.'''\n\nother.solution(print)\n",
 }
+SENTENCES = {text for path in ROOT.glob("labrunner/course/*.py") for text in sentences_of(path)}
 TOO_DEEP = "Python cannot read this: something in it is too long, or nested too deeply."
 TOO_LARGE = "The file is larger than 1 MB. Make it smaller."
 NO_SUCH_VALUE = (
@@ -170,6 +172,7 @@ def said_of(loaded):
     found = [(str(each.path), each.line, each.what) for each in loaded.problems]
     for problem, (path, _, what) in zip(loaded.problems, found, strict=True):
         assert plain(f"{path}{what}") == f"{path}{what}" and "\n" not in str(problem)
+        assert problem.what.template in SENTENCES  # so a catalog can have it
         assert what.endswith((".", "?")) and what.count("`") % 2 == 0 and len(what) < 400
     return found
 

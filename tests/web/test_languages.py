@@ -4,6 +4,7 @@ import html
 import json
 import re
 from gettext import GNUTranslations
+from io import BytesIO
 
 import pytest
 from babel.messages.mofile import write_mo
@@ -38,6 +39,12 @@ ERROR = (
     "Error response from daemon: manifest for localhost:5000/hello:2 not found: manifest unknown"
 )
 CHECK = "/lessons/tiny/steps/make-a-volume/check"
+ENGLISH = (  # what no page shows: commands, and what is wrong with an entry of the decoder
+    "labrunner/cli/*.py",
+    "labrunner/headless/*.py",
+    "labrunner/doctor.py",
+    "labrunner/decoder/messages.py",
+)
 
 CATALOG = """
 msgid ""
@@ -256,6 +263,22 @@ def test_the_decoder_explains_in_another_language_with_the_words_of_the_error(ap
     assert BEGIN not in as_json.text
 
 
+def test_files_that_are_refused_are_explained_in_another_language(tiny, instance, marking):
+    (tiny / "lessons/03-lost.md").write_text("---\ntitle: Lost\nlab: none\n---\n")
+    app = create_app(tiny, instance, 8000, "x")
+    with app.app_context():
+        course = get_services().course
+    browser = Browser(app, IN_MARKING)
+    lost = browser.get("/lessons/lost")
+    assert unmarked(lost, course) == []
+    assert f"{BEGIN}There is no lab none: add labs/none/lab.py.{END}" in text(lost)
+    head = b'{"registry-lab": "progress", "version": 1}\n'
+    for line in (b"", b'{"kind": 1}', b'{"kind": "lab", "lab": "a", "done_at": 1}'):
+        sent = browser.submit("/progress", file=(BytesIO(head + line + b"\n"), "progress.jsonl"))
+        assert sent.status_code == 400 and unmarked(sent, course) == []
+        assert f"{BEGIN}Line 2: {BEGIN}" in text(sent)
+
+
 def test_a_lesson_says_that_it_is_in_english_where_the_page_is_not(app, marking):
     page = Browser(app, IN_MARKING).get("/lessons/tiny").text
     assert '<div lang="en"><p>Your registry is at' in page
@@ -317,8 +340,12 @@ def test_a_sentence_that_is_composed_too_early_is_found(source, found):
     assert composed(source) == found
 
 
-def test_no_sentence_of_a_check_is_composed_before_it_is_translated():
-    paths = [*ROOT.glob("labs/*/lab.py"), *ROOT.glob("labrunner/checks/*.py")]
+def test_no_sentence_is_composed_before_it_is_translated():
+    paths = {*ROOT.glob("labs/*/lab.py"), *ROOT.glob("labrunner/**/*.py")}
+    for part in ENGLISH:
+        left_out = {*ROOT.glob(part)}
+        assert left_out and left_out <= paths
+        paths -= left_out
     found = {path.relative_to(ROOT): composed(path.read_text()) for path in paths}
     assert {path: texts for path, texts in found.items() if texts} == {}
 

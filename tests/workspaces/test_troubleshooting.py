@@ -9,8 +9,9 @@ import pytest
 
 from labrunner.engine.connection import EngineDown
 from labrunner.registry.errors import NotARegistry, RegistryDown
-from labrunner.text import clock
+from labrunner.text import clock, in_order
 from labrunner.verdicts import CannotCheck
+from labrunner.workspaces.troubleshooting import RUN, diagnose
 from tests.fixtures.engine import eventually, request_of, response
 
 
@@ -166,6 +167,15 @@ def test_the_name_is_taken_by_something_else(workspace, says):
     assert found == f"{nothing(workspace)}. {taken}"
     assert f"-p {workspace.port}:5000 --name my-registry registry:2" in todo
     assert f"`docker rm -f {workspace.name}`" in todo
+
+
+def test_a_start_in_two_parts_gets_another_name_and_can_still_be_translated(workspace):
+    workspace.run("busybox:stable", name=workspace.name, command=["sleep", "60"])
+    start = in_order("`mkdir auth`", RUN, stop=False)
+    renamed = diagnose(workspace, RegistryDown("", next=""), start).next.values["renamed"]
+    named = run(workspace).replace(f"--name {workspace.name}", "--name my-registry")
+    assert renamed == f"`mkdir auth`, then {named}"
+    assert renamed.template == "{some}, then {other}"
 
 
 @pytest.mark.parametrize("command", [["sleep", "60"], ["httpd", "-f", "-p", "5000"]])
