@@ -1,4 +1,4 @@
-"""A lesson's commands, run as they stand, each exit code counted."""
+"""A lesson's commands, run as they stand, each exit code counted, also in place of solutions."""
 
 import json
 import time
@@ -7,6 +7,9 @@ import pytest
 
 from labrunner.course.lesson import Block
 from labrunner.headless.lesson_shell import LessonShell
+from labrunner.headless.track import Settings, Track
+from tests.fixtures.engine import LESSON
+from tests.fixtures.headless import only
 
 
 @pytest.fixture
@@ -196,3 +199,86 @@ def test_a_configuration_that_cannot_be_read_is_left_out(tmp_path, config, reque
     shell = request.getfixturevalue("shell")
     assert shell.run(block("docker version")).wrong is None
     assert not (tmp_path / "workspace" / "docker-config" / "config.json").exists()
+
+
+def test_a_run_with_another_registry_runs_what_the_page_has_for_that_one(headless):
+    two = '=== "registry 2"\n    ```bash\n    false\n    ```\n'
+    asked = "test {{ registry_image }} = registry:3"
+    three = two.replace("registry 2", "registry 3").replace("false", asked)
+    page = f"{LESSON}\n{two}{three}"
+    assert headless(lesson=page, shell=True, registry="registry:3").status == "passed"
+    assert "`false` ended with exit code 1" in only(headless(lesson=page, shell=True)).found
+
+
+def test_the_lessons_commands_take_the_place_of_the_solution(headless, engine):
+    run = headless(("    workspace.create_volume(workspace.name)\n", "    1 / 0\n"), shell=True)
+    assert run.status == "passed", run.as_dict()
+    assert run.leftovers == []
+
+
+def test_commands_that_do_not_do_the_step_fail_with_the_checks_words(headless):
+    lesson = LESSON.replace("docker volume create {{ name }}\n", "true\n").replace(
+        "-v {{ name }}:/v ", ""
+    )
+    step = only(headless(lesson=lesson, shell=True))
+    assert (step.status, step.found) == ("failed", "There is none.")
+
+
+def test_commands_that_fail_fail_the_step_and_name_the_line(headless):
+    lesson = LESSON.replace("docker volume create", "docker volume creat")
+    step = only(headless(lesson=lesson, shell=True))
+    assert step.status == "failed" and step.expected == "The lesson's commands do the step."
+    assert "In the block in line 9 of the lesson, `docker volume creat " in step.found
+
+
+def test_commands_that_never_end_are_given_up(headless):
+    lesson = LESSON.replace("docker volume create {{ name }}", "sleep 60")
+    began = time.monotonic()
+    step = only(headless(lesson=lesson, shell=True, seconds=1))
+    assert time.monotonic() - began < 30
+    assert step.status in ("failed", "unknown") and "took longer than 1 seconds" in step.found
+
+
+ASKS = (
+    ("def make_a_volume(workspace):", "def make_a_volume(workspace, answer):"),
+    ("if workspace.engine.volume(workspace.name):", "if answer.strip() == 'yes':"),
+)
+YES, NO = (f"```bash\necho {said}\n```\n" for said in ("yes", "no"))
+HINT = "??? hint\n    ```bash\n    echo yes\n    ```\n"
+GIVEN_AWAY = "The block in line {} of `01-volumes.md` prints the answer."
+
+
+def page_of(*blocks):
+    return LESSON.partition("```")[0] + "".join(blocks)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "line"),
+    [
+        pytest.param([YES, NO, HINT], 9, id="above the hint"),
+        pytest.param([NO, HINT, YES], 16, id="below the hint"),
+        pytest.param([NO, YES], 12, id="without a hint"),
+    ],
+)
+def test_a_page_whose_visible_commands_answer_its_question_is_refused(headless, blocks, line):
+    step = only(headless(*ASKS, lesson=page_of(*blocks), shell=True))
+    assert (step.status, step.found) == ("failed", GIVEN_AWAY.format(line))
+    assert "`??? hint`" in step.next and "`@lab.step(evidence=True)`" in step.next
+
+
+def test_the_answer_to_a_question_comes_from_the_hint(headless):
+    assert headless(*ASKS, lesson=page_of(NO, HINT), shell=True).status == "passed"
+
+
+def test_an_answer_that_is_only_what_the_step_prints_needs_no_hint(headless):
+    evidence = ("@lab.step(lasting=True)", "@lab.step(lasting=True, evidence=True)")
+    run = headless(*ASKS, evidence, lesson=page_of(NO, YES), shell=True)
+    assert run.status == "passed", run.as_dict()
+
+
+def test_a_block_that_is_run_by_itself_must_not_answer_its_question_either(headless):
+    headless(*ASKS, lesson=page_of(NO, HINT, YES))
+    [lesson] = headless.lessons
+    with Track(headless.workspaces, lesson, lesson.lab, Settings(shell=True)) as track:
+        first, second, third = (track.run_block(block) for block in lesson.blocks)
+    assert first is second is None and third.found == GIVEN_AWAY.format(16)

@@ -1,8 +1,15 @@
-"""How the parts of a lab's tracks are joined."""
+"""What a run proves of checks and mistakes, and how the parts of its tracks are joined."""
+
+import json
+
+import pytest
 
 from labrunner.headless.proof import Tally, plan_tracks
 from labrunner.headless.results import End, Part
 from labrunner.verdicts import Verdict
+from labrunner.workspaces.manager import Workspaces
+from tests.fixtures.engine import LAB
+from tests.fixtures.headless import only
 
 
 def test_a_lab_of_which_one_track_cannot_run_has_the_reason_and_no_steps(course):
@@ -30,3 +37,184 @@ def test_a_mistake_of_one_registry_is_proved_with_that_one_only(course):
     assert always and proved("registry:3") == {*always, "with 3", "also with 3"}
     lab.images = ["registry:2", "registry:3"]
     assert proved("registry:3") == always
+
+
+def shape(value):
+    if isinstance(value, dict):
+        return {key: shape(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [shape(each) for each in value]
+    return type(value).__name__
+
+
+def test_a_good_lab_proves_itself_and_the_report_has_its_shape(headless):
+    run = headless(prove=True)
+    report = json.loads(json.dumps(run.as_dict()))
+
+    assert shape(report) == {
+        "status": "str",
+        "seconds": "float",
+        "labs": [
+            {
+                "lab": "str",
+                "status": "str",
+                "seconds": "float",
+                "steps": [
+                    {
+                        "step": "str",
+                        "status": "str",
+                        "seconds": "float",
+                        "expected": "NoneType",
+                        "found": "str",
+                        "next": "NoneType",
+                        "proved": {
+                            "before": "str",
+                            "mistakes": [
+                                {
+                                    "mistake": "str",
+                                    "status": "str",
+                                    "found": "str",
+                                    "next": "str",
+                                    "recovered": "str",
+                                }
+                            ],
+                            "after": "str",
+                            "again": "str",
+                        },
+                    }
+                ],
+            }
+        ],
+        "leftovers": [],
+    }
+    assert (report["status"], report["labs"][0]["lab"]) == ("passed", "volumes")
+    assert report["labs"][0]["steps"][0]["proved"] == {
+        "before": "failed",
+        "mistakes": [
+            {
+                "mistake": "a slip in its name",
+                "status": "failed",
+                "found": "There is none.",
+                "next": "Run `docker volume create`.",
+                "recovered": "passed",
+            }
+        ],
+        "after": "passed",
+        "again": "passed",
+    }
+
+
+ASKING = [
+    ("def make_a_volume(workspace):", "def make_a_volume(workspace, answer):"),
+    ("if workspace.engine.volume(workspace.name):", 'if answer == workspace["name"]:'),
+    ("    workspace.create_volume(workspace.name)", "    return workspace.name"),
+    ("volume.mistake", "volume.near_miss"),
+    ('    workspace.create_volume(f"{workspace.name}-x")', "    return workspace.port"),
+]
+
+
+def test_a_near_miss_is_proved_without_a_workspace_of_its_own(headless, monkeypatch):
+    opened = []
+    theirs = Workspaces.open
+
+    def count(self, *args, **how):
+        opened.append(args)
+        return theirs(self, *args, **how)
+
+    monkeypatch.setattr(Workspaces, "open", count)
+    run = headless(*ASKING, ("workspace.port", '"a slip"'), prove=True)
+    assert run.status == "passed", run.as_dict()
+    assert [row["status"] for row in only(run).proved["mistakes"]] == ["failed"]
+    assert len(opened) == 1
+
+
+def test_a_near_miss_that_passes_makes_the_check_weak(headless):
+    run = headless(*ASKING, ("workspace.port", "workspace.name"), prove=True)
+    assert only(run).status == "failed"
+    assert "The mistake “a slip in its name” is passed" in only(run).found
+
+
+def test_a_check_that_passes_before_is_weak(headless):
+    always = ("if workspace.engine.volume(workspace.name)", "if True")
+    for how in ({}, {"prove": True}):
+        run = headless(always, ("a slip in its name", "x"), **how)
+        step = only(run)
+        assert run.status == step.status == "failed"
+        assert "passes" in step.found or "is passed" in step.found
+        assert step.next == "Fix the check `make_a_volume`."
+    bare = LAB.split("@make_a_volume.mistake")[1]
+    step = only(headless(always, ("@make_a_volume.mistake" + bare, "")))
+    assert step.found == "The check passes before the step is done."
+
+
+def test_a_mistake_that_passes_makes_the_check_weak(headless):
+    run = headless(("{workspace.name}-x", "{workspace.name}"), prove=True)
+    step = only(run)
+    assert step.status == "failed"
+    assert step.found == "The mistake “a slip in its name” is passed: It is there."
+    assert step.proved["mistakes"][0]["status"] == "passed"
+
+
+def test_a_mistake_with_another_reason_than_the_verdict_makes_the_check_weak(headless):
+    named = ('reason="missing"', 'reason="slip"')
+    step = only(headless(named, prove=True))
+    assert step.status == "failed"
+    assert (
+        step.found == "The mistake “a slip in its name” fails for the reason `missing`, not `slip`."
+    )
+
+
+def test_a_mistake_that_the_solution_does_not_recover_from_is_a_weakness(headless):
+    """What a learner would do next does not lead to passed."""
+    check = "    if workspace.engine.volume(workspace.name):\n"
+    strict = check.replace(":\n", ' and not workspace.engine.volume(workspace.name + "-x"):\n')
+    step = only(headless((check, strict), prove=True))
+    assert step.status == "failed"
+    assert step.found == (
+        "The mistake “a slip in its name” is not corrected by the solution: There is none."
+    )
+    assert step.next == "Run `docker volume create`."
+    assert step.proved["mistakes"][0]["recovered"] == "failed"
+    assert (step.proved["after"], step.proved["again"]) == ("passed", "passed")
+
+
+def test_a_mistake_whose_advice_is_missing_makes_the_check_weak(headless):
+    step = only(headless(('advice="docker volume create"', 'advice="{name}"'), prove=True))
+    assert step.status == "failed"
+    assert "gets the advice: Run `docker volume create`. It does not contain `reg" in step.found
+
+
+def test_a_solution_that_does_not_do_the_step_fails(headless):
+    step = only(headless(("workspace.create_volume(workspace.name)", "pass"), prove=True))
+    assert (step.status, step.found) == ("failed", "There is none.")
+    assert (step.proved["after"], step.proved["again"]) == ("failed", "failed")
+
+
+def test_a_check_that_passes_once_only_fails_the_proof(headless):
+    twice = '    if not hasattr(lab, "asked") and workspace.engine.volume(workspace.name):\n'
+    twice += "        lab.asked = True\n"
+    change = ("    if workspace.engine.volume(workspace.name):\n", twice)
+    step = only(headless(change, prove=True))
+    assert (step.proved["after"], step.proved["again"], step.status) == (
+        "passed",
+        "failed",
+        "failed",
+    )
+
+
+def test_a_mistake_that_crashes_is_not_taken_for_a_failed_check(headless):
+    step = only(headless(('create_volume(f"{workspace.name}-x")', "no_such()"), prove=True))
+    assert step.status == "failed" and step.proved["mistakes"][0]["status"] == "unknown"
+    assert "is unknown: The lab's own code failed: `AttributeError" in step.found
+
+
+@pytest.mark.parametrize("act", ["solution", "mistake"])
+def test_an_act_that_finds_the_disk_full_says_nothing_of_the_check(headless, act):
+    full = 'raise OSError(28, "No space left on device", "/full")'
+    change = {
+        "solution": ("workspace.create_volume(workspace.name)", full),
+        "mistake": ('workspace.create_volume(f"{workspace.name}-x")', full),
+    }[act]
+    run = headless(change, prove=True)
+    assert run.status == "unknown" and run.could_not_run
+    assert "Nothing can be written to `/full`: No space left on device." in only(run).found
