@@ -12,8 +12,8 @@ import pytest
 
 from labrunner.decoder.messages import known_messages
 from tests.fixtures.engine import ROOT
+from tests.fixtures.pages import text
 from tests.fixtures.web import HTMX, JSON
-from tests.web.test_web import text
 
 PASTED = """$ docker push localhost:5000/apps/x
 The push refers to repository [localhost:5000/apps/x]

@@ -11,7 +11,7 @@ import requests
 
 from labrunner.web.limits import MAX_CONNECTIONS as PLACES
 from tests.fixtures.engine import eventually
-from tests.web.test_web import AS_BROWSERS_DO, word
+from tests.fixtures.pages import AS_BROWSERS_DO, word
 
 PATIENCE = 60  # seconds for what has to come
 CHECK = "/lessons/tiny/steps/make-a-volume/check"

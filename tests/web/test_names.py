@@ -7,8 +7,8 @@ from flask import get_template_attribute
 
 from labrunner.web.diagrams import reference
 from tests.browser.test_pages import EVIL, NARROW, WIDE, violations
+from tests.fixtures.pages import text
 from tests.fixtures.web import HTMX, JSON, Site, free_port, write_tiny
-from tests.web.test_web import text
 
 DIGEST = f"sha256:{'3f1c' * 16}"
 LESSON = """---
