@@ -1,22 +1,64 @@
-"""Reads which images are in a file before an engine loads it."""
+"""The file that a kit is saved to: written whole or not at all, and read before it is loaded."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import lzma
+import os
 import tarfile
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from labrunner.engine.transfer_progress import ProgressCallback
 from labrunner.language import Sentence
 from labrunner.registry.references import parse
 
-from .errors import KitUsageError
+from .errors import ImageUnavailable, KitUsageError
 
+CHUNK = 1 << 20
 LONGEST = 1 << 20  # bytes; a table of contents has a few hundred
 UNREADABLE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError)
 ANOTHER_COPY = "Check its name, copy it again, or make a new one with `script/lab kit save FILE`."
+
+
+def require_new(file: Path) -> None:
+    """Raise `KitUsageError` for a file that exists, or whose folder does not."""
+    if file.exists():
+        found = Sentence("The file `{file}` already exists.", file=file)
+        raise KitUsageError(found, next="Choose another name.")
+    if not file.parent.is_dir():
+        found = Sentence("There is no folder `{folder}`.", folder=file.parent)
+        raise KitUsageError(found, next="Choose another.")
+
+
+def write_archive(file: Path, data: Iterable[bytes], on_progress: ProgressCallback) -> None:
+    """Write a new file, whole or not at all. Raises as `require_new`, and `ImageUnavailable`."""
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with part.open("xb") as output:
+            for chunk in data:
+                output.write(chunk)
+                on_progress(output.tell(), 0)
+        require_new(file)
+        part.rename(file)
+    except OSError as error:
+        found = Sentence("`{file}` could not be written: {why}.", file=file, why=error.strerror)
+        raise ImageUnavailable(
+            found, next="Choose a folder that you can write to, with enough free space."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def chunks(file: Path, on_progress: ProgressCallback) -> Iterator[bytes]:
+    """Yield the file in pieces, and say how far it is."""
+    size = file.stat().st_size
+    with file.open("rb") as source:
+        while chunk := source.read(CHUNK):
+            yield chunk
+            on_progress(source.tell(), size)
 
 
 def read_archive(file: Path) -> dict[str, set[str]]:

@@ -11,7 +11,7 @@ import platform
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,14 +25,13 @@ from labrunner.file_lock import FileLock
 from labrunner.language import Sentence
 from labrunner.registry.references import parse
 
-from .archive import ANOTHER_COPY, read_archive
+from . import archive
 from .builder import FROM_A_COLLEAGUE, MADE_FROM, VERSION, Apt, build_root
 from .errors import BuildPutOff, ImageUnavailable, KitUsageError, SourceUnavailable
 from .recipes import RECIPES, Recipe
 
 PULL_TIMEOUT = 30  # seconds without a byte after which a pull is given up
 RETRY_AFTER = 60  # seconds before a registry that refused a pull is asked again
-CHUNK = 1 << 20
 
 Notify = Callable[[str], None]
 """Is called with a sentence that says what is being done."""
@@ -201,30 +200,13 @@ class Kit:
     def save(self, file: Path, on_progress: ProgressCallback = silent) -> list[str]:
         """Write the whole kit into one file for `load` and `docker load`; all of it or nothing. But
         an image that is compiled is left out where it is not here. Return what is left out."""
-        _refuse_to_overwrite(file)
-        if not file.parent.is_dir():
-            found = Sentence("There is no folder `{folder}`.", folder=file.parent)
-            raise KitUsageError(found, next="Choose another.")
+        archive.require_new(file)
         present = [each.reference for each in self.status() if each.present]
         missing = [each for each in self.references if each not in present]
         if needed := [f"`{each}`" for each in missing if not self.is_compiled(each)]:
             found = Sentence("Not on this engine: {images}.", images=", ".join(needed))
             raise KitUsageError(found, next="Run `script/lab kit get`.")
-        part = file.with_name(f".{file.name}.{os.getpid()}")
-        try:
-            with part.open("xb") as output:
-                for chunk in self.engine.save(present):
-                    output.write(chunk)
-                    on_progress(output.tell(), 0)
-            _refuse_to_overwrite(file)
-            part.rename(file)
-        except OSError as error:
-            found = Sentence("`{file}` could not be written: {why}.", file=file, why=error.strerror)
-            raise ImageUnavailable(
-                found, next="Choose a folder that you can write to, with enough free space."
-            ) from error
-        finally:
-            part.unlink(missing_ok=True)
+        archive.write_archive(file, self.engine.save(present), on_progress)
         return missing
 
     def load(self, file: Path, on_progress: ProgressCallback = silent) -> list[str]:
@@ -232,7 +214,7 @@ class Kit:
 
         A file that would move a tag of this engine is refused before anything is loaded.
         """
-        archived = read_archive(file)
+        archived = archive.read_archive(file)
         for reference in archived:
             if reference not in self.references:
                 foreign = "`{file}` holds `{reference}`, which is not part of the kit."
@@ -244,14 +226,14 @@ class Kit:
             with _lock():
                 here = {each: self._is_one_of(each, ids, file) for each, ids in archived.items()}
                 new = [each for each in here if not here[each]]
-                for _ in self.engine.load(_chunks(file, on_progress)) if new else ():
+                for _ in self.engine.load(archive.chunks(file, on_progress)) if new else ():
                     pass
         except EngineRefused as error:
             if "no space" in error.words:
                 raise ImageUnavailable(error.found, next="Make room for the engine.") from error
             refused = "The engine refused `{file}`: {words}"
             found = Sentence(refused, file=file, words=error.words)
-            raise KitUsageError(found, next=ANOTHER_COPY) from error
+            raise KitUsageError(found, next=archive.ANOTHER_COPY) from error
         except OSError as error:
             failed = "`{file}` could not be loaded: {why}."
             found = Sentence(failed, file=file, why=error.strerror)
@@ -313,12 +295,6 @@ class Kit:
             raise refusal
 
 
-def _refuse_to_overwrite(file: Path) -> None:
-    if file.exists():
-        found = Sentence("The file `{file}` already exists.", file=file)
-        raise KitUsageError(found, next="Choose another name.")
-
-
 def _make_room() -> Sentence:
     return Sentence("Make room in `{folder}`.", folder=tempfile.gettempdir())
 
@@ -338,11 +314,3 @@ def _origin(image: Image) -> str:
 def _lock() -> FileLock:
     """Return the lock under which one run of this user at a time looks for a tag and makes it."""
     return FileLock(Path(tempfile.gettempdir()) / f"registry-lab-kit-{os.getuid()}.lock")
-
-
-def _chunks(file: Path, on_progress: ProgressCallback) -> Iterator[bytes]:
-    size = file.stat().st_size
-    with file.open("rb") as source:
-        while chunk := source.read(CHUNK):
-            yield chunk
-            on_progress(source.tell(), size)
