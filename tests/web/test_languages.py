@@ -333,6 +333,7 @@ def test_a_command_in_a_verdict_is_filled_and_what_a_learner_typed_is_not(tmp_pa
         ('NotYet(found="There is no `{name}`.", next=f"{PUSH}.", name=name)', set()),
         ('todo = f"`docker rm {name}`."', set()),
         ('place = f"{registry}/{image}:1.0"', set()),
+        ('pattern = rf"{name}(?::(?P<tag>{tag}))?"', set()),
         ('dockerfile = first + "LABEL version=2\\n"', set()),
     ],
 )
