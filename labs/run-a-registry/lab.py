@@ -100,7 +100,7 @@ start_a_registry.mistake(
 
 @lab.step(advice="`_catalog`")
 def ask_the_catalog(workspace, answer):
-    """You have asked `{registry}` what it holds: nothing yet."""
+    """You have asked `{registry}` what it holds."""
     try:
         catalog = json.loads(answer)
     except (ValueError, RecursionError):
