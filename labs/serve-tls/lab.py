@@ -58,7 +58,7 @@ TLS = (
     f'`{RUN} -v "$PWD/certs:/certs:ro" -e REGISTRY_HTTP_TLS_CERTIFICATE=/certs/registry.crt '
     "-e REGISTRY_HTTP_TLS_KEY=/certs/registry.key {registry_image}`"
 )
-PUSH = "`docker tag {image} {registry}/{image}`, then `docker push {registry}/{image}`."
+PUSH = "`docker image tag {image} {registry}/{image}`, then `docker push {registry}/{image}`."
 BY_ADDRESS = "{address}:5000/{image}:latest"
 PULL_LOCAL = "`docker pull {registry}/{image}`"
 NAMES = ("DNS:registry.lab", "IP:{address}")
