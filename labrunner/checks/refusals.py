@@ -49,13 +49,15 @@ def require_no_refusal(
 
 def last_refusal(requests: Iterable[Request], repository: str) -> Request | None:
     """Return the request of the last push or pull of a repository that was refused; None where none
-    was. That something is not there is no refusal, and a login may follow a 401."""
+    was. That something is not there is no refusal, and a login may follow a 401. With 499, nginx
+    and a registry log a client that hung up, as it does with its other layers when one is refused.
+    """
     asked = [each for each in requests if each.agent and not each.agent.startswith(ONLY_LOOK)]
     if asked and asked[-1].status == 401:  # it may not name a repository yet
         return asked[-1]
     place = f"/v2/{repository}/"
     done = [each for each in asked if each.path.startswith(place) and each.method != "HEAD"]
-    told = [each for each in done if each.status not in (401, 404)]
+    told = [each for each in done if each.status not in (401, 404, 499)]
     for each in reversed(told):
         if each.status >= 400:
             return each

@@ -140,6 +140,8 @@ UPLOAD, MANIFEST = "/v2/box/blobs/uploads/", "/v2/box/manifests/latest"
         ([("POST", UPLOAD, 500), ("HEAD", BLOB, 404)], 500),  # of another layer, meanwhile
         ([("PATCH", UPLOAD, 413)], 413),
         ([("PUT", UPLOAD, 413), ("PUT", UPLOAD, 201)], 413),  # of another blob, side by side
+        ([("PATCH", UPLOAD, 413), ("PATCH", UPLOAD, 499)], 413),  # the client gave up another blob
+        ([("PATCH", UPLOAD, 499)], None),
         ([("GET", MANIFEST, 500)], 500),
         ([("GET", "/v2/", 401)], 401),
         ([("GET", "/v2/", 401), ("PUT", MANIFEST, 201)], None),
