@@ -181,6 +181,9 @@ def test_the_pane_is_beside_the_text_below_it_or_folded_by_the_width(lab_page):
     page = lab_page(**WIDE)
     assert box(page, "#pane")["x"] > box(page, "main")["x"] + 500
     assert page.locator("#work").is_visible() and page.locator("#grip").is_visible()
+    text = box(page, "main")
+    page.locator("#pane").evaluate("pane => pane.remove()")  # as before it has come
+    assert box(page, "main")["x"] == text["x"]
     page.set_viewport_size(MIDDLE)
     page.reload()
     assert box(page, "#pane")["y"] >= box(page, "main")["y"] + box(page, "main")["height"]
