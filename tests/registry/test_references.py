@@ -12,10 +12,16 @@ import docker
 import pytest
 from docker.errors import APIError, ImageNotFound
 from docker.models.images import Image
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from labrunner.registry.references import InvalidReference, Reference, notes, parse
+
+# However busy the machine is: an example may take long, and so may making it.
+settings.register_profile(
+    "busy", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 HEX = "0123456789abcdef" * 4
 SHA256 = f"sha256:{HEX}"
