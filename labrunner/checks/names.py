@@ -34,8 +34,7 @@ def part_of(said: str, reference: Reference) -> tuple[str, str]:
         if said == getattr(reference, part):
             return part, sentence
     if said in reference.repository.split("/"):
-        found = "`{said}` is only one part of the repository, `{repository}`."
-        return "one-part", Sentence(found, repository=reference.repository)
+        return "one-part", "`{said}` is only one part of the repository."
     if said in reference.canonical:
         return "more-than-one", "`{said}` is in the name, but it is not exactly one part of it."
     return "not-there", "`{said}` is not in the name."

@@ -72,7 +72,7 @@ lab = Lab(
     },
 )
 
-WRITE_OUT = "Put `docker.io/library/` in front of the short name, and `:latest` after it."
+WRITE_OUT = "Write all four parts. The table of the parts says what Docker adds."
 THREE_WORDS = "Submit three words: the number of the account, the project, the registry's own name."
 LOOK_IN_FRONT = (
     "Look only at the part before the first slash of each name. In the one that you want, it has "
