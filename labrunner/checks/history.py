@@ -32,17 +32,19 @@ def was_started(workspace: Workspace, references: Iterable[str]) -> bool:
     return any(image.removesuffix(":latest") in wanted for id, image in started if id not in older)
 
 
-def require_memory(workspace: Workspace, again: str) -> None:
-    """Raise `CannotCheck` where the engine does not remember all that happened since the lab was
-    opened: it keeps its last events only, and none when it restarts. again: how the learner shows
-    it once more."""
+def require_memory(workspace: Workspace, again: str, since: float = 0) -> None:
+    """Raise `CannotCheck` where the engine does not remember all that happened since that moment,
+    by default since the lab was opened: it keeps its last events only, and none when it restarts.
+    again: how the learner shows it once more."""
+    since = max(since, workspace.record.opened)
+    events = workspace.events()
     bridges = [each for each in workspace.engine.networks() if each.name == "bridge"]
-    if any(each.created > workspace.record.opened for each in bridges):
+    if any(each.created > since for each in bridges):
         found = Sentence(
             "The engine was restarted after you started this lab, and has forgotten what happened "
             "before."
         )
-    elif len(workspace.events()) >= REMEMBERED:
+    elif len(events) >= REMEMBERED and min(each.time for each in events) > since:
         found = Sentence(
             "The engine keeps only its last {count} events, and has forgotten what happened "
             "before.",

@@ -58,9 +58,8 @@ class _Scan:
     def __init__(self, registry: Registry, previous: Sequence[ManifestEntry]) -> None:
         self.registry = registry
         self.previous = {entry.key: entry for entry in previous}
-        self.repositories: list[str] = []
+        self.tag_names: dict[str, list[str]] = {}  # by repository, also those that are not read
         self.tags: list[Tag] = []
-        self.unread_tags = 0
         self.manifests: dict[tuple[str, str], ManifestEntry] = {}
         self.deleted: set[tuple[str, str]] = set()
         self.collected: set[tuple[str, str]] = set()
@@ -71,25 +70,34 @@ class _Scan:
         checked = self.manifests.keys() | self.collected
         return [entry for key, entry in self.previous.items() if key not in checked]
 
+    @property
+    def repositories(self) -> list[str]:
+        """Those of which a tag was read, and those that have none."""
+        read = {tag.repository for tag in self.tags}
+        return [name for name, tags in self.tag_names.items() if name in read or not tags]
+
     def contents(self, repositories: int) -> RegistryContents:
         """Return what was found in a registry that has so many repositories."""
-        manifests = tuple(self.manifests.values())
-        names = [*self.repositories, *(entry.repository for entry in manifests)]
+        manifests, read = tuple(self.manifests.values()), self.repositories
         return RegistryContents(
-            tuple(dict.fromkeys(names)),
+            tuple(dict.fromkeys([*read, *(entry.repository for entry in manifests)])),
             tuple(self.tags),
             manifests,
-            unread_repositories=repositories - len(self.repositories),
-            unread_tags=self.unread_tags,
+            unread_repositories=repositories - len(read),
+            unread_tags=sum(len(self.tag_names[name]) for name in read) - len(self.tags),
         )
 
     def run(self, repositories: Sequence[str]) -> None:
-        """Read the tags of these repositories, then the manifests that had a tag before."""
+        """Read the tags of these repositories, then the manifests that had a tag before. Raises
+        what ended the scan if nothing was read until then."""
         incomplete = set(repositories)  # they may have tags that were not read
-        with suppress(*ENDED):
+        try:
             for repository in repositories[:MAX_REPOSITORIES]:
                 if self._read_tags(repository):
                     incomplete.remove(repository)
+        except ENDED:
+            if not self.repositories:
+                raise
         for check in (self._check_untagged, self._check_deleted):
             for entry in self.previous.values():
                 if entry.key not in self.manifests and entry.repository not in incomplete:
@@ -99,13 +107,11 @@ class _Scan:
     def _read_tags(self, repository: str) -> bool:
         """Read the tags of a repository, and return whether these are all."""
         names = sorted(self.registry.tags(repository) or ())
+        self.tag_names[repository] = names
         read = names[: MAX_TAGS - len(self.tags)]
-        self.repositories.append(repository)
-        self.unread_tags += len(names)
         for name in read:
             entry = self._read_manifest(repository, name, "named")
             self.tags.append(Tag(repository, name, entry.digest if entry else ""))
-            self.unread_tags -= 1
         return read == names
 
     def _read_manifest(self, repository: str, reference: str, state: State) -> ManifestEntry | None:

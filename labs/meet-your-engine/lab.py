@@ -363,7 +363,7 @@ def update_your_image(workspace):
         found = "The image `{image}` does not have the label `version=2`."
         todo = "Add it to the Dockerfile, and build again under the same name."
         raise NotYet("no-version", found=found, next=todo)
-    if not _has_run(workspace, "version=2"):
+    if not _has_run(workspace, "version=2", since=image.created):
         found = "The image has its new label, but no container made from it has run to its end."
         todo = "Run the image. A container that you had before keeps the old version."
         raise NotYet("not-run", found=found, next=todo)
@@ -433,9 +433,10 @@ def _last_line(workspace, container):
     return lines[-1] if lines else ""
 
 
-def _has_run(workspace, *more):
+def _has_run(workspace, *more, since=0):
     """Return whether a container of the learner's image ended well, also one that was removed, as
-    with `docker run --rm`. more: labels that it must have besides the stamp."""
+    with `docker run --rm`. more: labels that it must have besides the stamp. since: when it can
+    have run at the earliest."""
     labels = [f"stamp={workspace['stamp']}", *more]
     kept = workspace.engine.containers(label=labels)
     ended = workspace.events(type="container", event="die", label=labels)
@@ -444,5 +445,5 @@ def _has_run(workspace, *more):
     if any(event.attributes.get("exitCode") == "0" for event in ended):
         return True
     if not ended:
-        require_memory(workspace, "`docker run {image}`, without `--rm`")
+        require_memory(workspace, "`docker run {image}`, without `--rm`", since)
     return False

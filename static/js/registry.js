@@ -21,7 +21,7 @@ let last = -SELDOM;
 let pause = EVERY;
 let timer;
 let shown = "";
-let drawn; // what the last picture had; a registry that is down has none
+let drawn; // what the last whole picture had, and incomplete ones since; none while it is down
 const opened = new Set(); // ids of details
 
 function want() {
@@ -79,7 +79,8 @@ function draw(html) {
   const boxes = [...part.content.querySelectorAll("[data-key]")];
   const marked = drawn ? boxes.filter((each) => !drawn.has(each.dataset.key)) : [];
   for (const each of marked) each.classList.add("new");
-  if (boxes.length) drawn = new Set(boxes.map((each) => each.dataset.key));
+  const kept = part.content.querySelector("[data-incomplete]") ? (drawn ?? []) : [];
+  if (boxes.length) drawn = new Set([...kept, ...boxes.map((each) => each.dataset.key)]);
   shown = html;
   picture.replaceChildren(part.content);
   if (held) again(held, focus).focus({ preventScroll: true });

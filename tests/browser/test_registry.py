@@ -257,6 +257,29 @@ def page(site, open_page):
     return page
 
 
+# The registry's answers, one for each look: what is drawn of it, and whether that is all.
+IN_PARTS = """answers => {
+    window.fetch = async () => {
+        const { boxes, whole } = answers.shift();
+        const drawing = boxes.map((box) => `<i data-key="${box}">${box}</i>`).join("");
+        const text = `<div ${whole ? "" : "data-incomplete"}>${drawing}</div><p id="summary"></p>`;
+        return { ok: true, text: async () => text };
+    };
+}"""
+
+
+def test_what_one_look_could_not_read_is_not_new_in_the_next(page):
+    see_the_registry(page)
+    looks = [("ab", True), ("a", False), ("abc", True)]
+    page.evaluate(IN_PARTS, [{"boxes": [*boxes], "whole": whole} for boxes, whole in looks])
+    page.evaluate(MARKS)
+    for boxes, _ in looks:
+        page.evaluate(CHECKED)
+        page.clock.run_for(2000)
+        expect(picture(page)).to_have_text(boxes)
+    assert page.evaluate("marks") == ["c"]
+
+
 def pass_seconds(page, seconds, event):
     """Let the page's clock go on; ten times a second it is told this."""
     page.evaluate(f"happens = setInterval(() => {event}, 100)")

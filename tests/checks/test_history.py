@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from labrunner.checks import history
 from labrunner.checks.history import require_memory
+from labrunner.verdicts import CannotCheck
 
 
 @pytest.fixture
@@ -32,6 +34,15 @@ def test_what_happened_before_a_restart_of_the_engine_could_not_be_checked(
     assert (verdict.status, verdict.reason) == ("unknown", "forgotten")
     assert verdict.found.startswith("The engine was restarted after you started this lab")
     assert "`docker run" in verdict.next
+
+
+def test_events_that_the_engine_forgot_matter_only_to_what_may_be_as_old(workspace, monkeypatch):
+    workspace.engine.wait(workspace.run("busybox:stable", command=["true"]))
+    monkeypatch.setattr(history, "REMEMBERED", len(workspace.events()))
+    with pytest.raises(CannotCheck, match="last") as forgotten:
+        require_memory(workspace, "`docker run x`")
+    assert forgotten.value.reason == "forgotten"
+    require_memory(workspace, "`docker run x`", since=workspace.engine.now())
 
 
 def test_what_was_seen_before_a_restart_counts(workspaces, real_course, engine):

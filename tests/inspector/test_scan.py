@@ -9,7 +9,7 @@ import requests
 
 from labrunner.engine.engine import Engine
 from labrunner.inspector import disk_usage, scan
-from labrunner.registry.errors import RegistryDown, RegistryRefused
+from labrunner.registry.errors import BudgetSpent, RegistryDown, RegistryRefused
 from labrunner.verdicts import CannotCheck
 from labrunner.web.diagrams import registry, table
 from labrunner.web.diagrams.layout import LAYOUTS
@@ -289,6 +289,25 @@ def test_a_slow_registry_is_left_soon_with_what_it_told(anywhere):
         contents = scanner.scan(anywhere(address))
     assert 1 <= len(contents.tags) < 20
     assert len(contents.tags) + contents.unread_tags == 20
+
+
+def test_a_repository_is_said_to_be_empty_only_where_its_tags_were_read(anywhere, monkeypatch):
+    bodies = {
+        "_catalog": {"repositories": ["full", "none", "slow"]},
+        "full/tags/list": {"tags": ["1"]},
+        "none/tags/list": {"tags": None},
+        "slow/tags/list": {"tags": ["2"]},
+        "manifests": {"config": {"digest": "sha256:aa", "size": 1}, "layers": []},
+    }
+    with answering(bodies) as address:
+        for requests_made in (1, 2):
+            monkeypatch.setattr(scan, "MAX_REQUESTS", requests_made)
+            with pytest.raises(BudgetSpent):
+                scanner.scan(anywhere(address))
+        monkeypatch.setattr(scan, "MAX_REQUESTS", 5)  # the last for the tags of the third
+        contents = scanner.scan(anywhere(address))
+    assert contents.repositories == ("full", "none")
+    assert (contents.unread_repositories, contents.unread_tags) == (1, 0)
 
 
 def test_a_list_of_repositories_without_an_end_is_given_up(anywhere):
