@@ -17,6 +17,7 @@ FILE = re.compile(r"(?P<number>[0-9]{2})-(?P<slug>[a-z0-9]+(?:-[a-z0-9]+)*)\.md"
 LAB_NAME = re.compile("[a-z0-9]+(-[a-z0-9]+)*")  # the name of its folder
 VALUE = re.compile(r"\{\{\s*(?P<name>[a-z][a-z0-9_]*)\s*\}\}")  # Go templates begin with a dot
 ATTRIBUTES = re.compile(r"\{([^{}]*)\}")
+INLINE_CODE = re.compile(r"`([^`]+)`")
 FENCE = re.compile(r"(?P<indent>\s*)(?P<fence>`{3,}|~{3,})(?P<info>[^`]*)")
 BASH = re.compile(r'bash|\{\s*\.bash(?:\s+fails="(?P<fails>[^"]+)")?\s*\}')
 HINT, INDENT = "??? hint", "    "
@@ -42,6 +43,15 @@ class Block:
 
 
 @dataclass(frozen=True)
+class InlineCode:
+    """Words between backticks in a step's text, outside of its hints."""
+
+    step: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
 class Lesson:
     """A lesson.
 
@@ -62,6 +72,7 @@ class Lesson:
     steps: dict[str, int]
     titles: dict[str, str]
     blocks: tuple[Block, ...]
+    codes: tuple[InlineCode, ...]
     values: tuple[tuple[str, int], ...]
     depends_on_registry: bool = False
     lab: Lab | None = field(default=None, compare=False)
@@ -119,6 +130,7 @@ def read_lesson(path: Path) -> Lesson:
         steps=scan.steps,
         titles=scan.titles,
         blocks=tuple(scan.blocks),
+        codes=tuple(scan.codes),
         values=tuple(scan.values),
         depends_on_registry=scan.by_registry,
     )
@@ -193,6 +205,7 @@ class _Scan:
         self.steps: dict[str, int] = {}
         self.titles: dict[str, str] = {}
         self.blocks: list[Block] = []
+        self.codes: list[InlineCode] = []
         self.values: list[tuple[str, int]] = []
         self.step: str | None = None
         self.in_hint = False
@@ -206,6 +219,9 @@ class _Scan:
                 self._block(fence, number, lines)
             elif line.startswith("#"):
                 self._heading(line, number)
+            elif self.step and not self.in_hint:
+                texts = INLINE_CODE.findall(line)
+                self.codes += [InlineCode(self.step, number, text) for text in texts]
 
     def _note_values(self, number: int, line: str) -> None:
         names = [match["name"] for match in VALUE.finditer(line)]

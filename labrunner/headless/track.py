@@ -24,6 +24,7 @@ from labrunner.workspaces.manager import Workspaces
 from labrunner.workspaces.resources import Leftover
 from labrunner.workspaces.workspace import Workspace
 
+from .given_away import given_away_by_block, given_away_by_text
 from .interruptions import TimedOut, deadline, first_interruption_held
 from .lesson_shell import LessonShell
 from .results import NOT_WRITABLE, OF_THE_MACHINE, Part, Proof, weak
@@ -249,11 +250,11 @@ class Track:
         output = ""
         for block in self.lesson.blocks_of(step.id):
             output, wrong = _run(self._shell, block)
-            wrong = wrong or self._given_away(step, block, output, self._workspace)
+            wrong = wrong or given_away_by_block(self.lesson, step, block, output, self._workspace)
             if wrong:
                 return output, wrong
         resources.observe(self._workspace)
-        return output, None
+        return output, given_away_by_text(self.lesson, step, self._workspace)
 
     def _run_block(self, block: Block) -> Verdict | None:
         workspace, shell = self.open(), self._shell
@@ -264,29 +265,17 @@ class Track:
         step = self.lab.find(block.step)
         if not wrong and step:
             with deadline(self.settings.seconds):
-                wrong = self._given_away(step, block, output, workspace)
+                wrong = given_away_by_block(self.lesson, step, block, output, workspace)
         if not wrong and step and block is self.lesson.blocks_of(block.step)[-1]:
             resources.observe(workspace)
             with deadline(self.settings.seconds):
                 verdict = step.judge(workspace, output)
-            wrong = None if verdict.passed else verdict
+                wrong = verdict
+                if verdict.passed:
+                    wrong = given_away_by_text(self.lesson, step, workspace)
         if not wrong:
             self._blocks, self._clean = self._blocks + 1, True
         return wrong
-
-    def _given_away(
-        self, step: Step, block: Block, output: str, workspace: Workspace
-    ) -> Verdict | None:
-        """Return what is wrong with a block that answers the step's question outside its hints."""
-        if block.hint or not step.asks_question or not step.judge(workspace, output).passed:
-            return None
-        return Verdict(
-            "failed",
-            "A step that asks a question needs more than its visible commands.",
-            f"The block in line {block.line} of `{self.lesson.path.name}` prints the answer.",
-            "Move the command that computes the answer into a `??? hint`. If the answer is only "
-            "what the step itself prints, declare the step with `@lab.step(evidence=True)`.",
-        )
 
     def _timed_out(self) -> Verdict:
         return Verdict(

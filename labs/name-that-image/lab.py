@@ -20,7 +20,7 @@ from labrunner import (
 )
 
 CHANCE = random.SystemRandom()
-OFFICIAL = ["nginx", "redis", "postgres", "python", "mariadb", "memcached", "golang", "ubuntu"]
+OFFICIAL = ["redis", "postgres", "python", "mariadb", "memcached", "golang", "ubuntu"]
 OWNERS = ["birch", "cedar", "hazel", "maple", "rowan", "alder"]
 TEAMS = ["web", "data", "backend", "tools"]
 APPS = ["shop", "blog", "search", "mail", "billing", "forum"]

@@ -276,6 +276,18 @@ def test_an_answer_that_is_only_what_the_step_prints_needs_no_hint(headless):
     assert run.status == "passed", run.as_dict()
 
 
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [("Say `yes` or `no`.", True), ("??? hint\n    Say `yes`.", False), ("Say yes or `no`.", False)],
+)
+def test_a_page_whose_text_answers_its_question_is_refused(headless, text, given):
+    page = page_of(NO, HINT).replace("```bash\necho no", f"{text}\n\n```bash\necho no")
+    step = only(headless(*ASKS, lesson=page, shell=True))
+    if given:
+        assert step.found == "In line 9 of `01-volumes.md`, `yes` is the answer."
+    assert (step.status == "failed") == given
+
+
 def test_a_block_that_is_run_by_itself_must_not_answer_its_question_either(headless):
     headless(*ASKS, lesson=page_of(NO, HINT, YES))
     [lesson] = headless.lessons
