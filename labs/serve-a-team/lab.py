@@ -126,8 +126,7 @@ def hide(workspace, **options):
 
 @act
 def serve_behind(workspace, *lines, listen="443 ssl", settings=TEAM_AUTH, volume="", **options):
-    """Run the registry in the lab's network, and nginx in front of it with these lines for all that
-    it passes on."""
+    """Run the registry in the lab's network, behind an nginx with these lines for all it gets."""
     issue_certificate(workspace.work, *NAMES)
     how = {"environment": settings, "volumes": _volumes(workspace, volume), **options}
     start_behind_proxy(workspace, "registry:3", _configuration(workspace, listen, lines), **how)
@@ -223,8 +222,8 @@ def take_it_off_the_port(workspace):
     """`{name}` runs the registry in the network `{network}`, and publishes no port."""
     container = workspace.engine.container(workspace.name)
     if not container:
-        todo = in_order(RUN_BEHIND)
-        raise NotYet("no-container", found="There is no container `{name}`.", next=todo)
+        found = "There is no container `{name}`."
+        raise NotYet("no-container", found=found, next=in_order(RUN_BEHIND))
     if not container.running:
         state = describe_state(workspace.engine, container, RUN_BEHIND)
         raise NotYet(state.reason, found=state.found, next=state.next)
@@ -282,21 +281,22 @@ put_nginx_in_front.mistake("without the images", reason="no-image", advice=KEEP)
 )
 
 
-@lab.step(advice=HOST, evidence=True)
+@lab.step(advice=HOST)
 def follow_the_location(workspace, answer):
     """Behind the proxy, the registry sends uploads to `https://{registry}`."""
     told = list(UPLOAD.finditer(answer))
-    if not told:
-        todo: str = Sentence("Submit the line that begins with `Location:`, of {ask}.", ask=ASK)
-        raise NotYet("no-location", found="Your answer has no address of an upload.", next=todo)
+    if len(told) != 1:
+        found = "Your answer has no address of an upload, or more than one."
+        todo: str = "Submit one line that begins with `Location:`, the one that a push can follow."
+        raise NotYet("no-location", found=found, next=todo)
     put_nginx_in_front.require(workspace)
-    now = _client(workspace).request("GET", told[-1]["path"])
+    now = _client(workspace).request("GET", told[0]["path"])
     if now.status != 204:
         found = "`{registry}` has no such upload; it answers {status}."
         todo = "Begin a new one, and submit its whole line `Location:`, of {ask}."
         todo = Sentence(todo, ask=ASK)
         raise NotYet("no-upload", found=found, next=todo, status=now.status)
-    for place in (told[-1], UPLOAD.match(now.headers.get("Location", ""))):
+    for place in (told[0], UPLOAD.match(now.headers.get("Location", ""))):
         if place and (fault := upload_fault(workspace, place["place"] or "")):
             reason, found = fault
             todo = "Write `{host}` and `{scheme}` into `proxy/headers.conf`, then {again}"
@@ -318,6 +318,9 @@ follow_the_location.near_miss("an upload that was made up", reason="no-upload", 
 )
 follow_the_location.near_miss("another line", reason="no-location", advice="begins with `Location")(
     "HTTP/1.1 202 Accepted"
+)
+follow_the_location.near_miss("both lines", reason="no-location", advice="one line")(
+    f"/v2/{APP}/blobs/uploads/1 /v2/{APP}/blobs/uploads/2"
 )
 
 
@@ -372,9 +375,7 @@ def renew_the_certificate(workspace):
     todo = "`openssl req` has an option for the number of days. By default it is 30."
     if holds_other_certificate(workspace.work / "certs/registry.crt", shown):
         reason, found = "not-read", Sentence.joined(found, OTHER_FILE)
-        todo = Sentence(
-            "nginx reads a certificate together with its configuration. Have it read both again."
-        )
+        todo = "nginx reads a certificate together with its configuration. Have it read both again."
     raise NotYet(reason, found=found, next=todo)
 
 
