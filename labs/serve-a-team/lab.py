@@ -200,8 +200,8 @@ def log_in_and_push(workspace):
     """`{registry}` holds your image `{image}` as `team/app:1.0`."""
     _require_private(workspace)
     manifest = _require_pushed(workspace, "1.0")
-    digest = short(manifest.digest)
-    return Sentence("`{registry}/team/app:1.0` is your image, {digest}.", digest=digest)
+    found = "`{registry}/team/app:1.0` is your image, {digest}."
+    return Sentence(found, digest=short(manifest.digest))
 
 
 log_in_and_push.solution(push_with_login(FIRST_NAME))
@@ -335,8 +335,8 @@ def let_layers_through(workspace):
         image="{large_image}",
         is_right=lambda manifest: own_bytes(manifest, first) > LIMIT,
     )
-    own = megabytes(own_bytes(second, first))
-    return Sentence("`{registry}/team/app:2.0` is there, with {own} of its own.", own=own)
+    found = "`{registry}/team/app:2.0` is there, with {own} of its own."
+    return Sentence(found, own=megabytes(own_bytes(second, first)))
 
 
 let_layers_through.solution(
@@ -362,8 +362,7 @@ def renew_the_certificate(workspace):
     """The proxy on `{registry}` shows a certificate for `localhost` and `127.0.0.1` that is valid
     for another 300 days or more."""
     put_nginx_in_front.require(workspace)
-    shown = workspace.api.certificate() or ""
-    left = days_left(shown)
+    left = days_left(shown := workspace.api.certificate() or "")
     found = Sentence.counted(
         "`{registry}` shows a certificate that is valid for another {count} day.",
         "`{registry}` shows a certificate that is valid for another {count} days.",
