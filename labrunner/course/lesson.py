@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from labrunner.language import PLACEHOLDER
 from labrunner.registry.versions import FIRST, NUMBERS, version_values
 from labrunner.text import fold, plain
 
@@ -89,6 +90,23 @@ class Lesson:
         """The address of the first picture in the text, if there is one."""
         found = PICTURE.search(self.text)
         return found[1] if found else ""
+
+    @property
+    def names(self) -> set[str]:
+        """The values that its reader meets: in the text, or in the goal of a step."""
+        goals = [step.goal for step in self.lab.steps] if self.lab else []
+        return {name for name, _ in self.values}.union(*map(PLACEHOLDER.findall, goals))
+
+    @property
+    def names_registry(self) -> bool:
+        """Whether it speaks of the lab's registry."""
+        return not self.names.isdisjoint({"registry", "port"})
+
+    def known_values(self, values: Mapping[str, str]) -> dict[str, str]:
+        """Return the values of a workspace without those that its lab has made for itself, such as
+        an answer: the reader meets them nowhere."""
+        secret = self.lab.values.keys() - self.names if self.lab else set[str]()
+        return {name: value for name, value in values.items() if name not in secret}
 
     def with_registry(self, image: str) -> Lesson:
         """Return the lesson as it is with the registry of this image: without what is for another

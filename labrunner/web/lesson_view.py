@@ -150,11 +150,6 @@ class LessonView:
         return False
 
     @property
-    def names_registry(self) -> bool:
-        """Whether the text speaks of the lab's registry."""
-        return any(name in ("registry", "port") for name, _ in self.lesson.values)
-
-    @property
     def done(self) -> int:
         """The number of steps that the learner did."""
         return sum(step.progress.done_by_learner for step in self.steps)

@@ -63,7 +63,7 @@ def test_a_lab_is_started_checked_watched_and_finished_in_a_terminal(commands):
     code, values = commands.json("start-lab", "run-a-registry")
     assert code == 0
     always = {"registry", "port", "name", "registry_image", "registry_config"}
-    assert set(values) == {"workspace", "lab", "second"} | always
+    assert set(values) == {"workspace", "lab", "folder", "second"} | always
     assert values["registry"] == f"localhost:{values['port']}"
     assert commands.json("start-lab", "run-a-registry") == (0, values)  # again: the same one
 

@@ -124,12 +124,12 @@ def children(pid):
     return set(map(int, found.stdout.split()))
 
 
-def test_a_page_gets_a_shell_in_the_labs_folder_with_the_labs_values(site, line):
+def test_a_page_gets_a_shell_in_the_labs_folder_with_the_values_that_the_lesson_names(site, line):
     line.tell(rows=33, columns=99)
-    line.type("pwd; echo $REGISTRY-$WORD; stty size; echo en''d\n")
+    line.type("pwd; echo $REGISTRY-$WORD-$KEY; stty size; echo en''d\n")
     output = line.until("end\r\n")
     assert str(site.instance / "workspaces/1a2b3c4d/work") in output
-    assert "localhost:5001-word-1\r\n33 99" in output
+    assert "localhost:5001-word-1-\r\n33 99" in output
     assert {"ready": True} in line.told
 
 

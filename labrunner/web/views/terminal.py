@@ -60,11 +60,12 @@ def open_shell(slug: str) -> ResponseReturnValue:
     Raises `NotStarted`, `Full`, and `CannotCheck` where no shell can be started.
     """
     fields()
-    _, session = find_session(slug)
+    lesson, session = find_session(slug)
     workspace = session.require_workspace()
     try:
         workspace.work.mkdir(exist_ok=True)
-        shell = get_web_services().shells.open(workspace.work, workspace.record.values)
+        values = lesson.known_values(workspace.record.values)
+        shell = get_web_services().shells.open(workspace.work, values)
     except OSError as error:
         raise CannotCheck(
             Sentence(
