@@ -9,7 +9,7 @@ import time
 import click
 from flask.cli import with_appcontext
 
-from labrunner.course.lab import Step
+from labrunner.course.lab import NO_ANSWER, Lab, Step
 from labrunner.errors import ExitStatus
 from labrunner.headless.results import LabResult
 from labrunner.progress.records import StepProgress
@@ -49,7 +49,7 @@ def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: boo
             lab_result = LabResult.of(found, results, time.monotonic() - began)
             click.echo(json.dumps(lab_result.as_dict()))
         else:
-            _show({id: each for id, each in results.items() if _changed(shown.get(id), each)})
+            _show(found, {id: e for id, e in results.items() if _changed(shown.get(id), e)})
         shown = results
         if all(each.done for each in results.values()):
             return
@@ -78,17 +78,23 @@ def _changed(old: StepProgress | None, new: StepProgress) -> bool:
     return old is None or (old.state, old.verdict) != (new.state, new.verdict)
 
 
-def _show(results: dict[str, StepProgress]) -> None:
+def _show(lab: Lab, results: dict[str, StepProgress]) -> None:
     for id, each in results.items():
-        expected, found, next = _sentences(each)
+        expected, found, next = _sentences(each, f"script/lab check-lab {lab.name} {id}")
         show_step(id, each.state, None, expected, found, next)
 
 
-def _sentences(each: StepProgress) -> tuple[str | None, str | None, str | None]:
-    """Return what is expected, what was found, and what to do next."""
+def _sentences(each: StepProgress, check: str) -> tuple[str | None, str | None, str | None]:
+    """Return what is expected, what was found, and what to do next. check: the command that checks
+    the step."""
     if each.state == "skipped" and each.skipped_at:
         return None, f"Skipped {clock(each.skipped_at)}. You can still do it.", None
     if each.state == "solved" and each.solved_at:
         return None, f"Done for you {clock(each.solved_at)}.", None
     verdict = each.verdict
-    return (verdict.expected, verdict.found, verdict.next) if verdict else (None, None, None)
+    if not verdict:
+        return None, None, None
+    next = verdict.next
+    if verdict.reason == NO_ANSWER:
+        next = f"{next} The command is `{check} --answer TEXT`."
+    return verdict.expected, verdict.found, next

@@ -24,6 +24,7 @@ from .author_functions import Action, Acts, declared_at, describe_error, error_l
 
 Check = Callable[..., "str | Passed"]
 
+NO_ANSWER = "no-answer"  # the reason of each verdict without an answer
 COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # and the other sequences for a terminal
 
 
@@ -60,6 +61,7 @@ class Step:
     advice:  what its mistakes must be advised, unless they say otherwise.
     evidence: the answer is only what the step itself prints, such as the error of a refused pull.
              Without it, the answer is to a question, and no visible command may print it.
+    rest:    checks what the step needs besides its answer, where none was given.
     solve:   does the step; the loader refuses a step without it.
     """
 
@@ -67,6 +69,7 @@ class Step:
     lasting: bool = False
     advice: str = ""
     evidence: bool = False
+    rest: Callable[[Any], object] | None = None
     solve: Action | None = None
     mistakes: list[Mistake] = field(default_factory=list)
 
@@ -93,15 +96,9 @@ class Step:
     def judge(self, workspace: Any, answer: str = "") -> Verdict:
         """Check, and return the verdict. Never raises: a check that crashes is `unknown`."""
         answer = plain(COLOUR.sub("", answer)).strip()  # a verdict shows and stores it again
-        if self.takes_answer and not answer:
-            return Verdict(
-                "failed",
-                workspace.fill(self.goal),
-                "There is no answer yet.",
-                "Submit your answer with this step.",
-                "no-answer",
-            )
         try:
+            if self.takes_answer and not answer:
+                return self._judge_unanswered(workspace)
             return self._judge(workspace, answer)
         except CannotCheck as error:
             return error.verdict
@@ -131,6 +128,20 @@ class Step:
         except NotYet as failure:
             return failure.verdict(self.goal, workspace.fill)
 
+    def _judge_unanswered(self, workspace: Any) -> Verdict:
+        """Return the verdict where there is no answer, and say whether anything else is missing."""
+        found, next = "There is no answer yet.", "Submit your answer with this step."
+        if self.rest:
+            try:
+                with workspace.look():
+                    self.rest(workspace)
+                found = Sentence.joined(found, "Everything else is ready.")
+            except NotYet as failure:
+                lack = failure.verdict(self.goal, workspace.fill)
+                found = Sentence.joined(found, lack.found or "")
+                next = Sentence.joined(lack.next or "", next)
+        return Verdict("failed", workspace.fill(self.goal), found, next, NO_ANSWER)
+
     def require(self, workspace: Any) -> None:
         """Raise `NotYet` for what this step, which a later one needs, still lacks."""
         try:
@@ -138,6 +149,12 @@ class Step:
         except NotYet as failure:
             failure.expected = failure.expected or self.goal
             raise
+
+    def without_answer(self, rest: Callable[[Any], object]) -> Callable[[Any], object]:
+        """Decorate a function that checks what the step needs besides its answer: it raises as a
+        check does, and is called where there is no answer yet."""
+        self.rest = rest
+        return rest
 
     def solution(self, *acts: Any) -> Any:
         """Decorate the function that does the step through the SDK, as the author would; or give

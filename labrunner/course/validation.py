@@ -92,6 +92,8 @@ def _validate_step(step: Step, known: set[str]) -> None:
         raise Refused(step.line, what, check=step.check.__name__)
     if step.evidence and not step.takes_answer:
         raise Refused(step.line, "The step takes no answer, so remove `evidence=True`.")
+    if step.rest and not step.takes_answer:
+        raise Refused(step.line, "The step takes no answer, so remove `without_answer`.")
     for mistake in step.mistakes:
         if not mistake.advice.strip():
             what = "The mistake “{name}” has no advice to look for."

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from labrunner.course.lab import Lab, Step
+from labrunner.course.lab import NO_ANSWER, Lab, Step
 from labrunner.engine.connection import ENGINE_DOWN, ENGINE_REFUSED, EngineDown
 from labrunner.engine.engine import Engine
 from labrunner.engine.transfer_progress import ProgressCallback, silent
@@ -79,17 +79,13 @@ class Session(LabState):
             return self._judge(step, "", asked=False)
 
     def check_all(self) -> dict[str, StepProgress]:
-        """Judge the steps in their order, and return them by id. One that waits for an answer stays
-        as it was. Raises as `check` does."""
+        """Judge the steps in their order, and return them by id. One that was answered stays as it
+        was. Raises as `check` does."""
         self.require_workspace()
         results = {}
         for step in self.lab.steps:
-            if not step.takes_answer:
-                results[step.id] = self.recheck(step)
-            else:
-                found = self.known(step)
-                unanswered = StepProgress(step.judge(self.require_workspace()))
-                results[step.id] = unanswered if found == StepProgress() else found
+            judge = self._recheck_unanswered if step.takes_answer else self.recheck
+            results[step.id] = judge(step)
         proved = {step.id: self.known(step) for step in self.lab.steps}
         return {id: proved[id] if proved[id].done else each for id, each in results.items()}
 
@@ -204,6 +200,16 @@ class Session(LabState):
         except ProgressUnavailable:
             passed_at = time.time() if verdict.passed else None
             return StepProgress(verdict, passed_at=passed_at, seconds=seconds, unsaved=True)
+
+    def _recheck_unanswered(self, step: Step) -> StepProgress:
+        """Return how a step stands that takes an answer and, where there is none, what else it
+        needs. Nothing is stored."""
+        with self.turn():
+            known = self.known(step)
+            refused = known.state == "failed" and known.verdict
+            if known == StepProgress() or (refused and refused.reason == NO_ANSWER):
+                return replace(known, verdict=step.judge(self.require_workspace()))
+            return known
 
     def _judge_for_news(self, step: Step, *, begun: bool = False) -> StepProgress:
         """begun: the learner may have begun with it."""

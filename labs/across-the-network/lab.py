@@ -178,6 +178,15 @@ def be_refused(workspace, answer):
     )
 
 
+@be_refused.without_answer
+def _(workspace):
+    second, at, _ = _hosts(workspace)
+    if not second.has_logged(UNKNOWN, (DOMAIN, at), workspace.record.opened):
+        found = "The log of `{second}` has no such refusal yet."
+        todo = Sentence("Run {pull}: meet it yourself.", pull=Sentence.of(PULL))
+        raise NotYet("not-met", found=found, next=todo, second=second.name)
+
+
 be_refused.solution(pull_there(BY_NAME))
 be_refused.mistake("pulled on your own engine", reason="other-error")(
     pull("{registry}/{image}:latest"), "Status: Image is up to date for {registry}/{image}:latest"

@@ -148,11 +148,14 @@ def be_refused(workspace, answer):
     """You have pushed without a login, and know the error that you get."""
     ask_for_a_password.require(workspace)
     _require_error(answer, again=PUSH)
-    if not any(request.status == 401 for request in client_requests(workspace)):
-        found = "That is the error, but `{registry}` has not refused anyone yet."
-        todo = Sentence("See it yourself: {todo}", todo=in_order(LOGOUT, TAG, PUSH))
-        raise NotYet("not-refused", found=found, next=todo)
+    _require_refusal(workspace, "That is the error, but `{registry}` has not refused anyone yet.")
     return "`{registry}` has refused your client, and you know the error."
+
+
+@be_refused.without_answer
+def _(workspace):
+    ask_for_a_password.require(workspace)
+    _require_refusal(workspace, "`{registry}` has not refused anyone yet.")
 
 
 be_refused.solution(tag_as(NAME), refused("push", NAME))
@@ -228,6 +231,13 @@ run_it.mistake("logged out before", advice="--password-stdin {registry}", reason
 @lab.step(evidence=True)
 def log_out(workspace, answer):
     """You have logged out and removed your copy. A run is refused, and you know the error."""
+    _require_logged_out(workspace)
+    _require_error(answer, again=RUN_IT)
+    return "Without a login, `{registry}` refuses your client again."
+
+
+@log_out.without_answer
+def _require_logged_out(workspace):
     ask_for_a_password.require(workspace)
     refused, copies = _last_was_refused(workspace), _copies(workspace)
     if copies:
@@ -242,8 +252,6 @@ def log_out(workspace, answer):
             found="Your engine has no copy, but the registry let you in when it was last asked.",
             next=in_order(LOGOUT, RUN_IT),
         )
-    _require_error(answer, again=RUN_IT)
-    return "Without a login, `{registry}` refuses your client again."
 
 
 log_out.solution(remove_copies, refused("pull", NAME))
@@ -332,6 +340,13 @@ def _require_registry(workspace):
 
 
 # What clients asked, and what they were told
+
+
+def _require_refusal(workspace, found):
+    """Raise `NotYet`, with what was found, where no client was refused."""
+    if not any(request.status == 401 for request in client_requests(workspace)):
+        todo = Sentence("See it yourself: {todo}", todo=in_order(LOGOUT, TAG, PUSH))
+        raise NotYet("not-refused", found=found, next=todo)
 
 
 def _last_was_refused(workspace):

@@ -268,8 +268,7 @@ delete_by_digest.mistake("moved the tag instead", advice=PUSH_OLD, reason="tag-m
 def collect_the_garbage(workspace, answer):
     """The bytes of `1.0` are gone from the disk. Your answer says how many kilobytes that freed."""
     sizes = sizes_in(answer, next="Submit only the difference, such as `1600` or `1.6 MB`.")
-    container = require_registry(workspace, start=START)
-    _require_clean(workspace, container)
+    _require_clean(workspace)
     held = stored_bytes(workspace)
     for size in sizes:
         if _near(size, BALLAST):
@@ -304,6 +303,7 @@ def _(workspace):
     return str(max(before - stored_bytes(workspace), BALLAST))  # where it was collected before this
 
 
+collect_the_garbage.without_answer(lambda ws: _require_clean(ws))
 collect_the_garbage.near_miss("deleted, but not collected", reason="garbage")("16")
 collect_the_garbage.near_miss("both sizes", advice="difference", reason="no-size")("7448 4344")
 collect_the_garbage.mistake("collected in another volume", reason="garbage")(collect, "3088")
@@ -326,8 +326,7 @@ collect_the_garbage.mistake("what is left as the answer", advice="subtract", rea
 @lab.step
 def pull_what_stays(workspace):
     """`{registry}/{image}:2.0` can still be pulled, whole, after the collection."""
-    container = require_registry(workspace, start=START)
-    _require_clean(workspace, container)
+    container = _require_clean(workspace)
     new = _images(workspace)[1]
     blobs, name = blob_sizes(new), workspace.ref(tag=NEW)
     if lost := [digest for digest in blobs if not has_blob(workspace, workspace.image, digest)]:
@@ -413,8 +412,10 @@ def _images(workspace):
     return [workspace.api.manifest(workspace.image, tag) for tag in (OLD, NEW)]
 
 
-def _require_clean(workspace, container):
-    """Raise `NotYet` where the registry's disk has more of this lab than tagged images."""
+def _require_clean(workspace):
+    """Return the registry's container. Raise `NotYet` where its disk has more of this lab than
+    tagged images."""
+    container = require_registry(workspace, start=START)
     old, new = _images(workspace)
     reason, todo = "", in_order(COLLECT)
     if old:
@@ -441,6 +442,7 @@ def _require_clean(workspace, container):
             its_image=container.image,
             its_config=configuration_path(container),
         )
+    return container
 
 
 def _near(number, wanted):

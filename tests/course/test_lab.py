@@ -139,6 +139,29 @@ def test_an_answer_is_given_without_the_blanks_around_it(lab):
     assert step.judge(WORKSPACE, "  this\n").found == "You said this."
 
 
+def test_without_an_answer_a_step_says_whether_everything_else_is_ready(lab):
+    step, ready = lab.step(lambda workspace, answer: "x"), []
+
+    @step.without_answer
+    def need_it(workspace):
+        if not ready:
+            raise NotYet("gone", expected="It.", found="It is not there.", next="Make it.")
+        if ready == ["unseen"]:
+            raise CannotCheck("It cannot be seen.", next="Look again.")
+
+    lacking = step.judge(WORKSPACE, " \x1b[0m")
+    assert lacking.found == "There is no answer yet. It is not there."
+    assert lacking.next == "Make it. Submit your answer with this step."
+    ready.append("it")
+    verdict = step.judge(WORKSPACE)
+    assert verdict.found == "There is no answer yet. Everything else is ready."
+    assert verdict.next == "Submit your answer with this step."
+    assert {each.reason for each in (lacking, verdict)} == {"no-answer"}
+    ready[:] = ["unseen"]
+    assert step.judge(WORKSPACE).status == "unknown"
+    assert step.judge(WORKSPACE, "an answer").passed
+
+
 @pytest.mark.parametrize(
     ("images", "image", "needed"),
     [

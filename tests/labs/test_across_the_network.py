@@ -202,6 +202,7 @@ def test_another_error_is_told_from_the_one_that_was_meant(opened, answer, words
 def test_the_refusal_counts_in_the_words_of_a_newer_engine_once_it_was_met(trusted):
     on_host(trusted, "rm", "-r", "/etc/docker/certs.d")
     on_host(trusted, "docker", "pull", f"{NAME}/{trusted.image}")
+    assert judge(trusted, "be-refused").found.endswith("Everything else is ready.")
     words = f'Head "https://{NAME}/v2/my-image/manifests/latest": tls: failed to verify: {ERROR}'
     assert judge(trusted, "be-refused", words).passed
     act(trusted, "trust-the-ca")

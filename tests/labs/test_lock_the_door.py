@@ -29,6 +29,8 @@ LESSON = COURSE.lesson_of("lock-the-door")
 LAB = COURSE.labs["lock-the-door"]
 APP = "apps/internal-app"
 NO_LOGIN = "no basic auth credentials"
+READY = "There is no answer yet. Everything else is ready."
+SUBMIT = "Submit your answer with this step."
 SETTINGS = {
     "REGISTRY_AUTH": "htpasswd",
     "REGISTRY_AUTH_HTPASSWD_REALM": "r",
@@ -271,8 +273,14 @@ def test_only_a_client_that_pushes_or_pulls_can_be_refused(locked, docker):
     words = ("curl", "-s", "-A", "curl/8.0", f"http://{locked.registry}/v2/")
     subprocess.run(words, check=True, capture_output=True)
     assert "has not refused anyone yet" in judge(locked, "be-refused", NO_LOGIN).found
+    unanswered = judge(locked, "be-refused")
+    assert unanswered.found.startswith("There is no answer yet. `localhost:")
+    assert unanswered.found.endswith("has not refused anyone yet.")
+    assert "docker push" in unanswered.next and unanswered.next.endswith(f" {SUBMIT}")
     docker("tag", locked.image, f"{locked.registry}/{APP}")
     assert NO_LOGIN in docker("push", f"{locked.registry}/{APP}", fails=True)
+    unanswered = judge(locked, "be-refused")
+    assert (unanswered.found, unanswered.next) == (READY, SUBMIT)
     assert judge(locked, "be-refused", NO_LOGIN).passed
 
 
@@ -355,9 +363,11 @@ def test_the_way_by_either_host_with_another_container_and_a_volume(opened, dock
     docker("logout", registry)
     docker("rm", f"{unique}-c")
     assert "Your engine has `" in judge(opened, "log-out", NO_LOGIN).found
+    assert judge(opened, "log-out").found.startswith("There is no answer yet. Your engine has `")
     docker("rmi", name)
     error = docker("run", "--rm", name, fails=True)
     assert judge(opened, "log-out", error).passed
+    assert judge(opened, "log-out").found == READY
 
 
 def test_a_run_that_the_engine_has_forgotten_could_not_be_checked(locked, docker, monkeypatch):

@@ -97,11 +97,15 @@ def test_the_whole_way_with_a_folder_another_name_and_a_new_container(
     opened.wait_for_registry()
     assert judge(opened, "delete-by-digest").passed
     assert judge(opened, "collect-the-garbage", FREED).status == "failed"
+    unanswered = judge(opened, "collect-the-garbage")
+    assert unanswered.found.startswith("There is no answer yet. ")
+    assert "garbage-collect" in unanswered.next
     docker("rm", "-f", unique)
     docker("run", "--rm", *storage, "registry:2", "garbage-collect", CONFIG)
     docker("run", "--name", unique, *serve)
     opened.wait_for_registry()
     assert judge(opened, "collect-the-garbage", FREED).passed
+    assert judge(opened, "collect-the-garbage").found.endswith("Everything else is ready.")
     docker("rmi", opened.image, f"{name}:2.0")
     docker("run", "--rm", f"{name}:2.0")
     assert judge(opened, "pull-what-stays").passed

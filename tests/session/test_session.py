@@ -400,6 +400,27 @@ def test_an_engine_that_answers_in_another_form_is_unknown_and_takes_nothing_awa
     assert small.session(volumes).check(make).state == "passed"
 
 
+def test_all_checked_a_step_without_its_answer_says_what_else_is_ready_now(small, volumes):
+    make, remove = volumes.steps
+    remove.check = lambda workspace, answer: f"You said {answer}."
+    remove.check.__name__, remove.check.__doc__ = "remove_it", "You say it."
+    remove.without_answer(make.require)
+    workspace = small.session(volumes).start(quiet)
+
+    def found(check):
+        verdict = check["remove-it"].verdict if isinstance(check, dict) else check.verdict
+        return verdict.found.removeprefix("There is no answer yet. ")
+
+    assert found(small.session(volumes).check_all()) == "There is none."
+    assert known(small, volumes).keys() == {"make-a-volume"}
+    assert found(small.session(volumes).check(remove)) == "There is none."
+    workspace.create_volume(workspace.name)
+    assert found(small.session(volumes).check_all()) == "Everything else is ready."
+    assert met(small)[-1] is None  # none of that is a mistake
+    assert small.session(volumes).check(remove, "it").state == "passed"
+    assert found(small.session(volumes).check_all()) == "You said it."
+
+
 @pytest.mark.parametrize("answer", ["\0", "x" * 65536, "--help", "\u202e{}", "[" * 60000, "{}"])
 def test_any_answer_gets_a_verdict(services, lab, answer):
     services.session(lab).start(quiet)

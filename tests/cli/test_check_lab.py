@@ -1,0 +1,73 @@
+"""`check-lab`: the words in which it tells a learner how their steps stand."""
+
+import re
+
+import pytest
+
+from tests.fixtures.commands import Commands
+
+LAB = """
+from labrunner import Lab, NotYet
+
+lab = Lab(title="Volumes", images=["busybox:stable"])
+
+
+@lab.step(lasting=True)
+def make_a_volume(workspace):
+    '''There is a volume, and
+    it is `{name}`.'''
+    if workspace.engine.volume(workspace.name):
+        return "It is there."
+    raise NotYet(found="There is none.", next="Make one.")
+
+
+make_a_volume.solution(lambda ws: ws.create_volume(ws.name))
+
+
+@lab.step
+def say_it(workspace, answer):
+    '''You know the word.'''
+    if answer == "right":
+        return "That is the word."
+    raise NotYet(found="`{said}` is another word.", next="Think.", said=answer)
+
+
+say_it.without_answer(make_a_volume.require)
+say_it.solution("right")
+"""
+LESSON = """---
+title: Volumes
+lab: volumes
+---
+## Make a volume {#make-a-volume .step}
+
+## Say it {#say-it .step}
+"""
+SAY = "script/lab check-lab volumes say-it --answer TEXT"
+
+
+@pytest.fixture
+def commands(course, instance, tmp_path):
+    """Those of a course with one small lab, which is started."""
+    course({"labs/volumes/lab.py": LAB, "lessons/01-volumes.md": LESSON})
+    commands = Commands(instance, tmp_path / "course")
+    yield commands
+    commands("finish-lab", "volumes", "--yes")
+
+
+@pytest.fixture
+def volume(commands, docker):
+    """The name of the volume that the lab asks for."""
+    return commands.json("start-lab", "volumes")[1]["name"]
+
+
+def test_without_an_answer_it_says_what_else_is_ready_and_how_to_give_one(commands, volume, docker):
+    for words in (["check-lab", "volumes"], ["check-lab", "volumes", "say-it"]):
+        code, out, _ = commands(*words)
+        assert code == 1 and "There is no answer yet. There is none." in out
+        assert f"Submit your answer with this step. The command is `{SAY}`." in out
+    assert "--answer" not in str(commands.json("check-lab", "volumes"))
+    docker("volume", "create", volume)
+    for words in (["check-lab", "volumes"], ["check-lab", "volumes", "say-it"]):
+        code, out, _ = commands(*words)
+        assert code == 1 and "There is no answer yet. Everything else is ready." in out
