@@ -13,6 +13,7 @@ from labrunner.course.lab import NO_ANSWER, Lab, Step
 from labrunner.errors import ExitStatus
 from labrunner.headless.results import LabResult
 from labrunner.progress.records import StepProgress
+from labrunner.session.report import WORDS
 from labrunner.session.services import get_services
 from labrunner.session.session import Session
 from labrunner.text import clock
@@ -21,6 +22,7 @@ from .console import exit_with, handle_errors, show_step
 from .lookup import find_lab, find_step
 
 INTERVAL = 1  # seconds between two checks with --watch
+WIDTH = max(map(len, WORDS.values())) + 2
 
 
 @click.command("check-lab")
@@ -81,7 +83,7 @@ def _changed(old: StepProgress | None, new: StepProgress) -> bool:
 def _show(lab: Lab, results: dict[str, StepProgress]) -> None:
     for id, each in results.items():
         expected, found, next = _sentences(each, f"script/lab check-lab {lab.name} {id}")
-        show_step(id, each.state, None, expected, found, next)
+        show_step(id, each.state, None, expected, found, next, WORDS[each.state].ljust(WIDTH))
 
 
 def _sentences(each: StepProgress, check: str) -> tuple[str | None, str | None, str | None]:
@@ -92,7 +94,7 @@ def _sentences(each: StepProgress, check: str) -> tuple[str | None, str | None, 
     if each.state == "solved" and each.solved_at:
         return None, f"Done for you {clock(each.solved_at)}.", None
     verdict = each.verdict
-    if not verdict:
+    if not verdict or verdict.passed:
         return None, None, None
     next = verdict.next
     if verdict.reason == NO_ANSWER:

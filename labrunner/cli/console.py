@@ -75,8 +75,9 @@ def notify(*sentences: str) -> None:
 
 
 def show(sentence: str, label: str = "") -> None:
-    """Print a sentence to standard output, after a dim label."""
-    write(paint(label, dim=True) + format_sentence(sentence))
+    """Print a sentence to standard output, after a dim label; its other lines begin below it."""
+    below = "\n" + " " * len(label)
+    write(paint(label, dim=True) + format_sentence(sentence).replace("\n", below))
 
 
 def show_step(
@@ -86,12 +87,13 @@ def show_step(
     expected: str | None,
     found: str | None,
     next: str | None,
+    word: str = "",
 ) -> None:
-    """Print a step with its status as a word, and the sentences of its verdict."""
+    """Print a step with its status, or another word for it, and the sentences of its verdict that
+    there are."""
     took = "" if seconds is None else paint(f"  {seconds:.1f} s", dim=True)
-    write(f"  {paint(f'{status:<12}', COLOURS.get(status))}{format_sentence(name)}{took}")
-    if status in ("passed", "not started"):
-        return
+    shown = paint(f"{word or status:<12}", COLOURS.get(status))
+    write(f"  {shown}{format_sentence(name)}{took}")
     for label, sentence in (("Expected", expected), ("Found", found), ("Next", next)):
         if sentence:
             show(sentence, label=f"              {label:<9} ")

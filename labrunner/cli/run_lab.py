@@ -119,7 +119,8 @@ def run_lab(
 
 def _show(lab: Lab, step: StepResult) -> None:
     name = f"{lab.name} / {step.step}"
-    show_step(name, step.status, step.seconds, step.expected, step.found, step.next)
+    said = (None, None, None) if step.passed else (step.expected, step.found, step.next)
+    show_step(name, step.status, step.seconds, *said)
     for row in (step.proved or {}).get("mistakes", ()):
         told_off = "named" if row["status"] == "failed" else row["status"]
         show(f"              {told_off:<9} {row['mistake']}")

@@ -71,3 +71,23 @@ def test_without_an_answer_it_says_what_else_is_ready_and_how_to_give_one(comman
     for words in (["check-lab", "volumes"], ["check-lab", "volumes", "say-it"]):
         code, out, _ = commands(*words)
         assert code == 1 and "There is no answer yet. Everything else is ready." in out
+
+
+def test_it_has_the_words_of_the_pages_and_json_keeps_its_own(commands, volume, docker):
+    def line():
+        return commands("check-lab", "volumes", "make-a-volume")[1].partition("\n")[0]
+
+    assert line() == f"  {'not there yet':<22}make-a-volume"
+    docker("volume", "create", volume)
+    assert line() == f"  {'passed':<22}make-a-volume"
+    docker("volume", "rm", volume)
+    assert line() == f"  {'no longer passes':<22}make-a-volume"
+    steps = commands.json("check-lab", "volumes")[1]["steps"]
+    assert [step["status"] for step in steps] == ["failed", "failed"]
+
+
+def test_the_other_lines_of_a_sentence_begin_below_its_first(commands, volume):
+    out = commands("check-lab", "volumes", "make-a-volume")[1]
+    first, second = out.splitlines()[1:3]
+    assert first == "              Expected  There is a volume, and"
+    assert second == f"{' ' * first.index('There')}it is `{volume}`."

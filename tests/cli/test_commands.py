@@ -72,7 +72,7 @@ def test_a_lab_is_started_checked_watched_and_finished_in_a_terminal(commands):
     assert f"docker run -d -p {values['port']}:5000 --name {values['name']} registry:2" in out
 
     watch = commands.start("check-lab", "run-a-registry", "start-a-registry", "--watch")
-    assert "failed" in watch.stdout.readline()
+    assert watch.stdout.readline().startswith("  not there yet ")
     port = f"{values['port']}:5000"
     run = ["docker", "run", "-d", "-p", port, "--name", values["name"], "registry:2"]
     subprocess.run(run, check=True, capture_output=True)
