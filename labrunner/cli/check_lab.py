@@ -51,7 +51,8 @@ def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: boo
             lab_result = LabResult.of(found, results, time.monotonic() - began)
             click.echo(json.dumps(lab_result.as_dict()))
         else:
-            _show(found, {id: e for id, e in results.items() if _changed(shown.get(id), e)})
+            news = {id: each for id, each in results.items() if _changed(shown.get(id), each)}
+            _show(found, news, one)
         shown = results
         if all(each.done for each in results.values()):
             return
@@ -80,22 +81,27 @@ def _changed(old: StepProgress | None, new: StepProgress) -> bool:
     return old is None or (old.state, old.verdict) != (new.state, new.verdict)
 
 
-def _show(lab: Lab, results: dict[str, StepProgress]) -> None:
+def _show(lab: Lab, results: dict[str, StepProgress], one: Step | None) -> None:
+    """one: the step that was asked for, of which is said what was found also when it is done."""
     for id, each in results.items():
-        expected, found, next = _sentences(each, f"script/lab check-lab {lab.name} {id}")
+        check, asked = f"script/lab check-lab {lab.name} {id}", one is not None and one.id == id
+        expected, found, next = _sentences(each, check, asked=asked)
         show_step(id, each.state, None, expected, found, next, WORDS[each.state].ljust(WIDTH))
 
 
-def _sentences(each: StepProgress, check: str) -> tuple[str | None, str | None, str | None]:
+def _sentences(
+    each: StepProgress, check: str, *, asked: bool
+) -> tuple[str | None, str | None, str | None]:
     """Return what is expected, what was found, and what to do next. check: the command that checks
     the step."""
+    verdict = each.verdict
+    found = verdict.found if verdict and asked else None
     if each.state == "skipped" and each.skipped_at:
         return None, f"Skipped {clock(each.skipped_at)}. You can still do it.", None
     if each.state == "solved" and each.solved_at:
-        return None, f"Done for you {clock(each.solved_at)}.", None
-    verdict = each.verdict
+        return None, f"Done for you {clock(each.solved_at)}. {found or ''}".rstrip(), None
     if not verdict or verdict.passed:
-        return None, None, None
+        return None, found, None
     next = verdict.next
     if verdict.reason == NO_ANSWER:
         next = f"{next} The command is `{check} --answer TEXT`."

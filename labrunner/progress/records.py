@@ -21,7 +21,7 @@ class StepProgress:
     for them (seconds since 1970). A step that was solved is never passed by the learner.
 
     attempts: how often the learner asked for a check. seconds: how long the last check took.
-    unsaved: the verdict could not be stored. Neither of the last two is stored.
+    unsaved: the verdict says something that is not stored. Neither of the last two is stored.
     """
 
     verdict: Verdict | None = None

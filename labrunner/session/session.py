@@ -65,7 +65,7 @@ class Session(LabState):
 
     def check(self, step: Step, answer: str = "") -> StepProgress:
         """Judge one step now because the learner asks for it, and store the verdict. A moment that
-        has passed is not judged again.
+        has passed stays so; what is wrong with another answer is said, and not stored.
 
         Raises `NotStarted`, and `Busy` where something else takes longer than `PATIENCE`.
         """
@@ -188,7 +188,8 @@ class Session(LabState):
     def _judge(self, step: Step, answer: str, *, asked: bool) -> StepProgress:
         workspace, before = self.require_workspace(), self.known(step)
         if before.done and not step.lasting:
-            return before
+            another = step.takes_answer and answer.strip()
+            return self._judge_another(step, before, answer) if another else before
         began = time.monotonic()
         verdict = step.judge(workspace, answer)
         seconds = time.monotonic() - began
@@ -200,6 +201,16 @@ class Session(LabState):
         except ProgressUnavailable:
             passed_at = time.time() if verdict.passed else None
             return StepProgress(verdict, passed_at=passed_at, seconds=seconds, unsaved=True)
+
+    def _judge_another(self, step: Step, before: StepProgress, answer: str) -> StepProgress:
+        """Return how a moment stands that has passed, and say if it would not with this answer. The
+        answer need not be wrong for that: what it is about may have changed since."""
+        old, again = before.verdict, step.judge(self.require_workspace(), answer)
+        if not (old and old.passed) or again.status != "failed" or again.reason == NO_ANSWER:
+            return before
+        said = "The step stays as it is, but this answer would not pass now: {found}"
+        found = Sentence(said, found=Sentence.of(again.found or ""))
+        return replace(before, verdict=replace(old, found=found), unsaved=True)
 
     def _recheck_unanswered(self, step: Step) -> StepProgress:
         """Return how a step stands that takes an answer and, where there is none, what else it

@@ -91,3 +91,14 @@ def test_the_other_lines_of_a_sentence_begin_below_its_first(commands, volume):
     first, second = out.splitlines()[1:3]
     assert first == "              Expected  There is a volume, and"
     assert second == f"{' ' * first.index('There')}it is `{volume}`."
+
+
+def test_a_wrong_answer_after_the_step_has_passed_is_said_to_be_wrong(commands, volume):
+    say = ("check-lab", "volumes", "say-it", "--answer")
+    passed = f"  {'passed':<22}say-it\n              Found     "
+    assert commands(*say, "right")[:2] == (0, f"{passed}That is the word.\n")
+    stays = "The step stays as it is, but this answer would not pass now: `left` is another word."
+    assert commands(*say, "left")[:2] == (0, f"{passed}{stays}\n")
+    [row] = commands.json(*say, "left")[1]["steps"]
+    assert (row["status"], row["found"]) == ("passed", stays)
+    assert commands(*say, "right")[:2] == (0, f"{passed}That is the word.\n")

@@ -155,6 +155,15 @@ def test_nothing_can_be_checked_or_finished_before_the_start(shared_site):
     assert visitor.get("/lessons/tiny/finish").status_code == 409
 
 
+def test_a_wrong_answer_after_the_step_has_passed_is_said_to_be_wrong(visitor):
+    visitor.submit(CHECK_WORD, {"answer": word(visitor)})
+    said = r"Passed at \d\d:\d\d\. The step stays as it is, but this answer would not pass now: You"
+    for headers in ({}, HTMX):
+        answer = visitor.submit(CHECK_WORD, {"answer": "no"}, headers=headers)
+        assert re.search(f"{said} said no", text(answer)), headers
+    assert re.search(r"Passed at \d\d:\d\d\. The word is", text(visitor.get("/lessons/tiny")))
+
+
 def test_a_verdict_that_cannot_be_kept_is_shown_where_there_is_no_javascript(started_site, visitor):
     csrf = visitor.csrf
     with closing(sqlite3.connect(started_site.instance / "progress.db")) as other:

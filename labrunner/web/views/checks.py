@@ -85,6 +85,6 @@ def respond(
     page at `anchor`."""
     if wants_fragment():
         return render_steps(lesson, session, results, results)
-    if any(progress.unsaved for progress in results.values()):  # no other page would have them
+    if any(progress.unsaved for progress in results.values()):  # no other page would say it
         return show(lesson, results)
     return redirect(url_for("lessons.lesson", slug=lesson.slug, _anchor=anchor), 303)
