@@ -9,6 +9,7 @@ from flask.cli import with_appcontext
 
 from labrunner.errors import ExitStatus
 from labrunner.session.services import get_services
+from labrunner.workspaces.logins import describe_logins
 
 from .console import exit_with, handle_errors, notify, show
 from .lookup import find_lab
@@ -25,6 +26,7 @@ def finish_lab(lab: str, yes: bool) -> None:
     session = get_services().session(find_lab(lab))
     found = session.resources()
     items = [item for item in found if item.certain]
+    logins = describe_logins(session.require_workspace())
     for item in items:
         show(f"  {item.kind:<10} `{item.name}`, because {item.why}")
     for item in found:
@@ -43,3 +45,5 @@ def finish_lab(lab: str, yes: bool) -> None:
         again = f"Fix that, and run `script/lab finish-lab {lab}` again."
         exit_with(ExitStatus.FAILED, f"The lab stays open. {again}")
     show(f"Finished. {len(items)} removed." if items else "Finished. There was nothing to remove.")
+    for login in logins:
+        show(login)

@@ -1,4 +1,4 @@
-"""Which engine the `docker` command uses, by the command's own rules.
+"""Which engine the `docker` command uses, by the command's own rules, and which logins it has.
 
 `DOCKER_HOST` says where it is, else `DOCKER_CONTEXT` which context it has, else `currentContext` in
 the client's `config.json`, else it is the default one. See `resolveContextName` and
@@ -62,7 +62,7 @@ class Endpoint:
 
 def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
     """Return where the `docker` command reaches its engine now. Raises `NoEndpoint`."""
-    folder = Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    folder = _folder(environment)
     default = _default(environment, folder)
     if environment.get("DOCKER_HOST"):
         return default
@@ -81,6 +81,23 @@ def find_endpoint(environment: Mapping[str, str]) -> Endpoint:
         return found
     missing = "The Docker context `{name}`, which {source} names, does not exist."
     raise NoEndpoint(Sentence(missing, name=name, source=source), next=next)
+
+
+def find_logins(environment: Mapping[str, str]) -> list[str]:
+    """Return the registries that the `docker` command has a login for, as its configuration names
+    them, wherever the passwords are stored; none where it cannot be read."""
+    try:
+        match _read(_folder(environment) / "config.json"):
+            case {"auths": dict(logins)}:
+                return [*logins]
+    except NoEndpoint:
+        pass
+    return []
+
+
+def _folder(environment: Mapping[str, str]) -> Path:
+    """Return the folder with the configuration of the `docker` command."""
+    return Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker")
 
 
 def _default(environment: Mapping[str, str], folder: Path) -> Endpoint:

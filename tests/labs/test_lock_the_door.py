@@ -1,6 +1,7 @@
 """The private registry: password files, answers and logins of other kinds than the solution's."""
 
 import json
+import re
 import subprocess
 from base64 import b64encode
 
@@ -13,6 +14,7 @@ from labrunner.headless.runner import Runner
 from labrunner.headless.track import Settings
 from labrunner.kit.kit import Kit
 from labrunner.workspaces import resources
+from labrunner.workspaces.logins import describe_logins
 from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.engine import (
     ROOT,
@@ -444,6 +446,17 @@ def test_a_copy_under_another_spelling_of_the_host_is_named(locked, docker):
 
 
 # The learner's own configuration
+
+
+def test_the_command_that_is_told_removes_the_labs_login_and_no_other(locked, config):
+    assert describe_logins(locked) == []
+    assert log_in(locked.registry, locked["password"]).returncode == 0
+    [said] = describe_logins(locked)
+    [command] = re.findall("`(docker logout .+?)`", said)
+    subprocess.run(command.split(), check=True, capture_output=True)
+    assert describe_logins(locked) == []
+    logins = json.loads((config / "config.json").read_text())["auths"]
+    assert logins.keys() == {"registry.example", "localhost:1"}
 
 
 @pytest.mark.parametrize("shell", [False, True], ids=["the-lab", "its-page"])

@@ -1,7 +1,12 @@
 """Finishing a lab: what is listed, and what is removed."""
 
+import json
+
+from app import create_app
+from labrunner.session.services import get_services
+from tests.fixtures.engine import close_all
 from tests.fixtures.pages import open_workspaces, port_of, text
-from tests.fixtures.web import JSON
+from tests.fixtures.web import HERE, JSON
 
 
 def test_finishing_lists_what_goes_with_the_reason_and_removes_only_what_is_ticked(
@@ -41,3 +46,24 @@ def test_what_cannot_be_removed_is_listed_and_the_lab_stays_open(
     assert len(open_workspaces(started_site)) == 1
     docker("rm", "-v", unique)
     docker("volume", "rm", unique)
+
+
+def test_a_login_to_the_labs_registry_is_told_with_its_command(
+    tiny, instance, tmp_path, monkeypatch
+):
+    source = tiny / "labs/tiny/lab.py"
+    source.write_text(source.read_text() + '\n\nlab.values["password"] = lambda ws: "secret"\n')
+    app = create_app(tiny, instance, 8000, "x")
+    services, browser = get_services(app), app.test_client()
+    workspace = services.session(services.course.labs["tiny"]).start(lambda line: None)
+    logins = dict.fromkeys((workspace.registry, f"127.0.0.1:{workspace.port}", "localhost:1"), {})
+    (tmp_path / "config.json").write_text(json.dumps({"auths": logins}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    try:
+        browser.get("/?token=x", base_url=HERE)
+        page = text(browser.get("/lessons/tiny/finish", base_url=HERE))
+    finally:
+        close_all(services.workspaces)
+    for place in (workspace.registry, f"127.0.0.1:{workspace.port}"):
+        assert f"Your docker login for {place} stays; docker logout {place} removes it." in page
+    assert page.count("docker logout") == 2

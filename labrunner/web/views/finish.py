@@ -5,7 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from labrunner.course.lesson import Lesson
+from labrunner.session.session import Session
 from labrunner.web.forms import fields, wants_json
+from labrunner.workspaces.logins import describe_logins
+from labrunner.workspaces.resources import Leftover, Resource
 
 from .lessons import find_session
 
@@ -19,7 +23,7 @@ def ask(slug: str) -> ResponseReturnValue:
     items = session.resources()
     if wants_json():
         return {"belongings": [vars(item) for item in items]}
-    return render_template("lab/remove.html", lesson=lesson, items=items, finishing=True, left=[])
+    return _render(lesson, session, items, [])
 
 
 @bp.post("/lessons/<slug>/finish")
@@ -31,8 +35,14 @@ def finish(slug: str) -> ResponseReturnValue:
     if wants_json():
         return {"left": [{**vars(each.item), "reason": each.reason} for each in left]}
     if left:
-        items = session.resources()
-        return render_template(
-            "lab/remove.html", lesson=lesson, items=items, finishing=True, left=left
-        ), 409
+        return _render(lesson, session, session.resources(), left), 409
     return redirect(url_for("lessons.lesson", slug=slug, _anchor="lab"), 303)
+
+
+def _render(
+    lesson: Lesson, session: Session, items: list[Resource], left: list[Leftover]
+) -> str:
+    logins = describe_logins(session.require_workspace())
+    return render_template(
+        "lab/remove.html", lesson=lesson, items=items, left=left, finishing=True, logins=logins
+    )
