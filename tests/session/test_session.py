@@ -544,6 +544,21 @@ def test_checks_remember_the_learners_registry_for_the_next_lab(
     assert (following.port, following.name) == (workspace.port, unique)
 
 
+def test_a_registry_that_goes_with_its_lab_is_replaced_by_the_next_as_the_lesson_says(
+    services, lab, real_course, docker, unique
+):
+    workspace = services.session(lab).start(quiet)
+    made = docker("run", "-d", "-p", f"{workspace.port}:5000", "--name", unique, "registry:2")
+    start = lab.find("start-a-registry")
+    assert eventually(lambda: services.session(lab).check(start).state == "passed")
+    ticked = {item.id for item in services.session(lab).resources() if item.certain}
+    assert made in ticked and services.session(lab).finish(ticked) == []
+    following = services.session(real_course.labs["push-and-pull"]).start(quiet)
+    assert following.api.repositories() == []
+    end = real_course.lesson_of(lab.name).text.partition("\n## Remember")[0].splitlines()[-1]
+    assert "untick `{{ name }}`" in end and "If it is gone, lesson 4 starts another." in end
+
+
 def test_a_lab_that_cannot_run_here_says_why_and_leaves_nothing(small, volumes):
     volumes.requires = [lambda engine: None, lambda engine: "There is no second host."]
     with pytest.raises(CannotCheck, match="no second host") as caught:
