@@ -161,6 +161,7 @@ def test_a_wrong_answer_after_the_step_has_passed_is_said_to_be_wrong(visitor):
     for headers in ({}, HTMX):
         answer = visitor.submit(CHECK_WORD, {"answer": "no"}, headers=headers)
         assert re.search(f"{said} said no", text(answer)), headers
+    assert "Say it: passed. The step stays as it is" in text(answer)  # aloud, too
     assert re.search(r"Passed at \d\d:\d\d\. The word is", text(visitor.get("/lessons/tiny")))
 
 
