@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from labrunner.engine.models import Container, Image, Network, Volume
 from labrunner.language import Sentence
+from labrunner.registry.references import InvalidReference, parse
 from labrunner.registry.transport import LOOPBACK
 from labrunner.verdicts import CannotCheck
 
@@ -81,7 +82,11 @@ def why_container(workspace: Workspace, container: Container) -> Reason | None:
         return Reason(Sentence("this lab built with it"))
     if not workspace.record.values:
         return None
-    reason = _why_by_name(workspace, container) or _why_by_port(workspace, container)
+    reason = (
+        _why_by_name(workspace, container)
+        or _why_by_port(workspace, container)
+        or _why_by_image(workspace, container)
+    )
     return _doubt_other_project(workspace, container.labels, reason)
 
 
@@ -95,10 +100,31 @@ def _why_by_name(workspace: Workspace, container: Container) -> Reason | None:
         return Reason(Sentence("it was made from an image of your registry"))
     # Only an image's name can have a slash: what is called like a container says nothing.
     images = [workspace.record.values.get("image"), *(each for each in reserved if "/" in each)]
-    by_name = container.image.removesuffix(":latest") in images
-    if by_name or container.image_id == workspace.sample:
+    if _repository(container.image) in images or container.image_id == workspace.sample:
         return Reason(Sentence("it was made from this lab's image"))
     return None
+
+
+def _repository(image: str) -> str:
+    """Return an image's name without its tag and digest; nothing of one that is only an id."""
+    try:
+        return replace(parse(image), tag=None, digest=None).familiar
+    except InvalidReference:
+        return ""
+
+
+def _why_by_image(workspace: Workspace, container: Container) -> Reason | None:
+    """Return why a container belongs that was made from an image which goes as a whole. One that
+    was made by another name, which the image has lost since, may be somebody else's."""
+    image = workspace.engine.image(container.image_id)
+    if not image or image.id in workspace.record.before["images"]:
+        return None
+    names = [why_tag(workspace, image, tag) for tag in image.tags]
+    if not all(names or [why_untagged(workspace, image)]):
+        return None
+    id = container.image.removeprefix("sha256:")
+    by_id = image.id.removeprefix("sha256:").startswith(id)
+    return Reason(Sentence("it was made from this lab's image"), certain=by_id)
 
 
 def _why_by_port(workspace: Workspace, container: Container) -> Reason | None:

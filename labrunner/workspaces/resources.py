@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from labrunner.engine.engine import Engine
@@ -28,6 +28,7 @@ from .belonging import (
     why_used,
 )
 from .labels import WORKSPACE
+from .leftovers import why_left
 from .workspace import Workspace
 
 NAMED = 3  # so many files are named
@@ -51,7 +52,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Leftover:
-    """An object that could not be removed, and the engine's reason."""
+    """An object that could not be removed, why not, and what to do."""
 
     item: Resource
     reason: str
@@ -81,7 +82,7 @@ def find_resources(workspace: Workspace) -> list[Resource]:
             Resource("container", each.id, each.name, reason.why, reason.certain)
             for each, reason in containers
         ),
-        *_images(workspace),
+        *_images(workspace, in_doubt),
         *_volumes(workspace, in_doubt),
         *_networks(workspace, in_doubt),
         *_folder(workspace),
@@ -153,11 +154,8 @@ def remove(workspace: Workspace, items: Iterable[Resource]) -> list[Leftover]:
         for item in rest:
             try:
                 acts[item.kind](item.id)
-            except CannotCheck as error:
-                left.append(Leftover(item, error.found))
-            except OSError as error:
-                why = Sentence("{file}: {why}.", file=error.filename, why=error.strerror)
-                left.append(Leftover(item, why))
+            except (CannotCheck, OSError) as error:
+                left.append(Leftover(item, why_left(engine, item.kind, item.id, error)))
         known |= {item.id for item in rest}
         untagged = [_untagged(workspace, image) for image in engine.images()]
         rest = [item for found in untagged for item in found if item.id not in known]
@@ -202,10 +200,11 @@ def _is_noted(workspace: Workspace, listed: ContainerSummary) -> bool:
     return listed.id in seen["containers"] and set(listed.networks) <= set(seen["networks"])
 
 
-def _images(workspace: Workspace) -> list[Resource]:
+def _images(workspace: Workspace, in_doubt: Sequence[Container] = ()) -> list[Resource]:
     """Return the names of its images, so that an image with other names stays; the ids of those
-    without a name."""
+    without a name. An image that goes as a whole is in doubt if a container in doubt uses it."""
     found = []
+    used = {container.image_id for container in in_doubt}
     for image in workspace.engine.images():
         before = workspace.record.before["images"].get(image.id)
         ours = [
@@ -216,11 +215,14 @@ def _images(workspace: Workspace) -> list[Resource]:
         if ours and before is None and image.id not in workspace.record.seen["images"]:
             built = is_owned(workspace, "image", image.id, image.labels)  # its steps are owned, too
             _note(workspace, "images", [image.id, *(() if built else _steps(workspace, image))])
+        going = _untagged(workspace, image)
         if before is None or len(ours) < len(image.tags):
-            found += ours
-            found += _pulled_names(workspace, image, before or ())
+            going += [*ours, *_pulled_names(workspace, image, before or ())]
         # else its last name would take with it an image that was there before
-        found += _untagged(workspace, image)
+        if image.id in used and len(ours) == len(image.tags):
+            why = Sentence("a container that may not be the lab's uses it")
+            going = [replace(each, why=why, certain=False) for each in going]
+        found += going
     return found
 
 

@@ -1,6 +1,8 @@
 """What belongs to a lab for certain, what may be somebody else's, and what is nobody's, on the real
 engine."""
 
+from dataclasses import replace
+
 import pytest
 
 from labrunner.workspaces import resources
@@ -133,3 +135,86 @@ def test_the_engines_own_networks_are_nobodys_whatever_their_ids(
     assert workspaces.close(workspace, resources.find_resources(workspace)) == []
     assert workspaces.all() == []
     assert own <= {each.id for each in engine.networks()}
+
+
+@pytest.fixture
+def building(workspaces, real_course):
+    """A learner's lab in which they build an image of their own, by the name `image`."""
+    values = {"image": lambda workspace: workspace.unused("my-image")}
+    lab = replace(real_course.labs["run-a-registry"], values=values)
+    return workspaces.open(lab, "learner")
+
+
+@pytest.fixture
+def build(docker, engine, tmp_path):
+    """Builds an image that nobody else has, by these names; its id. The names go at the end."""
+    named = set()
+
+    def run(text, *names):
+        named.update(names)
+        (tmp_path / "Dockerfile").write_text(f"FROM busybox:stable\nLABEL x={text}\n")
+        docker("build", "-q", *(word for name in names for word in ("-t", name)), str(tmp_path))
+        return engine.image(names[0]).id
+
+    yield run
+    for name in named:
+        engine.remove_image(name)
+
+
+def test_a_container_of_the_labs_image_goes_by_whatever_name_it_was_made(
+    workspaces, building, build, docker, engine, unique
+):
+    """Its image goes, so finishing would stop at it. What is beside it stays."""
+    name = building.image
+    image = build(unique, f"{name}:2")
+    made_by = (f"{name}:2", f"docker.io/library/{name}:2", image, image.removeprefix("sha256:")[:9])
+    ours = {docker("create", each) for each in made_by}
+    other = build(f"{unique}-both", f"{unique}:1", f"{name}:3")
+    theirs = {docker("create", f"{unique}:1"), docker("create", other)}
+    docker("tag", "busybox:stable", f"{name}:box")
+    theirs |= {docker("create", "busybox:stable"), docker("create", engine.image(f"{name}:box").id)}
+
+    assert certain(building) == {*ours, *(f"{name}:{tag}" for tag in ("2", "3", "box"))}
+    assert in_doubt(building) == {}
+    assert workspaces.close(building, resources.find_certain(building)) == []
+
+    assert not any(map(engine.container, ours)) and engine.image(image) is None
+    assert all(map(engine.container, theirs)) and engine.image(f"{unique}:1")
+    docker("rm", *theirs)
+
+
+def test_a_container_made_by_a_name_that_its_image_has_lost_may_be_somebody_elses(
+    workspaces, building, build, docker, engine, unique
+):
+    """So finishing leaves both, and does not stop at the image."""
+    image = build(unique, f"{unique}:1")
+    container = docker("create", "--name", unique, f"{unique}:1")
+    docker("tag", image, building.image)
+    docker("rmi", f"{unique}:1")
+    found = in_doubt(building)
+    assert found == {
+        container: "it was made from this lab's image",
+        f"{building.image}:latest": "a container that may not be the lab's uses it",
+    }
+    assert certain(building) == set()
+
+    chosen = [each for each in resources.find_resources(building) if each.kind == "image"]
+    [left] = workspaces.close(building, chosen)
+
+    assert left.reason.startswith(f"The container `{unique}` uses it. ")
+    assert f"`docker rm -f {unique}`. The engine refused: " in left.reason
+    assert workspaces.close(building, resources.find_certain(building)) == []
+    assert engine.container(container) and engine.image(image)
+    docker("rm", container)
+    engine.remove_image(building.image)
+
+
+def test_an_image_that_another_was_built_on_says_so(building, build, docker, engine, unique):
+    image = build(unique, f"{building.image}:latest")
+    container = docker("create", image)
+    docker("commit", container, f"{unique}:1")
+    docker("rm", container)
+    [left] = resources.remove(building, [resources.Resource("image", image, image, "")])
+    engine.remove_image(f"{unique}:1")
+    assert left.reason.startswith(f"The image `{unique}:1` was built on it. ")
+    assert f"`docker image rm {unique}:1`. The engine refused: " in left.reason

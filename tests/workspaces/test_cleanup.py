@@ -111,6 +111,8 @@ def test_clean_up_that_fails_half_way_goes_on_and_a_second_one_finishes(
         ("network", unique),
     ]
     assert "volume is in use" in str(left[0]) and "active endpoints" in str(left[1])
+    used = f"The container `{engine.container(foreign).name}` uses it. If you no longer need"
+    assert all(each.reason.startswith(used) for each in left)
     assert engine.container(foreign).running
     engine.remove_container(foreign)
     [again] = workspaces.all()
@@ -149,7 +151,8 @@ def test_a_folder_that_cannot_be_removed_is_said(workspaces, lab, monkeypatch):
 
     monkeypatch.setattr(resources.shutil, "rmtree", refuse)
     [left] = workspaces.close(workspace, resources.find_resources(workspace))
-    assert left.reason == f"{workspace.work}/locked: Permission denied."
+    assert left.reason.startswith(f"{workspace.work}/locked: Permission denied.")
+    assert left.reason.endswith(f"`sudo rm -r {workspace.work}/locked`.")
     assert workspaces.find_open(lab.name).id == workspace.id
 
 
