@@ -41,6 +41,13 @@ if TYPE_CHECKING:
         issue_certificate,
         pair_fault,
     )
+    from .checks.containers import (
+        last_line_of,
+        new_containers,
+        ran_and_was_removed,
+        require_own_command,
+        runs_own_command,
+    )
     from .checks.deletions import (
         deleted_digests,
         deletions,
@@ -134,6 +141,9 @@ _NAMES = {  # of each module
     "checks.certificates": (
         "TLS_SETTINGS ca_fault certificate_fault days_left files_fault holds_other_certificate "
         "issue_certificate pair_fault"
+    ),
+    "checks.containers": (
+        "last_line_of new_containers ran_and_was_removed require_own_command runs_own_command"
     ),
     "checks.deletions": (
         "deleted_digests deletions explain_deletion_off explain_no_deletion try_deletion"
@@ -237,6 +247,7 @@ __all__ = [
     "issue_certificate",
     "known_as",
     "last_line",
+    "last_line_of",
     "last_word",
     "left_over_volumes",
     "listed",
@@ -246,6 +257,7 @@ __all__ = [
     "misnamed",
     "missing_parts",
     "names_of_sample",
+    "new_containers",
     "one_by_one",
     "own_bytes",
     "pair_fault",
@@ -256,11 +268,13 @@ __all__ = [
     "pulls_since_push",
     "push_as",
     "push_with_login",
+    "ran_and_was_removed",
     "read_version",
     "refused",
     "remove_sample",
     "require_memory",
     "require_no_refusal",
+    "require_own_command",
     "require_proxied_registry",
     "require_pushed",
     "require_registry",
@@ -271,6 +285,7 @@ __all__ = [
     "run",
     "run_in_network",
     "run_registry",
+    "runs_own_command",
     "runs_registry",
     "same_image",
     "short",

@@ -206,8 +206,8 @@ class Image(Checked):
     """An image. id: the digest of its configuration in the classic image store, that of its
     manifest or index in the containerd store. parent: the id of the image that the classic builder
     made it from; empty for others. layers: the digests of its layers as they are unpacked (`diff
-    ids`), from the lowest on. volumes: the paths that it declares as volumes. A list of images has
-    neither."""
+    ids`), from the lowest on. volumes: the paths that it declares as volumes. command: what a
+    container of it runs, with the arguments. A list of images has none of the three."""
 
     id: str
     tags: tuple[str, ...]
@@ -218,6 +218,7 @@ class Image(Checked):
     created: float
     layers: tuple[str, ...]
     volumes: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
 
     @classmethod
     def from_api(cls, row: Json) -> Image:
@@ -233,6 +234,7 @@ class Image(Checked):
             created=created if isinstance(created, int) else read_seconds(created),
             layers=tuple(rows((row.get("RootFS") or {}).get("Layers") or [])),
             volumes=tuple(config.get("Volumes") or ()),
+            command=(*rows(config.get("Entrypoint") or []), *rows(config.get("Cmd") or [])),
         )
 
 

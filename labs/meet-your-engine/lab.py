@@ -10,14 +10,18 @@ from labrunner import (
     NotYet,
     Sentence,
     describe_state,
+    last_line_of,
     last_word,
+    new_containers,
     pull,
+    ran_and_was_removed,
     require_memory,
+    require_own_command,
     run,
+    runs_own_command,
     short,
     tag_as,
     untag,
-    was_started,
 )
 
 HUB = "Docker Hub"
@@ -49,8 +53,10 @@ lab = Lab(
 
 PULL = Sentence("`docker pull {nginx}`")
 RUN_NGINX = Sentence("`docker run -d --name {web} -p {web_port}:80 {short_name}`")
+RUN_ANEW = Sentence("`docker rm -f {web}`, if that is its name. Then {run}.", run=RUN_NGINX)
 ONE_VERSION = "Submit only the `Version:` under `Server` and `Engine`. The hint has the command."
 INDEX = "Look for the value of `docker info` with `Index` in its name. The hint has the command."
+RUN = "`docker run {image}`, without `--rm`"
 BUILD = Sentence("the three lines of the Dockerfile and `docker build -t {image} -`")
 
 DOCKERFILE = """\
@@ -59,7 +65,6 @@ LABEL stamp={stamp}
 CMD ["echo", "Hello from {image}, stamp {stamp}."]
 """
 UPDATED = DOCKERFILE + "LABEL version=2\n"
-FOREIGN = 'FROM busybox:stable\nLABEL stamp=000000\nCMD ["echo", "Hello."]\n'
 UNLABELLED = "FROM busybox:stable\nCMD echo Hello\n"
 VERSION = re.compile(r"(?<!\d)\d+(?:\.\d+)+[\w.+~-]*")
 
@@ -67,22 +72,19 @@ NOT_DEFAULT = {
     "hub.docker.com": Sentence("the website of Docker Hub, for people"),
     "registry-1.docker.io": Sentence("the server that the engine then pulls from"),
     "docker.com": Sentence("the company's website"),
-    "www.docker.com": Sentence("the company's website"),
 }
 
 
 @lab.setup
 def give_short_name(workspace):
-    """Give the engine's `nginx` a short name of its own in a headless run: others, beside it, start
-    containers from `nginx` as well."""
+    """Give `nginx` another short name in a headless run: others run `nginx` at the same time."""
     if _is_headless(workspace):
         workspace.tag("nginx:latest", f"{workspace['short_name']}:latest")
 
 
 @lab.setup
 def play_docker_hub(workspace):
-    """Start a registry that holds the engine's `nginx`, if the learner does not pull from Docker
-    Hub."""
+    """Start a registry that holds `nginx`, if the learner does not pull from Docker Hub."""
     if workspace["hub"] == HUB:
         return
     name, reference = workspace["hub_name"], f"{workspace['nginx']}:latest"
@@ -140,28 +142,36 @@ pull_an_image.mistake("only run", reason="not-pulled")(lambda ws: ws.run(ws["sho
 
 @lab.step(advice=RUN_NGINX)
 def run_by_its_short_name(workspace):
-    """A container was started from `{short_name}`, by this short name."""
-    short_name = workspace["short_name"]
-    if was_started(workspace, [short_name]):
-        return "A container was started from `{short_name}`."
-    older = workspace.record.before["containers"]
-    for each in workspace.engine.containers(status="created"):
-        if each.id in older or each.image.removesuffix(":latest") != short_name:
-            continue
-        if container := workspace.engine.container(each.id):
-            state = describe_state(workspace.engine, container, RUN_NGINX)
-            raise NotYet("not-started", found=state.found, next=state.next)
+    """A container was started from `{short_name}`, by this short name, and a port of this machine
+    leads to its port 80."""
+    made = [(each.image.removesuffix(":latest"), each) for each in new_containers(workspace)]
+    named = [each for name, each in made if name == workspace["short_name"]]
+    for container in named:
+        inside = [port.container for port in container.ports or container.bindings]
+        if container.started and (80 in inside or container.on_host_network):
+            found = "`{container}` was started from `{short_name}`, and a port leads to its page."
+            return Sentence(found, container=container.name)
+    if named and named[0].started:
+        found = (
+            "`{container}` was started from `{short_name}`, but no port of this machine leads to "
+            "its port 80, where nginx listens."
+        )
+        raise NotYet("no-page", found=found, next=RUN_ANEW, container=named[0].name)
+    if named:
+        state = describe_state(workspace.engine, named[0], RUN_NGINX)
+        raise NotYet("not-started", found=state.found, next=state.next)
     for name in (workspace["nginx"], "library/nginx", "docker.io/library/nginx"):
-        if was_started(workspace, [name]):
-            found = "A container was started from `{name}`, not from the short name."
-            todo = "`docker rm -f {web}`, if that is its name. Then {run}."
-            raise NotYet("full-name", found=found, next=todo, name=name, run=RUN_NGINX)
-    require_memory(workspace, RUN_NGINX)
-    found = "No container was started from `{short_name}`."
+        if name in dict(made):
+            found = "A container was made from `{name}`, not from the short name."
+            raise NotYet("full-name", found=found, next=RUN_ANEW, name=name)
+    found = "There is no container from `{short_name}`."
     raise NotYet("not-run", found=found, next=f"{RUN_NGINX}.")
 
 
-run_by_its_short_name.solution(lambda ws: ws.run(ws["short_name"]))
+run_by_its_short_name.solution(lambda ws: _run_nginx(ws))
+run_by_its_short_name.mistake("a port that leads nowhere", reason="no-page")(
+    lambda ws: ws.run(ws["short_name"], ports={8080: None})
+)
 run_by_its_short_name.mistake("run by its full name", reason="full-name")(
     lambda ws: ws.run(ws["nginx"])
 )
@@ -174,7 +184,7 @@ run_by_its_short_name.mistake("another image run", reason="not-run")(run("busybo
 @lab.step(advice=INDEX)
 def find_the_default_registry(workspace, answer):
     """You know the address of the registry that your engine asks when a name does not say."""
-    host = re.sub("^[a-z]+://", "", last_word(answer).lower()).partition("/")[0]
+    host = re.sub(r"^([a-z]+://)?(www\.)?", "", last_word(answer).lower()).partition("/")[0]
     if host == "index.docker.io":
         return "`https://index.docker.io/v1/` is Docker Hub. In a name it is written `docker.io`."
     if host == "docker.io":
@@ -287,9 +297,6 @@ def _(workspace):
 
 
 build_an_image.mistake("without the label", reason="no-stamp")(lambda ws: _build(ws, UNLABELLED))
-build_an_image.mistake("with somebody else's stamp", reason="other-stamp")(
-    lambda ws: _build(ws, FOREIGN)
-)
 build_an_image.mistake("busybox under the name", reason="no-stamp")(
     tag_as("{image}:latest", "busybox:stable")
 )
@@ -298,39 +305,33 @@ build_an_image.mistake("busybox under the name", reason="no-stamp")(
 @lab.step(advice="docker run {image}")
 def run_it(workspace):
     """A container made from `{image}` has printed its line."""
-    engine = workspace.engine
-    listed = engine.containers(label=f"stamp={workspace['stamp']}")
-    made = [container for each in listed if (container := engine.container(each.id))]
+    stamp = f"stamp={workspace['stamp']}"
+    made = new_containers(workspace, label=stamp)
     for container in made:
-        line = _last_line(workspace, container)
-        if container.exit_code == 0 and line:
+        line = last_line_of(workspace, container)
+        if container.exit_code == 0 and line and runs_own_command(workspace, container):
             printed = "The container `{container}` printed “{line}”"
             return Sentence(printed, container=container.name, line=line)
-    if not made and _has_run(workspace):
+    if ran_and_was_removed(workspace, stamp):
         return "A container made from `{image}` ran to its end, and was removed."
     if not made:
-        raise NotYet(
-            "no-container",
-            found="No container was made from your image.",
-            next="`docker run {image}`.",
-        )
-    last = made[0]
+        require_memory(workspace, RUN)
+        found = "No container was made from your image."
+        raise NotYet("no-container", found=found, next="`docker run {image}`.")
+    last, name = made[0], made[0].name
+    require_own_command(workspace, last)
     if last.state == "created" and not last.error:
-        raise NotYet(
-            "created",
-            found="The container `{container}` was created from it, but never started.",
-            next="`docker start -a {container}`.",
-            container=last.name,
-        )
-    line = _last_line(workspace, last)
+        found = "The container `{container}` was created from it, but never started."
+        todo = "`docker start -a {container}`."
+        raise NotYet("created", found=found, next=todo, container=name)
+    line = last_line_of(workspace, last)
     printed = "The container `{container}` printed “{line}”. {ended}."
     ended = Sentence("It ended with exit code {code}", code=last.exit_code)
     raise NotYet(
         "nothing-printed",
         found=printed if line else "The container `{container}` printed nothing. {ended}.",
-        next="Run it with no command after the name: `docker run {image}`. If it ends the same "
-        "way, build it again with {build}.",
-        container=last.name,
+        next="Build the image again with {build}, then `docker run {image}`.",
+        container=name,
         line=line,
         ended=last.error.rstrip(".") or ended,
         build=BUILD,
@@ -341,8 +342,8 @@ run_it.solution(lambda ws: ws.engine.wait(ws.run(f"{ws.image}:latest")))
 run_it.mistake("created, but not started", advice="docker start -a", reason="created")(
     lambda ws: ws.create(f"{ws.image}:latest")
 )
-run_it.mistake("another command in place of its own", reason="nothing-printed")(
-    lambda ws: ws.engine.wait(ws.run(f"{ws.image}:latest", command=["true"]))
+run_it.mistake("another command", advice="nothing after its name", reason="other-command")(
+    lambda ws: ws.engine.wait(ws.run(f"{ws.image}:latest", command=["echo", "hello"]))
 )
 run_it.mistake("busybox run instead", reason="no-container")(
     lambda ws: ws.run_to_end("busybox:stable", ["echo", "Hello"])
@@ -363,7 +364,15 @@ def update_your_image(workspace):
         found = "The image `{image}` does not have the label `version=2`."
         todo = "Add it to the Dockerfile, and build again under the same name."
         raise NotYet("no-version", found=found, next=todo)
-    if not _has_run(workspace, "version=2", since=image.created):
+    labels = [f"stamp={workspace['stamp']}", "version=2"]
+    made = new_containers(workspace, label=labels)
+    ended = [each for each in made if each.state == "exited" and each.exit_code == 0]
+    own = any(runs_own_command(workspace, each) for each in ended)
+    if not own and not ran_and_was_removed(workspace, *labels):
+        for container in made:
+            require_own_command(workspace, container)
+        if not made:
+            require_memory(workspace, RUN, since=image.created)
         found = "The image has its new label, but no container made from it has run to its end."
         todo = "Run the image. A container that you had before keeps the old version."
         raise NotYet("not-run", found=found, next=todo)
@@ -376,6 +385,12 @@ update_your_image.solution(
 )
 update_your_image.mistake("built, but not run", advice="Run the image", reason="not-run")(
     lambda ws: _build(ws, UPDATED)
+)
+update_your_image.mistake(
+    "run with another command", advice="nothing after its name", reason="other-command"
+)(
+    lambda ws: _build(ws, UPDATED),
+    lambda ws: ws.engine.wait(ws.run(f"{ws.image}:latest", command=["echo", "hello"])),
 )
 update_your_image.mistake(
     "the container of the first version started again", advice="the old version", reason="not-run"
@@ -414,6 +429,14 @@ def _name_nginx(workspace):
     return workspace.unused(f"localhost:{workspace['hub_port']}/library/nginx")
 
 
+def _run_nginx(workspace):
+    """Run it on the lab's port; where something else has that meanwhile, on any."""
+    try:
+        workspace.run(workspace["short_name"], ports={80: int(workspace["web_port"])})
+    except CannotCheck:
+        workspace.run(workspace["short_name"], ports={80: None})
+
+
 def _build(workspace, dockerfile):
     folder = workspace.work / "build"
     folder.mkdir(exist_ok=True)
@@ -425,25 +448,3 @@ def _start_again(workspace):
     for each in workspace.engine.containers(label=f"stamp={workspace['stamp']}"):
         workspace.engine.start(each.id)
         workspace.engine.wait(each.id)
-
-
-def _last_line(workspace, container):
-    """Return the last line that a container printed, or nothing."""
-    lines = workspace.engine.logs(container.id).splitlines()
-    return lines[-1] if lines else ""
-
-
-def _has_run(workspace, *more, since=0):
-    """Return whether a container of the learner's image ended well, also one that was removed, as
-    with `docker run --rm`. more: labels that it must have besides the stamp. since: when it can
-    have run at the earliest."""
-    labels = [f"stamp={workspace['stamp']}", *more]
-    kept = workspace.engine.containers(label=labels)
-    ended = workspace.events(type="container", event="die", label=labels)
-    if any(each.status.startswith("Exited (0)") for each in kept):
-        return True
-    if any(event.attributes.get("exitCode") == "0" for event in ended):
-        return True
-    if not ended:
-        require_memory(workspace, "`docker run {image}`, without `--rm`", since)
-    return False

@@ -182,12 +182,37 @@ def test_an_image_that_is_called_like_a_container_of_the_lab_is_somebody_elses(b
 
 def test_a_container_that_was_there_before_is_no_run_of_this_lab(beside_hub, docker):
     """Also where it starts again meanwhile, as by its restart policy."""
-    older = docker("run", "-d", beside_hub["short_name"])
+    older = docker("run", "-d", "-P", "--expose", "80", beside_hub["short_name"])
     beside_hub.record.before["containers"].append(older)
     docker("restart", "-t", "0", older)
     assert judge(beside_hub, "run-by-its-short-name").status == "failed"
-    docker("run", "-d", f"{beside_hub['short_name']}:latest")
+    docker("run", "-d", "-p", "127.0.0.1::80", f"{beside_hub['short_name']}:latest")
     assert judge(beside_hub, "run-by-its-short-name").passed
+
+
+@pytest.mark.parametrize(
+    ("options", "leads"),
+    [
+        ((), False),
+        (("-p", "127.0.0.1::8080"), False),
+        (("-p", "127.0.0.1::80/udp"), False),
+        (("-p", "127.0.0.1::8080", "-p", "127.0.0.1::80"), True),
+        (("-P", "--expose", "80"), True),
+    ],
+)
+def test_a_published_port_must_lead_to_nginx_also_in_a_container_that_was_stopped(
+    beside_hub, docker, options, leads
+):
+    container = docker("run", "-d", *options, beside_hub["short_name"])
+    try:
+        verdict = judge(beside_hub, "run-by-its-short-name")
+        docker("stop", "-t", "0", container)
+        if "-P" not in options:  # whose ports are known only while it runs
+            assert judge(beside_hub, "run-by-its-short-name") == verdict
+    finally:
+        docker("rm", "-f", container)
+    assert (verdict.passed, verdict.reason) == (leads, "" if leads else "no-page")
+    assert judge(beside_hub, "run-by-its-short-name").status == "failed"
 
 
 # Answers, and images of one's own
@@ -317,6 +342,8 @@ def test_an_update_counts_by_its_labels_also_when_its_container_is_removed(opene
     assert reason() == "not-run"
     docker("run", "--rm", opened.image, "false", fails=True)
     assert reason() == "not-run"
+    docker("run", opened.image, "echo", "hello")
+    assert reason() == "other-command"
     docker("run", "--rm", opened.image)
     assert judge(opened, "update-your-image").passed and judge(opened, "build-an-image").passed
 
@@ -345,8 +372,35 @@ def test_a_run_that_fails_says_why(opened, build, docker, unique, engine):
     build("-t", opened.image)
     docker("run", "--name", unique, opened.image, "nosuchprogram", fails=True)
     verdict = judge(opened, "run-it")
-    assert "nosuchprogram" in verdict.found and f"`docker run {opened.image}`" in verdict.next
+    assert "nosuchprogram" in verdict.found and "nothing after its name" in verdict.next
     engine.remove_container(unique)
+    build("-t", opened.image, dockerfile=DOCKERFILE.replace("echo", "nosuchprogram"))
+    docker("run", "--name", unique, opened.image, fails=True)
+    verdict = judge(opened, "run-it")
+    assert "nosuchprogram" in verdict.found and "Build the image again" in verdict.next
+    engine.remove_container(unique)
+
+
+@pytest.mark.parametrize(
+    ("words", "own"),
+    [
+        ((), True),
+        (("sh", "-c", "echo `Hello`; exit 0"), False),
+        (("--entrypoint", "echo"), False),
+    ],
+)
+def test_a_run_counts_only_with_the_images_own_command(opened, build, docker, words, own):
+    """Here the command is one of the shell's, after an entrypoint."""
+    build(
+        *("-t", opened.image),
+        dockerfile="FROM busybox:stable\nLABEL stamp={stamp}\n"
+        'ENTRYPOINT ["/bin/sh", "-c"]\nCMD ["echo Hello"]\n',
+    )
+    options, command = (words, ()) if "--entrypoint" in words else ((), words)
+    docker("run", *options, opened.image, *command)
+    verdict = judge(opened, "run-it")
+    assert (verdict.passed, verdict.reason) == (own, "" if own else "other-command")
+    assert own or verdict.found.count("`") == 4
 
 
 def test_a_run_that_the_engine_has_forgotten_does_not_count_against_anyone(opened, build, docker):
