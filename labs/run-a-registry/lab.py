@@ -244,9 +244,17 @@ let_it_die.mistake("restarted by hand", advice="kill -QUIT 1", reason="not-died"
 @lab.step
 def run_a_second_one(workspace):
     """`{second}` is another registry, on a port that only this machine can reach. It comes back
-    when the engine restarts, even if you stopped it before."""
+    when the engine restarts, even if you stopped it before. The first registry is still running."""
     container = SecondRegistry.require(workspace).container
     name, policy = container.name, container.restart_policy
+    if require_registry(workspace).id == container.id:
+        raise NotYet(
+            "one-only",
+            found="`{container}` is on port {port}, which is the first registry's.",
+            next="Remove it, and run it again on a port that is free. The first registry needs its "
+            "own port: `docker start {name}`.",
+            container=name,
+        )
     addresses = {port.address for port in container.ports if port.host}
     if others := [each for each in addresses if each != "::1" and not each.startswith("127.")]:
         raise NotYet(
@@ -271,10 +279,21 @@ def run_a_second_one(workspace):
 
 run_a_second_one.solution(
     lambda ws: start_second_registry(ws, restart_policy={"Name": "always"}),
+    lambda ws: ws.engine.start(_container(ws).id),
+    lambda ws: ws.wait_for_registry(),
 )
 run_a_second_one.mistake(
     "the policy of the first registry", advice="docker update", reason="unless-stopped"
 )(lambda ws: start_second_registry(ws, restart_policy={"Name": "unless-stopped"}))
+run_a_second_one.mistake("the first one stopped", advice=START_IT, reason="exited")(
+    lambda ws: start_second_registry(ws, restart_policy={"Name": "always"}),
+    lambda ws: ws.engine.stop(_container(ws).id),
+)
+run_a_second_one.mistake("in place of the first one", advice=START_IT, reason="one-only")(
+    lambda ws: ws.engine.stop(_container(ws).id),
+    lambda ws: ws.run(ws.registry_image, name=ws["second"], ports={5000: ws.port}),
+    lambda ws: ws.wait_for_registry(),
+)
 run_a_second_one.mistake("no port published", advice="`-p`", reason="unpublished")(
     lambda ws: ws.run(ws.registry_image, name=ws["second"])
 )

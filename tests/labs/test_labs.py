@@ -302,6 +302,7 @@ def test_a_paused_registry_is_to_be_unpaused(opened, docker):
 
 def test_a_second_registry_that_others_reach_or_that_stays_stopped_is_told_so(opened, docker):
     name = opened["second"]
+    opened.run_registry()
 
     def run(publish, reason):
         docker("run", "-d", "-p", publish, "--name", name, "registry:2")
