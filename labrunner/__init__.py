@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     from .checks.names import missing_parts, part_of, same_image
     from .checks.passwords import AUTH, htpasswd, login_fault, write_password_file
     from .checks.pushes import require_pushed
-    from .checks.refusals import require_no_refusal
+    from .checks.refusals import require_manifest_taken, require_no_refusal
     from .checks.registry import (
         has_blob,
         read_version,
@@ -158,7 +158,7 @@ _NAMES = {  # of each module
     "checks.names": "missing_parts part_of same_image",
     "checks.passwords": "AUTH htpasswd login_fault write_password_file",
     "checks.pushes": "require_pushed",
-    "checks.refusals": "require_no_refusal",
+    "checks.refusals": "require_manifest_taken require_no_refusal",
     "checks.registry": "has_blob read_version require_registry require_started require_version",
     "checks.reverse_proxy": (
         "exposure require_proxied_registry start_behind_proxy start_in_network unnamed "
@@ -272,6 +272,7 @@ __all__ = [
     "read_version",
     "refused",
     "remove_sample",
+    "require_manifest_taken",
     "require_memory",
     "require_no_refusal",
     "require_own_command",

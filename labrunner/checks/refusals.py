@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from labrunner.engine.models import Container
 from labrunner.language import Sentence
 from labrunner.registry.access_log import Request
+from labrunner.registry.models import MANIFEST_TYPES
 from labrunner.verdicts import NotYet
 from labrunner.workspaces.registry_storage import configuration, storage_mount
 from labrunner.workspaces.service import last_lines
@@ -17,6 +18,8 @@ from labrunner.workspaces.workspace import Workspace
 from .history import ONLY_LOOK, RECENT
 
 DETAIL = re.compile(r'\berr\.detail="(?P<words>(?:[^"\\\n]|\\.)*)"')  # in the log of a registry
+SENT_AS = re.compile(r'\bhttp\.request\.contenttype="?(?P<kind>[^";\s]+)')
+SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+"  # how its media types begin
 TOO_LARGE = re.compile(r'client intended to send too large .*request: "([A-Z]+) (\S+) ')
 DISK_FULL, READ_ONLY = "no space left on device", "read-only file system"
 
@@ -45,6 +48,52 @@ def require_no_refusal(
         ),
         next=Sentence("{todo}, then {again}.", todo=todo, again=Sentence.of(again)),
     )
+
+
+def require_manifest_taken(workspace: Workspace, repository: str, tag: str) -> None:
+    """Raise `NotYet` where the last that was sent to the learner's registry is a manifest under
+    this tag, and the registry refused it: by the kind that it was sent as, with what to do."""
+    path = f"/v2/{repository}/manifests/{tag}"
+    sent = [each for each in workspace.requests(tail=RECENT) if each.method == "PUT"]
+    if not sent or sent[-1].path != path or sent[-1].status < 400:
+        return
+    kind = _kind_sent(workspace, path)
+    reason, why = "refused", "."
+    todo = "Say what kind it is: send it with the `Content-Type` that it came with."
+    if kind.startswith(SCHEMA_1):
+        reason = "schema-1"
+        why = Sentence(
+            ": it came as schema 1, which `registry:2` makes for a client that does not say which "
+            "kinds it accepts."
+        )
+        todo = (
+            "Fetch the manifest again, with all four kinds in `Accept`. Send that, with the "
+            "`Content-Type` that it came with."
+        )
+    elif kind in MANIFEST_TYPES:
+        reason, why = "not-of-that-kind", Sentence(", though you said what kind it is.")
+        todo = (
+            "Send what the registry sent you, byte for byte, with the `Content-Type` of that very "
+            "answer."
+        )
+    raise NotYet(
+        reason,
+        found=Sentence(
+            "The registry refused the manifest that you sent, with HTTP {status}{why}",
+            status=sent[-1].status,
+            why=why,
+        ),
+        next=todo,
+    )
+
+
+def _kind_sent(workspace: Workspace, path: str) -> str:
+    """Return the media type with which a path was last sent something, by the registry's log."""
+    container = workspace.registry_container()
+    log = workspace.engine.logs(container.id, tail=RECENT) if container else ""
+    lines = [line for line in log.splitlines() if f"={path} " in line and "method=PUT" in line]
+    kinds = [found["kind"] for line in lines if (found := SENT_AS.search(line))]
+    return kinds[-1] if kinds else ""
 
 
 def last_refusal(requests: Iterable[Request], repository: str) -> Request | None:

@@ -22,6 +22,7 @@ from labrunner import (
     last_word,
     listed,
     push_as,
+    require_manifest_taken,
     short,
     tags_in,
 )
@@ -287,13 +288,7 @@ def mark_the_small_image(workspace):
     if not small:
         raise _gone()
     if not tested:
-        asked = workspace.requests(tail=1000)
-        sent = [each for each in asked if each.path == _path(workspace, TESTED)]
-        statuses = [each.status for each in sent if each.method == "PUT"]
-        if statuses and statuses[-1] >= 400:
-            found = "The registry refused the manifest that you sent, with HTTP {status}."
-            todo = "Say what kind it is: send it with the `Content-Type` that it came with."
-            raise NotYet("refused", found=found, next=todo, status=statuses[-1])
+        require_manifest_taken(workspace, repository, TESTED)
         todo = "A manifest makes the tag: send one under that tag, as each push does at its end."
         raise NotYet("no-tag", found="That repository has no tag `tested`.", next=todo)
     digest = short(tested.digest)
@@ -304,21 +299,18 @@ def mark_the_small_image(workspace):
     todo = "Send the manifest of the other tag under this one. The tag will move."
     if tested.image_ids & small.image_ids:
         reason = "other-bytes"
-        found = (
-            "`tested` points to {digest}, which is another manifest of that image: its bytes are "
-            "not the same."
-        )
+        found = "`tested` points to {digest}: the same image, but not the same bytes."
         todo = "Send what the registry sent you, byte for byte: `--data-binary` changes nothing."
     raise NotYet(reason, found=found, next=todo, digest=digest)
 
 
 @act
-def send_manifest(workspace, which, *, kind="", change=bytes):
-    """Send the manifest of one of the two images as `tested`, as `curl -X PUT` does."""
+def send_manifest(workspace, which, *, tag=TESTED, kind="", change=bytes):
+    """Send the manifest of one of the two images under a tag, as `curl -X PUT` does."""
     got = workspace.api.raw_manifest(workspace["repository"], workspace[which])
     headers = {"Content-Type": kind or got.headers["Content-Type"]}
     with closing(HTTPConnection("127.0.0.1", workspace.port, timeout=10)) as connection:
-        connection.request("PUT", _path(workspace, TESTED), change(got.body), headers)
+        connection.request("PUT", _path(workspace, tag), change(got.body), headers)
         connection.getresponse().read()
 
 
@@ -332,6 +324,15 @@ mark_the_small_image.mistake(
 mark_the_small_image.mistake(
     "sent with the type that curl adds", advice="`Content-Type`", reason="refused"
 )(send_manifest("small", kind="application/x-www-form-urlencoded"))
+mark_the_small_image.mistake(
+    "sent as schema 1", advice="with all four kinds in `Accept`", reason="schema-1"
+)(send_manifest("small", kind="application/vnd.docker.distribution.manifest.v1+prettyjws"))
+mark_the_small_image.mistake(
+    "refused, then sent under another tag", advice="under that tag", reason="no-tag"
+)(
+    send_manifest("small", kind="application/x-www-form-urlencoded"),
+    send_manifest("small", tag="testet"),
+)
 
 
 def _path(workspace, tag):

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
 
@@ -156,6 +158,38 @@ def test_a_tag_that_docker_pushes_points_to_the_same_manifest(another, docker):
     docker("tag", f"{place}:{another['small']}", f"{place}:tested")
     docker("push", f"{place}:tested")
     docker("rmi", f"{place}:{another['small']}", f"{place}:tested")
+    assert judge(another, "mark-the-small-image", "").passed
+
+
+def put(workspace, tag, body, kind):
+    """Send a manifest as curl does; the status of the answer."""
+    path = f"/v2/{workspace['repository']}/manifests/{tag}"
+    with closing(HTTPConnection("127.0.0.1", workspace.port, timeout=10)) as connection:
+        connection.request("PUT", path, body, {"Content-Type": kind})
+        return connection.getresponse().status
+
+
+def test_what_was_sent_last_says_why_a_manifest_was_refused(another):
+    another.run_registry()  # without the tag
+    another.prepare(lambda line: None)
+
+    def reason():
+        return judge(another, "mark-the-small-image", "").reason
+
+    repository, small = another["repository"], another["small"]
+    plain = another.api.request("GET", f"{repository}/manifests/{small}")
+    if "v1+prettyjws" in plain.headers["Content-Type"]:  # not for one that was pushed as OCI
+        assert put(another, "tested", plain.body, plain.headers["Content-Type"]) >= 400
+        assert reason() == "schema-1"
+    right = another.api.raw_manifest(repository, small)
+    kind = right.headers["Content-Type"]
+    assert put(another, "tested", right.body[:-1], kind) == 400
+    assert reason() == "not-of-that-kind"
+    assert put(another, "tested", right.body, "text/plain") == 400
+    assert reason() == "refused"
+    assert put(another, "testet", right.body, kind) == 201
+    assert reason() == "no-tag"
+    assert put(another, "tested", right.body, kind) == 201
     assert judge(another, "mark-the-small-image", "").passed
 
 
