@@ -72,7 +72,7 @@ if TYPE_CHECKING:
         misnamed,
         names_of_sample,
     )
-    from .checks.names import missing_parts, part_of, same_image
+    from .checks.names import missing_parts, nearest, part_of, same_image
     from .checks.passwords import AUTH, htpasswd, login_fault, write_password_file
     from .checks.pushes import require_pushed
     from .checks.refusals import require_manifest_taken, require_no_refusal
@@ -155,7 +155,7 @@ _NAMES = {  # of each module
         "describe_difference explain_no_pull find_misnamed find_name known_as misnamed "
         "names_of_sample"
     ),
-    "checks.names": "missing_parts part_of same_image",
+    "checks.names": "missing_parts nearest part_of same_image",
     "checks.passwords": "AUTH htpasswd login_fault write_password_file",
     "checks.pushes": "require_pushed",
     "checks.refusals": "require_manifest_taken require_no_refusal",
@@ -257,6 +257,7 @@ __all__ = [
     "misnamed",
     "missing_parts",
     "names_of_sample",
+    "nearest",
     "new_containers",
     "one_by_one",
     "own_bytes",

@@ -5,14 +5,17 @@ The sentences have `{said}` where the answer stands.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from labrunner.language import Sentence
 from labrunner.registry.references import InvalidReference, Reference, parse
+from labrunner.text import fold
 
-PARTS = {  # of a reference, by the names of its attributes
-    "registry": Sentence("`{said}` is the registry."),
-    "repository": Sentence("`{said}` is the repository."),
-    "tag": Sentence("`{said}` is the tag."),
-    "digest": Sentence("`{said}` is the digest."),
+PARTS = {  # of a reference, by the names of its attributes: as a whole, and a piece of each
+    "registry": (Sentence("the registry"), Sentence("a piece of the registry")),
+    "repository": (Sentence("the repository"), Sentence("a piece of the repository")),
+    "tag": (Sentence("the tag"), Sentence("a piece of the tag")),
+    "digest": (Sentence("the digest"), Sentence("a piece of the digest")),
 }
 
 
@@ -30,14 +33,54 @@ def part_of(said: str, reference: Reference) -> tuple[str, str]:
         return "not-there", "Your answer is empty."
     if said == reference.canonical:
         return "whole-name", "`{said}` is the full name."
-    for part, sentence in PARTS.items():
-        if said == getattr(reference, part):
-            return part, sentence
+    for part, text in _written_out(reference).items():
+        if said == text:
+            return part, Sentence("`{said}` is {part}.", part=PARTS[part][0])
     if said in reference.repository.split("/"):
         return "one-part", "`{said}` is only one part of the repository."
-    if said in reference.canonical:
-        return "more-than-one", "`{said}` is in the name, but it is not exactly one part of it."
-    return "not-there", "`{said}` is not in the name."
+    if said not in reference.canonical:
+        return "not-there", "`{said}` is not in the name."
+    held = _parts_in(said, reference)
+    if len(held) > 1:
+        parts = fold(held, "{some}, and {other}")
+        return "more-than-one", Sentence("`{said}` is too much: it has {parts}.", parts=parts)
+    if not held:
+        return "sign", "`{said}` is only a sign between two parts."
+    if held[0] in [piece for _, piece in PARTS.values()]:
+        return "piece", Sentence("`{said}` is only {part}.", part=held[0])
+    return "sign", Sentence("`{said}` is {part}, with a sign too many.", part=held[0])
+
+
+def _parts_in(said: str, reference: Reference) -> list[Sentence]:
+    """Return of which parts of a reference an answer has something: an answer that is in the full
+    form, but is no part of it."""
+    start, at = reference.canonical.index(said), 0
+    held: list[Sentence] = []
+    for part, text in _written_out(reference).items():
+        at = reference.canonical.index(text, at)
+        if start < at + len(text) and at < start + len(said):
+            whole, piece = PARTS[part]
+            held.append(whole if text in said else piece)
+        at += len(text)
+    return held
+
+
+def _written_out(reference: Reference) -> dict[str, str]:
+    """Return the parts that the full form of a reference has, in order."""
+    full = parse(reference.canonical)
+    return {part: text for part in PARTS if (text := getattr(full, part))}
+
+
+def nearest(name: str, places: Sequence[Reference]) -> tuple[Reference, str]:
+    """Return the one of these references, written out, that a name differs from the least, and in
+    which parts."""
+
+    def differing(place: Reference) -> list[Sentence]:
+        own, wanted = _written_out(parse(name)), _written_out(place)
+        return [whole for part, (whole, _) in PARTS.items() if own.get(part) != wanted.get(part)]
+
+    place = min(places, key=lambda each: len(differing(each)))
+    return place, fold(differing(place), "{some}, and {other}")
 
 
 def missing_parts(said: str, official: str) -> tuple[str, str]:

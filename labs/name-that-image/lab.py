@@ -12,6 +12,7 @@ from labrunner import (
     listed,
     misnamed,
     missing_parts,
+    nearest,
     parse,
     part_of,
     same_image,
@@ -82,7 +83,8 @@ CUT_REGISTRY = "Take everything before the first slash of `{hosted_name}`."
 CUT_ACCOUNT = "Take the part between the first two slashes of `{owned_name}`."
 CUT_REPOSITORY = "Take everything between the first slash of `{long_name}` and its tag."
 LOOK_BEHIND = (
-    "Look after the last slash of `{tagged_name}`. If there is a colon, the tag follows it."
+    "Look after the last slash of `{tagged_name}`. If there is a colon, the tag follows it. If "
+    "not, Docker adds a tag: see the third rule at the top."
 )
 CUT_DIGEST = "Take everything after the `@`."
 TAG = "`docker image tag {image} {registry}/team/{image}:1.0`."
@@ -205,10 +207,7 @@ def find_the_account(workspace, answer):
     reason, found = part_of(said, reference)
     if said == "releases":
         reason = "releases"
-        found = (
-            "`releases` is what Artifact Registry calls the repository. It belongs to a project, "
-            "whose name comes before it."
-        )
+        found = "Artifact Registry calls `releases` the repository. The project comes before it."
     raise NotYet(reason, found=found, next=CUT_ACCOUNT, said=said)
 
 
@@ -290,11 +289,15 @@ def find_the_tag(workspace, answer):
     elif said == "latest":
         reason = "latest"
         found = "`latest` is meant only where no tag is written, and `{tagged_name}` has one."
+    elif reason == "not-there":
+        unwritten = "No tag is written. The name means one all the same, but not `{said}`."
+        found = "A tag is written, but it is not `{said}`." if reference.tag else unwritten
     raise NotYet(reason, found=found, next=LOOK_BEHIND, said=said)
 
 
 find_the_tag.solution(lambda ws: parse(ws["tagged_name"]).tag or "latest")
 find_the_tag.near_miss("the port", reason="port")("{port}")
+find_the_tag.near_miss("no tag", reason="not-there")("none")
 find_the_tag.near_miss("all behind the first colon", reason="port")(
     lambda ws: ws["tagged_name"].partition(":")[2]
 )
@@ -334,11 +337,8 @@ def tag_your_image(workspace):
             )
     if not (others := _other_names(workspace)):
         raise NotYet("no-name", found="Your image does not have that name.", next=TAG)
-    raise NotYet(
-        "misnamed",
-        found=misnamed(workspace, others[0], repository, "1.0"),
-        next=Sentence.joined(TAG, "The other name may stay."),
-    )
+    found = misnamed(workspace, others[0], repository, "1.0")
+    raise NotYet("misnamed", found=found, next=Sentence.joined(TAG, "The other name may stay."))
 
 
 tag_your_image.solution(tag_as("{registry}/team/{image}:1.0"))
@@ -357,21 +357,23 @@ def name_it_for_two_places(workspace):
     """Your image has two more names: one in the account `{account}` on Docker Hub, and one in the
     registry on port 8443 of `{host}`."""
     has = {parse(name).canonical: name for name in _other_names(workspace)}
-    hub, elsewhere = (parse(workspace.fill(name)).canonical for name in (ON_HUB, ELSEWHERE))
-    there = {hub, elsewhere} & has.keys()
-    if len(there) == 2:
-        return Sentence("{names} are names of your image.", names=listed([hub, elsewhere]))
+    places = [parse(workspace.fill(name)) for name in (ON_HUB, ELSEWHERE)]
+    full = [place.canonical for place in places]
+    left = [place for place in places if place.canonical not in has]
+    if not left:
+        return Sentence("{names} are names of your image.", names=listed(full))
     meant = re.compile(f"{workspace['account']}|{workspace['host']}|:2.0$")
-    wrong = [name for name in has if meant.search(name) and name not in (hub, elsewhere)]
+    wrong = [name for name in has if meant.search(name) and name not in full]
+    reason, place = "missing", left[0]
+    found = Sentence("Your image has {count} of the two names.", count=2 - len(left))
     if wrong:
-        reason, found = "misnamed", "Your image has the name `{name}`. In full, that is `{full}`."
-        found = Sentence(found, name=has[wrong[-1]], full=wrong[-1])
-    else:
-        reason = "missing"
-        found = Sentence("Your image has {count} of the two names.", count=len(there))
-    todo = "A name on Docker Hub is the account, a slash, the repository, a colon and the tag."
-    if hub in has:
-        todo = "The registry comes first, with its port. After a slash comes the whole repository."
+        reason, name = "misnamed", wrong[-1]
+        place, parts = nearest(name, left)
+        found = "In full, `{name}` is `{full}`. What differs from the task: {parts}."
+        found = Sentence(found, name=has[name], full=name, parts=parts)
+    todo = "The registry comes first, with its port. After a slash comes the whole repository."
+    if place.default_registry:
+        todo = "A name on Docker Hub is the account, a slash, the repository, a colon and the tag."
     raise NotYet(reason, found=found, next=todo)
 
 
@@ -392,11 +394,9 @@ def _other_names(workspace):
     """Return the names of the learner's image, but for those that the page has given it."""
     image = workspace.engine.image(workspace.sample)
     if not image:
-        raise NotYet(
-            "image-gone",
-            found="Your engine no longer has the image `{image}`.",
-            next="Start the lab again: it builds the image again.",
-        )
+        found = "Your engine no longer has the image `{image}`."
+        todo = "Start the lab again: it builds the image again."
+        raise NotYet("image-gone", found=found, next=todo)
     known = {f"{workspace.image}:latest", parse(workspace["tagged_name"]).canonical}
     known.update(workspace.spellings(f"team/{workspace.image}", "1.0"))
     return [name for name in image.tags if name not in known]

@@ -164,23 +164,29 @@ def test_an_answer_is_right_however_it_was_copied(ask, step, answer):
         ("find-the-registry", "docker.io", "is not in the name", {}),
         ("find-the-registry", "amazonaws.com", "only the end of the host", CLOUD_NAME),
         ("find-the-registry", "web", "only one part of the repository", CLOUD_NAME),
-        ("find-the-account", "releases", "what Artifact Registry calls the repository", {}),
+        ("find-the-account", "releases", "Artifact Registry calls `releases` the repository", {}),
         ("find-the-account", "birch1/releases/shop", "is the repository", {}),
         ("find-the-account", "europe-west3-docker.pkg.dev", "is the registry", {}),
         ("find-the-account", "library", "is not in the name", {}),
         ("take-three-clouds-apart", "123456789012 birch3", "the owner of `birch2.azurecr.io/", {}),
         ("take-three-clouds-apart", "123456789012 data birch3", "`data` is only one part", {}),
-        ("take-three-clouds-apart", "birch2 birch3 eu-central-1", "`eu-central-1` is in the", {}),
+        ("take-three-clouds-apart", "birch2 birch3 eu-central-1", "a piece of the registry", {}),
         ("take-three-clouds-apart", "123456789012 birch2 releases", "`releases` is only one", {}),
         ("take-three-clouds-apart", "123456789012 birch1 birch2 birch3", "more than three", {}),
         ("find-the-repository", "shop", "only one part of the repository", {}),
-        ("find-the-repository", "web/shop:1.0", "not exactly one part of it", {}),
+        ("find-the-repository", "web/shop:1.0", "it has the repository, and the tag.", {}),
+        ("find-the-repository", "com/web/sh", "of the registry, and a piece of the rep", {}),
+        ("find-the-repository", "eb/sh", "is only a piece of the repository.", {}),
+        ("find-the-repository", "web/shop:", "the repository, with a sign too many.", {}),
+        ("find-the-repository", ":", "only a sign between two parts", {}),
         ("find-the-repository", VALUES["long_name"], "is the full name", {}),
         ("find-the-tag", "5123", "`5123` is a port", {}),
         ("find-the-tag", "5123/web/shop", "`5123` is a port", {}),
-        ("find-the-tag", "none", "is not in the name", {}),
+        ("find-the-tag", "none", "means one all the same, but not `none`", {}),
+        ("find-the-tag", "none", "A tag is written, but it is not `none`", OTHER_NAME),
+        ("find-the-tag", "shop:latest", "a piece of the repository, and the tag", {}),
         ("find-the-tag", "latest", "only where no tag is written", OTHER_NAME),
-        ("find-the-tag", "shop:3.1", "not exactly one part of it", OTHER_NAME),
+        ("find-the-tag", "shop:3.1", "a piece of the repository, and the tag", OTHER_NAME),
         ("find-the-digest", "1.0", "is the tag", {}),
         ("find-the-digest", DIGEST[7:-1], "a piece of the digest", {}),
         ("find-the-digest", f"{DIGEST[7:-1]}0", "is not in the name", {}),
@@ -191,6 +197,21 @@ def test_an_answer_is_right_however_it_was_copied(ask, step, answer):
 def test_a_near_miss_is_named(ask, step, answer, words, values):
     verdict = LAB.find(step).judge(ask({**VALUES, **values}), answer)
     assert verdict.status == "failed" and words in verdict.found, verdict
+
+
+def test_no_verdict_tells_the_answer_to_who_gave_another(ask):
+    """But for a part of it that the learner has typed, or the question says."""
+    for values in (VALUES, {**VALUES, **OTHER_NAME}, {**VALUES, **CLOUD_NAME}):
+        workspace = ask(values)
+        for step in QUESTIONS:
+            assert step.solve
+            right = str(step.solve(workspace))
+            for answer in ("none", "shop", ":", "x/y:z", "1.0"):
+                said = step.judge(workspace, answer)
+                told = f"{said.found} {said.next}"
+                for asked in (answer, *workspace.record.values.values()):
+                    told = told.replace(f"`{asked}`", "")
+                assert said.passed or f"`{right}`" not in told, (step.id, answer, said)
 
 
 def test_an_endless_answer_is_cut(ask):
@@ -246,3 +267,26 @@ def test_an_image_that_was_removed_is_built_again_at_the_next_start(opened, engi
     engine.remove_image(f"{opened.image}:latest")
     verdict = judge(opened)
     assert "no longer has the image" in verdict.found and "Start the lab again" in verdict.next
+
+
+def test_the_part_of_a_name_that_differs_from_the_task_is_named(opened, docker, engine):
+    """Nearest to one of the two places that the image has no name for yet; never the right part."""
+    hub = "{account}/{image}:2.0"
+    for names, words in (
+        (("{image}:2.0",), "the repository."),
+        (("{account}/{image}:1.0",), "the tag."),
+        (("{host}:8443/{image}",), "the repository."),
+        (("{host}:8443/tools/{image}:2.0",), "the tag."),
+        ((hub, "{host}/tools/{image}"), "the registry, and the repository."),
+        ((hub, "{host}:844/tools/{image}:1"), "the registry, and the tag."),
+    ):
+        given = [opened.fill(name) for name in names]
+        for name in given:
+            docker("image", "tag", opened.image, name)
+        verdict = LAB.find("name-it-for-two-places").judge(opened)
+        for name in given:
+            engine.remove_image(parse(name).canonical)
+        assert verdict.reason == "misnamed"
+        assert verdict.found.endswith(f"What differs from the task: {words}")
+        place = "The registry comes first" if "host" in names[-1] else "A name on Docker Hub"
+        assert verdict.next.startswith(place)
