@@ -2,7 +2,8 @@
 
 What the workspace created is certain (its label, its word for the object and its recorded id all
 agree), and so is what the learner evidently made for the lab since it opened: by a name that the
-lab has reserved, or as the registry on its port. What may as well be somebody else's is in doubt.
+lab has reserved, from an image that is the lab's, or as the registry on its port. What may as well
+be somebody else's is in doubt.
 What was there before, what another workspace made and the engine's own networks never belong.
 """
 
