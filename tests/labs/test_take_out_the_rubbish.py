@@ -1,19 +1,40 @@
 """Lab 11: deletion and collection in other ways than the solution's, and what its verdicts say."""
 
+import hashlib
+import json
 import re
+import subprocess
+import textwrap
 
 import pytest
 
+from labrunner import stop_collect_start
 from labrunner.course import loader
+from labrunner.kit.errors import ImageUnavailable
+from labrunner.kit.kit import Kit
 from labrunner.registry.client import Registry
+from labrunner.registry.models import MANIFEST_TYPES
+from labrunner.workspaces.actions import get_images
 from tests.fixtures.engine import ROOT, eventually, reopen
 
-LAB = loader.load_course(ROOT).labs["take-out-the-rubbish"]
+COURSE = loader.load_course(ROOT)
+LAB = COURSE.labs["take-out-the-rubbish"]
 STEPS = {step.id: step for step in LAB.steps}
 CONFIG = "/etc/docker/registry/config.yml"
 FILES = "/var/lib/registry/docker/registry/v2"
 DELETION = ("-e", "REGISTRY_STORAGE_DELETE_ENABLED=true")
 FREED = "3136"
+DOCKER, LIST, OCI, INDEX = MANIFEST_TYPES
+PARTS = {  # the media types of an image's config and layers
+    DOCKER: (
+        "application/vnd.docker.container.image.v1+json",
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    ),
+    OCI: (
+        "application/vnd.oci.image.config.v1+json",
+        "application/vnd.oci.image.layer.v1.tar+gzip",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +88,23 @@ def follow(workspace, docker, text):
         else:
             path = words[-1].split("/v2/")[1]
             assert workspace.api.request("DELETE", path).status == 202
+
+
+def put(workspace, tag, media_type, **content):
+    """Push a manifest of this kind as a tag of `app`, and describe it as an index does."""
+    body = json.dumps({"schemaVersion": 2, "mediaType": media_type, **content})
+    subprocess.run(
+        [
+            *("curl", "-sS", "--fail", "-X", "PUT", "--data-binary", body),
+            *("-H", f"Content-Type: {media_type}"),
+            f"http://{workspace.registry}/v2/app/manifests/{tag}",
+        ],
+        check=True,
+        timeout=60,
+    )
+    found = f"sha256:{hashlib.sha256(body.encode()).hexdigest()}"
+    platform = {"os": "linux", "architecture": "amd64"}
+    return {"mediaType": media_type, "digest": found, "size": len(body), "platform": platform}
 
 
 def digest(workspace, tag):
@@ -189,6 +227,72 @@ def test_a_manifest_without_a_tag_keeps_its_bytes_until_untagged_ones_are_collec
     docker("start", switched_on.name)
     switched_on.wait_for_registry()
     assert judge(switched_on, "collect-the-garbage", FREED).passed
+
+
+def test_an_index_takes_up_its_room_until_its_images_are_deleted_as_the_page_says(
+    opened, docker, tmp_path
+):
+    act(opened, "switch-deletion-on")
+    images = []
+    for source in (opened["old_image"], opened.image):
+        docker("tag", source, f"{opened.registry}/app:1.0")  # moves, so the first has no tag
+        docker("push", f"{opened.registry}/app:1.0")
+        manifest = opened.api.raw_manifest("app", "1.0")
+        kind = manifest.headers["Content-Type"]
+        described = {"mediaType": kind, "digest": manifest.digest, "size": len(manifest.body)}
+        images.append({**described, "platform": {"os": "linux", "architecture": "amd64"}})
+
+    def delete_and_collect():
+        before = size(opened)
+        assert opened.api.delete("app", index["digest"]).status == 202
+        stop_collect_start(opened)
+        return before - size(opened)
+
+    index = put(opened, "1.0", INDEX, manifests=images)
+    assert delete_and_collect() < 10_000
+    index = put(opened, "1.0", INDEX, manifests=images)
+    page = (ROOT / "lessons/11-delete-and-reclaim.md").read_text()
+    commands = page.partition('"To delete an index"')[2].partition("```console\n")[2]
+    commands = textwrap.dedent(commands.partition("```")[0])
+    commands = commands.replace("{{ registry }}", opened.registry)
+    subprocess.run(["sh", "-ec", commands], cwd=tmp_path, check=True, timeout=60)
+    listed = (tmp_path / "images.txt").read_text().split()
+    assert listed == [image["digest"] for image in images]
+    assert delete_and_collect() > 6 << 20
+
+
+@pytest.mark.parametrize("image", ["registry:2", "registry:3"])
+def test_a_registry_answers_a_client_that_leaves_out_its_kind_of_manifest_as_the_page_says(
+    opened, docker, unique, engine, image
+):
+    try:
+        get_images(COURSE.labs["from-2-to-3"], Kit(engine, COURSE.images))
+    except ImageUnavailable as error:
+        pytest.skip(error.found)
+    docker("run", "-d", "-p", f"127.0.0.1:{opened.port}:5000", "--name", unique, image)
+    opened.wait_for_registry()
+    docker("tag", opened.image, f"{opened.registry}/app:pushed")
+    docker("push", f"{opened.registry}/app:pushed")
+    pushed, sent = opened.api.raw_manifest("app", "pushed").json, {}
+    for kind, kind_of_index in ((DOCKER, LIST), (OCI, INDEX)):
+        of_config, of_layer = PARTS[kind]
+        config = {**pushed["config"], "mediaType": of_config}
+        layers = [{**layer, "mediaType": of_layer} for layer in pushed["layers"]]
+        one = put(opened, "one", kind, config=config, layers=layers)
+        several = put(opened, "several", kind_of_index, manifests=[one])
+        for tag, has in (("one", one), ("several", several)):
+            accept = ", ".join(type for type in MANIFEST_TYPES if type != has["mediaType"])
+            answer = opened.api.request("HEAD", f"app/manifests/{tag}", accept=accept)
+            found = answer.headers.get("Docker-Content-Digest")
+            known = {one["digest"]: "the image", several["digest"]: "the index", None: "none"}
+            sent[has["mediaType"]] = answer.status, known.get(found, "an older form")
+    old = image == "registry:2"
+    assert sent == {
+        OCI: (404, "none"),
+        INDEX: (404, "none") if old else (200, "the index"),
+        DOCKER: (200, "an older form" if old else "the image"),
+        LIST: (200, "the image"),
+    }
 
 
 def test_another_client_that_fetches_the_layer_has_pulled(switched_on):
