@@ -60,6 +60,7 @@ Status: Downloaded newer image for localhost:5000/my-image:latest
     "a removed image": f"Untagged: localhost:5000/x:latest\nDeleted: {DIGEST}",
     "an empty catalog": '{"repositories":[]}',
     "a running container": "Container registry is running. Port 5000 is in use by it.",
+    "another blob": "ValueError: Unknown blob type: page",
     "nothing": " \n\t",
 }
 
@@ -87,6 +88,45 @@ LOOK_ALIKES = Path(__file__).with_name("look_alikes.txt").read_text().split("\n-
 @pytest.mark.parametrize("text", LOOK_ALIKES)
 def test_the_same_words_from_another_program_stay_unanswered(text):
     assert decode(text) == []
+
+
+ANYBODYS = [
+    ("page-not-found", "$ curl http://localhost:8080/orders\n404 page not found"),
+    ("page-not-found", "404 page not found\n"),
+    ("unsupported", "HTTP/1.1 405 Method Not Allowed\nServer: gunicorn\nAllow: GET, HEAD"),
+    ("unsupported", "HTTP/2 405 Method Not Allowed\ncontent-type: text/html"),
+    ("too-many-requests", "HTTP/1.1 429 Too Many Requests\nRetry-After: 60"),
+    ("too-many-requests", "E: Failed to fetch http://deb.example/x.deb  429  Too Many Requests"),
+    ("curl-not-connected", "curl: (7) Failed to connect to shop.example port 443"),
+    ("timed-out", "curl: (28) Connection timed out after 5001 milliseconds"),
+    ("wrong-version-number", "curl: (35) error:1408F10B:SSL routines::wrong version number"),
+    ("curl-cut-off", "curl: (56) Recv failure: Connection reset by peer"),
+    ("curl-does-not-trust", "curl: (60) SSL certificate problem: self-signed certificate"),
+    ("certificate-expired", "curl: (60) SSL certificate problem: certificate has expired"),
+    ("http-request-to-https-server", "Client sent an HTTP request to an HTTPS server."),
+    (
+        "connection-cut",
+        "redis: read tcp 10.0.0.4:51722->10.0.0.9:6379: read: connection reset by peer",
+    ),
+    (
+        "client-refused-certificate",
+        "log.go:245] http: TLS handshake error from 10.0.0.3:512: remote error: tls: bad certificate",
+    ),
+]
+
+
+@pytest.mark.parametrize(("id", "text"), ANYBODYS)
+def test_words_that_any_program_may_say_are_explained_for_a_registry_on_a_condition(id, text):
+    (found,) = decode(text)
+    assert found.message.id == id
+    assert re.search("[Ii]f this is (?:your|a) registry", f"{found.means} {found.why} {found.next}")
+
+
+def test_an_option_that_another_program_does_not_know_is_not_said_to_be_docker_s():
+    for text in ("Error: unknown flag: --foo", "ERROR: unknown flag: --foo\n"):
+        (found,) = decode(text)
+        assert found.means == "`--foo` is not an option of this command."
+        assert "as in `docker <command> --help`" in found.next
 
 
 def test_what_another_program_says_hides_nothing_that_docker_says():
