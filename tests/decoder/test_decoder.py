@@ -201,6 +201,11 @@ def test_a_value_comes_from_what_stands_nearest_before_the_error():
     )
 
 
+def test_an_earlier_push_is_not_the_one_whose_login_expired():
+    text = f"{PUSHED}$ docker push registry.lab:5000/x\nunauthorized: authentication required"
+    assert [finding.message.id for finding in decode(text)] == ["authentication-required"]
+
+
 def test_what_the_text_does_not_tell_is_named():
     (found,) = decode("no basic auth credentials")
     assert "`docker login <registry>`" in found.next
