@@ -1,14 +1,25 @@
-"""The lab "From registry 2 to 3", done in other ways than the solution's."""
+"""The lab "From registry 2 to 3", done in other ways than the solution's; and what its lesson says
+of schema 1."""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
 
 import pytest
+import requests
 
 from labrunner.course import loader
+from labrunner.course.lesson import fill
 from labrunner.kit.errors import ImageUnavailable
 from labrunner.kit.kit import Kit
+from labrunner.registry.models import MANIFEST_TYPES
 from labrunner.workspaces.actions import get_images
 from tests.fixtures.engine import ROOT, eventually, reopen
 
 COURSE = loader.load_course(ROOT)
+LESSON = COURSE.lesson_of("from-2-to-3")
 LAB = COURSE.labs["from-2-to-3"]
 STEPS = {step.id: step for step in LAB.steps}
 OLD, NEW = "/etc/docker/registry/config.yml", "/etc/distribution/config.yml"
@@ -119,6 +130,47 @@ def test_a_folder_that_hides_the_images_own_file_is_a_file_of_the_learners(until
         *("-v", f"{workspace.work / 'etc'}:/etc/distribution:ro", "registry:3"),
     )
     assert eventually(lambda: judge(workspace, step).reason == "own-file")
+
+
+def test_schema_1_is_found_by_the_command_on_the_page_and_stops_registry_3(shared, docker):
+    """Skopeo pushes it, in place of an engine of before 2016. Its manifest has no spaces; one that
+    Docker wrote has some."""
+    if not shutil.which("skopeo"):
+        pytest.skip("skopeo is not installed; script/test would do that.")
+    workspace = reopen(shared, "image")
+    image, old = workspace.image, workspace.ref(tag="old")
+
+    def serve(registry, **settings):
+        volumes = {"/var/lib/registry": workspace["volume"]}
+        workspace.run_registry(registry, environment=settings, volumes=volumes)
+
+    serve("registry:2", REGISTRY_COMPATIBILITY_SCHEMA1_ENABLED="true")
+    workspace.push_as(image, workspace.ref())
+    copy = ["skopeo", "copy", "-f", "v2s1", "--src-tls-verify=false", "--dest-tls-verify=false"]
+    names = [f"docker://{workspace.ref()}", f"docker://{old}"]
+    subprocess.run([*copy, *names], check=True, capture_output=True, timeout=60)
+
+    serve("registry:2")  # by default it takes no more of them, but serves those that it has
+    accept = ", ".join(MANIFEST_TYPES)
+    served = workspace.api.request("GET", f"{image}/manifests/old", accept=accept)
+    assert (served.status, served.json["schemaVersion"]) == (200, 1)
+    spaced = json.dumps({"schemaVersion": 1, "name": image}, indent=3).encode()
+    digest = f"sha256:{hashlib.sha256(spaced).hexdigest()}"
+    uploads = f"http://{workspace.registry}/v2/{image}/blobs/uploads/"
+    place = requests.post(uploads, timeout=10).headers["Location"]
+    assert requests.put(f"{place}&digest={digest}", data=spaced, timeout=10).status_code == 201
+    [command] = re.findall("^ *(docker run .* grep .*)$", LESSON.text, re.MULTILINE)
+    words = ["bash", "-c", fill(command, workspace.record.values)]
+    found = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
+    assert {f"sha256:{path.split('/')[-2]}" for path in found.split()} == {served.digest, digest}
+
+    serve("registry:3")
+    assert set(workspace.api.tags(image)) == {"latest", "old"}
+    docker("pull", workspace.ref())
+    assert "500 Internal Server Error" in docker("pull", old, fails=True)
+    collect = ("--volumes-from", workspace.name, "registry:3", "garbage-collect", NEW)
+    said = docker("run", "--rm", *collect, fails=True)
+    assert "unrecognized manifest schema version 1" in said
 
 
 def test_one_image_under_both_tags_keeps_the_lab_from_running(engine, monkeypatch):
