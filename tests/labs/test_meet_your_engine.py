@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from labrunner import CannotCheck
+from labrunner import AUTH, CannotCheck, htpasswd
 from labrunner.checks.second_host_start import WORDS
 from labrunner.course import loader
 from labrunner.engine.engine import Engine
@@ -215,6 +215,27 @@ def test_a_published_port_must_lead_to_nginx_also_in_a_container_that_was_stoppe
     assert judge(beside_hub, "run-by-its-short-name").status == "failed"
 
 
+def test_an_image_that_the_registry_gives_only_after_a_login_is_no_proof(
+    beside_hub, engine, tmp_path
+):
+    """The engine has pulled it; what this step shows is that anyone can."""
+    nginx, login = f"{beside_hub['nginx']}:latest", ("ann", "secret")
+    engine.remove_container(beside_hub["hub_name"])
+    (tmp_path / "users").write_text(htpasswd(beside_hub, *login))
+    beside_hub.run(
+        beside_hub.registry_image,
+        name=beside_hub["hub_name"],
+        ports={5000: int(beside_hub["hub_port"])},
+        environment=AUTH,
+        volumes={"/auth/htpasswd:ro": str(tmp_path / "users")},
+    )
+    beside_hub.wait_for_registry(f"localhost:{beside_hub['hub_port']}")
+    beside_hub.push_as("nginx:latest", nginx, login)
+    beside_hub.pull(nginx, login)
+    verdict = judge(beside_hub, "pull-an-image")
+    assert verdict.status == "unknown" and "unauthorized" in verdict.found
+
+
 # Answers, and images of one's own
 
 
@@ -248,13 +269,14 @@ def test_the_number_without_what_a_distribution_puts_behind_is_enough(opened, en
     assert judge(opened, "ask-the-engine", engine.version().version.partition("+")[0]).passed
 
 
-def test_the_command_lines_own_version_is_not_the_engines(opened, docker, engine):
-    client = docker("version", "--format", "{{.Client.Version}}")
-    if client == engine.version().version:
-        pytest.skip("Here the two are the same.")
+def test_the_command_lines_own_version_is_not_the_engines_unless_they_are_the_same(
+    opened, docker, engine
+):
+    client, version = docker("version", "--format", "{{.Client.Version}}"), engine.version().version
     verdict = judge(opened, "ask-the-engine", docker("--version"))
-    assert verdict.status == "failed" and f"`{client}`" in verdict.found
-    assert "command line" in verdict.found and "under `Server`" in verdict.next
+    assert verdict.passed == (client in (version, version.partition("+")[0]))
+    assert f"`{client}`" in verdict.found
+    assert verdict.passed or "command line" in verdict.found and "`Server`" in verdict.next
 
 
 def test_a_part_of_the_version_and_the_apis_are_named(opened, engine):
