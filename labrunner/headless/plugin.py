@@ -1,5 +1,6 @@
 """A plugin of pytest: each step, mistake and near miss of a lab, and each block of commands on its
-lesson's page, is a test of its own.
+lesson's page, is a test of its own. With registry 3, only what differs is: a mistake that cannot be
+made with registry 2, and all blocks of a page that has some for registry 3 alone.
 
     python -m pytest -p labrunner.headless.plugin labs/push-and-pull
     python -m pytest -p labrunner.headless.plugin labs -k "push-the-image"
@@ -12,7 +13,7 @@ of pytest-xdist they run in one process.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from labrunner.course.lesson import Block, Lesson
 from labrunner.engine.engine import Engine
 from labrunner.kit.errors import ImageUnavailable
 from labrunner.kit.kit import Kit
-from labrunner.registry.versions import FIRST
+from labrunner.registry.versions import CONFIG_FILES
 from labrunner.text import plain
 from labrunner.verdicts import CannotCheck, Verdict
 from labrunner.workspaces.actions import CannotRun, get_images, require_machine
@@ -87,42 +88,58 @@ class LabFile(pytest.File):
         if root not in courses:
             courses[root] = Tracks(root)
         lesson = courses[root].course.lesson_of(name)
-        if lesson and lesson.lab:
-            lesson = lesson.with_registry(lesson.lab.registry_image(FIRST))
         if not lesson or not lesson.lab:
             problems = courses[root].course.problems
             found = [str(problem) for problem in problems if problem.lab == name]
             raise self.CollectError("\n".join(found) or f"No lesson has the lab `{name}`.")
-        for number, plan in enumerate(plan_tracks(lesson.lab, prove=True)):
-            track = TrackName(courses[root], lesson, lesson.lab, f"track-{number}")
-            for step in lesson.lab.steps:
+        lab = lesson.lab
+        images = list(dict.fromkeys(map(lab.registry_image, CONFIG_FILES)))
+        for image in images:
+            track = TrackName(courses[root], lesson.with_registry(image), lab, image)
+            yield from self._items(track, whole=image == images[0])
+
+    def _items(self, of: TrackName, *, whole: bool) -> Iterator[pytest.Item]:
+        """Yield the items of all tracks with one registry; not whole: what only that registry has.
+        of: what the names of these tracks share."""
+
+        def wanted(registry: str) -> bool:
+            return whole or registry == of.registry
+
+        for number, plan in enumerate(plan_tracks(of.lab, prove=True, registry=of.registry)):
+            track = replace(of, name=f"track-{number}")
+            for step in of.lab.steps:
                 for made in (each for each in plan.mistakes if each[0] is step):
-                    name = f"{step.id}[{made[1].name}]"
-                    yield MistakeItem.from_parent(self, name=name, track=track, made=made)
-                if plan.main:
+                    if wanted(made[1].registry):
+                        name = f"{step.id}[{made[1].name}]"
+                        yield MistakeItem.from_parent(self, name=name, track=track, made=made)
+                if plan.main and whole:
                     yield StepItem.from_parent(self, name=step.id, track=track, step=step)
-        page = TrackName(courses[root], lesson, lesson.lab, "page")
-        for block in lesson.blocks:
-            name = f"{block.step}[line {block.line}]"
+        page, blocks = replace(of, name="page"), of.lesson.blocks
+        if not any(wanted(block.registry) for block in blocks):
+            return
+        for block in blocks:
+            where = f"line {block.line}" if whole else f"line {block.line}, {of.registry}"
+            name = f"{block.step}[{where}]"
             yield BlockItem.from_parent(self, name=name, track=page, block=block)
 
 
 @dataclass(frozen=True)
 class TrackName:
-    """Which track of which lab an item needs."""
+    """Which track of which lab an item needs. registry: the image of the lab's."""
 
     tracks: Tracks
     lesson: Lesson
     lab: Lab
-    name: str
+    registry: str
+    name: str = ""
 
     @property
     def full_name(self) -> str:
-        return f"{self.lab.name}-{self.name}"
+        return f"{self.lab.name}-{self.name}-{self.registry}"
 
     def get(self) -> Track:
         """Return the track, of a lab that can run here and has its images."""
-        settings = Settings(shell=self.name == "page", prove=True)
+        settings = Settings(shell=self.name == "page", prove=True, registry=self.registry)
         return self.tracks.get(self.full_name, self.lesson, self.lab, settings)
 
 
@@ -138,7 +155,7 @@ class TrackItem(pytest.Item):
         lab, tracks = self.track.lab, self.track.tracks
         try:
             require_machine(lab, tracks.workspaces.engine)
-            get_images(lab, tracks.kit)
+            get_images(lab, tracks.kit, registry=self.track.registry)
         except (CannotRun, ImageUnavailable) as error:
             pytest.skip(error.found)
 

@@ -24,6 +24,21 @@ docker run --rm -v {{ name }}-2:/v --name {{ name }} busybox:stable true
 )
 
 
+FOR_3 = """
+@make_a_volume.mistake(
+    "with registry 3", advice="docker volume create", reason="missing", registry="registry:3"
+)
+def _(workspace):
+    pass
+"""
+BLOCK_FOR_3 = """=== "registry 3"
+    ```bash
+    true
+    ```
+
+"""
+
+
 @pytest.fixture
 def run(course, tmp_path):
     """Runs pytest on the lab of a small course; the outcome of each item, and its exit code."""
@@ -81,6 +96,22 @@ def test_the_items_of_a_lab_whose_image_is_nowhere_are_skipped(run, tmp_path):
     outcome, code, output = run("-k", "once-more and slip")
     assert (code, outcome) == (0, {})
     assert "1 skipped" in output and "127.0.0.1:1 cannot be reached" in output
+
+
+def test_what_only_registry_3_has_is_an_item_with_that_registry(run, tmp_path):
+    lab, page = (tmp_path / f"course/{each}" for each in ("labs/volumes/lab.py", "lessons"))
+    lab.write_text(lab.read_text() + FOR_3)
+    heading = "## Once more"
+    (page / "01-volumes.md").write_text(PAGE.replace(heading, BLOCK_FOR_3 + heading))
+    _, code, output = run("--collect-only")
+    items = [line.split("::")[1] for line in output.splitlines() if "::" in line]
+    assert code == 0 and len(items) == len(set(items)) == 10, output
+    assert {each for each in items if "registry" in each} == {
+        "make-a-volume[with registry 3]",
+        "make-a-volume[line 9, registry:3]",
+        "make-a-volume[line 15, registry:3]",
+        "once-more[line 21, registry:3]",
+    }
 
 
 def test_what_is_weak_is_said_in_the_checks_words(run, tmp_path):

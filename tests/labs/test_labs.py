@@ -86,8 +86,11 @@ def test_no_step_passes_before_it_is_done_and_any_answer_gets_a_verdict(
 ):
     """What comes by itself never passes a step early. To what is typed, a check says what to do
     next, and never breaks on it; it does not give the answer away. The answers take turns: each
-    step has every third one."""
+    step has every third one. The learner has chosen registry 3, where it is here: with registry 2,
+    all steps are done by the tests of `labs/`."""
     lab = services.course.labs[name]
+    if engine.image("registry:3"):
+        services.workspaces.registry_choice.keep("registry:3")
     try:
         services.session(lab).start(lambda line: None)
     except ImageUnavailable as error:
