@@ -3,5 +3,6 @@
 pytest_plugins = [
     "labrunner.headless.plugin",
     "tests.fixtures.workers",
+    "tests.fixtures.skips",
     "tests.fixtures.foreign_objects",
 ]

@@ -45,13 +45,13 @@ def run(course, tmp_path):
     course({"labs/volumes/lab.py": LAB + SECOND, "lessons/01-volumes.md": PAGE})
     (tmp_path / "course" / "pytest.ini").write_text("[pytest]\n")
 
-    def run(*words, ids=()):
+    def run(*words, ids=(), **environment):
         plugins = ("-p", "labrunner.headless.plugin", "-p", "no:cacheprovider")
         where = [f"labs/volumes/lab.py::{id}" for id in ids] or ["labs"]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-rA", "-q", *plugins, *words, *where],
             cwd=tmp_path / "course",
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
             capture_output=True,
             text=True,
         )
@@ -90,12 +90,16 @@ def test_items_run_in_any_order_and_in_any_process(run):
     assert set(outcome) == {*backwards, *(f"{step}[a slip in its name]" for step in backwards[:2])}
 
 
-def test_the_items_of_a_lab_whose_image_is_nowhere_are_skipped(run, tmp_path):
+def test_the_items_of_a_lab_whose_image_is_nowhere_are_skipped_and_fail_under_ci(run, tmp_path):
     lab = tmp_path / "course/labs/volumes/lab.py"
     lab.write_text(lab.read_text().replace('"busybox:stable"', '"127.0.0.1:1/none:x"'))
     outcome, code, output = run("-k", "once-more and slip")
     assert (code, outcome) == (0, {})
     assert "1 skipped" in output and "127.0.0.1:1 cannot be reached" in output
+    words = ("-k", "once-more and slip", "-p", "tests.fixtures.skips")
+    outcome, code, output = run(*words, CI="true")
+    assert (code, set(outcome.values())) == (1, {"ERROR"})
+    assert "a failure under CI: " in output and "127.0.0.1:1 cannot be reached" in output
 
 
 def test_what_only_registry_3_has_is_an_item_with_that_registry(run, tmp_path):

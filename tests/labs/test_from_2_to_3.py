@@ -30,7 +30,7 @@ def shared(shared_workspaces, engine):
     try:
         get_images(LAB, Kit(engine, COURSE.images))
     except ImageUnavailable as error:
-        pytest.skip(error.found)  # as where Go is missing; the reason is in the report
+        pytest.skip(error.found)  # as where Go is missing
     return shared_workspaces.open(LAB, "headless")
 
 

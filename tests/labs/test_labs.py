@@ -94,7 +94,7 @@ def test_no_step_passes_before_it_is_done_and_any_answer_gets_a_verdict(
     try:
         services.session(lab).start(lambda line: None)
     except ImageUnavailable as error:
-        pytest.skip(error.found)  # as where Go is missing; the reason is in the report
+        pytest.skip(error.found)  # as where Go is missing
     assert recheck(services, lab) == {}
     for number, step in enumerate(lab.steps, 1):
         workspace = services.session(lab).require_workspace()
