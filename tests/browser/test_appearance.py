@@ -86,6 +86,22 @@ def test_no_style_asks_the_system_for_its_colours(path: Path):
 
 # Pictures in order
 
+IN_ORDER = {  # by lesson: the picture and the number of its views
+    "push-and-pull": ("push", 4),
+    "inside-a-registry": ("shared-layer", 3),
+    "tags-and-digests": ("tag-moves", 3),
+    "delete-and-reclaim": ("delete-collect", 3),
+}
+
+
+def test_a_push_a_shared_layer_a_tag_that_moves_and_a_deletion_are_shown_in_order(course_site):
+    visitor = course_site.visitor()
+    for slug, (picture, count) in IN_ORDER.items():
+        page = visitor.get(f"/lessons/{slug}").text
+        [frames] = re.findall('class="frames".*?</ol>', page, re.DOTALL)
+        views = re.findall(rf'src="[^"]*/{picture}\.svg[^"]*(#[a-z-]+)"', frames)
+        assert len(set(views)) == frames.count("<li") == count, slug
+
 
 def test_pictures_in_order_are_stepped_through_by_buttons_and_arrow_keys(course_site, open_page):
     page = open_page(course_site, FRAMES, **STILL, **WIDE)
