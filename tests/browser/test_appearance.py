@@ -392,8 +392,13 @@ def all_loaded(page, found):
     return {re.sub(r".*/|\?.*", "", address) for address in found} >= NEEDED
 
 
-def test_a_lesson_page_without_its_terminal_is_light(serve, open_page):
-    page = open_page(serve(ROOT), PICTURE)
+def test_each_lesson_page_without_its_terminal_is_light(serve, open_page, real_course):
+    """One is weighed with all that it loads, once its lab is started; of the others, their HTML."""
+    site = serve(ROOT)
+    visitor, how = site.visitor(), {"headers": {"Accept-Encoding": "br, gzip"}, "stream": True}
+    paths = [f"/lessons/{lesson.slug}" for lesson in real_course.lessons]
+    pages = {path: len(visitor.get(path, **how).raw.read()) for path in paths}
+    page = open_page(site, PICTURE)
     start(page)
     for _ in range(5):  # Chromium drops some when a container's network comes or goes
         found = weights(page)
@@ -402,6 +407,8 @@ def test_a_lesson_page_without_its_terminal_is_light(serve, open_page):
             break
     assert all_loaded(page, found)
     assert found.total() < MOST, found
+    rest = found.total() - pages[PICTURE]
+    assert len(pages) == 13 and max(pages.values()) + rest < MOST, (rest, pages)
 
 
 SHIFTS = """new Promise(done => new PerformanceObserver(list => done(list.getEntries().length))
