@@ -1,7 +1,5 @@
 """`check-lab`: the words in which it tells a learner how their steps stand."""
 
-import re
-
 import pytest
 
 from tests.fixtures.commands import Commands

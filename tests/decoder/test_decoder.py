@@ -123,7 +123,7 @@ ANYBODYS = [
     ),
     (
         "client-refused-certificate",
-        "log.go:245] http: TLS handshake error from 10.0.0.3:512: remote error: tls: bad certificate",
+        "http: TLS handshake error from 10.0.0.3:512: remote error: tls: bad certificate",
     ),
 ]
 

@@ -278,7 +278,11 @@ def test_an_answer_that_is_only_what_the_step_prints_needs_no_hint(headless):
 
 @pytest.mark.parametrize(
     ("text", "given"),
-    [("Say `yes` or `no`.", True), ("??? hint\n    Say `yes`.", False), ("Say yes or `no`.", False)],
+    [
+        ("Say `yes` or `no`.", True),
+        ("??? hint\n    Say `yes`.", False),
+        ("Say yes or `no`.", False),
+    ],
 )
 def test_a_page_whose_text_answers_its_question_is_refused(headless, text, given):
     page = page_of(NO, HINT).replace("```bash\necho no", f"{text}\n\n```bash\necho no")

@@ -276,7 +276,7 @@ def test_the_command_lines_own_version_is_not_the_engines_unless_they_are_the_sa
     verdict = judge(opened, "ask-the-engine", docker("--version"))
     assert verdict.passed == (client in (version, version.partition("+")[0]))
     assert f"`{client}`" in verdict.found
-    assert verdict.passed or "command line" in verdict.found and "`Server`" in verdict.next
+    assert verdict.passed or ("command line" in verdict.found and "`Server`" in verdict.next)
 
 
 def test_a_part_of_the_version_and_the_apis_are_named(opened, engine):

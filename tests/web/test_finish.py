@@ -56,7 +56,8 @@ def test_a_login_to_the_labs_registry_is_told_with_its_command(
     app = create_app(tiny, instance, 8000, "x")
     services, browser = get_services(app), app.test_client()
     workspace = services.session(services.course.labs["tiny"]).start(lambda line: None)
-    logins = dict.fromkeys((workspace.registry, f"127.0.0.1:{workspace.port}", "localhost:1"), {})
+    places = (workspace.registry, f"127.0.0.1:{workspace.port}", "localhost:1")
+    logins = {place: {} for place in places}
     (tmp_path / "config.json").write_text(json.dumps({"auths": logins}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     try:

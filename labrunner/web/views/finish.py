@@ -39,9 +39,7 @@ def finish(slug: str) -> ResponseReturnValue:
     return redirect(url_for("lessons.lesson", slug=slug, _anchor="lab"), 303)
 
 
-def _render(
-    lesson: Lesson, session: Session, items: list[Resource], left: list[Leftover]
-) -> str:
+def _render(lesson: Lesson, session: Session, items: list[Resource], left: list[Leftover]) -> str:
     logins = describe_logins(session.require_workspace())
     return render_template(
         "lab/remove.html", lesson=lesson, items=items, left=left, finishing=True, logins=logins
