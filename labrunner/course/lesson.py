@@ -44,22 +44,14 @@ class Block:
 
 
 @dataclass(frozen=True)
-class InlineCode:
-    """Words between backticks in a step's text, outside of its hints."""
-
-    step: str
-    line: int
-    text: str
-
-
-@dataclass(frozen=True)
 class Lesson:
     """A lesson.
 
-    lab_line: where the lab is named. steps: the line of each step's heading. values: the names in
-    the text, each with its line. depends_on_registry: it reads differently with another version of
-    the registry.
-    lab: None until the course has loaded it, and for a lesson without one.
+    lab_line: where the lab is named. steps: the line of each step's heading. codes: what
+    stands between backticks in a step's text, outside of its hints: the step, the line, and that.
+    values: the names in the text, each with its line. depends_on_registry: it reads differently
+    with another version of the registry. lab: None until the course has loaded it, and for a lesson
+    without one.
     """
 
     number: int
@@ -73,7 +65,7 @@ class Lesson:
     steps: dict[str, int]
     titles: dict[str, str]
     blocks: tuple[Block, ...]
-    codes: tuple[InlineCode, ...]
+    codes: tuple[tuple[str, int, str], ...]
     values: tuple[tuple[str, int], ...]
     depends_on_registry: bool = False
     lab: Lab | None = field(default=None, compare=False)
@@ -223,7 +215,7 @@ class _Scan:
         self.steps: dict[str, int] = {}
         self.titles: dict[str, str] = {}
         self.blocks: list[Block] = []
-        self.codes: list[InlineCode] = []
+        self.codes: list[tuple[str, int, str]] = []
         self.values: list[tuple[str, int]] = []
         self.step: str | None = None
         self.in_hint = False
@@ -237,14 +229,17 @@ class _Scan:
                 self._block(fence, number, lines)
             elif line.startswith("#"):
                 self._heading(line, number)
-            elif self.step and not self.in_hint:
-                texts = INLINE_CODE.findall(line)
-                self.codes += [InlineCode(self.step, number, text) for text in texts]
+            else:
+                self._note_codes(number, line)
 
     def _note_values(self, number: int, line: str) -> None:
         names = [match["name"] for match in VALUE.finditer(line)]
         self.values += [(name, number) for name in names]
         self.by_registry |= bool(self.registry or version_values(FIRST).keys() & names)
+
+    def _note_codes(self, number: int, line: str) -> None:
+        if self.step and not self.in_hint:
+            self.codes += [(self.step, number, text) for text in INLINE_CODE.findall(line)]
 
     def _heading(self, line: str, number: int) -> None:
         if line.startswith(("# ", "## ")):

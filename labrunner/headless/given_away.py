@@ -28,14 +28,14 @@ def given_away_by_block(
 def given_away_by_text(lesson: Lesson, step: Step, workspace: Workspace) -> Verdict | None:
     """Return what is wrong with the text of a step that is done, if words between backticks in it
     are the answer."""
-    codes = [each for each in lesson.codes if each.step == step.id]
-    for code in codes if step.asks_question else ():
-        text = fill(code.text, workspace.record.values)
+    codes = [(line, code) for name, line, code in lesson.codes if name == step.id]
+    for line, code in codes if step.asks_question else ():
+        text = fill(code, workspace.record.values)
         if step.judge(workspace, text).passed:
             return Verdict(
                 "failed",
                 EXPECTED,
-                f"In line {code.line} of `{lesson.path.name}`, `{text}` is the answer.",
+                f"In line {line} of `{lesson.path.name}`, `{text}` is the answer.",
                 "Move it into a `??? hint`, or below the next heading.",
             )
     return None

@@ -365,7 +365,7 @@ def name_it_for_two_places(workspace):
     meant = re.compile(f"{workspace['account']}|{workspace['host']}|:2.0$")
     wrong = [name for name in has if meant.search(name) and name not in full]
     reason, place = "missing", left[0]
-    found = Sentence("Your image has {count} of the two names.", count=2 - len(left))
+    found: str = Sentence("Your image has {count} of the two names.", count=2 - len(left))
     if wrong:
         reason, name = "misnamed", wrong[-1]
         place, parts = nearest(name, left)

@@ -165,7 +165,7 @@ def test_schema_1_is_found_by_the_command_on_the_page_and_stops_registry_3(share
     assert {f"sha256:{path.split('/')[-2]}" for path in found.split()} == {served.digest, digest}
 
     serve("registry:3")
-    assert set(workspace.api.tags(image)) == {"latest", "old"}
+    assert sorted(workspace.api.tags(image) or ()) == ["latest", "old"]
     docker("pull", workspace.ref())
     assert "500 Internal Server Error" in docker("pull", old, fails=True)
     collect = ("--volumes-from", workspace.name, "registry:3", "garbage-collect", NEW)
