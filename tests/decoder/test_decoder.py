@@ -123,7 +123,7 @@ ANYBODYS = [
     ),
     (
         "client-refused-certificate",
-        "http: TLS handshake error from 10.0.0.3:512: remote error: tls: bad certificate",
+        "log.go:9] http: TLS handshake error from 10.0.0.3:512: remote error: tls: bad certificate",
     ),
 ]
 
