@@ -56,15 +56,15 @@ def test_a_login_to_the_labs_registry_is_told_with_its_command(
     app = create_app(tiny, instance, 8000, "x")
     services, browser = get_services(app), app.test_client()
     workspace = services.session(services.course.labs["tiny"]).start(lambda line: None)
-    places = (workspace.registry, f"127.0.0.1:{workspace.port}", "localhost:1")
-    logins = {place: {} for place in places}
+    places = [workspace.registry, f"127.0.0.1:{workspace.port}"]
+    logins = {place: {} for place in (*places, "localhost:1")}
     (tmp_path / "config.json").write_text(json.dumps({"auths": logins}))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     try:
         browser.get("/?token=x", base_url=HERE)
-        page = text(browser.get("/lessons/tiny/finish", base_url=HERE))
+        page = browser.get("/lessons/tiny/finish", base_url=HERE).text
     finally:
         close_all(services.workspaces)
-    for place in (workspace.registry, f"127.0.0.1:{workspace.port}"):
-        assert f"Your docker login for {place} stays; docker logout {place} removes it." in page
+    for place in places:
+        assert f"</code> login for <code>{place}</code> stays; <code>docker logout {place}" in page
     assert page.count("docker logout") == 2
