@@ -169,9 +169,6 @@ def run_by_its_short_name(workspace):
 
 
 run_by_its_short_name.solution(lambda ws: _run_nginx(ws))
-run_by_its_short_name.mistake("a port that leads nowhere", reason="no-page")(
-    lambda ws: ws.run(ws["short_name"], ports={8080: None})
-)
 run_by_its_short_name.mistake("run by its full name", reason="full-name")(
     lambda ws: ws.run(ws["nginx"])
 )
@@ -179,6 +176,9 @@ run_by_its_short_name.mistake(
     "created, but not started", advice="docker start", reason="not-started"
 )(lambda ws: ws.create(ws["short_name"]))
 run_by_its_short_name.mistake("another image run", reason="not-run")(run("busybox:stable"))
+run_by_its_short_name.mistake("a port that leads nowhere", reason="no-page")(
+    lambda ws: ws.run(ws["short_name"], ports={8080: None})
+)
 
 
 @lab.step(advice=INDEX)

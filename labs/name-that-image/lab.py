@@ -369,8 +369,8 @@ def name_it_for_two_places(workspace):
     if wrong:
         reason, name = "misnamed", wrong[-1]
         place, parts = nearest(name, left)
-        found = "In full, `{name}` is `{full}`. What differs from the task: {parts}."
-        found = Sentence(found, name=has[name], full=name, parts=parts)
+        wrongly = "In full, `{name}` is `{full}`. What differs from the task: {parts}."
+        found = Sentence(wrongly, name=has[name], full=name, parts=parts)
     todo = "The registry comes first, with its port. After a slash comes the whole repository."
     if place.default_registry:
         todo = "A name on Docker Hub is the account, a slash, the repository, a colon and the tag."
