@@ -209,7 +209,7 @@ def run_it(workspace):
     elif copies:
         reason, todo = "copy", in_order(REMOVE, RUN_IT)
         found = "The image was not pulled after the push: your engine runs the copy that it had."
-    elif _last_was_refused(workspace):
+    elif _last_status(workspace) == 401:
         reason, todo = "refused", in_order(LOGIN, RUN_IT)
         found = "Your engine has no copy, and the registry refused your client's last request."
     else:
@@ -239,19 +239,19 @@ def log_out(workspace, answer):
 @log_out.without_answer
 def _require_logged_out(workspace):
     ask_for_a_password.require(workspace)
-    refused, copies = _last_was_refused(workspace), _copies(workspace)
+    status, copies = _last_status(workspace), _copies(workspace)
+    let_in = "The registry let you in when it was last asked."
+    if not status:
+        let_in = "The registry has not been asked yet."
     if copies:
         found = Sentence("Your engine has `{copy}`, and runs it without asking.", copy=copies[0])
-        if not refused:
-            found = Sentence.joined(found, "The registry let you in when it was last asked.")
+        if status != 401:
+            found = Sentence.joined(found, let_in)
         todo = in_order(LOGOUT, REMOVE, RUN_IT)
         raise NotYet("copy", found=found, next=todo, copies=" ".join(copies))
-    if not refused:
-        raise NotYet(
-            "not-refused",
-            found="Your engine has no copy, but the registry let you in when it was last asked.",
-            next=in_order(LOGOUT, RUN_IT),
-        )
+    if status != 401:
+        found = Sentence.joined("Your engine has no copy.", let_in)
+        raise NotYet("not-refused", found=found, next=in_order(LOGOUT, RUN_IT))
 
 
 log_out.solution(remove_copies, refused("pull", NAME))
@@ -349,11 +349,11 @@ def _require_refusal(workspace, found):
         raise NotYet("not-refused", found=found, next=todo)
 
 
-def _last_was_refused(workspace):
-    """Return whether the last request was. A push or pull that succeeds may begin with a 401, but
-    does not end with it."""
+def _last_status(workspace):
+    """Return the status of the last request, None where there is none. A push or pull that succeeds
+    may begin with a 401, but does not end with it."""
     asked = client_requests(workspace)
-    return bool(asked) and asked[-1].status == 401
+    return asked[-1].status if asked else None
 
 
 def _was_pulled(workspace):

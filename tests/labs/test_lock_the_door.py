@@ -275,6 +275,7 @@ def test_only_a_client_that_pushes_or_pulls_can_be_refused(locked, docker):
     words = ("curl", "-s", "-A", "curl/8.0", f"http://{locked.registry}/v2/")
     subprocess.run(words, check=True, capture_output=True)
     assert "has not refused anyone yet" in judge(locked, "be-refused", NO_LOGIN).found
+    assert judge(locked, "log-out").found.endswith("The registry has not been asked yet.")
     unanswered = judge(locked, "be-refused")
     assert unanswered.found.startswith("There is no answer yet. `localhost:")
     assert unanswered.found.endswith("has not refused anyone yet.")
