@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from .errors import CourseError
@@ -48,11 +48,13 @@ class Passed:
     """What a check returns instead of a sentence where it proves more than its own step.
 
     earlier: ids of steps that cannot be seen done any more, and must have been. So whoever does
-    all the work first and checks it last loses nothing.
+    all the work first and checks it last loses nothing. facts: what later steps must know and can
+    no longer see, by name; they find it in `workspace.record.facts`.
     """
 
     found: str
     earlier: tuple[str, ...] = ()
+    facts: dict[str, str] = field(default_factory=dict)
 
 
 class NotYet(Exception):

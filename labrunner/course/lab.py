@@ -124,6 +124,8 @@ class Step:
                 if not isinstance(passed, Passed):
                     raise TypeError("a check returns a sentence, or raises NotYet")
                 found = workspace.fill(passed.found)
+                if passed.facts:
+                    workspace.remember(passed.facts)
                 return Verdict("passed", None, found, proves=passed.earlier)
         except NotYet as failure:
             return failure.verdict(self.goal, workspace.fill)

@@ -92,7 +92,7 @@ class Track:
         return self._workspace
 
     def reach(self, step: Step) -> Workspace:
-        """Return the workspace with the steps before this one done, and nothing else.
+        """Return the workspace with the steps before this one passed, and nothing else.
 
         Raises `CannotCheck` where that cannot be."""
         index = self.lab.steps.index(step)
@@ -103,9 +103,11 @@ class Track:
             earlier = self.lab.steps[self._done]
             self._clean = False
             with deadline(self.settings.seconds):
-                _, wrong = self._do(earlier)
-            if wrong:
-                raise CannotCheck(f"{wrong.found}", next=f"{wrong.next}", reason=wrong.reason)
+                answer, wrong = self._do(earlier)
+                verdict = wrong or earlier.judge(workspace, answer)
+            if not verdict.passed:
+                found, todo = f"{verdict.found}", f"{verdict.next}"
+                raise CannotCheck(found, next=todo, reason=verdict.reason)
             self._done, self._clean = self._done + 1, True
         return workspace
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from labrunner.language import Sentence
 
 Kind = Literal["learner", "headless"]
-ADDED = {"layers"}  # fields that records of before do not have
+ADDED = {"layers", "facts"}  # fields that records of before do not have
 
 
 @dataclass
@@ -23,6 +23,7 @@ class Record:
     learner gives to things of the lab, as the page has them. sample, layers: the id and the layers
     of the image that the lab built. owned: for each object that was created, kind, word and full id
     (None: not known to have been made).
+    facts: what passed checks have found out, by name, for the checks of later steps.
     seen: full ids of the learner's containers, of their networks and of images with names of the
     lab, and names of their volumes.
     """
@@ -39,6 +40,7 @@ class Record:
     sample: str = ""
     layers: list[str] = field(default_factory=list)
     owned: list[dict[str, str | None]] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
     seen: dict[str, list[str]] = field(
         default_factory=lambda: {"containers": [], "volumes": [], "networks": [], "images": []}
     )

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from labrunner import CannotCheck, Lab, NotYet
+from labrunner import CannotCheck, Lab, NotYet, Passed
 from labrunner.course.author_functions import error_location
 from labrunner.verdicts import Verdict
 
@@ -91,6 +91,16 @@ def test_not_yet_is_failed_with_its_three_sentences(lab):
     assert verdict.as_dict() == {"status": "failed", "expected": "A.", "found": "B.", "next": "C."}
     with pytest.raises(TypeError):
         NotYet(found="B.")  # type: ignore[call-arg]
+
+
+def test_what_a_check_has_found_out_is_remembered(lab):
+    told = []
+    workspace = SimpleNamespace(**vars(WORKSPACE), remember=told.append)
+
+    def check(workspace, answer):
+        return Passed("Right.", facts={"said": answer})
+
+    assert lab.step(check).judge(workspace, "this").passed and told == [{"said": "this"}]
 
 
 def test_what_cannot_be_seen_is_unknown_and_keeps_what_was_said_of_it_later(lab):

@@ -8,7 +8,7 @@ from labrunner.headless.proof import Tally, plan_tracks
 from labrunner.headless.results import End, Part
 from labrunner.verdicts import Verdict
 from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.engine import LAB
+from tests.fixtures.engine import LAB, LESSON
 from tests.fixtures.headless import only
 
 
@@ -218,3 +218,37 @@ def test_an_act_that_finds_the_disk_full_says_nothing_of_the_check(headless, act
     run = headless(change, prove=True)
     assert run.status == "unknown" and run.could_not_run
     assert "Nothing can be written to `/full`: No space left on device." in only(run).found
+
+
+FACTS = [
+    ("import Lab, NotYet", "import Lab, NotYet, Passed"),
+    ('return "It is there."', 'return Passed("It is there.", facts={"volume": workspace.name})'),
+    (
+        '    workspace.create_volume(f"{workspace.name}-x")\n',
+        '''    workspace.create_volume(f"{workspace.name}-x")
+
+
+@lab.step
+def make_another(workspace):
+    """There is another one."""
+    if workspace.engine.volume(f"{workspace.name}-2"):
+        return "It is there."
+    known = workspace.record.facts.get("volume") == workspace.name
+    raise NotYet("known" if known else "forgotten", found="There is none.", next="Make it.")
+
+
+make_another.solution(lambda ws: ws.create_volume(f"{ws.name}-2"))
+make_another.mistake("a mistake", advice="Make it.", reason="known")(lambda ws: None)
+make_another.mistake("on another track", advice="Make it.", reason="known")(lambda ws: None)
+''',
+    ),
+]
+
+
+def test_a_mistake_is_made_where_the_facts_of_the_steps_before_are_known(headless):
+    """Also on a track on which these are done, but not proved."""
+    lesson = LESSON + "\n## Make another {#make-another .step}\n"
+    run = headless(*FACTS, lesson=lesson, prove=True)
+    assert run.status == "passed", run.as_dict()
+    [_, another] = run.labs[0].steps
+    assert [each["status"] for each in another.proved["mistakes"]] == ["failed"] * 2
