@@ -57,9 +57,9 @@ if TYPE_CHECKING:
     )
     from .checks.history import (
         client_requests,
-        count_pushes,
         logged_requests,
         pulls_since_push,
+        pushed_tags,
         require_memory,
         was_started,
     )
@@ -71,10 +71,11 @@ if TYPE_CHECKING:
         known_as,
         misnamed,
         names_of_sample,
+        read_image_text,
     )
     from .checks.names import missing_parts, nearest, part_of, same_image
     from .checks.passwords import AUTH, htpasswd, login_fault, write_password_file
-    from .checks.pushes import require_pushed
+    from .checks.pushes import PULL_AND_RETAG, RETAG, require_pushed, require_tag
     from .checks.refusals import require_manifest_taken, require_no_refusal
     from .checks.registry import (
         has_blob,
@@ -149,15 +150,15 @@ _NAMES = {  # of each module
         "deleted_digests deletions explain_deletion_off explain_no_deletion try_deletion"
     ),
     "checks.history": (
-        "client_requests count_pushes logged_requests pulls_since_push require_memory was_started"
+        "client_requests logged_requests pulls_since_push pushed_tags require_memory was_started"
     ),
     "checks.images": (
         "describe_difference explain_no_pull find_misnamed find_name known_as misnamed "
-        "names_of_sample"
+        "names_of_sample read_image_text"
     ),
     "checks.names": "missing_parts nearest part_of same_image",
     "checks.passwords": "AUTH htpasswd login_fault write_password_file",
-    "checks.pushes": "require_pushed",
+    "checks.pushes": "PULL_AND_RETAG RETAG require_pushed require_tag",
     "checks.refusals": "require_manifest_taken require_no_refusal",
     "checks.registry": "has_blob read_version require_registry require_started require_version",
     "checks.reverse_proxy": (
@@ -191,6 +192,8 @@ _MODULES = {name: module for module, names in _NAMES.items() for name in names.s
 __all__ = [
     "ANONYMOUS",
     "AUTH",
+    "PULL_AND_RETAG",
+    "RETAG",
     "RUN",
     "STORAGE",
     "TLS_SETTINGS",
@@ -217,7 +220,6 @@ __all__ = [
     "collection_fault",
     "configuration",
     "configuration_path",
-    "count_pushes",
     "days_left",
     "deleted_digests",
     "deletions",
@@ -269,7 +271,9 @@ __all__ = [
     "pulls_since_push",
     "push_as",
     "push_with_login",
+    "pushed_tags",
     "ran_and_was_removed",
+    "read_image_text",
     "read_version",
     "refused",
     "remove_sample",
@@ -282,6 +286,7 @@ __all__ = [
     "require_registry",
     "require_second_host",
     "require_started",
+    "require_tag",
     "require_version",
     "restart_registry",
     "run",

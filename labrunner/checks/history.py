@@ -114,9 +114,13 @@ def client_requests(workspace: Workspace) -> list[Request]:
     return [each for each in requests if each.agent and not each.agent.startswith(ONLY_LOOK)]
 
 
-def count_pushes(workspace: Workspace, repository: str, tag: str) -> int:
-    """Return how often a tag of the learner's registry was pushed since the lab was opened."""
-    return sum(_is_push(each, repository, tag) for each in workspace.requests())
+def pushed_tags(workspace: Workspace, repository: str) -> list[str]:
+    """Return the tags of a repository in the learner's registry that were pushed since the lab was
+    opened, one for each push, the oldest first. Empty where the log is out of reach."""
+    path = f"/v2/{repository}/manifests/"
+    puts = [each for each in workspace.requests() if (each.method, each.status) == ("PUT", 201)]
+    pushed = [each.path.removeprefix(path) for each in puts if each.path.startswith(path)]
+    return [tag for tag in pushed if ":" not in tag]  # a digest is of a part of an index
 
 
 def pulls_since_push(

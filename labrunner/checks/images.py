@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+import zlib
 from collections.abc import Collection
+from contextlib import suppress
 
 from labrunner.language import Sentence
 from labrunner.registry.client import Registry
@@ -11,6 +15,8 @@ from labrunner.registry.references import parse
 from labrunner.registry.transport import LOOPBACK
 from labrunner.text import in_order, listed
 from labrunner.workspaces.workspace import Workspace
+
+SMALL = 1 << 16  # bytes of a layer, compressed, that is looked into
 
 
 def find_name(
@@ -101,3 +107,22 @@ def describe_difference(
     shared = max((len(set(own).intersection(each)) for each in theirs), default=0)
     found = ": it has {shared} of your image's {all} layers"
     return Sentence(found, shared=shared, all=len(own))
+
+
+def read_image_text(workspace: Workspace, repository: str, reference: str, path: str) -> str | None:
+    """Return what a text file says in an image of the learner's registry, without the blanks around
+    it; None where no small layer of such an image has it. path: without a slash in front."""
+    image = workspace.api.manifest(repository, reference)
+    manifests = [image, *image.manifests] if image else []
+    layers = [layer for manifest in manifests for layer in manifest.layers if layer.size <= SMALL]
+    for layer in reversed(layers):
+        blob = workspace.api.request("GET", f"{repository}/blobs/{layer.digest}").body
+        with (
+            suppress(tarfile.TarError, OSError, EOFError, zlib.error),  # it is no such archive
+            tarfile.open(fileobj=io.BytesIO(blob)) as archive,
+        ):
+            for member in archive:
+                found = member.isfile() and member.name.removeprefix("./") == path
+                if found and (file := archive.extractfile(member)):
+                    return file.read(SMALL).decode(errors="replace").strip()
+    return None

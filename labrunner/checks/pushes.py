@@ -16,6 +16,9 @@ from .images import describe_difference, find_misnamed, find_name, known_as
 from .refusals import require_no_refusal
 from .registry import Search, find_tag
 
+RETAG = "`docker image tag {old} {new}`, then `docker push {new}`."
+PULL_AND_RETAG = "`docker pull {old}`, `docker image tag {old} {new}`, then `docker push {new}`."
+
 
 def require_pushed(
     workspace: Workspace,
@@ -78,3 +81,31 @@ def require_pushed(
     none = "Your engine has no image with the name `{name}`, and {lacks}."
     found = Sentence.joined(Sentence(none, name=name, lacks=lacks), search.unread)
     raise NotYet("not-tagged", found=found, next=retag)
+
+
+def require_tag(workspace: Workspace, repository: str, tag: str, *, build: str) -> Manifest:
+    """Return the manifest behind a tag of the learner's registry, whichever image it is; raise
+    `NotYet` where there is none. build: how one gets there, for the advice."""
+    if manifest := workspace.api.manifest(repository, tag):
+        return manifest
+    new, expected = workspace.ref(repository, tag), "`{registry}` holds your image as `{place}`."
+    tags = [name for image in workspace.engine.images() for name in image.tags]
+    tags = [name for name in tags if name.rpartition(":")[0].split("/")[-1] == repository]
+    pushed = [workspace.ref(repository, each) for each in workspace.api.tags(repository) or ()]
+    if named := find_name(workspace, repository, tag):
+        push = Sentence("`docker push {name}`", name=named)
+        require_no_refusal(workspace, repository, again=push, host=named.partition("/")[0])
+        reason, there = "not-pushed", "Your engine has `{name}`, but the registry has no such tag."
+        found: str = Sentence(there, name=named)
+        todo: str = Sentence("{push}.", push=push)
+    elif pushed:
+        reason, todo = "elsewhere", PULL_AND_RETAG
+        found = "The registry has `{old}`, but not `{new}`."
+    elif tags:
+        reason, todo = "misnamed", RETAG
+        found = "Your engine has `{old}`, but not `{new}`."
+    else:
+        reason, todo = "no-image", build
+        found = "Neither your engine nor the registry has an image with that name."
+    values = {"old": (pushed or tags or [""])[0], "new": new, "place": f"{repository}:{tag}"}
+    raise NotYet(reason, expected=expected, found=found, next=todo, **values)

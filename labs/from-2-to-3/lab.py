@@ -11,7 +11,6 @@ from labrunner import (
     act,
     client_requests,
     configuration_path,
-    count_pushes,
     deleted_digests,
     deletions,
     describe_mount,
@@ -23,6 +22,7 @@ from labrunner import (
     names_of_sample,
     push_as,
     push_with_login,
+    pushed_tags,
     read_version,
     refused,
     remove_sample,
@@ -178,7 +178,7 @@ def keep_the_old_path(workspace):
     where = describe_mount(storage_mount(workspace, container))
     if not manifest or not workspace.is_sample(manifest):
         raise NotYet("no-image", found="Your image is not in {where}.", next=todo, where=where)
-    if count_pushes(workspace, workspace.image, "latest"):
+    if "latest" in pushed_tags(workspace, workspace.image):
         found = "Your image is in {where} because you pushed it to registry 3."
         raise NotYet("pushed", found=found, next=todo, where=where)
     return Sentence(

@@ -4,12 +4,14 @@ import secrets
 from contextlib import suppress
 
 from labrunner import (
+    PULL_AND_RETAG,
+    RETAG,
     CannotCheck,
     Lab,
     NotYet,
+    Passed,
     Sentence,
     act,
-    count_pushes,
     digest_in,
     find_name,
     has_blob,
@@ -17,7 +19,9 @@ from labrunner import (
     pull,
     pulls_since_push,
     push_as,
-    require_no_refusal,
+    pushed_tags,
+    read_image_text,
+    require_tag,
     short,
 )
 
@@ -44,11 +48,10 @@ REPO_DIGESTS = (
     "the `@`."
 )
 FIND_FIRST = (
-    "Submit the digest that `{app}:1.0` had before the second push. It should be in the file "
+    "Submit the digest that `{app}:1.0` had before the tag moved. It should be in the file "
     "`first`. If not, the column DIGEST of `docker image ls --digests` may still show it."
 )
-RETAG = "`docker image tag {old} {new}`, then `docker push {new}`."
-PULL_AND_RETAG = "`docker pull {old}`, `docker image tag {old} {new}`, then `docker push {new}`."
+BEGINS = "The verdict of `keep-its-digest` shows how it begins."
 A_PART = "{digest} is only a part of it: the image for one platform, or a record of its build."
 
 
@@ -58,6 +61,12 @@ A_PART = "{digest} is only a part of it: the image for one platform, or a record
 def first_digest(workspace):
     """Return the first image's digest, from the file that the page and solutions keep it in."""
     return (workspace.work / "first").read_text().strip().rpartition("@")[2]
+
+
+def _digest(workspace, tag="1.0"):
+    """Return the digest behind a tag in the registry, or None."""
+    manifest = workspace.api.manifest(workspace["app"], tag)
+    return manifest.digest if manifest else None
 
 
 @act
@@ -74,15 +83,19 @@ def push_first(workspace, tag):
 @lab.step(advice=PUSH)
 def push_it(workspace):
     """`{registry}` holds your image as `{app}:1.0`."""
-    digest = short(_require_pushed(workspace).digest)
-    return Sentence("`{app}:1.0` is {digest} in the registry.", digest=digest)
+    manifest = _require_pushed(workspace)
+    if _greeting(workspace) == "":
+        found = "The image `{app}:1.0` has no greeting: its file `/greeting` is empty."
+        compare = "If you gave the argument, compare `app/Dockerfile` with the lesson's."
+        todo = Sentence.joined(BUILD_AND_PUSH, compare)
+        raise NotYet("blank", found=found, next=todo, greeting=FIRST)
+    return Sentence("`{app}:1.0` is {digest} in the registry.", digest=short(manifest.digest))
 
 
 @push_it.solution
 def _(workspace):
-    if not workspace.api.manifest(workspace["app"], "1.0"):
-        built = workspace.find_image(workspace["app"])
-        workspace.push_as(built.id if built else _build(workspace, FIRST), _ref(workspace))
+    if not _greeting(workspace):
+        push_build(FIRST)(workspace)
 
 
 push_it.mistake("built, but not pushed", reason="not-pushed")(
@@ -91,27 +104,33 @@ push_it.mistake("built, but not pushed", reason="not-pushed")(
 push_it.mistake(
     "pushed without the tag", advice="/{app}:latest {registry}/{app}:1.0", reason="elsewhere"
 )(push_build(FIRST, "latest"))
+push_it.mistake("built without the argument", advice="--build-arg", reason="blank")(push_build(""))
 
 
 @lab.step(advice=REPO_DIGESTS)
 def keep_its_digest(workspace, answer):
     """You know the digest of `{app}:1.0`, as the registry has it."""
-    manifest = _require_pushed(workspace)
-    image = workspace.find_image(workspace["app"], "1.0")
+    push_it.require(workspace)
+    manifest, app = _require_pushed(workspace), workspace["app"]
+    if _greeting(workspace) == SECOND:
+        found = "`{app}:1.0` is the second build already."
+        raise NotYet("moved-already", found=found, next=BUILD_AND_PUSH, greeting=FIRST)
+    image = workspace.find_image(app, "1.0")
     todo: str = REPO_DIGESTS
-    if not image or not _is_same(workspace, manifest, image):
+    if not image or not is_same(workspace.api, app, manifest, image.id, image.layers):
         pull_it = "Pull `{registry}/{app}:1.0` first: your engine does not have that image."
         todo = Sentence.joined(pull_it, todo)
     digest = digest_in(answer, next=todo)
     if digest == manifest.digest:
-        return Sentence("`{app}:1.0` is {digest}. Keep this digest.", digest=short(digest))
-    if digest in _parts(manifest):
+        found = Sentence("`{app}:1.0` is {digest}. Keep this digest.", digest=short(digest))
+        return Passed(found, facts={"first": digest})
+    if digest in [part.digest for part in manifest.manifests]:
         reason, found = "part", A_PART
     elif digest in manifest.image_ids:
         reason, found = "image-id", "{digest} is the digest of its config."
         if image and image.id == digest:
             found = "{digest} is the digest of its config, the image's id on your engine."
-    elif has_blob(workspace, workspace["app"], digest):
+    elif has_blob(workspace, app, digest):
         reason, found = "layer", "{digest} is one of its layers."
     else:
         reason, found = "another-digest", "{digest} is another digest."
@@ -120,6 +139,8 @@ def keep_its_digest(workspace, answer):
 
 @keep_its_digest.solution
 def _(workspace):
+    if _greeting(workspace) == SECOND:
+        push_build(FIRST)(workspace)
     (workspace.work / "first").write_text(_pinned(workspace, _digest(workspace)))
     return first_digest(workspace)
 
@@ -130,26 +151,21 @@ keep_its_digest.near_miss("the config's digest, which is the image's id", reason
 keep_its_digest.near_miss("the digest of a layer", reason="layer")(
     lambda ws: ws.api.manifest(ws["app"], "1.0").layers[0].digest
 )
+keep_its_digest.mistake("the next step done already", advice=FIRST, reason="moved-already")(
+    push_build(SECOND), _digest
+)
 
 
-@lab.step
+@lab.step(advice=FIND_FIRST)
 def move_the_tag(workspace, answer):
     """`{app}:1.0` is another image now, and `{registry}` still has the first one. Your answer is
     the digest of the first image."""
-    now = _require_pushed(workspace)
-    digest = digest_in(answer, next=FIND_FIRST)
-    if digest == now.digest:
-        raise _not_moved(workspace, now)
-    if digest in _parts(now):
-        raise NotYet("part", found=A_PART, next=FIND_FIRST, digest=short(digest))
-    first = _require_manifest(workspace, digest)
-    tag = _tag_where(workspace, lambda manifest: manifest == first)
-    if tag and count_pushes(workspace, workspace["app"], "1.0") < 2:
-        found = "{digest} is `{app}:{tag}`, and `{app}:1.0` was pushed only once."
-        todo = Sentence(RETAG, old=_ref(workspace, tag), new=_ref(workspace))
-        raise NotYet("pushed-once", found=found, next=todo, digest=short(digest), tag=tag)
+    now, first = _require_pushed(workspace), _first(workspace)
+    _require_moved(workspace, now, first)
+    digest = _require_first(workspace, answer, first, but=now)
     found = "`{app}:1.0` is {now} now. The registry still has {first}."
-    return Sentence(found, now=short(now.digest), first=short(digest))
+    found = Sentence(found, now=short(now.digest), first=short(digest))
+    return Passed(found, facts={"first": digest, "second": now.digest})
 
 
 @move_the_tag.solution
@@ -168,9 +184,10 @@ move_the_tag.mistake(
 move_the_tag.mistake(
     "a new tag instead", advice="docker image tag {registry}/{app}:1.1", reason="another-tag"
 )(push_build(SECOND, "1.1"), first_digest)
+move_the_tag.mistake("the second digest", reason="not-the-first")(push_build(SECOND), _digest)
 
 
-@move_the_tag.mistake("the first image's id", advice=FIND_FIRST, reason="no-manifest")
+@move_the_tag.mistake("the first image's id", reason="no-manifest")
 def _(workspace):
     config = workspace.api.manifest(workspace["app"], "1.0").config_digest
     push_build(SECOND)(workspace)
@@ -180,34 +197,37 @@ def _(workspace):
 @lab.step(advice=PULL)
 def pull_by_digest(workspace):
     """You have pulled the first image by its digest, while `1.0` is the second one."""
-    now = _require_pushed(workspace)
+    now, first = _require_pushed(workspace), _first(workspace)
+    _require_moved(workspace, now, first)
     pulled, refused, by_tag = pulls_since_push(workspace, workspace["app"], "1.0", now)
     for digest in pulled:
-        if digest != now.digest and workspace.api.manifest(workspace["app"], digest):
+        if digest == first.digest if first else digest != now.digest:
             found = "You have pulled {digest}, while `1.0` is {now}."
             return Sentence(found, digest=short(digest), now=short(now.digest))
-    if pulled:
+    if now.digest in pulled:
         reason = "pinned-now"
         found = "You pulled the digest that `{app}:1.0` has now."
+    elif pulled:
+        reason, found = "another-image", "You pulled {digest}, which is not the first image."
     elif any(has_blob(workspace, workspace["app"], digest) for digest in refused):
         reason = "image-id"
         found = "You asked for an image's id. The registry has no manifest with that digest."
     elif refused:
         reason, found = "no-manifest", "The registry has no manifest with the digest {digest}."
-        found = Sentence(found, digest=short(refused[-1]))
     elif by_tag:
         reason = "by-tag"
         found = "You pulled `{app}:1.0` by its tag, so you got the image that it points to now."
     else:
         reason = "not-pulled"
         found = "Nobody has pulled from that repository by digest since the tag moved."
-    others = _untagged(workspace, now) or _others(workspace, now)
+    told = first and "second" in workspace.record.facts  # the learner has submitted it by then
     kept = "`{pull}`, and after the `@` the digest that you kept."
     raise NotYet(
         reason,
         expected="A pull of `{registry}/{app}@sha256:…`, with the first image's digest.",
         found=found,
-        next=f"`{PULL}{others[0]}`." if len(others) == 1 else kept,
+        next=f"`{PULL}{first.digest}`." if told else kept,
+        digest=short((pulled or refused or [""])[-1]),
         pull=PULL,
     )
 
@@ -226,30 +246,31 @@ def _(workspace):
         workspace.pull(_pinned(workspace, config))
 
 
+@pull_by_digest.mistake("pinned to a build that is neither", reason="another-image")
+def _(workspace):
+    push_build("Hello.", "0.9")(workspace)
+    workspace.pull(_pinned(workspace, _digest(workspace, "0.9")))
+
+
 @lab.step(advice=PUSH, evidence=True)
 def roll_back(workspace, answer):
     """`{app}:1.0` is the first image again, and the second one is `{app}:1.1`. Your answer is the
     digest of the first image."""
-    one = _require_pushed(workspace)
+    one, first = _require_pushed(workspace), _first(workspace)
     two = workspace.api.manifest(workspace["app"], "1.1")
-    digest = digest_in(answer, next=FIND_FIRST)
-    _require_manifest(workspace, digest)
+    digest = _require_first(workspace, answer, first)
     now, first = short(one.digest), short(digest)
     todo: str = Sentence(PULL_AND_RETAG, old=_pinned(workspace, digest), new=_ref(workspace))
-    if not two:
+    if not two or two.digest == digest:
         reason, found = "no-second-tag", "There is no `{app}:1.1`."
-        same = "Do the same for the second image, with its own digest and `1.1`: {commands}"
-        todo = Sentence(same, commands=todo)
-        if one.digest != digest:
-            todo = Sentence(PULL_AND_RETAG, old=_ref(workspace), new=_ref(workspace, "1.1"))
-    elif one.digest == two.digest == digest:
-        reason, found = "same-image", "Both tags point to the first image, {first}."
-        todo = "{list} shows the second image's digest. Tag and push that image as `1.1`."
+        todo = _tag_second(workspace, one.digest != digest)
+        if two and one.digest == digest:
+            reason, found = "same-image", "Both tags point to the first image, {first}."
+        elif two:
+            reason = "swapped"
+            found = "`{app}:1.0` is {now}, not {first}, and `1.1` is the first: they are swapped."
     elif one.digest == two.digest:
-        reason, found = "same-image", "Both tags point to the second image, {now}."
-    elif two.digest == digest:
-        reason = "swapped"
-        found = "`{app}:1.0` is {now}, not {first}, and `1.1` is the first: they are swapped."
+        reason, found = "same-image", "Both tags point to {now}, not to the first image."
     elif one.digest != digest:
         reason, found = "not-back", "`{app}:1.0` is {now}, not {first}."
     else:
@@ -259,22 +280,26 @@ def roll_back(workspace, answer):
 
 
 @roll_back.solution
-def _(workspace):
+def bring_back(workspace):
     first = first_digest(workspace)
-    moved_back = _digest(workspace) == first
-    second = _build(workspace, SECOND) if moved_back else _ref(workspace)
+    second = _build(workspace, SECOND) if _digest(workspace) == first else _ref(workspace)
     workspace.push_as(second, _ref(workspace, "1.1"))
     workspace.push_as(_pinned(workspace, first), _ref(workspace))
     return first
 
 
 roll_back.mistake(
-    "no tag for the second", advice="with its own digest and `1.1`", reason="no-second-tag"
+    "no tag for the second", advice="docker push {registry}/{app}:1.1", reason="no-second-tag"
 )(push_first("1.0"), first_digest)
 roll_back.mistake("both tags the same image", reason="same-image")(
     push_as("{registry}/{app}:1.1", "{registry}/{app}:1.0"), first_digest
 )
-roll_back.mistake("the tags swapped", reason="swapped")(push_first("1.1"), first_digest)
+roll_back.mistake("the tags swapped", advice="docker push {registry}/{app}:1.1", reason="swapped")(
+    push_first("1.1"), first_digest
+)
+roll_back.mistake("all right, but another digest", advice=FIND_FIRST, reason="not-the-first")(
+    bring_back, lambda ws: _digest(ws, "1.1")
+)
 
 
 @lab.step(advice="the digest that `1.1` has now")
@@ -338,9 +363,9 @@ def _pinned(workspace, digest):
     return f"{workspace.registry}/{workspace['app']}@{digest}"
 
 
-def _digest(workspace, tag="1.0"):
-    """Return the digest behind a tag in the registry."""
-    return workspace.api.manifest(workspace["app"], tag).digest
+def _greeting(workspace):
+    """Return what the file `/greeting` says in the image `1.0`, or None where it has none."""
+    return read_image_text(workspace, workspace["app"], "1.0", "greeting")
 
 
 def _build(workspace, greeting):
@@ -354,97 +379,71 @@ def _build(workspace, greeting):
 
 def _require_pushed(workspace):
     """Return the manifest behind `1.0` in the registry, or say what there is instead."""
-    app = workspace["app"]
-    if manifest := workspace.api.manifest(app, "1.0"):
+    build = Sentence(BUILD_AND_PUSH, greeting=FIRST)
+    return require_tag(workspace, workspace["app"], "1.0", build=build)
+
+
+def _first(workspace):
+    """Return the first image, whose digest an earlier step has proved; None where none has. Raises
+    `NotYet` where the registry has lost it."""
+    digest = workspace.record.facts.get("first")
+    if not digest:
+        return None
+    if manifest := workspace.api.manifest(workspace["app"], digest):
         return manifest
-    tags = [tag for image in workspace.engine.images() for tag in image.tags]
-    tags = [tag for tag in tags if tag.rpartition(":")[0].split("/")[-1] == app]
-    pushed = [_ref(workspace, tag) for tag in workspace.api.tags(app) or ()]
-    if find_name(workspace, app, "1.0"):
-        require_no_refusal(workspace, app, again=PUSH)
-        reason, todo = "not-pushed", f"{PUSH}."
-        found = "Your engine has `{new}`, but the registry has no such tag."
-    elif pushed:
-        reason, todo = "elsewhere", PULL_AND_RETAG
-        found = "The registry has `{old}`, but not `{new}`."
-    elif tags:
-        reason, todo = "misnamed", RETAG
-        found = "Your engine has `{old}`, but not `{new}`."
-    else:
-        reason, todo = "no-image", BUILD_AND_PUSH
-        found = "Neither your engine nor the registry has an image with that name."
-    expected = "`{registry}` holds your image as `{app}:1.0`."
-    values = {"old": (pushed or tags or [""])[0], "new": _ref(workspace), "greeting": FIRST}
-    raise NotYet(reason, expected=expected, found=found, next=todo, **values)
+    todo = Sentence(RETAG, old="$(cat first)", new=_ref(workspace))
+    todo = Sentence.joined(todo, "If your engine has lost it, too, reset the lab.")
+    raise NotYet("lost", found="The registry no longer has the first image.", next=todo)
 
 
-def _is_same(workspace, manifest, image):
-    """Return whether an image of the registry is this one of the engine."""
-    return is_same(workspace.api, workspace["app"], manifest, image.id, image.layers)
-
-
-def _not_moved(workspace, now):
-    """Say why the digest in the answer is the one that `1.0` has."""
-    image = workspace.find_image(workspace["app"], "1.0")
-    other = _tag_where(workspace, lambda manifest: manifest != now)
+def _require_moved(workspace, now, first):
+    """Raise `NotYet` while `1.0` is still the first image or, where nobody knows that, while it was
+    pushed only once."""
+    app, tags = workspace["app"], pushed_tags(workspace, workspace["app"])
+    moved = now.digest != first.digest if first else tags.count("1.0") != 1
+    if moved:
+        return
+    image, last = workspace.find_image(app, "1.0"), tags[-1] if tags else "1.0"
     reason, more, todo = "not-moved", "", BUILD_AND_PUSH
-    if image and not _is_same(workspace, now, image):
-        reason, todo = "not-pushed", f"{PUSH}."
+    if image and not is_same(workspace.api, app, now, image.id, image.layers):
+        reason, todo = "not-pushed", f"`docker push {find_name(workspace, app, '1.0')}`."
         more = "Your engine has another image with that name."
-    elif count_pushes(workspace, workspace["app"], "1.0") > 1 and _untagged(workspace, now):
-        more = "That is the second image, not the first."
-        reason, todo = "second", FIND_FIRST
-    elif other:
+    elif _digest(workspace, last) not in (None, now.digest):
         reason, more = "another-tag", "`{app}:{tag}` is another image."
-        todo = Sentence(RETAG, old=_ref(workspace, other), new=_ref(workspace))
-    found = Sentence.joined("`{app}:1.0` is {digest}, the digest in your answer.", more)
-    values = {"digest": short(now.digest), "greeting": SECOND, "tag": other}
-    return NotYet(reason, found=found, next=todo, **values)
+        todo = Sentence(RETAG, old=_ref(workspace, last), new=_ref(workspace))
+    found = Sentence.joined("`{app}:1.0` is still {digest}.", more)
+    values = {"digest": short(now.digest), "greeting": SECOND, "tag": last}
+    raise NotYet(reason, found=found, next=todo, **values)
 
 
-def _require_manifest(workspace, digest):
-    """Return what the registry has under the digest in an answer."""
-    if has_blob(workspace, workspace["app"], digest):
+def _require_first(workspace, answer, first, but=None):
+    """Return the digest in an answer, which is the first image's or, where nobody knows that, any
+    image's but this one."""
+    app, digest, todo = workspace["app"], digest_in(answer, next=FIND_FIRST), FIND_FIRST
+    if has_blob(workspace, app, digest):
+        reason = "no-manifest"
         found = "{digest} is the digest of a config, which is an image's id, or of a layer."
-    elif manifest := workspace.api.manifest(workspace["app"], digest):
-        return manifest
+    elif not workspace.api.manifest(app, digest):
+        reason, found = "no-manifest", "In the registry, `{app}` has no manifest {digest}."
+    elif first and digest in [part.digest for part in first.manifests]:
+        reason, found = "part", A_PART
+    elif digest != first.digest if first else but and digest == but.digest:
+        reason, found = "not-the-first", "{digest} is not the first image{known}."
+        todo = Sentence.joined(FIND_FIRST, BEGINS if first else "")
     else:
-        found = "In the registry, `{app}` has no manifest {digest}."
-    raise NotYet("no-manifest", found=found, next=FIND_FIRST, digest=short(digest))
+        return digest
+    tags = [tag for tag in ("1.0", "1.1") if _digest(workspace, tag) == digest]
+    known = Sentence(", but `{app}:{tag}`", tag=tags[0]) if tags else ""
+    raise NotYet(reason, found=found, next=todo, digest=short(digest), known=known)
 
 
-# What there is
-
-
-def _parts(manifest):
-    """Return the digests of what an index names: images of platforms, notes about the build."""
-    return [each.digest for each in manifest.manifests]
-
-
-def _tag_where(workspace, condition):
-    """Return a tag whose manifest meets the condition, or None."""
-    app = workspace["app"]
-    tags = workspace.api.tags(app) or ()
-    return next((tag for tag in tags if condition(workspace.api.manifest(app, tag))), None)
-
-
-def _places(workspace):
-    """Return the repository's name with each host that stands for the registry."""
-    return [name.rpartition(":")[0] for name in workspace.spellings(workspace["app"])]
-
-
-def _others(workspace, now):
-    """Return the digests of this repository, other than the tag's, which both engine and registry
-    have."""
-    names = [name.partition("@") for image in workspace.engine.images() for name in image.digests]
-    places = _places(workspace)
-    digests = {digest for place, _, digest in names if place in places and digest != now.digest}
-    return [digest for digest in digests if workspace.api.manifest(workspace["app"], digest)]
-
-
-def _untagged(workspace, now):
-    """Return those of them that no tag of the registry names."""
-    api, app = workspace.api, workspace["app"]
-    tagged = [api.manifest(app, tag) for tag in api.tags(app) or ()]
-    tagged = [manifest.digest for manifest in tagged if manifest]
-    return [digest for digest in _others(workspace, now) if digest not in tagged]
+def _tag_second(workspace, moved):
+    """Return how the second image gets its tag. moved: `1.0` still points to it."""
+    second = workspace.record.facts.get("second")
+    if moved or (second and workspace.api.manifest(workspace["app"], second)):
+        old = _ref(workspace) if moved else _pinned(workspace, second)
+        return Sentence(PULL_AND_RETAG, old=old, new=_ref(workspace, "1.1"))
+    return (
+        "{list} may show the second image's digest. Tag and push that image as `1.1`. If not, "
+        "build it again under that name."
+    )

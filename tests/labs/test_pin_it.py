@@ -1,10 +1,14 @@
 """Lab 6, done in other ways than the solution's, and what it says to near misses."""
 
+import re
 import secrets
 import subprocess
+from dataclasses import replace
 
 import pytest
 import requests
+
+from labrunner.registry.client import Registry
 
 ACCEPT = "Accept: application/vnd.docker.distribution.manifest.v2+json"
 
@@ -17,6 +21,7 @@ def opened_once(shared_workspaces):
 @pytest.fixture
 def opened(opened_once):
     """A workspace as after its opening: its repository has a name that no test before has used."""
+    opened_once.record.facts.clear()
     opened_once.record.values["app"] = opened_once.unused(f"my-app-{secrets.token_hex(2)}")
     opened_once.prepare(lambda line: None)
     return opened_once
@@ -85,7 +90,7 @@ def build(docker, tmp_path):
 def test_the_whole_way_with_the_command_line_by_either_host(opened, docker, build, unique, host):
     name = place(opened, host)
     build(f"{name}:1.0", f"{unique}-one")
-    assert "docker push" in judge(opened, "push-it").next
+    assert judge(opened, "push-it").next == f"`docker push {name}:1.0`."
     docker("push", f"{name}:1.0")
     kept = docker("image", "inspect", "--format", "{{index .RepoDigests 0}}", f"{name}:1.0")
     assert judge(opened, "push-it").passed and judge(opened, "keep-its-digest", kept).passed
@@ -145,11 +150,8 @@ def test_a_pull_from_before_the_tag_moved_does_not_count(pushed):
     assert judge(pushed, "pull-by-digest").found.startswith("Nobody has pulled")
 
 
-def test_the_next_step_names_the_first_digest_where_the_engine_knows_it(shared):
-    """Some engines let go of an image's digest when its tag moves."""
-    known = shared.engine.images(reference=f"{shared.registry}/{shared['app']}@{first(shared)}")
-    pinned = f"`docker pull {place(shared)}@{first(shared)}`."
-    assert (judge(shared, "pull-by-digest").next == pinned) == bool(known)
+def test_the_next_step_names_the_first_digest(shared):
+    assert judge(shared, "pull-by-digest").next == f"`docker pull {place(shared)}@{first(shared)}`."
 
 
 def test_a_digest_that_no_manifest_has_is_named(moved, docker):
@@ -162,8 +164,102 @@ def test_a_digest_that_no_manifest_has_is_named(moved, docker):
 
 def test_the_second_digest_is_not_the_first(shared):
     verdict = judge(shared, "move-the-tag", manifest(shared).digest)
-    assert verdict.found.endswith("That is the second image, not the first.")
+    assert verdict.found.endswith(f" is not the first image, but `{shared['app']}:1.0`.")
     assert "It should be in the file `first`." in verdict.next
+    assert verdict.next.endswith("The verdict of `keep-its-digest` shows how it begins.")
+
+
+def test_a_first_push_that_was_corrected_is_neither_the_first_image_nor_the_second(
+    opened, docker, build, unique
+):
+    name, digests = place(opened), []
+    for word in ("mistaken", "first"):
+        build(f"{name}:1.0", f"{unique}-{word}")
+        docker("push", f"{name}:1.0")
+        digests.append(manifest(opened).digest)
+    mistaken, kept = digests
+    assert judge(opened, "keep-its-digest", kept).passed
+    assert judge(opened, "move-the-tag", kept).reason == "not-moved"
+    build(f"{name}:1.0", f"{unique}-second")
+    docker("push", f"{name}:1.0")
+    verdict = judge(opened, "move-the-tag", mistaken)
+    assert verdict.reason == "not-the-first" and kept not in verdict.next
+    assert judge(opened, "move-the-tag", kept).passed
+    docker("pull", f"{name}@{mistaken}")
+    verdict = judge(opened, "pull-by-digest")
+    assert (verdict.reason, verdict.next) == ("another-image", f"`docker pull {name}@{kept}`.")
+    docker("pull", f"{name}@{kept}")
+    assert judge(opened, "pull-by-digest").passed
+
+
+def test_until_the_first_digest_was_submitted_no_verdict_of_a_later_step_names_it(pushed, docker):
+    kept = first(pushed)
+    pushed.lab.find("move-the-tag").solve(pushed)
+    assert kept not in judge(pushed, "pull-by-digest").next
+    assert judge(pushed, "move-the-tag", kept).passed
+    assert kept in judge(pushed, "pull-by-digest").next
+
+
+def test_where_its_digest_was_not_kept_the_tag_has_moved_with_the_second_push(pushed):
+    pushed.record.facts.clear()
+    kept = first(pushed)
+    for step, answer in (("move-the-tag", kept), ("pull-by-digest", "")):
+        assert judge(pushed, step, answer).reason == "not-moved"
+    pushed.lab.find("move-the-tag").solve(pushed)
+    assert judge(pushed, "move-the-tag", manifest(pushed).digest).reason == "not-the-first"
+    pushed.pull(f"{place(pushed)}@{kept}")
+    assert judge(pushed, "pull-by-digest").passed
+    for step in ("move-the-tag", "roll-back"):
+        do(pushed, step)
+
+
+def test_an_image_that_the_registry_has_lost_is_not_to_be_pulled_from_it(moved):
+    moved.record.facts["first"] = f"sha256:{'1' * 64}"
+    for step in ("move-the-tag", "pull-by-digest", "roll-back"):
+        verdict = judge(moved, step, first(moved))
+        assert verdict.reason == "lost" and "docker pull" not in verdict.next
+
+
+def test_the_second_image_gets_its_tag_even_after_the_first_has_its_own_back(moved, docker):
+    do(moved, "pull-by-digest")
+    kept = first(moved)
+    moved.push_as(f"{place(moved)}@{kept}", f"{place(moved)}:1.0")
+    for reason in ("no-second-tag", "same-image"):
+        verdict = judge(moved, "roll-back", kept)
+        assert verdict.reason == reason and kept not in verdict.next
+        if reason == "no-second-tag":
+            moved.push_as(f"{place(moved)}@{kept}", f"{place(moved)}:1.1")
+    follow(docker, verdict.next)
+    assert judge(moved, "roll-back", kept).passed
+
+
+def test_tags_that_are_swapped_are_set_right_without_losing_the_second_image(moved, docker):
+    do(moved, "pull-by-digest")
+    kept, second = first(moved), manifest(moved).digest
+    moved.push_as(f"{place(moved)}@{kept}", f"{place(moved)}:1.1")
+    for reason in ("swapped", "same-image"):
+        verdict = judge(moved, "roll-back", kept)
+        assert verdict.reason == reason
+        follow(docker, verdict.next)
+    assert judge(moved, "roll-back", kept).passed
+    assert manifest(moved, "1.1").digest == second
+
+
+def follow(docker, advice):
+    for command in re.findall("`docker (.*?)`", advice):
+        docker(*command.split())
+
+
+def test_going_back_to_a_step_forgets_what_was_kept_before(services, real_course):
+    lab = real_course.labs["pin-it"]
+    session, to = services.session(lab), lab.find("move-the-tag")
+    session.start_at(to, lambda line: None)
+    before = session.require_workspace()
+    assert before.record.facts["first"] == first(before)
+    assert session.reset({item.id for item in session.resources()}, to) == []
+    session.start_at(to, lambda line: None)
+    after = session.require_workspace()
+    assert after.record.facts["first"] == first(after) != before.record.facts["first"]
 
 
 def test_an_image_id_is_named(shared):
@@ -176,26 +272,51 @@ def test_an_image_id_is_named(shared):
 @pytest.fixture
 def index(pushed, docker):
     """An index that is `1.0` now, of the image that was pushed, which was pulled by the tag."""
-    part = manifest(pushed)
-    size = len(pushed.api.raw_manifest(pushed["app"], "1.0").body)
+    part = put_index(pushed)
+    docker("pull", f"{place(pushed)}:1.0")
+    return part
+
+
+def put_index(workspace):
+    """Make `1.0` an index of the image that it is; that image's digest."""
+    part = manifest(workspace)
+    size = len(workspace.api.raw_manifest(workspace["app"], "1.0").body)
     kind = "application/vnd.docker.distribution.manifest.v2+json"
     platform = {"os": "linux", "architecture": "amd64"}
     row = {"mediaType": kind, "digest": part.digest, "size": size, "platform": platform}
     index = "application/vnd.docker.distribution.manifest.list.v2+json"
     sent = requests.put(
-        f"http://{pushed.registry}/v2/{pushed['app']}/manifests/1.0",
+        f"http://{workspace.registry}/v2/{workspace['app']}/manifests/1.0",
         json={"schemaVersion": 2, "mediaType": index, "manifests": [row]},
         headers={"Content-Type": index},
         timeout=10,
     )
     assert sent.status_code == 201
-    docker("pull", f"{place(pushed)}:1.0")
     return part.digest
+
+
+def test_a_greeting_is_missed_in_an_index_too_and_where_it_cannot_be_read_nothing_is_said(
+    opened, monkeypatch
+):
+    push_build = opened.lab.find("push-it").mistakes[-1]
+    push_build.make(opened)
+    put_index(opened)
+    assert judge(opened, "push-it").reason == "blank"
+    ask = Registry.request
+
+    def garble(api, method, path, **how):
+        answer = ask(api, method, path, **how)
+        return replace(answer, body=b"{}") if "/blobs/" in path else answer
+
+    monkeypatch.setattr(Registry, "request", garble)
+    assert judge(opened, "push-it").passed
 
 
 def test_a_part_of_an_index_is_neither_the_image_nor_an_older_one(pushed, index):
     verdict = judge(pushed, "keep-its-digest", index)
     assert verdict.reason == "part" and "the image for one platform" in verdict.found
+    assert judge(pushed, "keep-its-digest", manifest(pushed).digest).passed
+    pushed.push_as("busybox:stable", f"{place(pushed)}:1.0")
     verdict = judge(pushed, "move-the-tag", index)
     assert (verdict.status, verdict.reason) == ("failed", "part")
 
@@ -205,13 +326,14 @@ def test_a_pull_of_an_index_by_its_tag_is_none_by_digest(pushed, index):
     assert judge(pushed, "pull-by-digest").reason == "by-tag"
 
 
-def test_a_layers_digest_is_named(shared):
-    verdict = judge(shared, "keep-its-digest", manifest(shared).layers[0].digest)
+def test_a_layers_digest_is_named(pushed):
+    verdict = judge(pushed, "keep-its-digest", manifest(pushed).layers[0].digest)
     assert verdict.found.endswith("is one of its layers.")
+    assert "Your answer does not have a digest" in judge(pushed, "keep-its-digest", "1.0").found
 
 
 def test_what_is_no_digest_is_named(shared):
-    for step in ("keep-its-digest", "move-the-tag", "roll-back"):
+    for step in ("move-the-tag", "roll-back"):
         assert "Your answer does not have a digest" in judge(shared, step, "1.0").found
         assert "more than one digest" in judge(shared, step, f"{'1' * 64} {'2' * 64}").found
 
@@ -255,7 +377,7 @@ def test_one_image_under_both_tags_is_told_from_two(moved):
     assert missing.found == f"There is no `{moved['app']}:1.1`."
     moved.tag(f"{place(moved)}:1.0", f"{place(moved)}:1.1")
     moved.push(f"{place(moved)}:1.1")
-    assert "point to the second image" in judge(moved, "roll-back", first(moved)).found
+    assert "not to the first image" in judge(moved, "roll-back", first(moved)).found
     moved.tag(first_one, f"{place(moved)}:1.0")
     moved.push(f"{place(moved)}:1.0")
     assert judge(moved, "roll-back", first(moved)).passed
