@@ -75,7 +75,14 @@ if TYPE_CHECKING:
     )
     from .checks.names import missing_parts, nearest, part_of, same_image
     from .checks.passwords import AUTH, htpasswd, login_fault, write_password_file
-    from .checks.pushes import PULL_AND_RETAG, RETAG, require_pushed, require_tag
+    from .checks.pushes import (
+        PULL_AND_RETAG,
+        RETAG,
+        has_push,
+        require_pushed,
+        require_tag,
+        took_a_push,
+    )
     from .checks.refusals import require_manifest_taken, require_no_refusal
     from .checks.registry import (
         has_blob,
@@ -113,6 +120,8 @@ if TYPE_CHECKING:
         anonymous_volumes,
         fullest_volume,
         left_over_volumes,
+        require_no_other_user,
+        volume_from_before,
         was_handed_on,
     )
     from .course.lab import Lab
@@ -158,7 +167,7 @@ _NAMES = {  # of each module
     ),
     "checks.names": "missing_parts nearest part_of same_image",
     "checks.passwords": "AUTH htpasswd login_fault write_password_file",
-    "checks.pushes": "PULL_AND_RETAG RETAG require_pushed require_tag",
+    "checks.pushes": "PULL_AND_RETAG RETAG has_push require_pushed require_tag took_a_push",
     "checks.refusals": "require_manifest_taken require_no_refusal",
     "checks.registry": "has_blob read_version require_registry require_started require_version",
     "checks.reverse_proxy": (
@@ -173,7 +182,10 @@ _NAMES = {  # of each module
         "own_bytes stored_bytes untagged_bytes untagged_digests"
     ),
     "checks.subnets": "unused_subnet",
-    "checks.volumes": "anonymous_volumes fullest_volume left_over_volumes was_handed_on",
+    "checks.volumes": (
+        "anonymous_volumes fullest_volume left_over_volumes require_no_other_user "
+        "volume_from_before was_handed_on"
+    ),
     "course.lab": "Lab",
     "language": "Sentence",
     "registry.configuration": "STORAGE",
@@ -240,6 +252,7 @@ __all__ = [
     "find_name",
     "fullest_volume",
     "has_blob",
+    "has_push",
     "holds_other_certificate",
     "htpasswd",
     "in_order",
@@ -279,6 +292,7 @@ __all__ = [
     "remove_sample",
     "require_manifest_taken",
     "require_memory",
+    "require_no_other_user",
     "require_no_refusal",
     "require_own_command",
     "require_proxied_registry",
@@ -306,6 +320,7 @@ __all__ = [
     "stored_bytes",
     "tag_as",
     "tags_in",
+    "took_a_push",
     "try_deletion",
     "unnamed",
     "untag",
@@ -313,6 +328,7 @@ __all__ = [
     "untagged_digests",
     "unused_subnet",
     "upload_fault",
+    "volume_from_before",
     "wait_until",
     "wait_until_refused",
     "was_handed_on",

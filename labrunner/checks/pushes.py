@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from labrunner.engine.models import Container
 from labrunner.language import Sentence
+from labrunner.registry.access_log import Request
 from labrunner.registry.models import Manifest
 from labrunner.text import in_order, short
-from labrunner.verdicts import NotYet
+from labrunner.verdicts import CannotCheck, NotYet
 from labrunner.workspaces.troubleshooting import RUN
 from labrunner.workspaces.workspace import Workspace
 
@@ -109,3 +111,24 @@ def require_tag(workspace: Workspace, repository: str, tag: str, *, build: str) 
         found = "Neither your engine nor the registry has an image with that name."
     values = {"old": (pushed or tags or [""])[0], "new": new, "place": f"{repository}:{tag}"}
     raise NotYet(reason, expected=expected, found=found, next=todo, **values)
+
+
+def took_a_push(workspace: Workspace, container: Container) -> bool:
+    """Return whether the sample image was pushed to this very container of the learner's registry,
+    whose log is as old as it is. Where requests are not logged, the engine may remember when it
+    pushed; raises `CannotCheck` where it does not."""
+    if requests := workspace.requests():
+        return has_push(requests, workspace.image)
+    events = workspace.events(type="image", event="push")
+    if pushes := [event.time for event in events if event.id in workspace.spellings()]:
+        return max(pushes) > container.created
+    found = "The log of `{container}` shows no requests, and the engine remembers no push."
+    todo = "Push the image with `docker push`, then replace the container again."
+    raise CannotCheck(Sentence(found, container=container.name), next=todo)
+
+
+def has_push(requests: Iterable[Request], repository: str) -> bool:
+    """Return whether an image was pushed to a repository by these requests."""
+    manifests = f"/v2/{repository}/manifests/"
+    puts = [each for each in requests if each.method == "PUT" and each.succeeded]
+    return any(each.path.startswith(manifests) for each in puts)

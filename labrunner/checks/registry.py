@@ -47,6 +47,7 @@ def require_registry(
     start: str = RUN,
     expected: str = "",
     *,
+    anew: bool = False,
     tls: bool = False,
     login: tuple[str, str] | None = None,
 ) -> Container:
@@ -54,17 +55,24 @@ def require_registry(
 
     start: the command that starts the wanted registry, as the advice has it. expected: as in
     `NotYet`, which is raised where no registry answers or no container serves it. Where one runs,
-    but answers too slowly, `RegistrySlow` is. tls: a registry that speaks only TLS is right as
-    well, whatever its certificate. login: user and password, for a proxy that lets no other
-    request through to the registry.
+    but answers too slowly, `RegistrySlow` is. anew: one that has exited is to be replaced, not
+    started. tls: a registry that speaks only TLS is right as well, whatever its certificate. login:
+    user and password, for a proxy that lets no other request through to the registry.
     """
     try:
         _ping(workspace, login, any_tls=tls)
     except (RegistryDown, NotARegistry) as error:
         if isinstance(error, RegistrySlow) and _runs(workspace.registry_container()):
             raise
-        why = diagnose(workspace, error, start)
-        raise NotYet(why.reason, expected=expected, found=why.found, next=why.next) from None
+        why, exited = diagnose(workspace, error, start), workspace.registry_container()
+        todo: str = why.next
+        if anew and exited and why.reason == "exited":
+            todo = Sentence(
+                "`docker rm {container}`, then {start}.",
+                container=exited.name,
+                start=Sentence.of(start),
+            )
+        raise NotYet(why.reason, expected=expected, found=why.found, next=todo) from None
     except OtherScheme:
         if not tls:
             raise

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from labrunner.text import short
+from labrunner.verdicts import NotYet
+from labrunner.workspaces.registry_storage import storage_mount
 from labrunner.workspaces.workspace import Workspace
 
 from .storage import is_anonymous
@@ -46,8 +51,33 @@ def was_handed_on(workspace: Workspace) -> bool:
     return len(containers) > 1 and bool(pushes) and min(pushes) < max(each.time for each in given)
 
 
-def fullest_volume(workspace: Workspace) -> str | None:
-    """Return the one with a name that holds most, or None where all are empty."""
-    named = [name for name in volumes_met(workspace) if not is_anonymous(name)]
-    sizes = [(workspace.engine.volume_size(name) or 0, name) for name in named]
-    return max(((size, name) for size, name in sizes if size), default=(0, None))[1]
+def fullest_volume(workspace: Workspace, *, anonymous: bool, but: str = "") -> str | None:
+    """Return the one that holds most of those with a name, or of the anonymous ones; where several
+    do, the oldest. None where all are empty. but: one that does not count."""
+    met = [name for name in volumes_met(workspace) if is_anonymous(name) == anonymous]
+    sizes = workspace.engine.volume_sizes() if met and met != [but] else {}
+    full = [name for name in met if sizes.get(name) and name != but]
+    return max(full, key=lambda name: sizes[name], default=None)
+
+
+def volume_from_before(workspace: Workspace) -> str | None:
+    """Return the anonymous volume that holds most, without the one that the learner's registry uses
+    now; None where all are empty."""
+    container = workspace.service().container
+    mount = storage_mount(workspace, container) if container else None
+    return fullest_volume(workspace, anonymous=True, but=mount.source if mount else "")
+
+
+def require_no_other_user(workspace: Workspace, volumes: Iterable[str]) -> None:
+    """Raise `NotYet` where a container other than the learner's registry has one of these."""
+    registry = workspace.service().container
+    for volume in volumes:
+        for container in workspace.engine.containers(volume=volume):
+            if not registry or container.id != registry.id:
+                raise NotYet(
+                    "in-use",
+                    found="The container `{container}` still uses the volume {volume}.",
+                    next="`docker rm -f {container}`.",
+                    container=container.name,
+                    volume=short(volume),
+                )

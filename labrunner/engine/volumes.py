@@ -39,14 +39,19 @@ class Volumes(Connection):
 
     def volume_size(self, name: str) -> int | None:
         """Return the bytes that a volume takes on the disk, or None if there is no such volume or
-        its size is not known. An engine that is busy with this for another client is waited for."""
+        its size is not known."""
+        return self.volume_sizes().get(name)
+
+    def volume_sizes(self) -> dict[str, int]:
+        """Return the bytes that each volume takes on the disk, by its name, where that is known. An
+        engine that is busy with this for another client is waited for."""
         end = time.monotonic() + self.timeout
         if not self._measuring.acquire(timeout=self.timeout):
             raise EngineRefused(f"a {BUSY}")
         try:
             while True:
                 try:
-                    return self._volume_size(name)
+                    return self._volume_sizes()
                 except EngineRefused as refused:
                     if BUSY not in refused.words or time.monotonic() > end:
                         raise
@@ -55,14 +60,13 @@ class Volumes(Connection):
             self._measuring.release()
 
     @translate_errors
-    def _volume_size(self, name: str) -> int | None:
+    def _volume_sizes(self) -> dict[str, int]:
         client = self._client
         # Engine 20.10 ignores `type` and measures everything.
         response = client._get(client._url("/system/df"), params={"type": "volume"})
-        for row in _listed(client._result(response, True)):
-            if row["Name"] == name and (row.get("UsageData") or {}).get("Size", -1) >= 0:
-                return int(row["UsageData"]["Size"])
-        return None
+        found = _listed(client._result(response, True))
+        sizes = {row["Name"]: (row.get("UsageData") or {}).get("Size", -1) for row in found}
+        return {name: int(size) for name, size in sizes.items() if size >= 0}
 
 
 def _listed(answer: dict[str, Any]) -> list[Any]:

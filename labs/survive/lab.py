@@ -4,7 +4,6 @@ from labrunner import (
     ANONYMOUS,
     RUN,
     STORAGE,
-    CannotCheck,
     Lab,
     NotYet,
     Passed,
@@ -16,11 +15,13 @@ from labrunner import (
     describe_mount,
     describe_other_mount,
     fullest_volume,
+    has_push,
     is_anonymous,
     left_over_volumes,
     listed,
     push_as,
     require_memory,
+    require_no_other_user,
     require_no_refusal,
     require_registry,
     restart_registry,
@@ -28,6 +29,8 @@ from labrunner import (
     short,
     start_second_registry,
     storage_mount,
+    took_a_push,
+    volume_from_before,
     was_handed_on,
 )
 
@@ -45,6 +48,8 @@ lab = Lab(
 PUSH = Sentence(
     "`docker image tag {image} {registry}/{image}`, then `docker push {registry}/{image}`"
 )
+WRITE = "Write the name of the volume that has it now into `volume.txt`, as in the first step."
+AGAIN = Sentence("{push}. {write} Then replace the container, without `-v`: {replace}")
 MOUNTS = "Submit the `Name` that `docker inspect {container}` prints under `Mounts`."
 NAMED = "-v {volume}:/var/lib/registry --name {name} {registry_image}"  # for the advice
 OLD = ":/var/lib/registry --name {name} {registry_image}"
@@ -60,6 +65,11 @@ push_other = push_as("{registry}/{image}:latest", "busybox:stable")
 
 def anonymous_volume(workspace):
     return workspace.registry_container().volumes[0]
+
+
+def leave_volume(workspace):
+    """Remove the container without its anonymous volume."""
+    workspace.engine.remove_container(workspace.registry_container().id, volumes=False)
 
 
 @act
@@ -87,7 +97,8 @@ def find_the_files(workspace, answer):
         reason = "no-volume"
         found = "Your answer does not have a volume's name, which is 64 hexadecimal digits."
     elif volume[0] == mount.source:
-        return Sentence("`{container}` keeps your image in {place}.", **values)
+        found = Sentence("`{container}` keeps your image in {place}.", **values)
+        return Passed(found, facts={"volume": mount.source})
     elif volume[0] == container.id:
         reason = "container-id"
         found = "That is the id of the container. Its volume has a name of its own."
@@ -104,60 +115,57 @@ find_the_files.mistake("nothing pushed", advice=PUSH, reason="not-pushed")(
 find_the_files.mistake(
     "a named volume already", advice="docker rm -f {name}", reason="not-anonymous"
 )(lambda ws: ws.run_registry(volumes={STORAGE: ws["volume"]}), push, "{volume}")
-
-
-@find_the_files.mistake("the container's id instead of the volume's name", reason="container-id")
-def _(workspace):
-    container = workspace.run_registry()
-    push(workspace)
-    return container
-
-
+find_the_files.mistake("the container's id instead of the volume's name", reason="container-id")(
+    run_registry(), push, lambda ws: ws.registry_container().id
+)
 find_the_files.mistake("the name of another volume", reason="another-volume")(
     run_registry(), push, "0123456789abcdef" * 4
 )
 
 
-@lab.step
+@lab.step(advice="`volume.txt`")
 def lose_the_image(workspace):
     """A new registry answers on `{registry}`, without your image. The old volume is left over."""
     container = _registry(workspace)
     mount, values = storage_mount(workspace, container), _values(workspace, container)
     if not _held(workspace):
         left, gone = left_over_volumes(workspace), anonymous_volumes(workspace, there=False)
-        if left:
+        known = workspace.record.facts.get("volume")
+        old = known if known in left else volume_from_before(workspace)
+        if old in left:
             found = "`{container}` is new, and does not have your image. Left over: {volumes}."
             return Sentence(found, volumes=_listed(left), **values)
-        again = Sentence("{push}. Then replace the container, without `-v`: {replace}", **values)
+        require_no_other_user(workspace, [old] if old else [])
+        again = Sentence(AGAIN, write=WRITE, **values)
         if gone:
-            found = (
-                "Removed together with its container, for example by `docker rm -v` or `docker run "
-                "--rm`: {volumes}."
-            )
-            found = Sentence(found, volumes=_listed(gone))
-            raise NotYet("volume-gone", found=found, next="Do it again: {again}.", again=again)
-        require_memory(workspace, again)
-        found = "There was no registry with an anonymous volume before this one."
-        raise NotYet("first-registry", found=found, next="Do it again: {again}.", again=again)
+            reason = "volume-gone"
+            found = "Removed with its container, for example by `docker rm -v`: {gone}."
+        else:
+            require_memory(workspace, again)
+            reason, found = "none-left", "No volume is left over that has your image."
+        todo = "Do it again: {again}."
+        raise NotYet(reason, found=found, next=todo, again=again, gone=_listed(gone))
+    todo = "{replace}."
     if mount and not is_anonymous(mount.source):
         reason = "named-volume"
         found = "`{container}` still has it: {place} outlives its containers."
-    elif _took_a_push(workspace, container):
+    elif took_a_push(workspace, container):
         reason = "same-container"
         found = "`{container}` still has it: it is the container that you pushed to."
+        if mount and mount.source != workspace.record.facts.get("volume", mount.source):
+            todo = Sentence.joined(WRITE, "Then {replace}.")
     else:
         reason = "handed-on"
         found = "`{container}` is new, but uses the old volume, for example by `--volumes-from`."
-    raise NotYet(reason, found=found, next="{replace}.", **values)
+    raise NotYet(reason, found=found, next=todo, **values)
 
 
 @lose_the_image.solution
-def _(workspace):
-    container = workspace.registry_container().id
-    workspace.engine.start(container)
+def push_and_lose(workspace):
+    workspace.engine.start(workspace.registry_container().id)
     workspace.wait_for_registry()
     push(workspace)
-    workspace.engine.remove_container(container, volumes=False)
+    leave_volume(workspace)
     workspace.run_registry()
 
 
@@ -167,36 +175,60 @@ lose_the_image.mistake(
 lose_the_image.mistake("the old one only stopped", advice="docker rm {name}", reason="exited")(
     lambda ws: ws.engine.stop(ws.registry_container().id)
 )
-lose_the_image.mistake(
-    "removed together with its volume", advice="without `-v`", reason="volume-gone"
-)(replace())
+lose_the_image.mistake("removed together with its volume", reason="volume-gone")(replace())
+lose_the_image.mistake("an empty volume left over", reason="volume-gone")(
+    replace(), leave_volume, run_registry()
+)
+lose_the_image.mistake("pushed again after that", reason="same-container")(replace(), push)
 
 
 @lab.step(advice=OLD)
 def get_it_back(workspace):
     """`{registry}` holds your image again, and nobody has pushed it again."""
-    old = _oldest_volume(workspace)
-    container = _registry(workspace, old)
-    manifest, values = _held(workspace), _values(workspace, container, old)
-    if not manifest:
-        reason, found = "no-image", "`{container}` does not have your image in {place}{other}."
-    elif _took_a_push(workspace, container):
-        reason = "pushed"
-        found = "`{container}` has your image because you pushed it to this container{other}."
-    else:
+    serves = workspace.service().container  # what volumes hold is asked only where it matters
+    container = _registry(workspace, None if serves else volume_from_before(workspace))
+    manifest, mount = _held(workspace), storage_mount(workspace, container)
+    if manifest and not took_a_push(workspace, container):
         found = "Nobody pushed to `{container}`, and it has {digest}."
-        found = Sentence(found, digest=short(manifest.digest), **values)
+        found = Sentence(found, digest=short(manifest.digest), container=container.name)
         lost = len(anonymous_volumes(workspace)) > 1  # an empty registry came in between
         return Passed(found, (find_the_files.id, lose_the_image.id) if lost else ())
-    raise NotYet(reason, found=found, next="{replace}.", **values)
+    source, todo = volume_from_before(workspace), "{replace}."
+    if manifest:
+        reason, source = "pushed", source or (mount.source if mount else None)
+        found = "`{container}` has your image because you pushed it to this container{other}."
+    else:
+        reason, found = "no-image", "`{container}` does not have your image in {place}{other}."
+        if not source:
+            reason, todo = "lost", Sentence("Do it again: {again}.", again=AGAIN)
+            found = Sentence.joined(found, "No anonymous volume has it, either.")
+    values = _values(workspace, container, source)
+    raise NotYet(reason, found=found, next=todo, write=WRITE, **values)
 
 
-get_it_back.solution(lambda ws: replace(_oldest_volume(ws))(ws))
+@get_it_back.solution
+def _(workspace):
+    if not volume_from_before(workspace):
+        push_and_lose(workspace)
+    replace(volume_from_before(workspace))(workspace)
+
+
 get_it_back.mistake("pushed again instead", reason="pushed")(push)
 get_it_back.mistake("a slip in the volume's name", reason="no-image")(replace("{volume}-x"))
 get_it_back.mistake("the volume at another path", reason="no-image")(
-    lambda ws: replace(_oldest_volume(ws), at="/registry")(ws)
+    lambda ws: replace(volume_from_before(ws), at="/registry")(ws)
 )
+get_it_back.mistake("its last volume removed", advice="without `-v`", reason="lost")(
+    lambda ws: ws.engine.remove_volume(volume_from_before(ws))
+)
+
+
+@get_it_back.mistake("the name of a volume that is gone", reason="no-image")
+def _(workspace):
+    gone = volume_from_before(workspace)
+    workspace.engine.remove_volume(gone)
+    push_and_lose(workspace)
+    replace(gone)(workspace)
 
 
 @lab.step(lasting=True, advice=NAMED)
@@ -228,14 +260,14 @@ def replace_it_again(workspace):
     mount = storage_mount(workspace, container)
     kept = mount if mount and not is_anonymous(mount.source) else None
     manifest = _held(workspace) if kept else None
-    if manifest and not _took_a_push(workspace, container):
+    if manifest and not took_a_push(workspace, container):
         found = (
             "Nobody pushed to the container `{container}`, {id}. It has your image, {digest}, "
             "because {place} has it."
         )
         id, digest = short(container.id), short(manifest.digest)
         return Sentence(found, id=id, digest=digest, **_values(workspace, container))
-    full = fullest_volume(workspace)
+    full = fullest_volume(workspace, anonymous=False)
     source, todo = kept.source if kept else full or workspace["volume"], "{replace}."
     if manifest:
         reason = "same-container"
@@ -250,6 +282,8 @@ def replace_it_again(workspace):
         require_no_refusal(workspace, workspace.image, again=PUSH, start=start)
         reason, found = "not-pushed", "`{container}` does not have your image in {place}."
         todo = "Push it first: {push}. Then replace the container: {replace}."
+        if not kept:
+            found, todo = "`{container}` keeps its files in {place}.", "{replace}, then {push}."
     values = _values(workspace, container, source)
     raise NotYet(reason, found=found, next=todo, full=full, **values)
 
@@ -277,6 +311,7 @@ def clear_up(workspace):
         found = "Left over, and not used by any container: {volumes}."
         todo = f"`docker volume rm {' '.join(left)}`."
         raise NotYet("left-over", found=found, next=todo, volumes=_listed(left))
+    require_no_other_user(workspace, anonymous_volumes(workspace, there=True))
     if anonymous_volumes(workspace, there=True) or not anonymous_volumes(workspace):
         found = "There is nothing to clear up yet: no anonymous volume is left over."
         raise NotYet("nothing-yet", found=found, next="Do the steps before this one first.")
@@ -332,7 +367,7 @@ def try_a_copy(workspace):
         found = "`{container}` and `{first}` share {place}. That is not a copy."
     elif not manifest or manifest.digest != held.digest:
         reason, found = "no-image", "`{container}` does not have your image in {place}{other}."
-    elif _has_push(workspace, second.requests()):
+    elif has_push(second.requests(), workspace.image):
         reason, found = "pushed", "`{container}` has your image because you pushed it there."
     else:
         found = "`{container}` has {digest} as well, in {place}."
@@ -375,17 +410,8 @@ try_a_copy.mistake("pushed instead of copied", advice="copy the files", reason="
 
 
 def _registry(workspace, source=None):
-    """Return the container of the registry that answers. source: what the wanted one mounts. One
-    that has exited should be replaced, not started."""
-    start = _start(workspace, source)
-    try:
-        return require_registry(workspace, start=start)
-    except NotYet as failure:
-        if failure.reason != "exited":
-            raise
-        name, todo = workspace.registry_container().name, "`docker rm {container}`, then {start}."
-        todo = Sentence(todo, container=name, start=start)
-        raise NotYet(failure.reason, found=failure.found, next=todo) from None
+    """Return the container of the registry that answers. source: what the wanted one mounts."""
+    return require_registry(workspace, start=_start(workspace, source), anew=True)
 
 
 def _start(workspace, source):
@@ -416,30 +442,6 @@ def _held(workspace):
         found = Sentence(found, differs=describe_difference(workspace, manifest))
         raise NotYet("another-image", found=found, next="{push}. The tag will move.", push=PUSH)
     return manifest
-
-
-def _took_a_push(workspace, container):
-    """Return whether the image was pushed to this very container, whose log is as old as it is.
-    Where requests are not logged, the engine may remember when it pushed."""
-    if requests := workspace.requests():
-        return _has_push(workspace, requests)
-    events = workspace.events(type="image", event="push")
-    if pushes := [event.time for event in events if event.id in workspace.spellings()]:
-        return max(pushes) > container.created
-    found = "The log of `{container}` shows no requests, and the engine remembers no push."
-    todo = "Push the image with `docker push`, then replace the container again."
-    raise CannotCheck(Sentence(found, container=container.name), next=todo)
-
-
-def _has_push(workspace, requests):
-    manifests = f"/v2/{workspace.image}/manifests/"
-    puts = [each for each in requests if each.method == "PUT" and each.succeeded]
-    return any(each.path.startswith(manifests) for each in puts)
-
-
-def _oldest_volume(workspace):
-    """Return the anonymous volume that was pushed to, or None."""
-    return next(iter(anonymous_volumes(workspace, there=True)), None)
 
 
 def _listed(volumes):

@@ -14,6 +14,7 @@ def test_the_size_of_a_volume_is_told_in_bytes(engine, docker, unique):
     docker("run", "--rm", "-v", f"{unique}:/v", "busybox:stable", "sh", "-c", *fill)
     assert engine.volume_size(unique) == 1_000_000
     assert engine.volume_size(f"{unique}-none") is None
+    assert engine.volume_sizes()[unique] == 1_000_000
 
 
 def test_the_size_of_a_volume_is_told_to_several_that_ask_at_once(engine, docker, unique):

@@ -175,10 +175,58 @@ def test_the_command_that_brings_it_back_works_as_it_stands(opened, lost, serve,
     serve()
     advice = judge(opened, "get-it-back").next
     assert f"-v {lost}:{STORE}" in advice
+    follow(docker, opened, advice)
+    assert judge(opened, "get-it-back").passed
+
+
+def test_a_volume_that_was_made_anew_by_its_old_name_is_not_advised(
+    opened, lost, serve, push, docker
+):
+    """As where `volume.txt` still has the name of a volume that `docker rm -v` removed."""
+    docker("volume", "rm", lost)
+    full = volume_of(docker, serve())
+    push()
+    docker("rm", "-f", opened.name)
+    serve("-v", f"{lost}:{STORE}")
+    verdict = judge(opened, "get-it-back")
+    assert verdict.reason == "no-image" and lost not in verdict.next
+    assert f"-v {full}:{STORE}" in verdict.next
+    follow(docker, opened, verdict.next)
+    assert judge(opened, "get-it-back").passed
+
+
+def test_an_image_that_no_volume_has_is_pushed_lost_and_brought_back(opened, lost, serve, docker):
+    docker("volume", "rm", lost)
+    serve()
+    for reason in ("lost", "no-image"):
+        verdict = judge(opened, "get-it-back")
+        assert verdict.reason == reason
+        follow(docker, opened, verdict.next)
+    assert judge(opened, "get-it-back").passed
+
+
+def test_a_volume_that_another_container_still_uses_is_neither_left_over_nor_cleared_up(
+    opened, serve, push, docker, unique
+):
+    serve()
+    push()
+    docker("rename", opened.name, unique)
+    docker("stop", unique)
+    serve("-v", f"{opened['volume']}:{STORE}")
+    for step in ("lose-the-image", "clear-up"):
+        verdict = judge(opened, step)
+        assert (verdict.reason, verdict.next) == ("in-use", f"`docker rm -f {unique}`.")
+    docker("rm", "-f", unique)
+    assert judge(opened, "lose-the-image").passed
+    assert judge(opened, "clear-up").reason == "left-over"
+
+
+def follow(docker, workspace, advice):
+    """Do what a verdict says."""
     for command in re.findall("`docker (.*?)`", advice):
         docker(*command.split())
-    opened.wait_for_registry()
-    assert judge(opened, "get-it-back").passed
+        if command.startswith("run "):
+            workspace.wait_for_registry()
 
 
 # Keep it
@@ -285,11 +333,19 @@ def test_the_volume_with_the_image_is_named_when_another_one_is_mounted(
         f"`{opened.name}` keeps its files in the volume `{other}`. What you pushed before is "
         f"in the volume `{opened['volume']}`."
     )
-    for command in re.findall("`docker (.*?)`", verdict.next):
-        docker(*command.split())
-    opened.wait_for_registry()
+    follow(docker, opened, verdict.next)
     assert judge(opened, "replace-it-again").passed
     assert {other, opened["volume"]} <= of_kind(opened, "volume")
+
+
+def test_an_image_in_an_anonymous_volume_is_pushed_to_the_named_one(opened, serve, push, docker):
+    serve()
+    push()
+    for reason in ("not-pushed", "same-container"):
+        verdict = judge(opened, "replace-it-again")
+        assert verdict.reason == reason
+        follow(docker, opened, verdict.next)
+    assert judge(opened, "replace-it-again").passed
 
 
 def test_a_registry_without_an_access_log_is_judged_by_the_engines_events(
