@@ -14,6 +14,7 @@ from flask import Flask
 from flask.helpers import get_debug_flag
 
 from labrunner import cli
+from labrunner.address import Address, InvalidAddress
 from labrunner.errors import CourseError, ExitStatus, NotWritable
 from labrunner.session.services import Services
 
@@ -29,7 +30,8 @@ def create_app(
     """Return the app of the course in the folder `root`, which stores all in `instance`.
 
     port: the one that it will be served on; by default that of `flask run`, `LABRUNNER_PORT` or
-    8000. token: lets a browser in; by default `LABRUNNER_TOKEN` or a new one, which is printed.
+    8000. `LABRUNNER_ORIGIN` and `SCRIPT_NAME` say where a server before it has it.
+    token: lets a browser in; by default `LABRUNNER_TOKEN` or a new one, which is printed.
     """
     command = click.get_current_context(silent=True)
     is_server = command is None or command.info_name == "run"
@@ -46,7 +48,8 @@ def create_app(
         template_folder=HERE / "templates",
         static_folder=HERE / "static",
     )
-    app.config["PORT"] = port or _read_port()
+    app.config["ADDRESS"] = address = _read_address(port)
+    app.config["APPLICATION_ROOT"] = address.prefix or "/"
     app.config["TERMINAL"] = os.environ.get("LABRUNNER_TERMINAL", "on") == "on"
     app.config["TOKEN"] = token or secrets.token_urlsafe(24)
 
@@ -63,7 +66,7 @@ def create_app(
     if is_server:
         threading.Thread(target=_sweep, args=(services,), daemon=True).start()
         if not token:
-            click.echo(f"Open http://127.0.0.1:{app.config['PORT']}/?token={app.config['TOKEN']}")
+            click.echo(f"Open {address.url}/?token={app.config['TOKEN']}")
     return app
 
 
@@ -81,14 +84,12 @@ def _require_safe(options: dict[str, Any]) -> None:
         )
 
 
-def _read_port() -> int:
-    """Return the port that the environment gives."""
-    given = os.environ.get("LABRUNNER_PORT") or "8000"
-    if not given.isdecimal() or not 1 <= int(given[:6]) <= 65535:
-        _exit_for_bad_call(
-            f'LABRUNNER_PORT is "{given}", which is not a port. Give a number from 1 to 65535.'
-        )
-    return int(given)
+def _read_address(port: int | None) -> Address:
+    """Return where the course is, as the environment says."""
+    try:
+        return Address.from_environment(port)
+    except InvalidAddress as error:
+        _exit_for_bad_call(str(error))
 
 
 def _exit_for_bad_call(sentence: str) -> NoReturn:

@@ -12,7 +12,7 @@ from labrunner.web.services import get_web_services
 worker_class = "labrunner.web.worker.Worker"
 threads = THREADS
 keepalive = 5  # seconds that a connection may be idle, or a request may take to come
-# No proxy is in front, so no header says where the app is, as SCRIPT_NAME does.
+# No header says where the app is: its own environment does, see `labrunner/address.py`.
 forwarded_allow_ips = ""
 header_map = "refuse"
 
@@ -24,10 +24,11 @@ def post_worker_init(worker: Any) -> None:
         _tell(worker)
         worker.handle_exit(number, frame)
 
+    os.environ.pop("SCRIPT_NAME", None)  # the app takes the prefix off; gunicorn would as well
     signal.signal(signal.SIGTERM, close)  # gunicorn 27 has no hook for it
     signal.siginterrupt(signal.SIGTERM, False)
     if worker.age == 1:  # not again when a worker was replaced
-        address = f"http://127.0.0.1:{os.environ['LABRUNNER_PORT']}"
+        address = worker.wsgi.config["ADDRESS"].url
         print(f"Open {address}/?token={os.environ['LABRUNNER_TOKEN']}", flush=True)
         print("Ctrl-C ends the server.", flush=True)
 

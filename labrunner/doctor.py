@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 
+from labrunner.address import Address
 from labrunner.engine.description import EngineInfo
 from labrunner.engine.requirements import find_unmet
 from labrunner.kit.kit import Kit
@@ -22,6 +23,7 @@ from .workspaces.labels import WORKSPACE
 from .workspaces.record import find_unreadable
 
 PROGRAMS = ("docker", "curl", "openssl", "bash")  # used by the commands on the pages
+IN_CONTAINER = Path("/.dockerenv")  # which Docker makes in each
 LEAST_DISK = 2 << 30  # bytes; the kit and a second engine take about 0.5 GiB
 CURLS_PROXIES = ("http_proxy", "all_proxy", "ALL_PROXY")  # not `HTTP_PROXY`: others read that
 NOT_BY_PROXY = ("localhost", "127.0.0.1")  # the hosts of the learner's registry
@@ -39,15 +41,19 @@ class Finding:
     next: str = ""
 
 
-def examine(kit: Kit, own_port: int, workspaces: Path) -> list[Finding]:
-    """Return all findings. own_port: the port that the pages are served on. workspaces: the folder
-    of the labs' workspaces."""
+def examine(kit: Kit, address: Address, workspaces: Path) -> list[Finding]:
+    """Return all findings. address: that of the pages. workspaces: the folder of the labs'
+    workspaces."""
+    where = "in a container" if IN_CONTAINER.exists() else "on this machine"
     return [
+        Finding("ok", f"The course runs {where}; its pages are at `{address.url}`."),
         *_engine(kit, workspaces),
         _port(
             kit.engine, manager.PREFERRED_PORT, "the registry", "Labs will use the next free one."
         ),
-        _port(kit.engine, own_port, "these pages", "Choose another one: `script/server --port N`."),
+        _port(
+            kit.engine, address.port, "these pages", "Choose another one: `script/server --port N`."
+        ),
         *_proxy(),
         *_programs(),
     ]

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+from labrunner.address import Address
 from labrunner.doctor import examine
 from labrunner.engine.engine import Engine
 from labrunner.kit.kit import Kit
@@ -12,6 +13,7 @@ from labrunner.kit.recipes import RECIPES
 from labrunner.workspaces import manager
 from tests.fixtures.engine import UNSUITABLE, response, serving, standing_in
 
+ADDRESS = Address.from_environment(1)
 NO_PROXY = "http://127.0.0.1:1"  # nothing listens there
 
 
@@ -25,7 +27,7 @@ def findings(monkeypatch, tmp_path):
     def call(words, **variables):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        found = examine(Kit(Engine(timeout=5), ()), 1, tmp_path)
+        found = examine(Kit(Engine(timeout=5), ()), ADDRESS, tmp_path)
         return [each for each in found if each.kind != "ok" and words in each.found]
 
     return call
@@ -101,7 +103,7 @@ def test_a_port_is_taken_also_where_nothing_can_connect_to_it(
 def test_an_image_that_a_lab_compiles_is_a_note_and_any_other_a_problem(engine, tmp_path):
     missing = ("localhost:9/busybox:x", "localhost:9/registry:x")
     kit = Kit(engine, missing, {missing[1]: RECIPES["registry:3"]})
-    found = [each for each in examine(kit, 1, tmp_path) if "is missing" in each.found]
+    found = [each for each in examine(kit, ADDRESS, tmp_path) if "is missing" in each.found]
     assert [each.kind for each in found] == ["problem", "note"]
 
 

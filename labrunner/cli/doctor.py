@@ -24,7 +24,7 @@ def doctor() -> None:
     Exits 0 when the course can run here, and 3 when it cannot.
     """
     services = get_services()
-    findings = examine(services.kit, current_app.config["PORT"], services.workspaces_folder)
+    findings = examine(services.kit, current_app.config["ADDRESS"], services.workspaces_folder)
     for finding in findings:
         colour = {"ok": "green", "note": "yellow", "problem": "red"}[finding.kind]
         write(paint(f"  {finding.kind:<9}", colour) + format_sentence(finding.found))

@@ -70,4 +70,4 @@ def init_app(app: Flask) -> None:
         app.register_blueprint(module.bp)
     if app.config["TERMINAL"]:
         terminal.init_app(app)
-    app.wsgi_app = OriginCheck(app.wsgi_app, app.config["PORT"])  # type: ignore[assignment,method-assign]
+    app.wsgi_app = OriginCheck(app.wsgi_app, app.config["ADDRESS"])  # type: ignore[assignment,method-assign]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree import ElementTree
 
-from flask import get_template_attribute
+from flask import current_app, get_template_attribute
 from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
@@ -64,7 +64,8 @@ def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
     Each step of the lesson is in exactly one part, whatever its Markdown looks like. A value that
     is not known yet is shown as `<its name>`.
     """
-    draft = _draft(lesson.text, tuple(lesson.titles.items()), current())
+    prefix = current_app.config["APPLICATION_ROOT"].rstrip("/")
+    draft = _draft(lesson.text, tuple(lesson.titles.items()), current(), prefix)
     plain = [values.get(name, f"<{name.replace('_', ' ')}>") for name in draft.names]
     shown = [escape(value) for value in plain]
 
@@ -85,8 +86,9 @@ def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
 
 
 @lru_cache(maxsize=256)
-def _draft(text: str, titles: tuple[tuple[str, str], ...], language: str) -> _Draft:
-    """language: of the words around the author's own, which is the reader's."""
+def _draft(text: str, titles: tuple[tuple[str, str], ...], language: str, prefix: str) -> _Draft:
+    """language: of the words around the author's own, which is the reader's. prefix: of the
+    addresses of pictures."""
     names: list[str] = []
     references: list[str] = []
 
@@ -94,7 +96,7 @@ def _draft(text: str, titles: tuple[tuple[str, str], ...], language: str) -> _Dr
         names.append(match["name"])
         return f"{VALUE_TOKEN}{len(names) - 1}e"
 
-    cutter = _Cutter([step for step, _ in titles])
+    cutter = _Cutter([step for step, _ in titles], prefix)
     markdown = Markdown(
         extensions=[
             "attr_list",
@@ -130,15 +132,16 @@ class _Cutter(Extension):
     """Mark where the document is cut: before and after a step's heading, and before and after what
     is folded at its end."""
 
-    def __init__(self, steps: list[str]) -> None:
+    def __init__(self, steps: list[str], prefix: str) -> None:
         super().__init__()
         self.steps = steps
+        self.prefix = prefix
         self.found: list[str] = []
 
     def extendMarkdown(self, md: Markdown) -> None:
         md.treeprocessors.register(_Cut(md, self), "cut", -1)  # the last one
         md.treeprocessors.register(_Tables(md), "tables", -2)
-        md.treeprocessors.register(_Pictures(md), "pictures", -3)
+        md.treeprocessors.register(_Pictures(md, self.prefix), "pictures", -3)
 
 
 class _Cut(Treeprocessor):
@@ -212,10 +215,16 @@ class _Pictures(Treeprocessor):
     numbered list whose items begin with a picture is stepped through: each is a frame, and the text
     behind it is its caption. Without JavaScript and on paper, all frames are shown in order."""
 
+    def __init__(self, md: Markdown, prefix: str) -> None:
+        super().__init__(md)
+        self.prefix = prefix
+
     def run(self, root: ElementTree.Element) -> None:
         for picture in root.iter("img"):
-            if size := _size(picture.get("src", "")):
-                picture.attrib.update(size)
+            address = picture.get("src", "")
+            picture.attrib.update(_size(address))
+            if address.startswith("/"):
+                picture.set("src", self.prefix + address)
         for parent in list(root.iter()):
             for at, child in enumerate(list(parent)):
                 if child.tag == "ol" and all(map(_begins_with_picture, child)):

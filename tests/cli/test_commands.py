@@ -118,13 +118,38 @@ def test_a_bad_call_exits_2_with_a_sentence_that_says_what_to_do(commands, words
     assert says in err
 
 
-@pytest.mark.parametrize("port", ["x", "0", "70000", "-1", "8000 "])
-def test_a_port_in_the_environment_that_is_none_exits_2_with_one_sentence(commands, port):
-    code, out, err = commands("labs", LABRUNNER_PORT=port)
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        *[
+            ("LABRUNNER_PORT", port, "not a port. Give a number from 1 to 65535.")
+            for port in ("x", "0", "70000", "-1", "8000 ")
+        ],
+        *[
+            ("LABRUNNER_ORIGIN", origin, "not an origin. Give a scheme and a host, and the port if")
+            for origin in (
+                "class.example.org",
+                "ftp://class.example.org",
+                "https://class.example.org/user",
+                "https://alice@class.example.org",
+                "https://class.example.org:0",
+                "https://class.example.org:70000",
+                "*",
+            )
+        ],
+        *[
+            ("SCRIPT_NAME", path, "not a path. Give one that begins with a slash")
+            for path in ("user", "//evil.example", "/user/<b>", "/a b", "/a?b")
+        ],
+    ],
+)
+def test_an_address_in_the_environment_that_is_none_exits_2_with_one_sentence(
+    commands, name, value, says
+):
+    code, out, err = commands("labs", **{name: value})
     assert (code, out) == (2, "")
-    assert (
-        err == f'LABRUNNER_PORT is "{port}", which is not a port. Give a number from 1 to 65535.\n'
-    )
+    assert err.startswith(f'{name} is "{value}", which is {says}')
+    assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

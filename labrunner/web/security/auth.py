@@ -7,7 +7,16 @@ import re
 import secrets
 from datetime import timedelta
 
-from flask import Blueprint, Flask, current_app, redirect, render_template, request, session
+from flask import (
+    Blueprint,
+    Flask,
+    current_app,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.exceptions import Forbidden
@@ -26,12 +35,15 @@ OPEN_ENDPOINTS = {"static", "style", "auth.login", "auth.health"}  # what answer
 
 def init_app(app: Flask) -> None:
     """Refuse requests that have neither the cookie nor the token of this start."""
+    address = app.config["ADDRESS"]
     app.config.update(
-        SESSION_COOKIE_NAME=f"labrunner-{app.config['PORT']}",  # cookies are shared between ports
+        SESSION_COOKIE_NAME=f"labrunner-{address.port}",  # cookies are shared between ports
+        SESSION_COOKIE_SECURE=address.url.startswith("https:"),
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Strict",
         PERMANENT_SESSION_LIFETIME=timedelta(days=7),  # the next start has a token again
         SESSION_REFRESH_EACH_REQUEST=False,  # each file of a page would set it again
+        WTF_CSRF_SSL_STRICT=False,  # `OriginCheck` compares more than the address of the page
         WTF_CSRF_TIME_LIMIT=None,  # a page may stay open for days
     )
     app.session_interface = CookieSessions()
@@ -48,7 +60,8 @@ def _require_login() -> ResponseReturnValue | None:
     if token is not None and request.method == "GET":
         if _is_token(token):
             _log_in()
-            path = "/" + request.path.lstrip("/\\")  # `//name` would be another server
+            # `//name` would be another server
+            path = f"{request.script_root}/" + request.path.lstrip("/\\")
             query = request.query_string.decode()
             return redirect(f"{path}?{query}".rstrip("?"), 303)
         return _ask_for_token(
@@ -65,7 +78,7 @@ def _require_login() -> ResponseReturnValue | None:
 def login() -> ResponseReturnValue:
     if _is_token(fields("token")["token"].strip()):
         _log_in()
-        return redirect("/", 303)
+        return redirect(url_for("lessons.course"), 303)
     return _ask_for_token("That is not the token.")
 
 
@@ -77,7 +90,7 @@ def logout() -> ResponseReturnValue:
     current_app.secret_key = renew_secret(get_services().instance)
     get_web_services().shells.end_all()
     session.clear()
-    return redirect("/", 303)
+    return redirect(url_for("lessons.course"), 303)
 
 
 @bp.get("/health")

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from labrunner.address import Address
+
 Environment = dict[str, Any]
 StartResponse = Callable[..., Any]
 Application = Callable[[Environment, StartResponse], Iterable[bytes]]
 
-HOSTS = ("localhost", "127.0.0.1", "[::1]")
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -33,19 +34,18 @@ HEADERS = {
 OF_DOCUMENTS = ("Content-Security-Policy", "Referrer-Policy", "Cross-Origin-Opener-Policy")
 PARTS = ("text/css", "text/javascript")
 FORBIDDEN, NOT_FOUND = "403 Forbidden", "404 Not Found"
+NOTHING = "There is nothing at this address."
 FOREIGN = "This request comes from another site's page."
 TOKEN = "labrunner.token"  # noqa: S105 - the key in the environment, not a token
 
 
 class OriginCheck:
-    """A WSGI app that passes on to another app only what belongs to this port of this machine."""
+    """A WSGI app that passes on to another app only what belongs to the address of the course, and
+    takes the prefix off it."""
 
-    def __init__(self, app: Application, port: int) -> None:
+    def __init__(self, app: Application, address: Address) -> None:
         self.app = app
-        self.hosts = {f"{name}:{port}" for name in HOSTS}
-        if port == 80:
-            self.hosts |= set(HOSTS)
-        self.origins = {f"http://{host}" for host in self.hosts}
+        self.address = address
 
     def __call__(self, environ: Environment, start: StartResponse) -> Iterable[bytes]:
         def start_with_headers(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
@@ -65,18 +65,23 @@ class OriginCheck:
             plain = [("Content-Type", "text/plain; charset=utf-8")]
             start_with_headers(status, [*plain, ("Content-Length", str(len(body)))])
             return [body]
+        environ["wsgi.url_scheme"] = self.address.url.partition(":")[0]
+        environ["SCRIPT_NAME"] = self.address.prefix
+        environ["PATH_INFO"] = environ["PATH_INFO"][len(self.address.prefix) :] or "/"
         return self.app(environ, start_with_headers)
 
     def _refusal(self, environ: Environment) -> tuple[str, str] | None:
         """Return the status and the reason for a request that does not reach the app."""
-        if environ.get("HTTP_HOST", "").lower() not in self.hosts:
+        if environ.get("HTTP_HOST", "").lower() not in self.address.hosts:
             here = "This server answers only at the address that it printed when it started."
             return FORBIDDEN, here
         path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
         if not path.isprintable():  # it could begin a line of a log, or turn a redirect elsewhere
-            return NOT_FOUND, "There is nothing at this address."
+            return NOT_FOUND, NOTHING
+        if not f"{path}/".startswith(f"{self.address.prefix}/"):
+            return NOT_FOUND, NOTHING
         origin = environ.get("HTTP_ORIGIN")
-        if origin is not None and origin not in self.origins:
+        if origin is not None and origin not in self.address.origins:
             return FORBIDDEN, FOREIGN
         site = environ.get("HTTP_SEC_FETCH_SITE", "same-origin")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):

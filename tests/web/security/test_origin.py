@@ -5,6 +5,7 @@ import socket
 import pytest
 import requests
 
+from app import create_app
 from labrunner.web.security.origin import OF_DOCUMENTS
 from tests.fixtures.security import CHANGING, addresses
 from tests.fixtures.web import HERE, TOKEN
@@ -120,6 +121,42 @@ def test_our_own_origin_is_let_in(site):
         headers = {"Origin": f"http://{name}:{site.port}", "Sec-Fetch-Site": "same-origin"}
         answer = visitor.submit("/lessons/tiny/check", headers=headers)
         assert answer.status_code == 409  # not started: it came through
+
+
+@pytest.mark.parametrize(
+    ("origin", "hosts"),
+    [
+        ("https://class.example.org", ("class.example.org", "class.example.org:443")),
+        ("https://Class.Example.org:443/", ("class.example.org", "CLASS.example.org:443")),
+        ("http://10.0.0.7:8080", ("10.0.0.7:8080",)),
+        ("http://[fd00::7]", ("[fd00::7]", "[fd00::7]:80")),
+    ],
+)
+def test_a_course_at_a_public_address_answers_to_that_alone(
+    tiny, instance, monkeypatch, origin, hosts
+):
+    monkeypatch.setenv("LABRUNNER_ORIGIN", origin)
+    monkeypatch.setenv("SCRIPT_NAME", "/user/alice/")
+    client = create_app(tiny, instance, 8000, TOKEN).test_client()
+
+    def ask(host, path="/user/alice/health", **headers):
+        return client.get(path, headers={"Host": host, **headers})
+
+    for host in hosts:
+        assert ask(host).text == "ok\n"
+    [*_, host] = hosts
+    mine = f"{origin.partition(':')[0]}://{hosts[0].lower()}"
+    assert ask(host, Origin=mine).status_code == 200
+    for other in (f"{mine}.evil.example", mine.replace("://", "s://"), "http://127.0.0.1:8000"):
+        assert ask(host, Origin=other).status_code == 403
+    for name in (f"{host}0", f"x{host}", "127.0.0.1:8000", "localhost:8000"):
+        assert ask(name).status_code == 403
+    for path in ("/health", "/user/alicex/health", "/user", "/", "/user/alice/user/alice/health"):
+        assert ask(host, path).status_code in (401, 404)
+        assert ask(host, path).text != "ok\n"
+    for path in ("/user/alice", "/user/alice/", "/user/alice//evil.example"):
+        led = ask(host, f"{path}?token={TOKEN}&a=1").headers["Location"]
+        assert led == f"/user/alice/{path.removeprefix('/user/alice').strip('/')}?a=1"
 
 
 def test_every_answer_carries_the_headers(site, app):
