@@ -140,7 +140,8 @@ def test_what_cannot_be_removed_is_listed(headless, docker, engine):
     run = headless(ended=use)
     assert run.status == "passed"
     assert len(run.leftovers) == 1
-    assert run.leftovers[0].startswith(f"volume {names[0]}: The engine refused: ")
+    assert run.leftovers[0].startswith(f"volume {names[0]}: The container `")
+    assert " The engine refused: " in run.leftovers[0]
 
 
 def test_a_run_whose_objects_the_engine_cannot_list_says_so_and_the_next_one_removes_them(
