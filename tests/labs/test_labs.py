@@ -159,6 +159,23 @@ def passed(services, lab, step):
     return found and found.done
 
 
+def test_only_the_error_of_a_refusal_or_what_was_moved_back_is_an_answer_that_the_page_prints():
+    """All other answers are to questions, and `run-lab --shell` refuses a page that gives them."""
+    printed = {
+        f"{lab.name} {step.id}"
+        for lab in COURSE.labs.values()
+        for step in lab.steps
+        if step.evidence
+    }
+    assert printed == {
+        "across-the-network be-refused",
+        "lock-the-door be-refused",
+        "lock-the-door log-out",
+        "pin-it roll-back",
+        "serve-tls meet-the-error",
+    }
+
+
 def test_a_lesson_ends_with_a_task_whose_commands_are_in_its_last_hint_only():
     for lesson in COURSE.lessons:
         *_, task = lesson.lab.steps
