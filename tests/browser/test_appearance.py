@@ -408,7 +408,7 @@ def test_a_lesson_page_without_its_terminal_is_light(serve, open_page, path):
 
 
 def test_the_html_of_each_lesson_leaves_room_for_all_that_its_page_loads(course_site, real_course):
-    """The scripts and styles are those of the pages that are weighed, and pictures differ little."""
+    """Scripts and styles are those of the pages that are weighed, and pictures differ little."""
     visitor, how = course_site.visitor(), {"headers": {"Accept-Encoding": "br"}, "stream": True}
     paths = [f"/lessons/{lesson.slug}" for lesson in real_course.lessons]
     pages = {path: len(visitor.get(path, **how).raw.read()) for path in paths}
