@@ -1,7 +1,8 @@
 """The shells of the terminals in pages, and the websocket between a page and its shell.
 
 Binary messages are what is typed and printed. Text messages are JSON. From the page:
-`{"rows": 24, "columns": 80}`, `{"seen": 4096}` (bytes that it has shown) and `{"end": true}`.
+`{"rows": 24, "columns": 80}`, `{"seen": 4096}` (bytes that it has shown, or left out) and
+`{"end": true}`.
 To the page: `{"ready": true}` after the output so far, and `{"ended": 0}` with the exit code.
 """
 
@@ -24,7 +25,7 @@ from .limits import ConnectionLimit
 GRACE = 10.0  # seconds that a shell waits for a page to come back
 BEAT = 0.5  # seconds; how often shells and connections are looked after
 RETRY = 0.02  # seconds until what the shell had no room for is typed again
-UNSEEN = 256 * 1024  # bytes that a page may be behind before the shell has to wait
+UNSEEN = 1024 * 1024  # bytes that a page may be behind before the shell has to wait
 MAX_SIZE = 1000  # rows, and columns
 DONE, BAD_MESSAGE, TOO_MUCH, TAKEN_OVER = 1000, 1007, 1009, 4001  # RFC 6455, section 7.4
 

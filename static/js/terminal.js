@@ -2,6 +2,7 @@
 // is opened. What goes over the websocket is told in labrunner/web/views/terminal.py.
 
 import { keep, recall } from "./keep.js";
+import { Output } from "./output.js";
 import { build } from "./screen.js";
 
 const RETRY = 500; // milliseconds between attempts to reach the shell again
@@ -27,6 +28,7 @@ const toOpen = opener.textContent;
 const memory = `terminal ${tools.dataset.workspace}`;
 
 let view = null; // what screen.js built, while the terminal is open
+let output = null; // what is on its way to its screen
 let address = null; // of the shell's websocket, until the shell has ended
 let socket = null;
 let typing = false; // whether what is typed goes to the shell
@@ -93,6 +95,7 @@ async function show() {
   place.hidden = false;
   if (!view) {
     view = await build(place, reader.checked);
+    output = new Output(view.screen);
     import(document.getElementById("terminal-meaning").dataset.script);
     view.screen.textarea.setAttribute("aria-describedby", "terminal-help");
     view.screen.onData((text) => {
@@ -147,6 +150,7 @@ function connect(until, gone) {
     clearTimeout(limit);
     if (address !== to) return;
     until = null;
+    output.clear();
     view.screen.reset();
     tellSize(view.screen);
   });
@@ -175,14 +179,14 @@ function obey(message) {
   const told = JSON.parse(message);
   if (told.ready) {
     // What the screen answers to the output of before is not for the shell.
-    view.screen.write("", () => (typing = address !== null));
+    output.print(new Uint8Array(), () => (typing = address !== null));
   }
   if ("ended" in told) end(words.ended.replace("{code}", told.ended));
 }
 
 function print(data) {
   const from = socket;
-  view.screen.write(new Uint8Array(data), () => {
+  output.print(new Uint8Array(data), () => {
     if (from === socket) tell({ seen: data.byteLength });
   });
 }

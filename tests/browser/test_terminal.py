@@ -18,10 +18,15 @@ from tests.fixtures.web import load, opened_pages, wait_until, weights
 PATIENCE = 60_000  # milliseconds
 GONE = 10_000  # milliseconds after which a page gives its server up
 LESSON = "/lessons/tiny"
+SCROLLBACK = 5000  # lines
 MUCH = 2 * UNSEEN  # bytes of an endless output: it had to wait for the page
 MOST = 150_000  # bytes of a lesson page with its terminal open, compressed
 END = "(?![^])"  # of the screen
 PROMPT = f"[$#]{END}"
+PAGE_UP = """(place, times) => {
+    const press = {key: "PageUp", keyCode: 33, shiftKey: true, bubbles: true};
+    for (; times > 0; times--) place.dispatchEvent(new KeyboardEvent("keydown", press));
+}"""
 NOTE_NAMES = """button => {
     window.names = [];
     new MutationObserver(() => names.push(button.textContent)).observe(button, {childList: true});
@@ -221,6 +226,16 @@ def test_lines_that_have_gone_by_are_shown_again_by_keyboard(page):
     for _ in range(300 // (len(page.evaluate(ROWS)) - 1) + 1):
         page.keyboard.press("Shift+PageUp")
     wait_for(page, "^line-1$")
+
+
+def test_of_a_long_output_all_is_there_that_can_be_scrolled_to(page):
+    type_line(page, "clear; seq 300000")
+    wait_for(page, rf"^300000\n.*{PROMPT}")
+    rows = len(page.evaluate(ROWS))
+    page.get_by_label("Terminal input").evaluate(PAGE_UP, SCROLLBACK // (rows - 1) + 1)
+    first = 300_000 - SCROLLBACK - rows + 2  # the prompt has the last row
+    wait_for(page, rf"^{first}\n{first + 1}\n")
+    assert shown(page).splitlines()[0] == str(first)
 
 
 def test_a_page_that_is_loaded_again_finds_its_shell(page):

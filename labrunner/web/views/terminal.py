@@ -53,6 +53,12 @@ def _only_from_a_page() -> None:
         raise NotFound
 
 
+@bp.before_request
+def _send_as_it_is() -> None:
+    """Have nothing compressed on the websocket: it goes no further than this machine."""
+    request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+
+
 @bp.post("/lessons/<slug>/terminal")
 def open_shell(slug: str) -> ResponseReturnValue:
     """Open a shell for the lab.
