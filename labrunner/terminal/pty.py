@@ -43,10 +43,14 @@ RESERVED = frozenset({  # by the system and by shells: a lab's value must not re
     "PATH", "CDPATH", "FPATH", "MANPATH", "PWD", "OLDPWD", "TMPDIR", "TEMP", "TMP",
     "SHELL", "SHLVL", "IFS", "ENV", "FIGNORE", "OPTIND", "PPID", "RANDOM", "SECONDS", "STATUS",
     "TERM", "LINES", "COLUMNS", "DISPLAY", "EDITOR", "VISUAL", "PAGER", "PROMPT", "PS1", "PS2",
+    "PROMPT_COMMAND",
     "LANG", "LANGUAGE", "LC_ALL", "TZ", "BASH_ENV", "LD_PRELOAD", "LD_LIBRARY_PATH",
     "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY",
     "DOCKER_CERT_PATH", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
 })  # fmt: skip
+# Bash runs this before each prompt. The mark, which other shells make by themselves and no terminal
+# shows, says with which status the last command has ended.
+TELL_STATUS = r"printf '\e]133;D;%s\a' $?"
 
 
 class TooMuchTyped(Exception):
@@ -159,6 +163,7 @@ def environment(values: Mapping[str, str]) -> dict[str, str]:
     own = {name: text for name, text in os.environ.items() if not name.startswith(NOT_INHERITED)}
     named = {name.upper(): text for name, text in values.items()}
     return {
+        "PROMPT_COMMAND": TELL_STATUS,
         **own,
         **{name: text for name, text in named.items() if name not in RESERVED},
         "TERM": "xterm-256color",

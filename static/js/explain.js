@@ -1,5 +1,5 @@
-// Explains an error that a command in the terminal of the page has just printed. The decoder runs on
-// this machine, and keeps nothing.
+// Explains an error that a command in the terminal of the page has just failed with. The decoder runs
+// on this machine, and keeps nothing.
 
 import { keep, recall } from "./keep.js";
 
@@ -12,8 +12,8 @@ let latest;
 
 document.addEventListener("lab:printed", async ({ detail: { text } }) => {
   place.replaceChildren();
-  if (!wanted.checked || !text.trim()) return;
   latest = text;
+  if (!wanted.checked || !text.trim()) return;
   const finding = await decode(text).catch(() => null);
   if (finding && latest === text) show(finding);
 });

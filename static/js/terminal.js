@@ -12,6 +12,7 @@ const PROMPT = 3_000; // milliseconds to wait for a shell's prompt
 const PASTE = 64 * 1024; // bytes that can be pasted at once
 const CHUNK = 16 * 1024; // bytes of a message
 const BRACKETED = 2004; // the mode in which pasted lines go in as one: a prompt is waiting
+const STATUS = 133; // the code of the mark by which a shell tells how its commands end: `D;0`
 const MOST_LINES = 60; // of a command's output that are looked at for an error
 const TOO_MUCH = 1009;
 const TAKEN = 4001;
@@ -34,6 +35,7 @@ let socket = null;
 let typing = false; // whether what is typed goes to the shell
 let opening = null; // the promise of an opening that is under way
 let entered = null; // marks the line where a command was entered, until its prompt is back
+let statuses = []; // with which that command has ended, or each of its parts, if the shell tells it
 let prompts = false; // whether this shell tells when its prompt waits: an old bash does not
 
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
@@ -99,12 +101,17 @@ async function show() {
     import(document.getElementById("terminal-meaning").dataset.script);
     view.screen.textarea.setAttribute("aria-describedby", "terminal-help");
     view.screen.onData((text) => {
-      if (text.includes("\r") && atPrompt()) entered = view.screen.registerMarker(0);
+      if (text.includes("\r") && atPrompt()) enter();
       type(new TextEncoder().encode(text));
     });
     view.screen.onBinary((text) => type(Uint8Array.from(text, (each) => each.charCodeAt(0))));
     view.screen.onResize(tellSize);
     view.screen.attachCustomKeyEventHandler(leave);
+    view.screen.parser.registerOscHandler(STATUS, (mark) => {
+      const [kind, status] = mark.split(";");
+      if (kind === "D" && status) statuses.push(status);
+      return true;
+    });
     view.screen.parser.registerCsiHandler({ prefix: "?", final: "h" }, (modes) => {
       if (modes.includes(BRACKETED)) {
         prompts = true;
@@ -226,8 +233,14 @@ async function run({ code, sent }) {
   await pause(200); // until the prompt is gone
 }
 
-// Tells the other parts of the page what the command has printed.
+function enter() {
+  entered = view.screen.registerMarker(0);
+  statuses = [];
+}
+
+// Tells the other parts of the page what the command has printed; of one that succeeded, nothing.
 function tellOutput() {
+  const succeeded = statuses.length && statuses.every((status) => status === "0");
   const { normal } = view.screen.buffer;
   const last = normal.baseY + normal.cursorY;
   let text = "";
@@ -237,6 +250,7 @@ function tellOutput() {
   }
   entered.dispose();
   entered = null;
+  if (succeeded) text = "";
   document.dispatchEvent(new CustomEvent("lab:printed", { detail: { text } }));
 }
 

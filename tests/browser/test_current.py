@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from labrunner.course import loader
 from tests.browser.test_live import LIVE, RECORD
 from tests.browser.test_pages import NARROW, WIDE
-from tests.browser.test_terminal import open_terminal, type_line, wait_for
+from tests.browser.test_terminal import PROMPT, open_terminal, type_line, wait_for
 from tests.fixtures.engine import ROOT
 from tests.fixtures.web import Site, end, free_port, opened_pages
 
@@ -94,6 +94,14 @@ def said(page, name):
     return page.locator(f"#current-said dt:text-is('{name}') + dd")
 
 
+def test_if_it_fails_opens_when_the_terminal_shows_that_error(page, values):
+    opened = page.locator("details.failure[open]")
+    expect(opened).to_have_count(0)
+    type_line(page, f"docker image tag not-there {TO}".format_map(values))
+    expect(opened).to_have_count(1, timeout=PATIENCE)
+    expect(opened).to_contain_text("No such image: …")
+
+
 def test_each_mistake_gets_its_advice_as_it_is_made(page, values):
     page.evaluate(RECORD)
     title = page.locator("#current-title")
@@ -141,12 +149,16 @@ def test_the_current_step_is_seen_wherever_the_text_is(page):
 
 
 def test_an_error_in_the_terminal_is_explained_beside_it(page, values):
-    meaning = page.locator("#terminal-meaning")
+    meaning, asked = page.locator("#terminal-meaning"), []
     wrong = f"docker pull {values['registry']}/nothing"
+    page.on("request", lambda request: asked.append(request.url))
+    type_line(page, f"{wrong} 2> words; clear; cat words")  # nothing fails
+    wait_for(page, rf"nothing[^]*{PROMPT}")
     type_line(page, wrong)
     expect(meaning).to_have_text(re.compile("^What this error means: "), timeout=PATIENCE)
     meaning.locator("summary").click()
     expect(meaning.locator("dt").first).to_have_text("Means")
+    assert sum(each.endswith("/decode") for each in asked) == 1
     expect(page.locator("#announce")).to_contain_text("The error is explained below the terminal")
     page.get_by_label("Terminal input").focus()
     type_line(page, "true")
