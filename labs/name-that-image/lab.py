@@ -289,9 +289,8 @@ def find_the_tag(workspace, answer):
     elif said == "latest":
         reason = "latest"
         found = "`latest` is meant only where no tag is written, and `{tagged_name}` has one."
-    elif reason == "not-there":
-        unwritten = "No tag is written. The name means one all the same, but not `{said}`."
-        found = "A tag is written, but it is not `{said}`." if reference.tag else unwritten
+    elif reason == "not-there" and not reference.tag and said.strip("`'\""):
+        found = "No tag is written. The name means one all the same, but not `{said}`."
     raise NotYet(reason, found=found, next=LOOK_BEHIND, said=said)
 
 

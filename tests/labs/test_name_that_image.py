@@ -183,7 +183,7 @@ def test_an_answer_is_right_however_it_was_copied(ask, step, answer):
         ("find-the-tag", "5123", "`5123` is a port", {}),
         ("find-the-tag", "5123/web/shop", "`5123` is a port", {}),
         ("find-the-tag", "none", "means one all the same, but not `none`", {}),
-        ("find-the-tag", "none", "A tag is written, but it is not `none`", OTHER_NAME),
+        ("find-the-tag", "none", "`none` is not in the name", OTHER_NAME),
         ("find-the-tag", "shop:latest", "a piece of the repository, and the tag", {}),
         ("find-the-tag", "latest", "only where no tag is written", OTHER_NAME),
         ("find-the-tag", "shop:3.1", "a piece of the repository, and the tag", OTHER_NAME),
