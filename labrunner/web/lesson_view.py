@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from flask import current_app
 from markupsafe import Markup
 
 from labrunner.course.lab import Step
@@ -265,7 +266,8 @@ def _parts(
 ) -> list[Markup | StepView]:
     parts: list[Markup | StepView] = []
     still_open: list[Markup] = []
-    for part in markdown.render(lesson, values):
+    prefix = current_app.config["ADDRESS"].prefix
+    for part in markdown.render(lesson, values, prefix):
         step = lesson.lab.find(part.step) if lesson.lab and part.step else None
         if not step:
             parts.append(part.html)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree import ElementTree
 
-from flask import current_app, get_template_attribute
+from flask import get_template_attribute
 from markdown import Markdown
 from markdown.extensions import Extension
 from markdown.treeprocessors import Treeprocessor
@@ -58,13 +58,12 @@ class _Draft:
     references: tuple[str, ...]
 
 
-def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
-    """Return the lesson's parts with the values filled in.
+def render(lesson: Lesson, values: Mapping[str, str], prefix: str = "") -> list[Part]:
+    """Return the lesson's parts with the values filled in. prefix: of the addresses of pictures.
 
     Each step of the lesson is in exactly one part, whatever its Markdown looks like. A value that
     is not known yet is shown as `<its name>`.
     """
-    prefix = current_app.config["APPLICATION_ROOT"].rstrip("/")
     draft = _draft(lesson.text, tuple(lesson.titles.items()), current(), prefix)
     plain = [values.get(name, f"<{name.replace('_', ' ')}>") for name in draft.names]
     shown = [escape(value) for value in plain]
@@ -87,8 +86,8 @@ def render(lesson: Lesson, values: Mapping[str, str]) -> list[Part]:
 
 @lru_cache(maxsize=256)
 def _draft(text: str, titles: tuple[tuple[str, str], ...], language: str, prefix: str) -> _Draft:
-    """language: of the words around the author's own, which is the reader's. prefix: of the
-    addresses of pictures."""
+    """language: of the words around the author's own, which is the reader's. prefix: as for
+    `render`."""
     names: list[str] = []
     references: list[str] = []
 

@@ -91,10 +91,6 @@ SCHEME = "proxy_set_header X-Forwarded-Proto $scheme;"
 OTHER_FILE = "The one in `certs/registry.crt` is another."
 NO_LIMIT = "client_max_body_size 0;"
 RELOAD = "`docker exec {proxy} nginx -s reload`"
-ASK = Sentence(
-    "`curl -sS -i --cacert certs/registry.crt -u {user}:{password} -X POST "
-    "https://{registry}/v2/team/app/blobs/uploads/`"
-)
 UPLOAD = re.compile(
     r"(?P<place>https?://[^/\s]*)?/v2/(?P<path>[\w./-]+/blobs/uploads/[\w.~%=?&:+-]+)", re.ASCII
 )
@@ -293,14 +289,16 @@ def follow_the_location(workspace, answer):
     now = _client(workspace).request("GET", told[0]["path"])
     if now.status != 204:
         found = "`{registry}` has no such upload; it answers {status}."
-        todo = "Begin a new one, and submit its whole line `Location:`, of {ask}."
-        todo = Sentence(todo, ask=ASK)
+        todo = "Begin a new one as the step shows, and submit its whole line `Location:`."
         raise NotYet("no-upload", found=found, next=todo, status=now.status)
     for place in (told[0], UPLOAD.match(now.headers.get("Location", ""))):
         if place and (fault := upload_fault(workspace, place["place"] or "")):
             reason, found = fault
             todo = "Write `{host}` and `{scheme}` into `proxy/headers.conf`, then {again}"
-            todo = Sentence(todo, host=HOST, scheme=SCHEME, again=in_order(RELOAD, ASK))
+            todo = Sentence(todo, host=HOST, scheme=SCHEME, again=in_order(RELOAD))
+            todo = Sentence.joined(
+                todo, "Then begin a new upload, and submit its line `Location:`."
+            )
             raise NotYet(reason, found=found, next=todo)
     return "The registry sends uploads to `https://{registry}`, where the proxy takes them."
 
@@ -313,9 +311,9 @@ follow_the_location.mistake("a host without its port", reason="other-host")(
 follow_the_location.mistake("no scheme", reason="other-scheme", advice=SCHEME)(
     serve_behind(HOST), ask_for_upload
 )
-follow_the_location.near_miss("an upload that was made up", reason="no-upload", advice=ASK)(
-    "Location: https://{registry}/v2/team/app/blobs/uploads/1?_state=2"
-)
+follow_the_location.near_miss(
+    "an upload that was made up", reason="no-upload", advice="as the step"
+)("Location: https://{registry}/v2/team/app/blobs/uploads/1?_state=2")
 follow_the_location.near_miss("another line", reason="no-location", advice="begins with `Location")(
     "HTTP/1.1 202 Accepted"
 )

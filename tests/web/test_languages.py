@@ -40,6 +40,7 @@ ERROR = (
 )
 CHECK = "/lessons/tiny/steps/make-a-volume/check"
 ENGLISH = (  # what no page shows: commands, and what is wrong with an entry of the decoder
+    "labrunner/address.py",
     "labrunner/cli/*.py",
     "labrunner/headless/*.py",
     "labrunner/doctor.py",
