@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .errors import CourseError
+from .language import Sentence
 
 Status = Literal["passed", "failed", "unknown"]
+NO_ANSWER = "no-answer"  # the reason of the verdict on a step that lacks its answer only
+UNANSWERED = Sentence("There is no answer yet.")  # begins what is found where none was given
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,11 @@ class Verdict:
     @property
     def passed(self) -> bool:
         return self.status == "passed"
+
+    @property
+    def lacks_answer(self) -> bool:
+        """Whether it is about a step that takes an answer, and none was given."""
+        return (self.found or "").startswith(UNANSWERED)
 
     def as_dict(self) -> dict[str, str | None]:
         """Return status, expected, found and next, as files and `--json` have them."""

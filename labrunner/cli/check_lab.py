@@ -9,7 +9,7 @@ import time
 import click
 from flask.cli import with_appcontext
 
-from labrunner.course.lab import NO_ANSWER, Lab, Step
+from labrunner.course.lab import Lab, Step
 from labrunner.errors import ExitStatus
 from labrunner.headless.results import LabResult
 from labrunner.progress.records import StepProgress
@@ -103,6 +103,6 @@ def _sentences(
     if not verdict or verdict.passed:
         return None, found, None
     next = verdict.next
-    if verdict.reason == NO_ANSWER:
+    if verdict.lacks_answer:
         next = f"{next} The command is `{check} --answer TEXT`."
     return verdict.expected, verdict.found, next

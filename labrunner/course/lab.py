@@ -18,13 +18,12 @@ from typing import Any, overload
 from labrunner.language import Sentence
 from labrunner.registry.versions import CONFIG_FILES, FIRST
 from labrunner.text import plain
-from labrunner.verdicts import CannotCheck, NotYet, Passed, Verdict
+from labrunner.verdicts import NO_ANSWER, UNANSWERED, CannotCheck, NotYet, Passed, Verdict
 
 from .author_functions import Action, Acts, declared_at, describe_error, error_location
 
 Check = Callable[..., "str | Passed"]
 
-NO_ANSWER = "no-answer"  # the reason of each verdict without an answer
 COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # and the other sequences for a terminal
 
 
@@ -90,6 +89,11 @@ class Step:
         return self.takes_answer and not self.evidence
 
     @property
+    def shows_state(self) -> bool:
+        """Whether anything can be found out about it without an answer."""
+        return self.rest is not None or not self.takes_answer
+
+    @property
     def line(self) -> int:
         return declared_at(self.check)[1]
 
@@ -131,8 +135,9 @@ class Step:
             return failure.verdict(self.goal, workspace.fill)
 
     def _judge_unanswered(self, workspace: Any) -> Verdict:
-        """Return the verdict where there is no answer, and say whether anything else is missing."""
-        found, next = "There is no answer yet.", "Submit your answer with this step."
+        """Return the verdict where there is no answer. It says what else is missing, for that reason
+        where something is, and for `NO_ANSWER` where nothing is."""
+        found, next, reason = UNANSWERED, "Submit your answer with this step.", NO_ANSWER
         if self.rest:
             try:
                 with workspace.look():
@@ -141,8 +146,8 @@ class Step:
             except NotYet as failure:
                 lack = failure.verdict(self.goal, workspace.fill)
                 found = Sentence.joined(found, lack.found or "")
-                next = Sentence.joined(lack.next or "", next)
-        return Verdict("failed", workspace.fill(self.goal), found, next, NO_ANSWER)
+                next, reason = Sentence.joined(lack.next or "", next), lack.reason
+        return Verdict("failed", workspace.fill(self.goal), found, next, reason)
 
     def require(self, workspace: Any) -> None:
         """Raise `NotYet` for what this step, which a later one needs, still lacks."""

@@ -16,7 +16,7 @@ from labrunner.course.lesson import Block, Lesson
 from labrunner.engine.connection import EngineDown, EngineRefused
 from labrunner.errors import NotWritable
 from labrunner.registry.versions import FIRST
-from labrunner.verdicts import CannotCheck, Verdict
+from labrunner.verdicts import NO_ANSWER, CannotCheck, Verdict
 from labrunner.workspaces import resources
 from labrunner.workspaces.actions import ActionFailed, perform
 from labrunner.workspaces.builds import StillBuilding
@@ -207,6 +207,9 @@ class Track:
                 if verdict.passed:
                     verdict = step.judge(workspace, answer)
                 part.again = verdict.status
+                lacks = step.judge(workspace) if verdict.passed and step.state else None
+                if lacks and lacks.reason != NO_ANSWER:
+                    verdict = weak(f"Done, it lacks more than its answer: {lacks.found}", step)
         if verdict.passed:
             self._done, self._clean = self._done + 1, True
         return verdict

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from labrunner.course.lab import NO_ANSWER, Lab, Step
+from labrunner.course.lab import Lab, Step
 from labrunner.engine.connection import ENGINE_DOWN, ENGINE_REFUSED, EngineDown
 from labrunner.engine.engine import Engine
 from labrunner.engine.transfer_progress import ProgressCallback, silent
@@ -112,19 +112,21 @@ class Session(LabState):
         with self.patient_turn():
             self._observe()
 
-    def advise(self) -> None:
-        """Judge the first open step, where the learner has not had it checked yet. Store what it
-        lacks if that is something else than before they began: they did something else than what
-        the step asks for.
+    def look(self, step: Step) -> Verdict | None:
+        """Judge a step though nobody asked for it. Return None where that says nothing of the step,
+        as while the engine shuts down. Raises `EngineDown` instead of a verdict."""
+        verdict = step.judge(self.require_workspace())
+        if verdict.reason == ENGINE_DOWN:  # it may have come back since
+            raise EngineDown(verdict.found or "", next=verdict.next or "")
+        if verdict.reason == ENGINE_REFUSED:
+            return None
+        if verdict.status == "unknown":
+            self.engine.containers(status="running")  # raises where that is why
+        return verdict
 
-        Raises as `recheck_changed` does.
-        """
-        self.reload()
-        progress = self.progress
-        step = next((each for each in self.lab.steps if progress.step(each.id).is_open), None)
-        if step and not step.takes_answer and not progress.step(step.id).verdict:
-            with self.patient_turn():
-                self._judge_for_news(step, begun=True)
+    def note(self, step: Step, verdict: Verdict, *, wrong: bool) -> None:
+        """Store a verdict that nobody asked for. wrong: as for `_save`."""
+        self._save(step, verdict, wrong=wrong)
 
     def skip(self, step: Step) -> StepProgress:
         """Go on without the step; one that is done stays done. Raises `NotStarted` and
@@ -206,7 +208,7 @@ class Session(LabState):
         """Return how a moment stands that has passed, and say if it would not with this answer. The
         answer need not be wrong for that: what it is about may have changed since."""
         old, again = before.verdict, step.judge(self.require_workspace(), answer)
-        if not (old and old.passed) or again.status != "failed" or again.reason == NO_ANSWER:
+        if not (old and old.passed) or again.status != "failed" or again.lacks_answer:
             return before
         said = "The step stays as it is, but this answer would not pass now: {found}"
         found = Sentence(said, found=Sentence.of(again.found or ""))
@@ -218,28 +220,16 @@ class Session(LabState):
         with self.turn():
             known = self.known(step)
             refused = known.state == "failed" and known.verdict
-            if known == StepProgress() or (refused and refused.reason == NO_ANSWER):
+            if known == StepProgress() or (refused and refused.lacks_answer):
                 return replace(known, verdict=step.judge(self.require_workspace()))
             return known
 
-    def _judge_for_news(self, step: Step, *, begun: bool = False) -> StepProgress:
-        """begun: the learner may have begun with it."""
-        workspace, before = self.require_workspace(), self.progress.step(step.id)
+    def _judge_for_news(self, step: Step) -> StepProgress:
+        before = self.progress.step(step.id)
         if before.done and not step.lasting:
             return before
-        verdict = step.judge(workspace)
-        if verdict.reason == ENGINE_DOWN:  # it may have come back since
-            raise EngineDown(verdict.found or "", next=verdict.next or "")
-        if (
-            verdict.reason == ENGINE_REFUSED
-        ):  # as while it shuts down: that says nothing of the step
-            return before
-        if verdict.status == "unknown":
-            self.engine.containers(status="running")  # raises where that is why
-        untouched = self.progress.untouched.get(step.id, verdict.found)
-        if begun and verdict.status == "failed" and verdict.found != untouched:
-            return self._save(step, verdict, wrong=True)
-        if not _is_news(before.verdict, verdict):
+        verdict = self.look(step)
+        if not verdict or not is_news(before.verdict, verdict):
             return before
         return self._save(step, verdict)
 
@@ -291,7 +281,7 @@ class Session(LabState):
     def _look_ahead(self, workspace: Workspace, steps: Sequence[Step]) -> dict[str, str | None]:
         """Return what the checks of steps find that the learner has not begun with: that is no
         mistake."""
-        return {step.id: step.judge(workspace).found for step in steps if not step.takes_answer}
+        return {step.id: step.judge(workspace).found for step in steps if step.shows_state}
 
     def _observe(self) -> None:
         workspace = self.require_workspace()
@@ -313,7 +303,7 @@ class Session(LabState):
             return left
 
 
-def _is_news(old: Verdict | None, new: Verdict) -> bool:
+def is_news(old: Verdict | None, new: Verdict) -> bool:
     """Return whether a verdict that nobody asked for says something new. Why a step could not be
     done for the learner stays until it passes: they are to read it."""
     if old is None or old.reason == solver.NOT_SOLVED:

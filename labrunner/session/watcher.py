@@ -23,6 +23,7 @@ from labrunner.verdicts import CannotCheck
 from labrunner.workspaces.labels import WORKSPACE
 from labrunner.workspaces.workspace import Workspace
 
+from .advice import Advice
 from .errors import NotStarted
 from .live_messages import FOUND, LOOKED, LOST, OVER, Message, Subscription
 from .services import Services
@@ -60,7 +61,8 @@ SLOW = ("start", "restart", "kill", "unpause")  # what a container does after th
 ECHOES = (0.5, 1, 2, 4)  # seconds from recheck to recheck after such an event
 SETTLED = 0.15  # seconds from an event to the recheck: it may be the first of many
 QUIET = 0.4  # seconds without an event after which what a step lacks is said
-REST = 0.5  # seconds from one recheck of a lab to the next, at least
+TICK = 0.1  # seconds until it is asked again whether a command still runs
+REST = 0.3  # seconds from one recheck of a lab to the next, at least
 MANY = 20  # rechecks in a row after which the rest is longer, as on an engine that is never quiet
 LONG_REST = 3  # seconds
 POLL = 3  # seconds between two readings of a registry's log
@@ -197,6 +199,8 @@ class LabWatcher:
         self._settles = 0.0  # until then the registry may change without a sign
         self._pages: dict[Subscription, tuple[str, Render]] = {}
         self._scheduled = threading.Event()
+        self._happened = 0.0  # when something last did
+        self._advice = Advice(session)
         self._echoes: Iterator[float] = iter(())
         self._unadvised = False  # something happened since it was last said what a step lacks
         self._published: Mapping[str, StepProgress] = session.progress.steps
@@ -232,6 +236,7 @@ class LabWatcher:
         """Check the steps again soon; after something slow also some times later."""
         if slow:
             self._echoes = iter(ECHOES)
+        self._happened = time.monotonic()
         self._scheduled.set()
 
     def _run(self) -> None:
@@ -239,7 +244,7 @@ class LabWatcher:
         rechecked, many, missed = 0.0, 0, False
         while self._pages:
             echo = next(self._echoes, None)
-            scheduled = self._scheduled.wait(echo or (REST if self._unadvised else POLL))
+            scheduled = self._scheduled.wait(echo or (TICK if self._unadvised else POLL))
             many = many + 1 if scheduled else 0
             again, missed = missed, True  # a recheck that fails is made again
             try:
@@ -263,9 +268,12 @@ class LabWatcher:
                     self._dirty = False
                     self.publish(LOOKED)
                 if self._unadvised and self._is_quiet(workspace):
-                    session.advise()
-                    self._unadvised = False
-                    self._publish_steps()
+                    for _ in self._advice.give():
+                        self._publish_steps()
+                        if self._scheduled.is_set() or self._runs_command(workspace.work):
+                            break
+                    else:
+                        self._unadvised = False
                 missed = False
             except NotStarted:
                 self.publish(OVER)
@@ -275,8 +283,15 @@ class LabWatcher:
                 logging.getLogger(__name__).exception("Checking %s again broke", session.lab.name)
 
     def _is_quiet(self, workspace: Workspace) -> bool:
-        """Return whether nothing more happens for a while, and no command runs that may go on."""
-        return not self._scheduled.wait(QUIET) and not self._runs_command(workspace.work)
+        """Return whether nothing has happened for a while, and no command runs that may go on. One
+        that runs is waited for, a little."""
+        if self._scheduled.wait(max(0, self._happened + QUIET - time.monotonic())):
+            return False
+        end = time.monotonic() + REST
+        while self._runs_command(workspace.work):
+            if self._scheduled.wait(TICK) or time.monotonic() > end:
+                return False
+        return True
 
     def _publish_steps(self) -> None:
         """Tell the pages what is not as they have it, whoever's check it was."""

@@ -303,6 +303,7 @@ def follow_the_location(workspace, answer):
     return "The registry sends uploads to `https://{registry}`, where the proxy takes them."
 
 
+follow_the_location.without_answer(put_nginx_in_front.require)
 follow_the_location.solution(serve_behind(HOST, SCHEME), ask_for_upload)
 follow_the_location.mistake("no headers", reason="other-host")(serve_behind(), ask_for_upload)
 follow_the_location.mistake("a host without its port", reason="other-host")(

@@ -147,6 +147,7 @@ def meet_the_error(workspace, answer):
     )
 
 
+meet_the_error.without_answer(lambda ws: _registry(ws))
 meet_the_error.solution(refused("pull", BY_ADDRESS))
 meet_the_error.mistake("pulled from localhost", reason="other-error")(
     pull("{registry}/{image}:latest"), "Status: Image is up to date for {registry}/{image}:latest"

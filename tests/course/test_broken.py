@@ -387,7 +387,7 @@ def test_an_answer_of_quotes_alone_names_nothing(ask):
 def test_a_step_without_its_answer_is_failed_and_says_so(real_course, tmp_path, answer):
     steps = [(lab, step) for lab in real_course.labs.values() for step in lab.steps]
     for lab, step in steps:
-        if step.takes_answer and not step.rest:  # which would look at more than is here
+        if not step.shows_state:
             workspace = StandIn(tmp_path, lab)
             assert step.judge(workspace, answer) == Verdict(
                 "failed",

@@ -166,7 +166,8 @@ def test_without_an_answer_a_step_says_whether_everything_else_is_ready(lab):
     verdict = step.judge(WORKSPACE)
     assert verdict.found == "There is no answer yet. Everything else is ready."
     assert verdict.next == "Submit your answer with this step."
-    assert {each.reason for each in (lacking, verdict)} == {"no-answer"}
+    assert (lacking.reason, verdict.reason) == ("gone", "no-answer")
+    assert lacking.lacks_answer and verdict.lacks_answer
     ready[:] = ["unseen"]
     assert step.judge(WORKSPACE).status == "unknown"
     assert step.judge(WORKSPACE, "an answer").passed

@@ -134,6 +134,20 @@ def test_a_near_miss_that_passes_makes_the_check_weak(headless):
     assert "The mistake “a slip in its name” is passed" in only(run).found
 
 
+def test_a_step_that_is_done_lacks_its_answer_only(headless):
+    state = (
+        "@make_a_volume.solution",
+        "@make_a_volume.without_answer\ndef _(workspace):\n"
+        '    raise NotYet(found="It is not there.", next="Make it.")\n\n\n@make_a_volume.solution',
+    )
+    run = headless(*ASKING, state, ("workspace.port", '"a slip"'), prove=True)
+    assert only(run).status == "failed"
+    assert (
+        "Done, it lacks more than its answer: There is no answer yet. It is not there."
+        in only(run).found
+    )
+
+
 def test_a_check_that_passes_before_is_weak(headless):
     always = ("if workspace.engine.volume(workspace.name)", "if True")
     for how in ({}, {"prove": True}):

@@ -15,16 +15,19 @@ import labrunner.engine.events
 from labrunner.engine.connection import EngineDown
 from labrunner.engine.engine import Engine
 from labrunner.progress.schema import ProgressUnavailable
+from labrunner.session.advice import Advice
 from labrunner.session.errors import NotStarted
 from labrunner.session.live_messages import FOUND, LOOKED, LOST, OVER, Message
 from labrunner.session.session import Session
 from labrunner.session.watcher import Watcher
+from labrunner.verdicts import UNANSWERED
 from labrunner.workspaces.manager import Workspaces
 from tests.fixtures.engine import close_all, eventually, services_of
 from tests.fixtures.live_lab import LAB, LESSON, push
 from tests.fixtures.wire import Wire
 
 PATIENCE = 60  # seconds for what has to come
+WRONG = "Its name is wrong."
 RUNS_AN_ENGINE = (
     "--cap-add ALL --cap-drop SYS_RESOURCE --security-opt seccomp=unconfined"
     " --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
@@ -252,6 +255,49 @@ def test_an_act_that_does_not_reach_the_current_step_is_told_once(
         assert step.verdict.found == "There is another one."
         docker("volume", "create", f"{workspace['word']}-y")
         assert told(1) is None
+
+
+def test_a_step_with_an_answer_is_told_of_all_that_it_lacks_besides(
+    live, services, lab, workspace, docker
+):
+    services.progress.begin("live", {"say-it": f"{UNANSWERED} It is not there."})
+    for step in lab.steps[:4]:
+        services.session(lab).skip(step)
+    with watching(live) as told:
+        docker("volume", "create", f"{workspace['word']}-say-x")
+        assert told() == changed("say-it")
+        step = known(services)["say-it"]
+        assert (step.state, step.attempts) == ("failed", 0)
+        assert step.verdict.found == f"{UNANSWERED} Something else is there."
+        docker("volume", "create", f"{workspace['word']}-say")
+        assert told() == changed("say-it")
+        assert known(services)["say-it"].verdict.found == f"{UNANSWERED} Everything else is ready."
+
+
+def test_a_later_step_is_told_of_its_known_mistakes_only(
+    live, services, lab, workspace, docker, monkeypatch
+):
+    looks, give = [], Advice.give
+
+    def note(advice):
+        yield from give(advice)
+        looks.append(advice._found)
+
+    monkeypatch.setattr(Advice, "give", note)
+    with watching(live) as told:
+        for name, found in (("", "It is not there."), ("-3y", "It is odd."), ("-3x", WRONG)):
+            if name:
+                docker("volume", "create", workspace["word"] + name)
+            assert eventually(partial(seen, looks, "make-a-third", found), PATIENCE)
+        assert told() == changed("make-a-third")
+        assert known(services)["make-a-third"].state == "failed"
+    [event] = [each for each in services.progress.load_archive().events if each.step]
+    assert event.found == WRONG
+    assert event.mistakes is None  # it may have been meant for another step
+
+
+def seen(looks, step, found):
+    return looks and looks[-1].get(step) == found
 
 
 def test_what_a_step_lacks_is_not_told_while_a_command_runs(services, workspace, docker):
