@@ -59,9 +59,21 @@ def started_lab(app: Flask) -> Iterator[None]:
             print(f"Left on the engine: {leftover}", file=sys.stderr)
 
 
+def advice_delay(app: Flask) -> float:
+    """Return the seconds from an act that does not reach the first step until an open page is told
+    what the step lacks. Call it once in a lab, before the step is done."""
+    return _delay(app, "a-slip", 1)
+
+
 def event_delay(app: Flask) -> float:
     """Return the seconds from something on the engine until `CLIENTS` open pages are told what
     came of it. Call it once in a lab: the step is of one moment."""
+    return _delay(app, "latest", CLIENTS)
+
+
+def _delay(app: Flask, tag: str, clients: int) -> float:
+    """Return the seconds until so many pages are told what came of this tag of the sample."""
+    _get(_browser(app), LESSON)  # as each of them was
     lesson = get_services(app).course.lesson(LAB)
     assert lesson  # noqa: S101 - of the real course
     watcher, session = get_web_services(app).watcher, _session(app)
@@ -73,11 +85,12 @@ def event_delay(app: Flask) -> float:
             return render_steps(lesson, watched, ids)
 
         subscriptions = [
-            pages.enter_context(watcher.subscribe(_session(app), render)) for _ in range(CLIENTS)
+            pages.enter_context(watcher.subscribe(_session(app), render)) for _ in range(clients)
         ]
         _await_each(subscriptions, "looked")
+        time.sleep(1)  # until the first look is over
         began = time.perf_counter()
-        name = f"{workspace.registry}/{workspace.image}:latest"
+        name = f"{workspace.registry}/{workspace.image}:{tag}"
         session.engine.tag(workspace.sample, name)
         _await_each(subscriptions, "steps")
         return time.perf_counter() - began

@@ -25,6 +25,7 @@ from bench.timing import flask, measure, program, python  # noqa: E402
 from labrunner.decoder.decoder import LIMIT, decode  # noqa: E402
 
 PROOF_OF_A_LAB = 15  # seconds, with labs side by side
+ADVICE = "an act that does not reach the step, told to a page"
 NO_ENGINE = "unix:///nonexistent/docker.sock"
 
 IN_TURN = {
@@ -53,6 +54,7 @@ def main() -> None:
         rows |= measure_all(Path(folder))
     labs = len(list(ROOT.glob("labs/*/lab.py")))
     promised["flask run-lab --prove, all labs"] = PROOF_OF_A_LAB * labs
+    promised[ADVICE] = 1
     show(rows, promised)
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "instance" / "bench.json"
     file.parent.mkdir(exist_ok=True)
@@ -77,6 +79,7 @@ def measure_all(instance: Path) -> dict[str, list[float]]:
         rows["a lesson page, started"] = measure(pages.page(instance), 20)
         diagram = pages.page(instance, f"{pages.LESSON}/registry")
         rows["the registry diagram"] = measure(diagram, 20)
+        rows[ADVICE] = [pages.advice_delay(app)]
         rows[f"an event told to {pages.CLIENTS} open pages"] = [pages.event_delay(app)]
         rows["a lesson page, started, and what it loads (bytes)"] = [pages.page_weight(app)]
     os.environ["DOCKER_HOST"] = NO_ENGINE
