@@ -135,8 +135,8 @@ class Step:
             return failure.verdict(self.goal, workspace.fill)
 
     def _judge_unanswered(self, workspace: Any) -> Verdict:
-        """Return the verdict where there is no answer. It says what else is missing, for that reason
-        where something is, and for `NO_ANSWER` where nothing is."""
+        """Return the verdict where there is no answer. It says what else is missing, and has the
+        reason of that; `NO_ANSWER` where nothing is."""
         found, next, reason = UNANSWERED, "Submit your answer with this step.", NO_ANSWER
         if self.rest:
             try:

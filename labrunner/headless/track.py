@@ -207,7 +207,7 @@ class Track:
                 if verdict.passed:
                     verdict = step.judge(workspace, answer)
                 part.again = verdict.status
-                lacks = step.judge(workspace) if verdict.passed and step.state else None
+                lacks = step.judge(workspace) if verdict.passed and step.rest else None
                 if lacks and lacks.reason != NO_ANSWER:
                     verdict = weak(f"Done, it lacks more than its answer: {lacks.found}", step)
         if verdict.passed:
