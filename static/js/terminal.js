@@ -2,8 +2,6 @@
 // is opened. What goes over the websocket is told in labrunner/web/views/terminal.py.
 
 import { keep, recall } from "./keep.js";
-import { Output } from "./output.js";
-import { build } from "./screen.js";
 
 const RETRY = 500; // milliseconds between attempts to reach the shell again
 const PATIENCE = 10_000; // milliseconds for which a shell waits for its page
@@ -96,6 +94,10 @@ async function reach(to, patience, gone) {
 async function show() {
   place.hidden = false;
   if (!view) {
+    const [{ build }, { Output }] = await Promise.all([
+      import("./screen.js"), // these two with the terminal: few open it
+      import("./output.js"),
+    ]);
     view = await build(place, reader.checked);
     output = new Output(view.screen);
     import(document.getElementById("terminal-meaning").dataset.script);
