@@ -72,7 +72,6 @@ def of_kind(workspace, kind):
 
 def test_the_answer_is_found_in_what_was_pasted(opened, serve, push, docker):
     container = serve()
-    assert judge(opened, "find-the-files").reason == "not-pushed"
     push()
     volume = volume_of(docker, container)
     for right in (volume, f'"{volume}"', f"/var/lib/docker/volumes/{volume}/_data"):
