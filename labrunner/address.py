@@ -9,7 +9,7 @@ from dataclasses import dataclass
 LOCAL = ("127.0.0.1", "localhost", "[::1]")
 USUAL_PORTS = {"http": 80, "https": 443}
 ORIGIN = re.compile(r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(?::([1-9][0-9]{0,4}))?/?")
-PREFIX = re.compile(r"(/[A-Za-z0-9._~%@+-]+)*/?")
+PREFIX = re.compile(r"(/[A-Za-z0-9._~@+-]+)*/?")  # as a path is once it is decoded
 
 
 class InvalidAddress(ValueError):

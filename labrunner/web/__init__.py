@@ -70,4 +70,5 @@ def init_app(app: Flask) -> None:
         app.register_blueprint(module.bp)
     if app.config["TERMINAL"]:
         terminal.init_app(app)
+    # As Flask's documentation wraps an app; the type checker takes it for a method.
     app.wsgi_app = OriginCheck(app.wsgi_app, app.config["ADDRESS"])  # type: ignore[assignment,method-assign]

@@ -139,7 +139,7 @@ def test_a_bad_call_exits_2_with_a_sentence_that_says_what_to_do(commands, words
         ],
         *[
             ("SCRIPT_NAME", path, "not a path. Give one that begins with a slash")
-            for path in ("user", "//evil.example", "/user/<b>", "/a b", "/a?b")
+            for path in ("user", "//evil.example", "/user/<b>", "/a b", "/a?b", "/user/a%40b")
         ],
     ],
 )

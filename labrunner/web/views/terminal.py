@@ -55,7 +55,7 @@ def _only_from_a_page() -> None:
 
 @bp.before_request
 def _send_as_it_is() -> None:
-    """Have nothing compressed on the websocket: it goes no further than this machine."""
+    """Have nothing compressed on the websocket: that takes most of the time of a long output."""
     request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
 
 
