@@ -77,6 +77,7 @@ def find_resources(workspace: Workspace) -> list[Resource]:
     builds.wait(workspace)
     containers = _containers(workspace)
     in_doubt = [container for container, reason in containers if not reason.certain]
+    _note(workspace, "images", _images_in_events(workspace))
     return [
         *(
             Resource("container", each.id, each.name, reason.why, reason.certain)
@@ -224,6 +225,24 @@ def _images(workspace: Workspace, in_doubt: Sequence[Container] = ()) -> list[Re
             going = [replace(each, why=why, certain=False) for each in going]
         found += going
     return found
+
+
+def _images_in_events(workspace: Workspace) -> list[str]:
+    """Images that had a name of the lab between two observations, with their steps."""
+    engine, record = workspace.engine, workspace.record
+    tags = engine.events(record.opened, engine.now(), type="image", event="tag")
+    named = {
+        event.id
+        for event in tags
+        if has_lab_name(workspace, event.attributes.get("name", "").rpartition(":")[0])
+    }
+    images = [engine.image(id) for id in named - {*record.before["images"], *record.seen["images"]}]
+    return [
+        id
+        for image in images
+        if image and image.labels.get(WORKSPACE, workspace.id) == workspace.id
+        for id in (image.id, *_steps(workspace, image))
+    ]
 
 
 def _steps(workspace: Workspace, image: Image) -> list[str]:

@@ -124,14 +124,19 @@ def test_a_container_that_is_in_another_network_as_well_may_be_somebody_elses(
     assert (both.id, both.why, both.certain) == (container, "it is in this lab's network", False)
 
 
-def test_an_image_that_lost_its_name_to_a_newer_one_belongs(workspaces, naming, docker, tmp_path):
+@pytest.mark.parametrize("observed", [True, False])
+def test_an_image_that_lost_its_name_to_a_newer_one_belongs(
+    workspaces, naming, docker, tmp_path, observed
+):
+    """Also where nobody looked between the two builds."""
     workspace = workspaces.open(naming, "headless")
     name = workspace["volume"]
     ids = []
     for text in ("one", "two"):
         (tmp_path / "Dockerfile").write_text(f"FROM busybox:stable\nLABEL x={text}{name}\n")
         docker("build", "-q", "-t", name, str(tmp_path))
-        resources.observe(workspace)
+        if observed:
+            resources.observe(workspace)
         ids.append(docker("image", "inspect", "-f", "{{.Id}}", name))
     assert listed(workspace) == {
         ("image", f"{name}:latest"): "it has the name of this lab's image",
