@@ -16,7 +16,7 @@ from labrunner.engine.models import Container, ContainerSummary, Image
 from labrunner.language import Sentence
 from labrunner.verdicts import CannotCheck
 
-from . import builds
+from . import builds, event_log
 from .belonging import (
     Reason,
     has_lab_name,
@@ -77,7 +77,8 @@ def find_resources(workspace: Workspace) -> list[Resource]:
     builds.wait(workspace)
     containers = _containers(workspace)
     in_doubt = [container for container, reason in containers if not reason.certain]
-    _note(workspace, "images", _images_in_events(workspace))
+    for image in event_log.named_images(workspace):
+        _note(workspace, "images", [image.id, *_steps(workspace, image)])
     return [
         *(
             Resource("container", each.id, each.name, reason.why, reason.certain)
@@ -227,24 +228,6 @@ def _images(workspace: Workspace, in_doubt: Sequence[Container] = ()) -> list[Re
     return found
 
 
-def _images_in_events(workspace: Workspace) -> list[str]:
-    """Images that had a name of the lab between two observations, with their steps."""
-    engine, record = workspace.engine, workspace.record
-    tags = engine.events(record.opened, engine.now(), type="image", event="tag")
-    named = {
-        event.id
-        for event in tags
-        if has_lab_name(workspace, event.attributes.get("name", "").rpartition(":")[0])
-    }
-    images = [engine.image(id) for id in named - {*record.before["images"], *record.seen["images"]}]
-    return [
-        id
-        for image in images
-        if image and image.labels.get(WORKSPACE, workspace.id) == workspace.id
-        for id in (image.id, *_steps(workspace, image))
-    ]
-
-
 def _steps(workspace: Workspace, image: Image) -> list[str]:
     """Return the images of the steps before an image's last one, which the classic builder has made
     since the lab opened. In the containerd store they may outlive the image."""
@@ -285,7 +268,7 @@ def _pulled_names(workspace: Workspace, image: Image, before: Iterable[str]) -> 
 def _volumes(workspace: Workspace, in_doubt: Sequence[Container]) -> list[Resource]:
     found = []
     used = {name for container in in_doubt for name in container.volumes}
-    _note(workspace, "volumes", _volumes_in_events(workspace))
+    _note(workspace, "volumes", event_log.used_volumes(workspace))
     for each in workspace.engine.volumes():
         reason = why_used(
             workspace, "volume", each.name, each, in_doubt=used, anonymous=each.anonymous
@@ -294,25 +277,6 @@ def _volumes(workspace: Workspace, in_doubt: Sequence[Container]) -> list[Resour
             name = f"{each.name[:12]}…" if each.anonymous else each.name
             found.append(Resource("volume", each.name, name, reason.why, reason.certain))
     return found
-
-
-def _volumes_in_events(workspace: Workspace) -> list[str]:
-    """Volumes of the learner's containers that came and went between two observations.
-
-    The engine remembers its last 256 events, so this is the second source, never the only one.
-    """
-    engine, record = workspace.engine, workspace.record
-    now = engine.now()
-    seen = set(record.seen["containers"])
-    for event in engine.events(record.opened, now, type="container", event="create"):
-        names = event.attributes
-        if names.get(WORKSPACE, workspace.id) != workspace.id:
-            continue  # another's, which may have had the same name
-        ours = is_under_registry(workspace, names.get("image", ""))
-        if ours or names.get("name") in record.names:
-            seen.add(event.id)
-    mounts = engine.events(record.opened, now, type="volume", event="mount")
-    return [event.id for event in mounts if event.attributes.get("container") in seen]
 
 
 def _networks(workspace: Workspace, in_doubt: Sequence[Container]) -> list[Resource]:
