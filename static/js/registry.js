@@ -40,8 +40,9 @@ function soon() {
 
 async function look() {
   if (!seen || document.hidden) return;
+  const awaited = asked; // who asks from now on waits for the next
   busy = true;
-  stale = false;
+  asked = stale = false;
   last = performance.now();
   const before = shown;
   let said = section.dataset.noAnswer;
@@ -56,8 +57,8 @@ async function look() {
     setTimeout(want, AGAIN); // the drawing stays as it was
   }
   pause = shown === before ? Math.min(2 * pause, SELDOM) : EVERY;
-  if (asked) announce.textContent = said;
-  asked = busy = false;
+  if (awaited) announce.textContent = said;
+  busy = false;
   if (stale) want();
 }
 

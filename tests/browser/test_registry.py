@@ -10,13 +10,13 @@ from playwright.sync_api import expect
 
 from labrunner.registry.client import Registry
 from labrunner.verdicts import CannotCheck
-from tests.browser.test_pages import NARROW, WIDE, violations
+from tests.browser.test_pages import NARROW, WIDE
+from tests.fixtures.axe import violations
 from tests.fixtures.engine import eventually, request_of, serving
 from tests.fixtures.web import free_port
 from tests.inspector.test_scan import answering
 
 EVIL = "<img src=x onerror=alert(1)>"
-STILL = {"reduced_motion": "reduce"}
 PATIENCE = 60_000  # milliseconds, for what waits for the engine
 CHECKED = "document.dispatchEvent(new CustomEvent('lab:checked', {detail: {step: 'x'}}))"
 CHANGED = "document.dispatchEvent(new Event('visibilitychange'))"
@@ -125,7 +125,7 @@ def test_the_picture_follows_by_itself_what_is_pushed_and_deleted_in_a_terminal(
 ):
     """No press of a button, and nothing loaded again: the engine's events tell of a push, the
     registry's log of a deletion by curl, which no engine sees."""
-    page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
+    page = open_page(site, "/lessons/tiny", **WIDE)
     expect(picture(page)).to_contain_text("there is no container for it", timeout=PATIENCE)
     page.evaluate("window.same = true")
     registry.run(site)
@@ -183,7 +183,7 @@ WORDS = """() => {
 
 
 def test_its_words_can_be_read_and_lie_over_nothing_at_any_width(site, open_page, registry):
-    page = open_page(site, "/lessons/tiny", viewport={"width": 1500, "height": 900}, **STILL)
+    page = open_page(site, "/lessons/tiny", viewport={"width": 1500, "height": 900})
     registry.run(site)
     registry.push("team/a-repository:a-long-tag-of-it", "registry:2")
     registry.push("box:1.0")
@@ -208,7 +208,7 @@ def test_its_words_can_be_read_and_lie_over_nothing_at_any_width(site, open_page
 
 
 def test_after_a_registry_was_down_only_what_is_new_is_marked(site, open_page, registry, docker):
-    page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
+    page = open_page(site, "/lessons/tiny", **WIDE)
     container = registry.run(site)
     registry.push("box:1.0")
     page.evaluate(CHECKED)
@@ -226,7 +226,7 @@ def test_after_a_registry_was_down_only_what_is_new_is_marked(site, open_page, r
 
 
 def test_what_is_open_stays_open_and_the_focus_stays(site, open_page, registry):
-    page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
+    page = open_page(site, "/lessons/tiny", **WIDE)
     registry.run(site)
     registry.push("box:1.0")
     page.get_by_role("link", name="Look into it now").click()
@@ -249,7 +249,7 @@ def test_what_is_open_stays_open_and_the_focus_stays(site, open_page, registry):
 def page(site, open_page):
     """A narrow page, on which the pane is closed, with a clock that stands still. `looked` counts
     how often it looks at a registry that is always the same."""
-    page = open_page(site, "/lessons/tiny", **NARROW, **STILL)
+    page = open_page(site, "/lessons/tiny", **NARROW)
     page.clock.install()
     page.reload()
     page.clock.pause_at(time.time() + 3600)
@@ -278,6 +278,29 @@ def test_what_one_look_could_not_read_is_not_new_in_the_next(page):
         page.clock.run_for(2000)
         expect(picture(page)).to_have_text(boxes)
     assert page.evaluate("marks") == ["c"]
+
+
+# Each look gets its answer when the test gives it: what it says is how many looks there were.
+IN_TIME = """() => {
+    window.looked = 0;
+    window.fetch = () => new Promise((answer) => {
+        const number = ++looked;
+        const text = async () => `<p id="summary">Look ${number}.</p>`;
+        window.give = () => answer({ ok: true, text });
+    });
+}"""
+
+
+def test_who_asks_during_a_look_is_told_what_the_next_one_finds(page):
+    page.evaluate(IN_TIME)
+    see_the_registry(page)
+    page.get_by_role("link", name="Look into it now").click()
+    page.evaluate("give()")
+    expect(picture(page)).to_have_text("Look 1.")
+    expect(page.locator("#announce")).to_be_empty()
+    page.clock.run_for(2000)
+    page.evaluate("give()")
+    expect(page.locator("#announce")).to_have_text("Look 2.")
 
 
 def pass_seconds(page, seconds, event):
@@ -330,7 +353,7 @@ def test_it_works_without_javascript(site, open_page, registry):
 
 
 def test_hostile_names_are_text_and_no_wider_than_the_picture(site, open_page):
-    page = open_page(site, **STILL)
+    page = open_page(site)
     long = EVIL + "w" * 500
     bodies = {
         "_catalog": {"repositories": [long]},
