@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 
 from labrunner.course import loader
 from labrunner.workspaces.manager import Workspaces
-from tests.browser.test_pages import start, violations
+from tests.browser.test_pages import start
+from tests.fixtures.axe import violations
 from tests.fixtures.engine import ROOT, close_all, services_of
 from tests.fixtures.web import Site, free_port, load, opened_pages
 
@@ -99,7 +100,7 @@ def course(services):
 def course_page(course, chromium):
     """A page for all tests that only read the real course."""
     with opened_pages(chromium) as open_page:
-        yield open_page(course, "/", reduced_motion="reduce")
+        yield open_page(course, "/")
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
@@ -115,7 +116,7 @@ def look_at_verdicts(lesson, course, services, open_page, look_at):
     workspace = services.session(lesson.lab).start(lambda line: None)
     first = lesson.lab.steps[0]
     answer = first.solve(workspace) or ""
-    page = open_page(course, f"/lessons/{lesson.slug}", reduced_motion="reduce")
+    page = open_page(course, f"/lessons/{lesson.slug}")
     section = page.locator(f"section[aria-labelledby={first.id}]")
     if first.takes_answer:
         section.get_by_label("Your answer").fill(answer)
@@ -181,7 +182,7 @@ def test_the_course_and_the_tools(course, course_page, look_at):
 
 
 def test_the_list_of_keys(shared_site, open_page, look_at):
-    page = open_page(shared_site, "/lessons/tiny", reduced_motion="reduce")
+    page = open_page(shared_site, "/lessons/tiny")
     page.get_by_role("button", name="Keys").click()
     look_at(page, "keys")
 
@@ -189,7 +190,7 @@ def test_the_list_of_keys(shared_site, open_page, look_at):
 def test_a_start_that_runs(site, open_page, look_at):
     slow = site.root / "labs/tiny/slow"
     os.mkfifo(slow)  # whoever reads it waits until something is written
-    page = open_page(site, "/lessons/tiny", reduced_motion="reduce")
+    page = open_page(site, "/lessons/tiny")
     page.get_by_role("button", name="Start lab").click()
     page.get_by_text("Starting the lab.").first.wait_for()
     look_at(page, "starting", f"{site.url}/lessons/tiny")
@@ -209,7 +210,7 @@ def test_a_step_that_is_being_done(tiny, serve, open_page, look_at):
     assert solution in lab.read_text()
     lab.write_text(lab.read_text().replace(solution, slow))
     site = serve()
-    page = open_page(site, "/lessons/tiny", reduced_motion="reduce")
+    page = open_page(site, "/lessons/tiny")
     start(page)
     page.get_by_role("button", name="Do it for me").first.click()
     page.get_by_text("This step is being done for you.").first.wait_for(timeout=PATIENCE)
@@ -222,7 +223,7 @@ def test_a_step_that_is_being_done(tiny, serve, open_page, look_at):
 
 
 def test_what_belongs_to_a_lab(started_site, open_page, look_at):
-    page = open_page(started_site, "/lessons/tiny", reduced_motion="reduce")
+    page = open_page(started_site, "/lessons/tiny")
     page.get_by_role("button", name="Check all").click()
     page.get_by_text("Not there yet.").first.wait_for()
     for name, path in {

@@ -11,7 +11,6 @@ from tests.browser.test_pages import DARK, NARROW, WIDE, start
 from tests.fixtures.engine import ROOT, eventually
 from tests.fixtures.web import Site, free_port, weights
 
-STILL = {"reduced_motion": "reduce"}
 MIDDLE = {"width": 900, "height": 900}
 GROUND = "getComputedStyle(document.body).backgroundColor"
 LIGHT_GROUND, DARK_GROUND = "rgb(255, 255, 255)", "rgb(20, 24, 29)"
@@ -106,7 +105,7 @@ def test_a_push_a_shared_layer_a_tag_that_moves_and_a_deletion_are_shown_in_orde
 
 
 def test_pictures_in_order_are_stepped_through_by_buttons_and_arrow_keys(course_site, open_page):
-    page = open_page(course_site, FRAMES, **STILL, **WIDE)
+    page = open_page(course_site, FRAMES, **WIDE)
     group = page.get_by_role("group", name="3 pictures in order")
     shown = group.get_by_role("listitem").filter(visible=True)
     place = group.locator("p span")
@@ -141,7 +140,7 @@ def test_pictures_in_order_are_stepped_through_by_buttons_and_arrow_keys(course_
 
 
 def test_one_picture_passes_into_the_next_unless_it_is_to_stay_still(course_site, open_page):
-    page = open_page(course_site, FRAMES)
+    page = open_page(course_site, FRAMES, reduced_motion="no-preference")
     takes = "getComputedStyle(document.querySelector('.frames li')).transitionDuration"
     assert page.evaluate(takes) != "0s"
     page.emulate_media(reduced_motion="reduce")
@@ -186,7 +185,7 @@ def lab_page(shared_site, open_page):
     """Opens the page of a lab that is started, so that there is something in the pane."""
 
     def open(**options):
-        page = open_page(shared_site, "/lessons/tiny", **STILL, **options)
+        page = open_page(shared_site, "/lessons/tiny", **options)
         if page.get_by_role("button", name="Start lab", exact=True).count():
             start(page)
         expect(page.locator("#pane")).to_be_attached()
@@ -294,19 +293,19 @@ def test_steps_are_gone_through_and_checked_by_keys(lab_page):
 
 
 def test_before_the_start_the_key_for_checking_leads_to_where_it_is_started(course_site, open_page):
-    page = open_page(course_site, PICTURE, **STILL)
+    page = open_page(course_site, PICTURE)
     page.keyboard.press("c")
     assert page.evaluate(FOCUS) == "lab"
 
 
 def test_the_outline_is_unfolded_by_its_key(shared_site, open_page):
-    page = open_page(shared_site, "/lessons/tiny", **STILL, **NARROW)
+    page = open_page(shared_site, "/lessons/tiny", **NARROW)
     page.keyboard.press("o")
     expect(page.locator(".outline").get_by_role("link", name="Only to read")).to_be_visible()
 
 
 def test_the_keys_are_listed_and_escape_closes_the_list(shared_site, open_page):
-    page = open_page(shared_site, "/lessons/tiny", **STILL)
+    page = open_page(shared_site, "/lessons/tiny")
     opener = page.get_by_role("button", name="Keys")
     opener.focus()
     page.keyboard.press("?")
@@ -334,7 +333,7 @@ def test_keys_are_letters_where_somebody_writes_and_with_others_held(lab_page):
 
 
 def test_keys_can_be_switched_off_and_stay_off(shared_site, open_page):
-    page = open_page(shared_site, "/lessons/tiny", **STILL)
+    page = open_page(shared_site, "/lessons/tiny")
     page.keyboard.press("?")
     page.get_by_label("Use these keys").uncheck()
     page.keyboard.press("Escape")

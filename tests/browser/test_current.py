@@ -76,7 +76,7 @@ def site(tmp_path_factory, engine):
 def page(site, chromium):
     """A page of the lab, started and with its terminal open."""
     with opened_pages(chromium) as open_page:
-        page = open_page(site, "/lessons/push-and-pull", reduced_motion="reduce", **WIDE)
+        page = open_page(site, "/lessons/push-and-pull", **WIDE)
         page.get_by_role("button", name="Start lab").click()
         expect(page.locator("#live")).to_have_text(LIVE, timeout=PATIENCE)
         open_terminal(page)

@@ -16,7 +16,6 @@ STEPS = LESSON.lab.steps
 ADDRESS = f"/lessons/{LESSON.slug}"
 PATIENCE = 60_000  # milliseconds, for what waits for the engine
 MOST_TABS = 150  # from the top of a lesson to its end
-STILL = {"reduced_motion": "reduce"}
 COUNT = """() => {
     window.pressed = 0;
     document.addEventListener("submit", event =>
@@ -86,7 +85,7 @@ def tab_to(page, name):
 
 
 def test_each_step_run_from_its_text_passes_by_itself(site, open_page):
-    page = open_page(site, ADDRESS, **STILL, **WIDE)
+    page = open_page(site, ADDRESS, **WIDE)
     page.get_by_role("button", name="Start lab").click()
     expect_started(page)
     open_terminal(page)
@@ -103,7 +102,7 @@ def test_each_step_run_from_its_text_passes_by_itself(site, open_page):
 
 
 def test_the_lesson_is_typed_from_the_course_page_to_its_end_by_keyboard_alone(site, open_page):
-    page = open_page(site, **STILL, **WIDE)
+    page = open_page(site, **WIDE)
     tab_to(page, f"Lesson {LESSON.number}: {LESSON.title}")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(LESSON.title)

@@ -40,7 +40,6 @@ FOLLOWED = ["lock-the-door"]
 BESIDE_ANOTHER = ["run-a-registry"]
 WITHOUT_JAVASCRIPT = ["name-that-image"]
 PATIENCE = 20_000  # milliseconds, for what waits for the engine
-STILL = {"reduced_motion": "reduce"}  # else each click waits for the page to have glided there
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +66,7 @@ def site(services):
 def page(site, chromium):
     """A page for all tests that go straight to a lesson."""
     with opened_pages(chromium) as open_page:
-        yield open_page(site, permissions=["clipboard-read", "clipboard-write"], **STILL)
+        yield open_page(site, permissions=["clipboard-read", "clipboard-write"])
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +119,7 @@ def taken(engine, docker, unique):
 
 def open_lesson(open_page, site, lesson, **options):
     """From the course page to the lesson."""
-    page = open_page(site, "/", **STILL, **options)
+    page = open_page(site, "/", **options)
     page.locator(".lessons h3").get_by_role("link", name=lesson.title).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(lesson.title)
     return page

@@ -3,7 +3,6 @@
 import subprocess
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 
 from tests.fixtures.engine import eventually
 from tests.fixtures.web import load, opened_pages, wait_until
@@ -12,16 +11,6 @@ EVIL = "<img src=x onerror=alert(1)>"
 DARK = {"color_scheme": "dark"}
 NARROW = {"viewport": {"width": 390, "height": 844}}
 WIDE = {"viewport": {"width": 1280, "height": 900}}
-
-
-VIOLATIONS = """axe.run({resultTypes: ["violations"], selectors: false}).then(found =>
-    found.violations.map(each => `${each.id}: ${each.nodes[0].html}`))"""
-
-
-def violations(page) -> list[str]:
-    if not page.evaluate("Boolean(window.axe)"):
-        page.evaluate(AXE_SCRIPT)
-    return page.evaluate(VIOLATIONS)
 
 
 def start(page) -> None:
@@ -52,7 +41,7 @@ def test_a_start_that_fails_is_told_on_the_page(site, open_page):
 
 
 def test_only_the_verdict_changes_and_the_focus_stays(started_site, open_page):
-    page = open_page(started_site, "/lessons/tiny", reduced_motion="reduce")
+    page = open_page(started_site, "/lessons/tiny")
     page.evaluate("""() => {
         window.here = true;
         for (const part of document.querySelectorAll("h2, form, button, input, .highlight, nav"))

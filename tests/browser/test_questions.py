@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_live import LIVE, RECORD
-from tests.browser.test_pages import violations
+from tests.fixtures.axe import violations
 from tests.fixtures.engine import ASKED
 from tests.fixtures.web import Site, end, free_port, write_tiny
 
@@ -27,7 +27,7 @@ def shared_site(tmp_path_factory, engine):
 def test_what_was_predicted_is_told_beside_the_verdict_without_a_click(
     started_site, open_page, docker
 ):
-    page = open_page(started_site, "/lessons/tiny", reduced_motion="reduce")
+    page = open_page(started_site, "/lessons/tiny")
     expect(page.locator("#live")).to_have_text(LIVE)
     page.evaluate(RECORD)
     group = page.get_by_role("group", name="Is there a volume?")
@@ -58,7 +58,7 @@ def test_what_was_predicted_is_told_beside_the_verdict_without_a_click(
 
 
 def test_what_is_chosen_but_not_kept_yet_outlives_a_verdict(started_site, open_page):
-    page = open_page(started_site, "/lessons/tiny", reduced_motion="reduce")
+    page = open_page(started_site, "/lessons/tiny")
     chosen = page.get_by_role("radio", name="perhaps")
     chosen.check()
     page.get_by_role("button", name="Check my work").first.click()
@@ -67,7 +67,7 @@ def test_what_is_chosen_but_not_kept_yet_outlives_a_verdict(started_site, open_p
 
 
 def test_a_question_is_answered_in_place_by_keyboard(started_site, open_page):
-    page = open_page(started_site, "/lessons/reading", reduced_motion="reduce")
+    page = open_page(started_site, "/lessons/reading")
     page.evaluate(RECORD)
     question = page.locator(".review form").filter(has_text="What is it?")
     button = question.get_by_role("button", name="Answer")

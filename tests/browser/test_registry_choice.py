@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.browser.test_pages import violations
+from tests.fixtures.axe import violations
 from tests.fixtures.web import LESSON
 
 NARROW = {"width": 390, "height": 844}
@@ -11,7 +11,7 @@ NARROW = {"width": 390, "height": 844}
 def test_the_registry_is_chosen_by_keyboard_and_the_page_follows(serve, tiny, open_page):
     words = LESSON.replace("Now the word.", "Now the word of {{ registry_image }}.")
     (tiny / "lessons/01-tiny.md").write_text(words)
-    how = {"viewport": NARROW, "color_scheme": "dark", "reduced_motion": "reduce"}
+    how = {"viewport": NARROW, "color_scheme": "dark"}
     page = open_page(serve(), "/lessons/tiny", **how)
     group = page.get_by_role("group", name="Commands and outputs for")
     two, three = (group.get_by_role("button", name=f"registry {each}") for each in "23")

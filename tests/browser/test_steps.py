@@ -6,10 +6,10 @@ import subprocess
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.test_pages import DARK, NARROW, WIDE, start, violations
+from tests.browser.test_pages import DARK, NARROW, WIDE, start
+from tests.fixtures.axe import violations
 from tests.fixtures.engine import ROOT
 
-STILL = {"reduced_motion": "reduce"}
 PATIENCE = 60_000  # milliseconds, for what waits for the engine
 MARK = """() => {
     window.here = true;
@@ -34,7 +34,7 @@ def focused(page):
 
 
 def test_a_step_is_skipped_in_place_and_the_focus_stays(site, open_page):
-    page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
+    page = open_page(site, "/lessons/tiny", **WIDE)
     page.evaluate(MARK)
     step(page, "make-a-volume").get_by_role("button", name="Skip").focus()
     page.keyboard.press("Enter")
@@ -48,7 +48,7 @@ def test_a_step_is_skipped_in_place_and_the_focus_stays(site, open_page):
 
 
 def test_a_step_is_done_for_the_learner_in_place(site, open_page, engine):
-    page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
+    page = open_page(site, "/lessons/tiny", **WIDE)
     page.evaluate(MARK)
     name = page.locator(".commands code").first.inner_text().split()[-1]
     section = step(page, "make-a-volume")
@@ -69,7 +69,7 @@ def test_a_step_is_done_for_the_learner_in_place(site, open_page, engine):
 
 
 def test_a_passed_step_has_a_tick_and_offers_no_other_way(site, open_page, docker):
-    page = open_page(site, "/lessons/tiny", **WIDE, **STILL)
+    page = open_page(site, "/lessons/tiny", **WIDE)
     name = page.locator(".commands code").first.inner_text().split()[-1]
     docker("volume", "create", name)
     section = step(page, "make-a-volume")
@@ -87,7 +87,7 @@ def test_a_solution_that_fails_is_told_in_place(serve, tiny, open_page):
     source = tiny / "labs/tiny/lab.py"
     make = '    workspace.create_volume(workspace["word"])\n'
     source.write_text(source.read_text().replace(make, f"    1 / 0\n{make}", 1))
-    page = open_page(serve(), "/lessons/tiny", **STILL)
+    page = open_page(serve(), "/lessons/tiny")
     start(page)
     step(page, "make-a-volume").get_by_role("button", name="Do it for me").click()
     verdict = page.locator("#verdict-make-a-volume")
@@ -99,7 +99,7 @@ def test_a_solution_that_fails_is_told_in_place(serve, tiny, open_page):
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "no-javascript"])
 def test_by_keyboard_a_lab_is_solved_gone_back_in_and_reset(site, open_page, javascript):
-    page = open_page(site, "/lessons/tiny", java_script_enabled=javascript, **STILL)
+    page = open_page(site, "/lessons/tiny", java_script_enabled=javascript)
 
     def press(role, name, within=page):
         """Go there with the keyboard alone, and press it."""
@@ -128,7 +128,7 @@ def test_by_keyboard_a_lab_is_solved_gone_back_in_and_reset(site, open_page, jav
 
 
 def test_the_report_can_be_read_printed_and_taken_along(site, open_page, tmp_path):
-    page = open_page(site, "/lessons/tiny", **STILL)
+    page = open_page(site, "/lessons/tiny")
     page.get_by_label("Your answer").fill("no")
     page.keyboard.press("Enter")
     expect(page.locator("#state-say-it")).to_have_text("not there yet")
@@ -171,7 +171,7 @@ def test_a_bad_file_is_refused_with_its_line(shared_site, chromium):
 
 
 def test_what_is_skipped_and_done_for_the_learner_is_accessible_and_fits(site, open_page):
-    page = open_page(site, "/lessons/tiny", **STILL)
+    page = open_page(site, "/lessons/tiny")
     step(page, "make-a-volume").get_by_role("button", name="Do it for me").click()
     expect(page.locator("#verdict-make-a-volume")).to_contain_text("do the same:", timeout=PATIENCE)
     page.get_by_label("Your answer").fill("no")
@@ -190,7 +190,7 @@ def test_what_is_skipped_and_done_for_the_learner_is_accessible_and_fits(site, o
 
 
 def test_nothing_of_a_script_in_an_answer_runs_in_the_report(site, open_page):
-    page = open_page(site, "/lessons/tiny", **STILL)
+    page = open_page(site, "/lessons/tiny")
     page.get_by_label("Your answer").fill("<img src=x onerror=alert(1)>")
     page.keyboard.press("Enter")
     page.locator("#verdict-say-it").get_by_text("<img").wait_for()
@@ -202,7 +202,7 @@ def test_nothing_of_a_script_in_an_answer_runs_in_the_report(site, open_page):
 def test_a_real_step_is_done_for_the_learner_with_the_commands_of_its_page(serve, open_page):
     """In the real course: the registry that was started answers."""
     site = serve(ROOT)
-    page = open_page(site, "/lessons/your-own-registry", **WIDE, **STILL)
+    page = open_page(site, "/lessons/your-own-registry", **WIDE)
     start(page)
     section = step(page, "start-a-registry")
     shown = section.locator(".commands code").first.inner_text()

@@ -10,7 +10,8 @@ from playwright.sync_api import expect
 
 from labrunner.terminal.supervisor import members
 from labrunner.web.shells import UNSEEN
-from tests.browser.test_pages import DARK, NARROW, WIDE, violations
+from tests.browser.test_pages import DARK, NARROW, WIDE
+from tests.fixtures.axe import violations
 from tests.fixtures.engine import eventually
 from tests.fixtures.terminal import ended, serving, start_lab
 from tests.fixtures.web import load, opened_pages, wait_until, weights

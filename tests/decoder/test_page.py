@@ -126,7 +126,7 @@ def test_a_verdict_links_to_what_its_error_means(serve, tiny):
 
 
 def test_an_error_is_explained_on_the_page_and_the_focus_stays(site, open_page):
-    page = open_page(site, "/decode", reduced_motion="reduce")
+    page = open_page(site, "/decode")
     page.keyboard.press("Tab")
     for _ in range(9):
         if page.evaluate("document.activeElement.id") == "text":

@@ -6,7 +6,8 @@ import pytest
 from flask import get_template_attribute
 
 from labrunner.web.diagrams import reference
-from tests.browser.test_pages import EVIL, NARROW, WIDE, violations
+from tests.browser.test_pages import EVIL, NARROW, WIDE
+from tests.fixtures.axe import violations
 from tests.fixtures.pages import text
 from tests.fixtures.web import HTMX, JSON, Site, free_port, write_tiny
 
