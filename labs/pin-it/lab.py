@@ -161,8 +161,7 @@ keep_its_digest.mistake("the next step done already", advice=FIRST, reason="move
 def move_the_tag(workspace, answer):
     """`{app}:1.0` is another image now, and `{registry}` still has the first one. Your answer is
     the digest of the first image."""
-    now, first = _require_pushed(workspace), _first(workspace)
-    _require_moved(workspace, now, first)
+    now, first = _require_moved(workspace)
     digest = _require_first(workspace, answer, first, but=now)
     found = "`{app}:1.0` is {now} now. The registry still has {first}."
     found = Sentence(found, now=short(now.digest), first=short(digest))
@@ -176,6 +175,7 @@ def _(workspace):
     return first_digest(workspace)
 
 
+move_the_tag.without_answer(lambda ws: _require_moved(ws))
 move_the_tag.mistake("built again, but not pushed", advice=PUSH, reason="not-pushed")(
     lambda ws: ws.tag(_build(ws, SECOND), _ref(ws)), first_digest
 )
@@ -198,8 +198,7 @@ def _(workspace):
 @lab.step(advice=PULL)
 def pull_by_digest(workspace):
     """You have pulled the first image by its digest, while `1.0` is the second one."""
-    now, first = _require_pushed(workspace), _first(workspace)
-    _require_moved(workspace, now, first)
+    now, first = _require_moved(workspace)
     pulled, refused, by_tag = pulls_since_push(workspace, workspace["app"], "1.0", now)
     for digest in pulled:
         if digest == first.digest if first else digest != now.digest:
@@ -397,13 +396,14 @@ def _first(workspace):
     raise NotYet("lost", found="The registry no longer has the first image.", next=todo)
 
 
-def _require_moved(workspace, now, first):
-    """Raise `NotYet` while `1.0` is still the first image or, where nobody knows that, while it was
-    pushed only once."""
+def _require_moved(workspace):
+    """Return the manifest behind `1.0`, and the first image as `_first` does. Raise `NotYet` while
+    they are the same or, where nobody knows the first one, while `1.0` was pushed only once."""
+    now, first = _require_pushed(workspace), _first(workspace)
     app, tags = workspace["app"], pushed_tags(workspace, workspace["app"])
     moved = now.digest != first.digest if first else tags.count("1.0") != 1
     if moved:
-        return
+        return now, first
     image, last = workspace.find_image(app, "1.0"), tags[-1] if tags else "1.0"
     reason, more, todo = "not-moved", "", BUILD_AND_PUSH
     if image and not is_same(workspace.api, app, now, image.id, image.layers):

@@ -63,10 +63,6 @@ push = push_as("{registry}/{image}:latest")
 push_other = push_as("{registry}/{image}:latest", "busybox:stable")
 
 
-def anonymous_volume(workspace):
-    return workspace.registry_container().volumes[0]
-
-
 def leave_volume(workspace):
     """Remove the container without its anonymous volume."""
     workspace.engine.remove_container(workspace.registry_container().id, volumes=False)
@@ -82,16 +78,7 @@ def replace(workspace, source=None, at=STORAGE, **options):
 @lab.step(advice="docker inspect")
 def find_the_files(workspace, answer):
     """`{registry}` keeps your image in an anonymous volume, and you know its name."""
-    container = _registry(workspace)
-    mount, values = storage_mount(workspace, container), _values(workspace, container)
-    if not mount or not is_anonymous(mount.source):
-        expected = "A registry that was started without `-v`."
-        found, todo = "`{container}` keeps its files in {place}.", "{replace}, then {push}."
-        raise NotYet("not-anonymous", expected=expected, found=found, next=todo, **values)
-    if not _held(workspace):
-        require_no_refusal(workspace, workspace.image, again=PUSH)
-        found = "`{registry}` does not hold `{image}:latest` yet."
-        raise NotYet("not-pushed", found=found, next="{push}.", push=PUSH)
+    container, mount, values = _require_kept(workspace)
     volume = ANONYMOUS.search(answer)
     if not volume:
         reason = "no-volume"
@@ -108,9 +95,10 @@ def find_the_files(workspace, answer):
     raise NotYet(reason, found=found, next=MOUNTS, **values)
 
 
-find_the_files.solution(run_registry(), push, anonymous_volume)
+find_the_files.without_answer(lambda ws: _require_kept(ws))
+find_the_files.solution(run_registry(), push, lambda ws: ws.registry_container().volumes[0])
 find_the_files.mistake("nothing pushed", advice=PUSH, reason="not-pushed")(
-    run_registry(), anonymous_volume
+    run_registry(), lambda ws: ws.registry_container().volumes[0]
 )
 find_the_files.mistake(
     "a named volume already", advice="docker rm -f {name}", reason="not-anonymous"
@@ -316,8 +304,7 @@ def clear_up(workspace):
         found = "There is nothing to clear up yet: no anonymous volume is left over."
         raise NotYet("nothing-yet", found=found, next="Do the steps before this one first.")
     _registry(workspace, workspace["volume"])
-    manifest = _held(workspace)
-    if not manifest:
+    if not (manifest := _held(workspace)):
         found = "Nothing is left over, but `{registry}` does not have your image either."
         raise NotYet("no-image", found=found, next="{push}.", push=PUSH)
     found = "Nothing is left over, and `{registry}` still has your image, {digest}."
@@ -354,8 +341,7 @@ def try_a_copy(workspace):
     """`{second}` is another registry, on a port of its own, and has your image. Nobody has pushed
     it there: its files are a copy of the files of `{registry}`."""
     container = _registry(workspace, workspace["volume"])
-    held = _held(workspace)
-    if not held:
+    if not (held := _held(workspace)):
         found = "`{registry}` does not have your image, so there is nothing to copy."
         raise NotYet("not-pushed", found=found, next="{push}.", push=PUSH)
     second = SecondRegistry.require(workspace)
@@ -412,6 +398,21 @@ try_a_copy.mistake("pushed instead of copied", advice="copy the files", reason="
 def _registry(workspace, source=None):
     """Return the container of the registry that answers. source: what the wanted one mounts."""
     return require_registry(workspace, start=_start(workspace, source), anew=True)
+
+
+def _require_kept(workspace):
+    """Return the container, its anonymous volume, which has the image, and what verdicts name."""
+    container = _registry(workspace)
+    mount, values = storage_mount(workspace, container), _values(workspace, container)
+    if not mount or not is_anonymous(mount.source):
+        expected = "A registry that was started without `-v`."
+        found, todo = "`{container}` keeps its files in {place}.", "{replace}, then {push}."
+        raise NotYet("not-anonymous", expected=expected, found=found, next=todo, **values)
+    if not _held(workspace):
+        require_no_refusal(workspace, workspace.image, again=PUSH)
+        found = "`{registry}` does not hold `{image}:latest` yet."
+        raise NotYet("not-pushed", found=found, next="{push}.", push=PUSH)
+    return container, mount, values
 
 
 def _start(workspace, source):

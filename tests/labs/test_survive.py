@@ -72,6 +72,7 @@ def of_kind(workspace, kind):
 
 def test_the_answer_is_found_in_what_was_pasted(opened, serve, push, docker):
     container = serve()
+    assert judge(opened, "find-the-files").reason == "not-pushed"
     push()
     volume = volume_of(docker, container)
     for right in (volume, f'"{volume}"', f"/var/lib/docker/volumes/{volume}/_data"):
@@ -81,7 +82,7 @@ def test_the_answer_is_found_in_what_was_pasted(opened, serve, push, docker):
         volume[:12]: "Your answer does not have a volume's name",
         opened.name: "Your answer does not have a volume's name",
         "0" * 64: f"`{opened.name}` does not keep its files in `000000000000…`.",
-        "": "There is no answer yet.",
+        "": "There is no answer yet. Everything else is ready.",
     }
     for answer, words in wrong.items():
         verdict = judge(opened, "find-the-files", answer)
