@@ -76,11 +76,11 @@ if TYPE_CHECKING:
     from .checks.names import missing_parts, nearest, part_of, same_image
     from .checks.passwords import AUTH, htpasswd, login_fault, write_password_file
     from .checks.pushes import (
-        PULL_AND_RETAG,
-        RETAG,
         has_push,
+        pull_and_retag,
         require_pushed,
         require_tag,
+        retag,
         took_a_push,
     )
     from .checks.refusals import require_manifest_taken, require_no_refusal
@@ -167,7 +167,7 @@ _NAMES = {  # of each module
     ),
     "checks.names": "missing_parts nearest part_of same_image",
     "checks.passwords": "AUTH htpasswd login_fault write_password_file",
-    "checks.pushes": "PULL_AND_RETAG RETAG has_push require_pushed require_tag took_a_push",
+    "checks.pushes": "has_push pull_and_retag require_pushed require_tag retag took_a_push",
     "checks.refusals": "require_manifest_taken require_no_refusal",
     "checks.registry": "has_blob read_version require_registry require_started require_version",
     "checks.reverse_proxy": (
@@ -202,7 +202,7 @@ _NAMES = {  # of each module
 _MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "ANONYMOUS", "AUTH", "PULL_AND_RETAG", "RETAG", "RUN", "STORAGE", "TLS_SETTINGS",
+    "ANONYMOUS", "AUTH", "RUN", "STORAGE", "TLS_SETTINGS",
     "CannotCheck", "Lab", "NotARegistry", "NotYet", "OtherScheme", "Passed", "RegistryDown",
     "SecondHost", "SecondRegistry", "Sentence", "Workspace", "act", "anonymous_volumes",
     "blob_sizes", "build_another", "ca_fault", "certificate_fault", "client_requests",
@@ -215,12 +215,12 @@ __all__ = [
     "is_same", "issue", "issue_certificate", "known_as", "last_line", "last_line_of",
     "last_word", "left_over_volumes", "listed", "logged_requests", "login_fault", "megabytes",
     "misnamed", "missing_parts", "names_of_sample", "nearest", "new_containers", "one_by_one",
-    "own_bytes", "pair_fault", "parse", "part_of", "pull", "pulled_from", "pulls_since_push",
-    "push_as", "push_with_login", "pushed_tags", "ran_and_was_removed", "read_image_text",
-    "read_version", "refused", "remove_sample", "require_manifest_taken", "require_memory",
-    "require_no_other_user", "require_no_refusal", "require_own_command",
+    "own_bytes", "pair_fault", "parse", "part_of", "pull", "pull_and_retag", "pulled_from",
+    "pulls_since_push", "push_as", "push_with_login", "pushed_tags", "ran_and_was_removed",
+    "read_image_text", "read_version", "refused", "remove_sample", "require_manifest_taken",
+    "require_memory", "require_no_other_user", "require_no_refusal", "require_own_command",
     "require_proxied_registry", "require_pushed", "require_registry", "require_second_host",
-    "require_started", "require_tag", "require_version", "restart_registry", "run",
+    "require_started", "require_tag", "require_version", "restart_registry", "retag", "run",
     "run_in_network", "run_registry", "runs_own_command", "runs_registry", "same_image",
     "short", "sizes_in", "start_behind_proxy", "start_in_network", "start_second_host",
     "start_second_registry", "stop_collect_start", "storage_mount", "stored_bytes", "tag_as",

@@ -18,8 +18,16 @@ from .images import describe_difference, find_misnamed, find_name, known_as
 from .refusals import require_no_refusal
 from .registry import Search, find_tag
 
-RETAG = "`docker image tag {old} {new}`, then `docker push {new}`."
-PULL_AND_RETAG = "`docker pull {old}`, `docker image tag {old} {new}`, then `docker push {new}`."
+
+def retag(old: str, new: str) -> Sentence:
+    """Return how an image on the engine is pushed under another name."""
+    return Sentence("`docker image tag {old} {new}`, then `docker push {new}`.", old=old, new=new)
+
+
+def pull_and_retag(old: str, new: str) -> Sentence:
+    """Return the same for an image in a registry."""
+    commands = "`docker pull {old}`, `docker image tag {old} {new}`, then `docker push {new}`."
+    return Sentence(commands, old=old, new=new)
 
 
 def require_pushed(
@@ -42,11 +50,7 @@ def require_pushed(
     repository, registry = repository or workspace.image, workspace.client(**client)
     name = workspace.ref(repository, tag)
     written = name.removesuffix(":latest")
-    retag = Sentence(
-        "`docker image tag {image} {name}`, then `docker push {name}`.",
-        image=image or workspace.image,
-        name=written,
-    )
+    push_it = retag(image or workspace.image, written)
     manifest, differs = registry.manifest(repository, tag), ""
     if manifest:
         if is_right(manifest) if is_right else workspace.is_sample(manifest, repository, registry):
@@ -60,12 +64,12 @@ def require_pushed(
             known=known_as(workspace, name, *manifest.image_ids),
             differs=differs,
         )
-        todo = Sentence.joined(retag, "The tag will move.")
+        todo = Sentence.joined(push_it, "The tag will move.")
         raise NotYet("another-image", found=found, next=todo)
     search = Search(None) if image else find_tag(workspace, **client)
     if search.place:
         found = Sentence("The registry has your image only as `{place}`.", place=search.place)
-        todo = Sentence.joined(retag, Sentence("`{place}` may stay.", place=search.place))
+        todo = Sentence.joined(push_it, Sentence("`{place}` may stay.", place=search.place))
         raise NotYet("elsewhere", found=found, next=todo)
     lacks = Sentence("the registry has no repository `{repository}`", repository=repository)
     if registry.tags(repository) is not None:
@@ -79,10 +83,10 @@ def require_pushed(
         raise NotYet("not-pushed", found=found, next=in_order(push))
     if other := None if image else find_misnamed(workspace, repository, tag):
         found = Sentence.joined(other, search.unread)
-        raise NotYet("misnamed", found=found, next=retag)
+        raise NotYet("misnamed", found=found, next=push_it)
     none = "Your engine has no image with the name `{name}`, and {lacks}."
     found = Sentence.joined(Sentence(none, name=name, lacks=lacks), search.unread)
-    raise NotYet("not-tagged", found=found, next=retag)
+    raise NotYet("not-tagged", found=found, next=push_it)
 
 
 def require_tag(workspace: Workspace, repository: str, tag: str, *, build: str) -> Manifest:
@@ -101,10 +105,10 @@ def require_tag(workspace: Workspace, repository: str, tag: str, *, build: str) 
         found: str = Sentence(there, name=named)
         todo: str = Sentence("{push}.", push=push)
     elif pushed:
-        reason, todo = "elsewhere", PULL_AND_RETAG
+        reason, todo = "elsewhere", pull_and_retag(pushed[0], new)
         found = "The registry has `{old}`, but not `{new}`."
     elif tags:
-        reason, todo = "misnamed", RETAG
+        reason, todo = "misnamed", retag(tags[0], new)
         found = "Your engine has `{old}`, but not `{new}`."
     else:
         reason, todo = "no-image", build

@@ -4,8 +4,6 @@ import secrets
 from contextlib import suppress
 
 from labrunner import (
-    PULL_AND_RETAG,
-    RETAG,
     CannotCheck,
     Lab,
     NotYet,
@@ -17,11 +15,13 @@ from labrunner import (
     has_blob,
     is_same,
     pull,
+    pull_and_retag,
     pulls_since_push,
     push_as,
     pushed_tags,
     read_image_text,
     require_tag,
+    retag,
     short,
 )
 
@@ -260,7 +260,7 @@ def roll_back(workspace, answer):
     two = workspace.api.manifest(workspace["app"], "1.1")
     digest = _require_first(workspace, answer, first)
     now, first = short(one.digest), short(digest)
-    todo: str = Sentence(PULL_AND_RETAG, old=_pinned(workspace, digest), new=_ref(workspace))
+    todo: str = pull_and_retag(_pinned(workspace, digest), _ref(workspace))
     if not two or two.digest == digest:
         reason, found = "no-second-tag", "There is no `{app}:1.1`."
         todo = _tag_second(workspace, one.digest != digest)
@@ -391,7 +391,7 @@ def _first(workspace):
         return None
     if manifest := workspace.api.manifest(workspace["app"], digest):
         return manifest
-    todo = Sentence(RETAG, old="$(cat first)", new=_ref(workspace))
+    todo = retag("$(cat first)", _ref(workspace))
     todo = Sentence.joined(todo, "If your engine has lost it, too, reset the lab.")
     raise NotYet("lost", found="The registry no longer has the first image.", next=todo)
 
@@ -411,7 +411,7 @@ def _require_moved(workspace):
         more = "Your engine has another image with that name."
     elif _digest(workspace, last) not in (None, now.digest):
         reason, more = "another-tag", "`{app}:{tag}` is another image."
-        todo = Sentence(RETAG, old=_ref(workspace, last), new=_ref(workspace))
+        todo = retag(_ref(workspace, last), _ref(workspace))
     found = Sentence.joined("`{app}:1.0` is still {digest}.", more)
     values = {"digest": short(now.digest), "greeting": SECOND, "tag": last}
     raise NotYet(reason, found=found, next=todo, **values)
@@ -443,7 +443,7 @@ def _tag_second(workspace, moved):
     second = workspace.record.facts.get("second")
     if moved or (second and workspace.api.manifest(workspace["app"], second)):
         old = _ref(workspace) if moved else _pinned(workspace, second)
-        return Sentence(PULL_AND_RETAG, old=old, new=_ref(workspace, "1.1"))
+        return pull_and_retag(old, _ref(workspace, "1.1"))
     return (
         "{list} may show the second image's digest. Tag and push that image as `1.1`. If not, "
         "build it again under that name."
