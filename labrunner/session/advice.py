@@ -68,4 +68,4 @@ class Advice:
             image = session.require_workspace().registry_image
             news = current or bool(solver.mistakes(step, verdict, image))
         if news and not verdict.passed:
-            session.note(step, verdict, wrong=current)
+            session.save(step, verdict, wrong=current)

@@ -124,9 +124,43 @@ class Session(LabState):
             self.engine.containers(status="running")  # raises where that is why
         return verdict
 
-    def note(self, step: Step, verdict: Verdict, *, wrong: bool) -> None:
-        """Store a verdict that nobody asked for. wrong: as for `_save`."""
-        self._save(step, verdict, wrong=wrong)
+    def save(
+        self,
+        step: Step,
+        verdict: Verdict,
+        *,
+        asked: bool = False,
+        solved: bool = False,
+        wrong: bool = False,
+    ) -> StepProgress:
+        """Store a verdict, and what follows from it. wrong: the learner did something that leads to
+        it, so the known mistakes that do so are stored as well."""
+        workspace, before = self.require_workspace(), self.progress
+        wrong = wrong and verdict.found != before.untouched.get(step.id, "")
+        mistakes = solver.mistakes(step, verdict, workspace.registry_image) if wrong else None
+        mark = solver.mark(workspace, step)
+        steps, untouched = self.lab.steps, {}
+        if verdict.passed and not before.step(step.id).done:
+            after = steps.index(step) + 1
+            untouched = self._look_ahead(workspace, steps[after : after + 1])
+        saved = self.store.record(
+            self.lab.name,
+            step,
+            verdict,
+            asked=asked,
+            solved=solved or (verdict.passed and mark.exists()),
+            mistakes=mistakes,
+            steps=[each.id for each in steps],
+            untouched=untouched,
+        )
+        self.update(step, saved)
+        for earlier in filter(None, map(self.lab.find, verdict.proves)):
+            if not self.known(earlier).done:
+                found = Sentence("A later step shows it: {goal}", goal=workspace.fill(step.goal))
+                self.save(earlier, Verdict("passed", None, found), solved=solved)
+        if verdict.passed:  # until then what was done for the learner may still show
+            mark.unlink(missing_ok=True)
+        return saved
 
     def skip(self, step: Step) -> StepProgress:
         """Go on without the step; one that is done stays done. Raises `NotStarted` and
@@ -198,7 +232,7 @@ class Session(LabState):
         self._observe()
         answered = bool(answer.strip()) or not step.takes_answer
         try:
-            saved = self._save(step, verdict, asked=asked, wrong=asked and answered)
+            saved = self.save(step, verdict, asked=asked, wrong=asked and answered)
             return replace(saved, seconds=seconds)
         except ProgressUnavailable:
             passed_at = time.time() if verdict.passed else None
@@ -231,52 +265,14 @@ class Session(LabState):
         verdict = self.look(step)
         if not verdict or not is_news(before.verdict, verdict):
             return before
-        return self._save(step, verdict)
+        return self.save(step, verdict)
 
     def _solve(self, step: Step, on_progress: ProgressCallback) -> StepProgress:
         workspace, before = self.require_workspace(), self.known(step)
         if before.state in ("passed", "solved"):
             return before
         workspace.on_progress = on_progress
-        return self._save(step, solver.do(step, workspace), solved=True)
-
-    def _save(
-        self,
-        step: Step,
-        verdict: Verdict,
-        *,
-        asked: bool = False,
-        solved: bool = False,
-        wrong: bool = False,
-    ) -> StepProgress:
-        """Store a verdict, and what follows from it. wrong: the learner did something that leads to
-        it, so the known mistakes that do so are stored as well."""
-        workspace, before = self.require_workspace(), self.progress
-        wrong = wrong and verdict.found != before.untouched.get(step.id, "")
-        mistakes = solver.mistakes(step, verdict, workspace.registry_image) if wrong else None
-        mark = solver.mark(workspace, step)
-        steps, untouched = self.lab.steps, {}
-        if verdict.passed and not before.step(step.id).done:
-            after = steps.index(step) + 1
-            untouched = self._look_ahead(workspace, steps[after : after + 1])
-        saved = self.store.record(
-            self.lab.name,
-            step,
-            verdict,
-            asked=asked,
-            solved=solved or (verdict.passed and mark.exists()),
-            mistakes=mistakes,
-            steps=[each.id for each in steps],
-            untouched=untouched,
-        )
-        self.update(step, saved)
-        for earlier in filter(None, map(self.lab.find, verdict.proves)):
-            if not self.known(earlier).done:
-                found = Sentence("A later step shows it: {goal}", goal=workspace.fill(step.goal))
-                self._save(earlier, Verdict("passed", None, found), solved=solved)
-        if verdict.passed:  # until then what was done for the learner may still show
-            mark.unlink(missing_ok=True)
-        return saved
+        return self.save(step, solver.do(step, workspace), solved=True)
 
     def _look_ahead(self, workspace: Workspace, steps: Sequence[Step]) -> dict[str, str | None]:
         """Return what the checks of steps find that the learner has not begun with: that is no
