@@ -1,5 +1,5 @@
 """The logins to a workspace's registry that the learner's `docker` command has stored. They stay
-when the lab is finished: only the learner removes a login."""
+when the lab is finished or reset: only the learner removes a login."""
 
 from __future__ import annotations
 

@@ -62,9 +62,11 @@ def test_a_login_to_the_labs_registry_is_told_with_its_command(
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     try:
         browser.get("/?token=x", base_url=HERE)
-        page = browser.get("/lessons/tiny/finish", base_url=HERE).text
+        ways = ("finish", "reset", "steps/say-it/back")
+        pages = [browser.get(f"/lessons/tiny/{way}", base_url=HERE).text for way in ways]
     finally:
         close_all(services.workspaces)
-    for place in places:
-        assert f"</code> login for <code>{place}</code> stays; <code>docker logout {place}" in page
-    assert page.count("docker logout") == 2
+    stays = "</code> login for <code>{0}</code> stays; <code>docker logout {0}"
+    for page in pages:
+        assert all(stays.format(place) in page for place in places)
+        assert page.count("docker logout") == 2

@@ -15,6 +15,8 @@ from labrunner.session.session import Session
 from labrunner.web.forms import fields, wants_fragment, wants_json
 from labrunner.web.jobs import Job
 from labrunner.web.services import get_web_services
+from labrunner.workspaces.logins import describe_logins
+from labrunner.workspaces.resources import Leftover, Resource
 
 from .checks import respond
 from .lessons import find_session
@@ -74,7 +76,7 @@ def ask(slug: str, step_id: str | None) -> ResponseReturnValue:
     items = session.resources()
     if wants_json():
         return {"belongings": [vars(item) for item in items]}
-    return render_template("lab/remove.html", lesson=lesson, step=step, items=items, left=[])
+    return _render_reset(lesson, session, step, items, [])
 
 
 @bp.post("/lessons/<slug>/reset", defaults={"step_id": None})
@@ -91,10 +93,7 @@ def reset(slug: str, step_id: str | None) -> ResponseReturnValue:
     if wants_json():
         return {"left": [{**vars(each.item), "reason": each.reason} for each in left]}
     if left:
-        items = session.resources()
-        return render_template(
-            "lab/remove.html", lesson=lesson, step=step, items=items, left=left
-        ), 409
+        return _render_reset(lesson, session, step, session.resources(), left), 409
     return redirect(url_for("start.progress", slug=slug), 303)
 
 
@@ -111,6 +110,19 @@ def _find_reset(slug: str, step_id: str | None) -> tuple[Lesson, Session, Step |
         return _find_step(slug, step_id)
     lesson, session = find_session(slug)
     return lesson, session, None
+
+
+def _render_reset(
+    lesson: Lesson,
+    session: Session,
+    step: Step | None,
+    items: list[Resource],
+    left: list[Leftover],
+) -> str:
+    logins = describe_logins(session.require_workspace())
+    return render_template(
+        "lab/remove.html", lesson=lesson, step=step, items=items, left=left, logins=logins
+    )
 
 
 def _job_name(session: Session, step: Step) -> str:
