@@ -64,15 +64,14 @@ def check_lab(lab: str, step: str | None, answer: str, as_json: bool, watch: boo
 def check_steps(
     session: Session, step: Step | None, answer: str, again: bool
 ) -> dict[str, StepProgress]:
-    """Check all steps, or one; return what is known of it and of those that it has shown."""
+    """Check all steps, or one; return what is known of it and of those that it has shown. again: it
+    is watched, which is one attempt."""
     if not step:
         return session.check_all()
     steps = session.lab.steps
     open_before = [each for each in steps if each != step and not session.known(each).done]
-    if again and not step.takes_answer:
-        result = session.recheck(step)
-    else:
-        result = session.check(step, answer)
+    judge = session.recheck if again else session.check
+    result = judge(step, answer)
     proved = {each.id: session.known(each) for each in open_before if session.known(each).done}
     return {**proved, step.id: result}
 

@@ -72,11 +72,11 @@ class Session(LabState):
         with self.turn():
             return self._judge(step, answer, asked=True)
 
-    def recheck(self, step: Step) -> StepProgress:
-        """Judge one step though nobody asked for this very one: it is no attempt, and a skipped
-        step stays skipped until it passes. Raises as `check` does."""
+    def recheck(self, step: Step, answer: str = "") -> StepProgress:
+        """Judge one step though nobody asked for this very one, or not again: it is no attempt, and
+        a skipped step stays skipped until it passes. Raises as `check` does."""
         with self.turn():
-            return self._judge(step, "", asked=False)
+            return self._judge(step, answer, asked=False)
 
     def check_all(self) -> dict[str, StepProgress]:
         """Judge the steps in their order, and return them by id. One that was answered stays as it

@@ -1,7 +1,11 @@
 """`check-lab`: the words in which it tells a learner how their steps stand."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 
+from labrunner.progress.store import Progress
 from tests.fixtures.commands import Commands
 
 LAB = """
@@ -100,3 +104,21 @@ def test_a_wrong_answer_after_the_step_has_passed_is_said_to_be_wrong(commands, 
     [row] = commands.json(*say, "left")[1]["steps"]
     assert (row["status"], row["found"]) == ("passed", stays)
     assert commands(*say, "right")[:2] == (0, f"{passed}That is the word.\n")
+
+
+@pytest.mark.parametrize(("answer", "verdicts"), [((), 2), (("--answer", "left"), 1)])
+def test_watching_a_step_with_an_answer_is_one_attempt(
+    commands, volume, docker, instance, monkeypatch, answer, verdicts
+):
+    def happen():
+        yield  # one more look, which finds nothing new
+        docker("volume", "create", volume)
+        yield
+        raise KeyboardInterrupt
+
+    happens = happen()
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=lambda seconds: next(happens))
+    monkeypatch.setattr("labrunner.cli.check_lab.time", clock)
+    code, out, _ = commands("check-lab", "volumes", "say-it", "--watch", *answer)
+    assert (code, out.count("Expected")) == (130, verdicts)
+    assert Progress(instance / "progress.db").load_lab("volumes").steps["say-it"].attempts == 1
