@@ -1,5 +1,5 @@
 """The real lessons as a learner has them: their pages in Chromium, the commands that these show in
-bash, on the real engine. What each lab's checks promise beyond that is in `test_labs.py`."""
+bash, on the real engine. What each lab's checks promise beyond that is in `tests/labs`."""
 
 import os
 import re
