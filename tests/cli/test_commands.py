@@ -8,7 +8,6 @@ import shlex
 import signal
 import socket
 import subprocess
-import time
 import xml.etree.ElementTree as ET
 from contextlib import suppress
 
@@ -16,47 +15,15 @@ import pytest
 from click.testing import CliRunner
 
 from labrunner.cli.kit import kit_commands
-from labrunner.course.loader import load_course
 from labrunner.engine.engine import Engine
 from labrunner.headless.junit import write_report
 from labrunner.headless.results import LabResult, Run, StepResult
 from labrunner.kit.builder import MADE_FROM
 from labrunner.kit.kit import Kit
 from labrunner.workspaces.labels import WORKSPACE
-from labrunner.workspaces.manager import Workspaces
-from tests.fixtures.commands import Commands
-from tests.fixtures.engine import UNSUITABLE, VERSION, eventually, response, standing_in
+from tests.fixtures.engine import UNSUITABLE, VERSION, response, standing_in
 
 NO_ENGINE = "unix:///nonexistent/docker.sock"
-
-
-@pytest.fixture
-def broken(tmp_path, instance):
-    """A course of one good lab and one that is refused."""
-    root = tmp_path / "course"
-    for name, text in {
-        "labs/good/lab.py": """
-from labrunner import Lab, NotYet
-lab = Lab(title="Good", images=["busybox:stable"])
-
-@lab.step(lasting=True)
-def name_a_volume(workspace):
-    "There is a volume `{name}`."
-    if not workspace.engine.volume(workspace.name):
-        raise NotYet(expected="A volume.", found="None.", next="Make one.")
-    return "It is there."
-
-@name_a_volume.solution
-def _(workspace):
-    workspace.create_volume(workspace.name)
-""",
-        "lessons/01-good.md": "---\ntitle: G\nlab: good\n---\n## N {#name-a-volume .step}\n",
-        "labs/bad/lab.py": "lab = (\n",
-        "lessons/02-bad.md": "---\ntitle: B\nlab: bad\n---\n",
-    }.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    return Commands(instance, root)
 
 
 def test_a_lab_is_started_checked_watched_and_finished_in_a_terminal(commands):
@@ -295,70 +262,6 @@ def test_a_quick_command_imports_no_page_no_lab_and_no_library_that_it_does_not_
     assert not [name for name in imported if name.startswith("labs.")]
 
 
-def test_run_lab_prints_one_object_and_writes_a_report(broken, tmp_path):
-    report = tmp_path / "report.xml"
-    code, out, err = broken("run-lab", "good", "--prove", "--json", "--junit", str(report))
-    run = json.loads(out)
-    assert code == 0, err
-    assert (run["status"], run["leftovers"]) == ("passed", [])
-    assert run["labs"][0]["steps"][0]["proved"]["before"] == "failed"
-    case = ET.parse(report).getroot().find("testsuite/testcase")  # noqa: S314 - our own file
-    assert (case.get("classname"), case.get("name")) == ("good", "name-a-volume")
-
-
-def test_a_refused_lab_exits_2_with_file_and_line_and_the_others_still_run(broken):
-    code, out, err = broken("run-lab")
-    assert code == 2
-    assert "labs/bad/lab.py, line 1" in err
-    assert "good: 1 of 1 steps" in out
-    code, out, err = broken("run-lab", "bad")
-    assert (code, out) == (2, "")
-    assert "labs/bad/lab.py, line 1" in err
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "code", "says"),
-    [
-        ("busybox:stable", "127.0.0.1:1/none:x", 3, "127.0.0.1:1 cannot be reached"),
-        ("create_volume(workspace.name)", 'run("none:x")', 3, "The engine refused: No such image"),
-        ("create_volume(workspace.name)", "no_such_act()", 1, "failed: `AttributeError"),
-        ("images=", 'requires=[lambda engine: "No second host."], images=', 3, "No second host."),
-    ],
-    ids=["no image", "refused by the engine", "a fault of the lab", "not on this machine"],
-)
-def test_a_run_that_this_machine_keeps_from_running_exits_3_and_one_of_a_bad_lab_does_not(
-    broken, tmp_path, old, new, code, says
-):
-    file = tmp_path / "course/labs/good/lab.py"
-    file.write_text(file.read_text().replace(old, new))
-    ended, out, err = broken("run-lab", "good")
-    assert ended == code, err
-    assert says in out
-
-
-def test_what_is_kept_is_listed_and_goes_with_the_next_run(broken):
-    code, out, _ = broken("run-lab", "good", "--keep")
-    name = next(line.split()[-1] for line in out.splitlines() if line.startswith("Kept: volume"))
-    assert code == 0
-    assert Engine().volume(name)
-    assert broken("run-lab", "good")[0] == 0
-    assert Engine().volume(name) is None
-
-
-def test_ctrl_c_cleans_up_and_exits_130(commands):
-    engine = Engine()
-    with commands.start("run-lab", "--prove") as process:
-        end = time.monotonic() + 30
-        while not [each for each in engine.containers() if each.name.startswith("registry-")]:
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, out + err
-    assert "Traceback" not in err
-    assert "Left behind" not in out
-
-
 def interrupt(process):
     """Press Ctrl-C, and once more where it came in the moment before the program began to wait:
     Python then sees it with the next one only. What it printed."""
@@ -386,21 +289,6 @@ def test_ctrl_c_at_a_question_and_between_two_checks_exits_130(broken, instance)
     assert broken("finish-lab", "good", "--yes")[0] == 0
 
 
-def test_finishing_exits_1_while_something_cannot_be_removed_and_then_0(
-    broken, docker, engine, instance, tmp_path
-):
-    name = broken.json("start-lab", "good")[1]["name"]
-    labs = load_course(tmp_path / "course").labs
-    Workspaces(instance / "workspaces", engine, labs).find_open("good").create_volume(name)
-    user = docker("create", "-v", f"{name}:/x", "busybox:stable")
-    code, _, err = broken("finish-lab", "good", "--yes")
-    assert (code, f"Not removed: volume {name}" in err) == (1, True)
-    assert "The lab stays open." in err
-    docker("rm", user)
-    assert broken("finish-lab", "good", "--yes")[0] == 0
-    assert engine.volume(name) is None
-
-
 def test_a_registry_that_is_chosen_in_a_terminal_stays_chosen(broken):
     code, values = broken.json("start-lab", "good", "--registry", "3")
     assert (code, values["registry_image"]) == (0, "registry:3")
@@ -412,49 +300,3 @@ def test_a_registry_that_is_chosen_in_a_terminal_stays_chosen(broken):
         assert (code, "'4' is not one of '2', '3'" in err) == (2, True)
     assert broken("run-lab", "good", "--registry", "3")[0] == 0
     assert broken.json("start-lab", "good") == (0, again)  # a headless run is no choice
-
-
-def test_two_runs_of_a_lab_at_once_both_pass(broken):
-    runs = [broken.start("run-lab", "good") for _ in range(2)]
-    for run in runs:
-        out, err = run.communicate(timeout=60)
-        assert run.returncode == 0, out + err
-
-
-def test_a_run_whose_terminal_is_closed_cleans_up(commands, engine):
-    """The terminal and its shell tell of it both, and nothing can be printed there any more."""
-    ours, theirs = pty.openpty()
-    before = signal.signal(signal.SIGHUP, lambda *_: None)  # else it may be ignored, as by `nohup`
-    try:
-        process = commands.start("run-lab", "push-and-pull", stdin=theirs, output=theirs)
-    finally:
-        signal.signal(signal.SIGHUP, before)
-    os.close(theirs)
-    assert eventually(lambda: headless_registries(engine))
-    os.close(ours)
-    for _ in range(2):
-        process.send_signal(signal.SIGHUP)
-    assert process.wait(60) == 130
-    assert headless_registries(engine) == []
-
-
-def headless_registries(engine):
-    return [each for each in engine.containers() if each.name.startswith("registry-")]
-
-
-def test_finish_lab_asks_on_a_terminal_and_no_means_no(commands, docker, unique):
-    values = commands.json("start-lab", "push-and-pull")[1]
-    name, port = values["name"], f"{values['port']}:80"
-    docker("create", "-p", port, "--name", unique, "busybox:stable")
-    ours, theirs = pty.openpty()
-    process = commands.start("finish-lab", "push-and-pull", stdin=theirs)
-    os.write(ours, b"n\n")
-    out, _ = process.communicate(timeout=30)
-    os.close(ours)
-    os.close(theirs)
-    assert process.returncode == 0
-    assert "Nothing was removed, and the lab stays open." in out
-    assert f"Stays, because it may not be the lab's: container `{unique}`: it asks for" in out
-    assert Engine().container(name).running
-    assert commands("finish-lab", "push-and-pull", "--yes")[0] == 0
-    assert Engine().container(unique)
