@@ -25,26 +25,23 @@ def why_left(engine: Engine, kind: str, id: str, error: CannotCheck | OSError) -
         return Sentence.joined(error.found, error.next)
     why = Sentence("It is not known what still uses it. Restart the engine, then try again.")
     with suppress(CannotCheck):
-        if containers := _containers(engine, kind, id):
+        if users := _containers(engine, kind, id):
             why = Sentence.counted(
                 "The container {names} uses it. If you no longer need that container, remove it: "
                 "`docker rm -f {words}`.",
                 "{count} containers use it: {names}. If you no longer need them, remove them: "
                 "`docker rm -f {words}`.",
-                len(containers),
-                names=listed(containers),
-                words=" ".join(containers),
+                len(users),
             )
-        elif images := _children(engine, kind, id):
+        elif users := _children(engine, kind, id):
             why = Sentence.counted(
                 "The image {names} was built on it. If you no longer need that image, remove it: "
                 "`docker image rm {words}`.",
                 "{count} images were built on it: {names}. If you no longer need them, remove "
                 "them: `docker image rm {words}`.",
-                len(images),
-                names=listed(images),
-                words=" ".join(images),
+                len(users),
             )
+        why = why.fill({"names": listed(users), "words": " ".join(users)})
     return Sentence.joined(why, error.found)
 
 
