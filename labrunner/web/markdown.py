@@ -34,6 +34,9 @@ VALUE_PLACE = re.compile(rf"{VALUE_TOKEN}(\d+)e")
 REFERENCE_TOKEN = f"drawn{secrets.token_hex(16)}n"  # stands for the diagram of a reference
 REFERENCE_PLACE = re.compile(rf"<div>{REFERENCE_TOKEN}(\d+)e</div>")
 ROOT = Path(__file__).resolve().parents[2]  # the folder that has `static`
+CODE = re.compile("<code>.*?</code>", re.DOTALL)
+# A short word with a hyphen, between blanks or tags, and in none
+HYPHENATED = re.compile(r"(?<![^\s>])(?=[\w-]{2,24}[\s<])[\w-]*-\w[\w-]*(?![^<]*>)")
 SIZE = re.compile(r'<svg[^>]* width="(\d+)" height="(\d+)"')
 
 
@@ -115,7 +118,7 @@ def _draft(text: str, titles: tuple[tuple[str, str], ...], language: str, prefix
             }
         },
     )
-    html = markdown.convert(VALUE.sub(set_aside, text))
+    html = CODE.sub(_keep_words_whole, markdown.convert(VALUE.sub(set_aside, text)))
     pieces = [Markup(piece.strip()) for piece in html.split(f"<!--{CUT}-->")]  # noqa: S704
     parts = [Part(pieces[0])]
     for at, step in enumerate(cutter.found):
@@ -125,6 +128,11 @@ def _draft(text: str, titles: tuple[tuple[str, str], ...], language: str, prefix
     parts += [Part(Markup(), step, escape(title)) for step, title in missing]
     kept = tuple(part for part in parts if part.html or part.step)
     return _Draft(kept, tuple(names), tuple(references))
+
+
+def _keep_words_whole(code: re.Match[str]) -> str:
+    """Mark the words that a line must not break at a hyphen: `kill -` is not `kill -QUIT`."""
+    return HYPHENATED.sub(r'<span class="whole">\g<0></span>', code[0])
 
 
 class _Cutter(Extension):

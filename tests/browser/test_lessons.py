@@ -265,6 +265,12 @@ TOO_HIGH = """() => Math.max(...Array.from(document.querySelectorAll(".commands"
     .filter((block) => !block.closest("details"))
     .map((block) => block.getBoundingClientRect().height)) - 0.8 * innerHeight"""
 
+SPLIT = """() => Array.from(document.querySelectorAll("main .whole"))
+    .filter((word) => word.getClientRects().length > 1).map((word) => word.textContent)"""
+UNFOLD = "for (const each of document.querySelectorAll('main details')) each.open = true"
+SIDEWAYS = """() => Array.from(document.querySelectorAll(".scroll"))
+    .filter((table) => table.scrollWidth > table.clientWidth).map((table) => table.innerText)"""
+
 
 def test_each_block_is_copied_as_it_stands_and_each_lesson_leads_on_to_the_next(site, page):
     load(page, f"{site.url}/lessons/{COURSE.lessons[0].slug}")
@@ -274,7 +280,10 @@ def test_each_block_is_copied_as_it_stands_and_each_lesson_leads_on_to_the_next(
     for lesson, following in zip_longest(COURSE.lessons, COURSE.lessons[1:]):
         page.set_viewport_size(NARROW["viewport"])
         assert page.evaluate(TOO_HIGH) < 0
+        page.evaluate(UNFOLD)
+        assert page.evaluate(SPLIT) == []
         page.set_viewport_size(WIDE["viewport"])
+        assert page.evaluate(SIDEWAYS) == []
         blocks = page.evaluate(COPY_ALL)
         assert len(blocks) >= len(lesson.steps)
         assert all(code and copied == code for code, copied in blocks)

@@ -84,6 +84,17 @@ def test_commands_are_shown_character_by_character(tmp_path):
     assert html.unescape(re.sub("<[^>]+>", "", found[1])) == code
 
 
+def test_a_short_word_with_a_hyphen_is_marked_to_stay_whole(tmp_path):
+    text = "`kill -QUIT 1`, `a/my-image`, `-`, -x\n\n"
+    text += f"{STEP}\n```bash\ncurl --retry-all-errors -s x\n```\n\n```text\n{'-' * 30}x\n```"
+    first, step = render(tmp_path, text)
+    assert '<code>kill <span class="whole">-QUIT</span> 1</code>' in first.html
+    assert first.html.count("<span") == 1
+    assert re.findall(r'class="whole">([^<]+)', step.html) == ["--retry-all-errors", "-s"]
+    (part,) = render(tmp_path, "```yaml\nimage: my-image\n```")
+    assert re.sub("<[^>]+>", "", part.html).strip() == "image: my-image"
+
+
 def test_hints_are_folded_and_tables_scroll_by_keyboard_or_are_lists(tmp_path):
     (part,) = render(tmp_path, "??? hint\n    Look.\n\n| a |\n|---|\n| `b` |\n")
     assert '<details class="hint">\n<summary>Hint</summary>\n<p>Look.</p>' in part.html
