@@ -79,6 +79,16 @@ def test_the_pictures_of_a_lesson_follow_the_colours_chosen_by_hand(course_site,
     assert shots["light", "Dark"] == shots["dark", "Dark"] == dark
 
 
+def test_a_picture_has_no_words_where_it_is_too_small_for_them(course_site):
+    pictures = re.findall(
+        r'<img src="(/static/pictures/[^?#"]+)', course_site.visitor().get("/").text
+    )
+    assert len(pictures) == 13
+    for path in pictures:
+        small = (ROOT / path[1:]).read_text().partition("@media (max-width: 200px)")[2]
+        assert small.lstrip(" {\n").startswith("text { display: none; }"), path
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "static/css").glob("*.css")), ids=lambda p: p.name)
 def test_no_style_asks_the_system_for_its_colours(path: Path):
     """It would not follow the choice by hand; `light-dark()` does."""
