@@ -117,10 +117,10 @@ def _find_by_log(
     return None
 
 
-def last_lines(engine: Engine, container: str) -> str:
-    """Return the end of a container's log; nothing where it keeps none."""
+def last_lines(engine: Engine, container: str, since: float = 0) -> str:
+    """Return the end of a container's log since then; nothing where it keeps none."""
     try:
-        return engine.logs(container, tail=LAST_LINES)
+        return engine.logs(container, since=since, tail=LAST_LINES)
     except EngineRefused:
         return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from labrunner.engine.engine import Engine
@@ -19,7 +20,11 @@ WHICH_PROGRAM = (
     "`sudo ss -ltnp 'sport = :{port}'` names it on Linux; on a Mac it may be the AirPlay Receiver."
 )
 STABLE = 10  # seconds that a container runs before the engine counts its restart as a success
+NO_FILE = "Are you trying to mount a directory onto a file"  # in an engine's error
 LONGEST = 300  # characters of a log's line
+FAULT = re.compile(  # what a registry says when its settings end it
+    r'level=fatal msg="((?:[^"\\]|\\.)*)"|^(panic: .+)|^(configuration error: .+)', re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,13 @@ def describe_state(engine: Engine, container: Container, start: str) -> Diagnosi
         found = (
             "The container `{container}` was created, but not started. Its start failed: {error}."
         )
-        return diagnosis("start-failed", found, "Fix that, then `docker start {container}`.")
+        todo = "Fix that, then `docker start {container}`."
+        if NO_FILE in container.error:
+            todo = (
+                "Docker makes a folder in place of a file that is mounted and not there. `docker "
+                "rm -f {container}`, then {start}."
+            )
+        return diagnosis("start-failed", found, todo)
     if container.state == "created":
         found = "The container `{container}` was created, but not started."
         return diagnosis("created", found, "`docker start {container}`.")
@@ -96,6 +107,15 @@ def describe_state(engine: Engine, container: Container, start: str) -> Diagnosi
             "Fix that, then `docker start {container}`.",
             **ended,
         )
+    if words := _own_fault(engine, container):
+        return diagnosis(
+            "exited",
+            "The container `{container}` exited {time} with code {code}. Its log says `{words}`.",
+            "`docker logs {container}` has the rest. Fix what it says, then create the container "
+            "again: `docker rm -f {container}`, then {start}.",
+            words=words,
+            **ended,
+        )
     return diagnosis(
         "exited",
         "The container `{container}` exited {time} with code {code}.",
@@ -111,6 +131,13 @@ def _restarts_again_and_again(engine: Engine, container: Container) -> bool:
         return False
     runs = engine.now() - container.started if container.running else 0
     return runs < STABLE and (container.running or container.state == "restarting")
+
+
+def _own_fault(engine: Engine, container: Container) -> str:
+    """Return what a registry said when its settings ended it; nothing where it was stopped."""
+    found = FAULT.search(last_lines(engine, container.id, since=container.started))
+    said = next(filter(None, found.groups()), "") if found else ""
+    return said.replace('\\"', '"').replace("`", "'").strip()[:LONGEST]
 
 
 def _last_words(engine: Engine, container: Container) -> str:

@@ -3,10 +3,12 @@
 import re
 import socket
 import threading
+import time
 from contextlib import closing, contextmanager
 
 import pytest
 
+from labrunner import TLS_SETTINGS, issue_certificate
 from labrunner.engine.connection import EngineDown
 from labrunner.registry.errors import NotARegistry, RegistryDown
 from labrunner.text import clock, in_order
@@ -88,8 +90,29 @@ def test_died_of_its_own_fault(workspace, says, engine):
     options = {"ports": {5000: workspace.port}, "environment": {"REGISTRY_AUTH": "htpasswd"}}
     engine.wait(workspace.run("registry:2", name=workspace.name, **options))
     found, todo = says()
-    assert "with code 2." in found
-    assert todo.endswith(f"If it exits again, `docker logs {workspace.name}` says why.")
+    assert "with code 2. Its log says `panic: unable to configure auth" in found
+    assert todo.startswith(f"`docker logs {workspace.name}` has the rest.")
+    assert todo.endswith(f"`docker rm -f {workspace.name}`, then {run(workspace)}.")
+
+
+def test_stopped_after_a_fault_that_was_mended(workspace, says, engine):
+    """What the log says of an earlier start is not why it ended."""
+    (workspace.work / "certs").mkdir()
+    options = {
+        "ports": {5000: workspace.port},
+        "volumes": {"/certs": str(workspace.work / "certs")},
+        "environment": TLS_SETTINGS,
+    }
+    container = workspace.run("registry:2", name=workspace.name, **options)
+    engine.wait(container)
+    assert " Its log says `open /certs/registry.crt: no such file or directory`." in says()[0]
+    issue_certificate(workspace.work, "DNS:localhost")
+    ended = int(engine.container(container).finished)
+    assert eventually(lambda: time.time() >= ended + 1)  # a log is read from a whole second on
+    engine.start(container)
+    workspace.wait_for_registry()
+    engine.stop(container)
+    assert "Its log says" not in says()[0]
 
 
 def test_it_ends_again_and_again(workspace, says, docker):
