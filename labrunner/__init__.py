@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         explain_no_deletion,
         try_deletion,
     )
+    from .checks.files import with_files
     from .checks.history import (
         client_requests,
         logged_requests,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         known_as,
         misnamed,
         names_of_sample,
+        push_sample_again,
         read_image_text,
     )
     from .checks.names import missing_parts, nearest, part_of, same_image
@@ -93,10 +95,11 @@ if TYPE_CHECKING:
     )
     from .checks.reverse_proxy import (
         exposure,
+        hiding_fault,
         require_proxied_registry,
+        restart_proxy,
         start_behind_proxy,
         start_in_network,
-        unnamed,
         upload_fault,
         wait_until_refused,
     )
@@ -111,6 +114,7 @@ if TYPE_CHECKING:
         describe_other_mount,
         is_anonymous,
         own_bytes,
+        require_kept,
         stored_bytes,
         untagged_bytes,
         untagged_digests,
@@ -158,12 +162,13 @@ _NAMES = {  # of each module
     "checks.deletions": (
         "deleted_digests deletions explain_deletion_off explain_no_deletion try_deletion"
     ),
+    "checks.files": "with_files",
     "checks.history": (
         "client_requests logged_requests pulls_since_push pushed_tags require_memory was_started"
     ),
     "checks.images": (
         "describe_difference explain_no_pull find_misnamed find_name known_as misnamed "
-        "names_of_sample read_image_text"
+        "names_of_sample push_sample_again read_image_text"
     ),
     "checks.names": "missing_parts nearest part_of same_image",
     "checks.passwords": "AUTH htpasswd login_fault write_password_file",
@@ -171,15 +176,15 @@ _NAMES = {  # of each module
     "checks.refusals": "require_manifest_taken require_no_refusal",
     "checks.registry": "has_blob read_version require_registry require_started require_version",
     "checks.reverse_proxy": (
-        "exposure require_proxied_registry start_behind_proxy start_in_network unnamed "
-        "upload_fault wait_until_refused"
+        "exposure hiding_fault require_proxied_registry restart_proxy start_behind_proxy "
+        "start_in_network upload_fault wait_until_refused"
     ),
     "checks.second_host": "SecondHost pulled_from require_second_host",
     "checks.second_host_start": "engine_powers start_second_host",
     "checks.second_registry": "SecondRegistry start_second_registry",
     "checks.storage": (
         "ANONYMOUS blob_sizes collection_fault describe_mount describe_other_mount is_anonymous "
-        "own_bytes stored_bytes untagged_bytes untagged_digests"
+        "own_bytes require_kept stored_bytes untagged_bytes untagged_digests"
     ),
     "checks.subnets": "unused_subnet",
     "checks.volumes": (
@@ -202,31 +207,33 @@ _NAMES = {  # of each module
 _MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
-    "ANONYMOUS", "AUTH", "RUN", "STORAGE", "TLS_SETTINGS",
-    "CannotCheck", "Lab", "NotARegistry", "NotYet", "OtherScheme", "Passed", "RegistryDown",
-    "SecondHost", "SecondRegistry", "Sentence", "Workspace", "act", "anonymous_volumes",
-    "blob_sizes", "build_another", "ca_fault", "certificate_fault", "client_requests",
-    "collect", "collect_running", "collection_fault", "configuration", "configuration_path",
-    "days_left", "deleted_digests", "deletions", "describe_difference", "describe_mount",
+    "ANONYMOUS", "AUTH", "RUN", "STORAGE", "TLS_SETTINGS", "CannotCheck", "Lab",
+    "NotARegistry", "NotYet", "OtherScheme", "Passed", "RegistryDown", "SecondHost",
+    "SecondRegistry", "Sentence", "Workspace", "act", "anonymous_volumes", "blob_sizes",
+    "build_another", "ca_fault", "certificate_fault", "client_requests", "collect",
+    "collect_running", "collection_fault", "configuration", "configuration_path", "days_left",
+    "deleted_digests", "deletions", "describe_difference", "describe_mount",
     "describe_other_mount", "describe_state", "digest_in", "digests_in", "engine_powers",
     "explain_deletion_off", "explain_no_deletion", "explain_no_pull", "exposure",
     "fail_to_run_registry", "files_fault", "find_misnamed", "find_name", "fullest_volume",
-    "has_blob", "has_push", "holds_other_certificate", "htpasswd", "in_order", "is_anonymous",
-    "is_same", "issue", "issue_certificate", "known_as", "last_line", "last_line_of",
-    "last_word", "left_over_volumes", "listed", "logged_requests", "login_fault", "megabytes",
-    "misnamed", "missing_parts", "names_of_sample", "nearest", "new_containers", "one_by_one",
-    "own_bytes", "pair_fault", "parse", "part_of", "pull", "pull_and_retag", "pulled_from",
-    "pulls_since_push", "push_as", "push_with_login", "pushed_tags", "ran_and_was_removed",
-    "read_image_text", "read_version", "refused", "remove_sample", "require_manifest_taken",
-    "require_memory", "require_no_other_user", "require_no_refusal", "require_own_command",
+    "has_blob", "has_push", "hiding_fault", "holds_other_certificate", "htpasswd", "in_order",
+    "is_anonymous", "is_same", "issue", "issue_certificate", "known_as", "last_line",
+    "last_line_of", "last_word", "left_over_volumes", "listed", "logged_requests",
+    "login_fault", "megabytes", "misnamed", "missing_parts", "names_of_sample", "nearest",
+    "new_containers", "one_by_one", "own_bytes", "pair_fault", "parse", "part_of", "pull",
+    "pull_and_retag", "pulled_from", "pulls_since_push", "push_as", "push_sample_again",
+    "push_with_login", "pushed_tags", "ran_and_was_removed", "read_image_text", "read_version",
+    "refused", "remove_sample", "require_kept", "require_manifest_taken", "require_memory",
+    "require_no_other_user", "require_no_refusal", "require_own_command",
     "require_proxied_registry", "require_pushed", "require_registry", "require_second_host",
-    "require_started", "require_tag", "require_version", "restart_registry", "retag", "run",
-    "run_in_network", "run_registry", "runs_own_command", "runs_registry", "same_image",
-    "short", "sizes_in", "start_behind_proxy", "start_in_network", "start_second_host",
-    "start_second_registry", "stop_collect_start", "storage_mount", "stored_bytes", "tag_as",
-    "tags_in", "took_a_push", "try_deletion", "unnamed", "untag", "untagged_bytes",
-    "untagged_digests", "unused_subnet", "upload_fault", "volume_from_before", "wait_until",
-    "wait_until_refused", "was_handed_on", "was_started", "write_password_file",
+    "require_started", "require_tag", "require_version", "restart_proxy", "restart_registry",
+    "retag", "run", "run_in_network", "run_registry", "runs_own_command", "runs_registry",
+    "same_image", "short", "sizes_in", "start_behind_proxy", "start_in_network",
+    "start_second_host", "start_second_registry", "stop_collect_start", "storage_mount",
+    "stored_bytes", "tag_as", "tags_in", "took_a_push", "try_deletion", "untag",
+    "untagged_bytes", "untagged_digests", "unused_subnet", "upload_fault",
+    "volume_from_before", "wait_until", "wait_until_refused", "was_handed_on", "was_started",
+    "with_files", "write_password_file",
 ]  # fmt: skip
 
 

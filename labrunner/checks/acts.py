@@ -113,9 +113,9 @@ def run_registry(workspace: Workspace, **options: Any) -> None:
 
 
 @act
-def issue(workspace: Workspace, *names: str) -> None:
+def issue(workspace: Workspace, *names: str, days: int = 30) -> None:
     """Issue a certificate for these names; see `issue_certificate`."""
-    issue_certificate(workspace.work, *names)
+    issue_certificate(workspace.work, *names, days=days)
 
 
 @act

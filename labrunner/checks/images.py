@@ -35,6 +35,14 @@ def names_of_sample(workspace: Workspace) -> tuple[str, ...]:
     return (image.tags or image.digests or (image.id[7:19],)) if image else ()
 
 
+def push_sample_again(workspace: Workspace) -> Sentence:
+    """Return how to push the sample image under its own name, from a name that the engine has."""
+    names, wanted = names_of_sample(workspace), f"{workspace.registry}/{workspace.image}"
+    tag = f"`docker image tag {names[0] if names else workspace.image} {wanted}`"
+    tag = "" if f"{wanted}:latest" in names else tag
+    return in_order(tag, f"`docker push {wanted}`", stop=False)
+
+
 def misnamed(workspace: Workspace, name: str, repository: str, tag: str) -> Sentence:
     """Return what is wrong with a name of the learner's image that should have been one in the
     workspace's registry, with this repository and tag."""

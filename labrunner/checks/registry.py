@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -24,6 +24,7 @@ from labrunner.verdicts import CannotCheck, NotYet
 from labrunner.workspaces.troubleshooting import RUN, WHICH_PROGRAM, describe_state, diagnose
 from labrunner.workspaces.workspace import Workspace
 
+from .files import with_files
 from .history import pushed_repositories, recent_requests
 
 VERSION = re.compile(r"\sv?(\d+\.[\w.]+)")
@@ -167,9 +168,13 @@ def has_blob(workspace: Workspace, repository: str, digest: str) -> bool:
     )
 
 
-def require_version(workspace: Workspace, version: int, start: str) -> tuple[Container, str]:
+def require_version(
+    workspace: Workspace, version: int, start: str, files: Mapping[str, str]
+) -> tuple[Container, str]:
     """Return the container that serves the learner's registry, which runs this version, and how to
-    replace it by what the command `start` starts. The lab's user is logged in."""
+    replace it by what the command `start` starts. The lab's user is logged in. files: as in
+    `with_files`."""
+    start = with_files(workspace, start, files)
     container = require_registry(workspace, start=start, login=workspace.login)
     found = read_version(workspace, container)
     todo = Sentence(

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 from labrunner.engine.models import Container
 from labrunner.language import Sentence
+from labrunner.text import in_order
 from labrunner.verdicts import NotYet
+from labrunner.workspaces.service import runs_registry
 from labrunner.workspaces.troubleshooting import describe_state
 from labrunner.workspaces.workspace import Workspace
 
@@ -21,13 +23,13 @@ LONGEST = 100  # characters of an address that a verdict repeats
 
 
 def require_proxied_registry(
-    workspace: Workspace, *, start: str, behind: str, proxy: str
+    workspace: Workspace, start: str, behind: str, proxy: str
 ) -> Container:
     """Return the container of the registry that answers over TLS, itself or through a proxy; say
     what the proxy does where there is one and no registry answers through it.
 
     start, behind, proxy: the commands that start the registry by itself, the registry behind the
-    proxy, and the proxy.
+    proxy, and the proxy. Where the first is empty, there should be a proxy.
     """
     engine, name = workspace.engine, workspace.name
     own, front = engine.container(name), engine.container(workspace["proxy"])
@@ -36,11 +38,17 @@ def require_proxied_registry(
         restart = Sentence("Then `docker restart {container}`.", container=front.name)
         todo = Sentence.joined(state.next, restart)
         raise NotYet(state.reason, found=state.found, next=todo)
+    both = in_order(behind, proxy, stop=False)
     try:
-        return require_registry(workspace, start=start, tls=True, login=workspace.login)
+        return require_registry(workspace, start=start or both, tls=True, login=workspace.login)
     except NotYet as failure:
         if not front:
-            raise
+            if start or failure.reason != "unpublished" or (own and exposure(own)):
+                raise
+            found = "The container `{container}` publishes no port, and no proxy is in front of it."
+            raise NotYet("no-proxy", found=found, next=in_order(proxy), container=name) from None
+        if front.running and not failure.reason.startswith("wrong-"):
+            raise _silence(workspace, front, proxy) from None
         reason, found, said = failure.reason, failure.found, ""
         if not front.running:
             reason, said = "proxy-ended", last_line(engine.logs(front.id)).replace("`", "'")
@@ -48,13 +56,31 @@ def require_proxied_registry(
             found = Sentence.joined(describe_state(engine, front, proxy).found, log)
         todo = Sentence(
             "`docker logs {front}` says why. Correct that, then `docker rm -f {container} "
-            "{front}`, then {behind}, then {proxied}.",
+            "{front}`, then {both}.",
             front=front.name,
             container=name,
-            behind=Sentence.of(behind),
-            proxied=Sentence.of(proxy),
+            both=both,
         )
         raise NotYet(reason, found=found, next=todo, said=said) from None
+
+
+def _silence(workspace: Workspace, front: Container, proxy: str) -> NotYet:
+    """Return the verdict on a proxy that runs while nothing answers on the registry's port."""
+    values = {"front": front.name, "port": workspace.port}
+    again = in_order(f"`docker rm -f {front.name}`", proxy)
+    inside = [each.container for each in front.ports if each.host == workspace.port]
+    if not inside:
+        found = "The container `{front}` runs, but does not publish {port}."
+        return NotYet("proxy-unpublished", found=Sentence(found, **values), next=again)
+    found = (
+        "The container `{front}` publishes {port} to its own port {inside}, where nothing listens."
+    )
+    todo = (
+        "nginx listens where a file in `proxy` says so, if its name ends in `.conf`. Write "
+        "`proxy/registry.conf` as in the step that starts nginx, then {again}"
+    )
+    found = Sentence(found, inside=inside[0], **values)
+    return NotYet("proxy-silent", found=found, next=todo, again=again)
 
 
 def exposure(container: Container) -> tuple[str, str] | None:
@@ -77,9 +103,15 @@ def exposure(container: Container) -> tuple[str, str] | None:
     return "published", Sentence(found, container=container.name, ports=ports)
 
 
-def unnamed(container: Container) -> tuple[str, str] | None:
-    """Return a reason and a sentence: why other containers cannot find a container by its name;
-    None where they can."""
+def hiding_fault(workspace: Workspace, container: Container) -> tuple[str, str] | None:
+    """Return a reason and a sentence: why a container is no registry that only a proxy can reach,
+    by its name; None where it is."""
+    if not runs_registry(workspace.engine, container):
+        found = "The container `{container}` runs `{image}`, which is not a registry."
+        values = {"container": container.name, "image": container.image}
+        return "other-image", Sentence(found, **values)
+    if fault := exposure(container):
+        return fault
     if container.addresses.keys() - NO_NAMES:
         return None
     found = (
@@ -117,6 +149,12 @@ def start_behind_proxy(
     volumes = {"/etc/nginx/conf.d:ro": str(folder), "/certs:ro": str(workspace.work / "certs")}
     how: dict[str, Any] = {"ports": {443: workspace.port}, "volumes": volumes, "network": network}
     workspace.run("nginx:latest", name=workspace["proxy"], **how)
+    workspace.wait_for_registry()
+
+
+def restart_proxy(workspace: Workspace) -> None:
+    """Restart the proxy, and wait until the registry answers through it."""
+    workspace.engine.restart(workspace["proxy"])
     workspace.wait_for_registry()
 
 

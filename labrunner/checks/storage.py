@@ -12,7 +12,7 @@ from labrunner.registry.errors import RegistryDown, RegistrySlow
 from labrunner.registry.models import Manifest
 from labrunner.registry.transport import LARGEST
 from labrunner.text import megabytes, short
-from labrunner.verdicts import CannotCheck
+from labrunner.verdicts import CannotCheck, NotYet
 from labrunner.workspaces.registry_storage import storage_folder, storage_mount
 from labrunner.workspaces.workspace import Workspace
 
@@ -34,6 +34,16 @@ def describe_mount(mount: Mount | None) -> Sentence:
     if is_anonymous(mount.source):
         return Sentence("the anonymous volume {volume}", volume=short(mount.source))
     return Sentence("the volume `{volume}`", volume=mount.source)
+
+
+def require_kept(workspace: Workspace, container: Container, todo: str) -> Sentence:
+    """Return where a registry keeps its files, in words; raise `NotYet` where the next container
+    does not find them there. todo: how to start it with a volume that has a name."""
+    storage = storage_mount(workspace, container)
+    where = describe_mount(storage)
+    if not storage or is_anonymous(storage.source):
+        raise NotYet("anonymous", found="It keeps its images in {where}.", next=todo, where=where)
+    return where
 
 
 def describe_other_mount(workspace: Workspace, container: Container) -> str:

@@ -16,16 +16,17 @@ from labrunner import (
     describe_mount,
     explain_no_pull,
     in_order,
-    is_anonymous,
     listed,
     login_fault,
     names_of_sample,
     push_as,
+    push_sample_again,
     push_with_login,
     pushed_tags,
     read_version,
     refused,
     remove_sample,
+    require_kept,
     require_no_refusal,
     require_pushed,
     require_version,
@@ -89,7 +90,8 @@ RUN_3_OPEN = command("registry:3", OLD)
 MOUNT_OLD, MOUNT_NEW = f"config.yml:{OLD}:ro", f"config.yml:{NEW}:ro"  # for the advice
 VOLUME = "-v {volume}:/var/lib/registry"
 LOGIN = "`echo {password} | docker login -u {user} --password-stdin {registry}`"
-TAG = "`docker image tag {image} {registry}/{image}`"
+MAKE = "`docker run --rm --entrypoint htpasswd httpd:2 -Bbn {user} {password} > htpasswd`"
+FILES = {"config.yml": "write `config.yml` as in the first step", "htpasswd": MAKE}
 PUSH = "`docker push {registry}/{image}`"
 PUSH_SECOND = (
     "`docker image tag busybox:stable {registry}/{image}:stranger`, then "
@@ -123,13 +125,9 @@ serve_open = serve("registry:3", OLD)
 def lock_registry_2(workspace):
     """A registry 2 on `{registry}` asks for the password of `{user}`, and keeps its images in a
     volume of yours."""
-    container, todo = require_version(workspace, 2, RUN_2)
+    container, todo = require_version(workspace, 2, RUN_2, FILES)
     runs = _require_locked(workspace, container, todo)
-    storage = storage_mount(workspace, container)
-    where = describe_mount(storage)
-    if not storage or is_anonymous(storage.source):
-        found = "It keeps its images in {where}."
-        raise NotYet("anonymous", found=found, next=todo, where=where)
+    where = require_kept(workspace, container, todo)
     return Sentence.joined(runs, Sentence("Its images are in {where}.", where=where))
 
 
@@ -166,7 +164,7 @@ push_to_it.mistake("another image under the name", advice="will move", reason="a
 def keep_the_old_path(workspace):
     """Registry 3 serves your image on `{registry}`. Your file is still mounted at the path of
     registry 2, and nobody is asked for a password."""
-    container, todo = require_version(workspace, 3, RUN_3_OPEN)
+    container, todo = require_version(workspace, 3, RUN_3_OPEN, FILES)
     status = workspace.api.request("GET", "").status
     if status != 200:
         found = "It asks for a password: without one, `/v2/` answers {status}."
@@ -175,8 +173,12 @@ def keep_the_old_path(workspace):
         found = "Nobody is asked for a password, but there is no file of yours at `{path}` either."
         raise NotYet("not-mounted", found=found, next=todo, path=OLD)
     manifest = workspace.api.manifest(workspace.image, "latest")
-    where = describe_mount(storage_mount(workspace, container))
+    storage = storage_mount(workspace, container)
+    where = describe_mount(storage)
     if not manifest or not workspace.is_sample(manifest):
+        if storage and storage.source == workspace["volume"]:  # nothing else has it
+            remove = f"`docker rm -f {container.name}`"
+            todo = in_order(remove, RUN_2, LOGIN, push_sample_again(workspace), remove, RUN_3_OPEN)
         raise NotYet("no-image", found="Your image is not in {where}.", next=todo, where=where)
     if "latest" in pushed_tags(workspace, workspace.image):
         found = "Your image is in {where} because you pushed it to registry 3."
@@ -230,7 +232,7 @@ push_as_a_stranger.mistake("your own image", reason="same-image")(push_as(SECOND
 @lab.step(lasting=True)
 def mount_it_at_the_new_path(workspace):
     """Registry 3 on `{registry}` asks for the password of `{user}`, and has your image."""
-    container, todo = require_version(workspace, 3, RUN_3)
+    container, todo = require_version(workspace, 3, RUN_3, FILES)
     runs = _require_locked(workspace, container, todo)
     digest = short(_require_image(workspace, container).digest)
     return Sentence.joined(runs, Sentence("It has your image, {digest}.", digest=digest))
@@ -363,14 +365,14 @@ delete_what_the_stranger_left.mistake("your own image", advice=PUSH, reason="no-
 def do_without_a_file(workspace):
     """Registry 3 on `{registry}` reads the file of its own image. It asks for the password of
     `{user}`, deletes nothing, and has your image."""
-    container, _ = require_version(workspace, 3, RUN_3)
+    container, _ = require_version(workspace, 3, RUN_3, FILES)
     path = configuration_path(container)
     if path != NEW or any(path.startswith(each.target) for each in container.mounts):
         found = "The registry reads `{path}`, which is a file of yours."
         todo = "Start it without that file. Every setting in it can be a variable instead."
         raise NotYet("own-file", found=found, next=todo, path=path)
-    todo = "Three variables ask for a password, as in lesson 8. They name the password file."
-    _require_locked(workspace, container, todo)
+    todo = "Mount the password file. Three variables ask for a password, as in lesson 8."
+    _require_locked(workspace, container, todo, make="")
     status = try_deletion(_registry(workspace), workspace.image)
     if status != 405:
         raise NotYet(
@@ -410,10 +412,12 @@ def _config(workspace, text):
     return str(path)
 
 
-def _require_locked(workspace, container, todo):
+def _require_locked(workspace, container, todo, make=MAKE):
     """Return a sentence about the registry; raise `NotYet` where it asks for no password."""
     if fault := login_fault(workspace, container, workspace.login):
         reason, found = fault
+        if make and reason != "open" and (workspace.work / "htpasswd").is_file():
+            todo = Sentence("{make}, then {todo}", make=Sentence.of(make), todo=todo)
         raise NotYet(reason, found=found, next=todo)
     values = {"container": container.name, "version": read_version(workspace, container)}
     return Sentence("`{container}` runs registry {version} and asks for a password.", **values)
@@ -423,16 +427,12 @@ def _require_image(workspace, container):
     """Return the manifest of the lab's image in registry 3."""
     if _digest(workspace, "latest"):
         return require_pushed(workspace, start=RUN_3, login=workspace.login)
-    raise NotYet(
-        "no-image",
-        found="Your image is not in {where}.",
-        next=Sentence(
-            "If it is in another volume: {replace} If not: {push}",
-            replace=in_order(f"`docker rm -f {container.name}`", RUN_3),
-            push=in_order(LOGIN, TAG, PUSH),
-        ),
-        where=describe_mount(storage_mount(workspace, container)),
-    )
+    storage = storage_mount(workspace, container)
+    todo = in_order(LOGIN, push_sample_again(workspace))
+    if not storage or storage.source != workspace["volume"]:
+        todo = Sentence("Start the registry again, but with `{kept}`.", kept=Sentence.of(VOLUME))
+    found = "Your image is not in {where}."
+    raise NotYet("no-image", found=found, next=todo, where=describe_mount(storage))
 
 
 def _foreign(workspace):

@@ -19,8 +19,10 @@ from labrunner import (
     describe_state,
     exposure,
     fail_to_run_registry,
+    hiding_fault,
     holds_other_certificate,
     in_order,
+    issue,
     issue_certificate,
     listed,
     login_fault,
@@ -28,16 +30,18 @@ from labrunner import (
     own_bytes,
     push_with_login,
     refused,
+    require_kept,
     require_proxied_registry,
     require_pushed,
+    restart_proxy,
     runs_registry,
     short,
     start_behind_proxy,
     start_in_network,
     tag_as,
-    unnamed,
     upload_fault,
     wait_until_refused,
+    with_files,
     write_password_file,
 )
 
@@ -82,27 +86,24 @@ CERTIFY = (
     f"`openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost {RIGHT_NAMES} "
     "-keyout certs/registry.key -out certs/registry.crt`"
 )
-LISTEN = Sentence(
-    "Write `listen 443 ssl;`, `ssl_certificate /certs/registry.crt;` and "
-    "`ssl_certificate_key /certs/registry.key;` into `proxy/registry.conf`"
-)
+FILES = {  # that the commands mount, and how each is made
+    "certs/registry.crt": CERTIFY,
+    "auth/htpasswd": MAKE,
+    "proxy/registry.conf": "write `proxy/registry.conf` as in the step that starts nginx",
+}
+LISTEN = "Write `listen 443 ssl;` and both lines `ssl_certificate…` into `proxy/registry.conf`"
 HOST = "proxy_set_header Host $http_host;"
 SCHEME = "proxy_set_header X-Forwarded-Proto $scheme;"
 OTHER_FILE = "The one in `certs/registry.crt` is another."
 NO_LIMIT = "client_max_body_size 0;"
 RELOAD = "`docker exec {proxy} nginx -s reload`"
+ANEW = "Begin a new upload as the step shows, and submit its whole line `Location:`."
 UPLOAD = re.compile(
     r"(?P<place>https?://[^/\s]*)?/v2/(?P<path>[\w./-]+/blobs/uploads/[\w.~%=?&:+-]+)", re.ASCII
 )
 
 
 # Acts, for the solutions and mistakes
-
-
-@act
-def certify(workspace, *names, days=30):
-    """Make a certificate for these names."""
-    issue_certificate(workspace.work, *names, days=days)
 
 
 @act
@@ -126,11 +127,6 @@ def serve_behind(workspace, *lines, listen="443 ssl", settings=TEAM_AUTH, volume
     issue_certificate(workspace.work, *NAMES)
     how = {"environment": settings, "volumes": _volumes(workspace, volume), **options}
     start_behind_proxy(workspace, "registry:3", _configuration(workspace, listen, lines), **how)
-
-
-def restart_proxy(workspace):
-    workspace.engine.restart(workspace["proxy"])
-    workspace.wait_for_registry()
 
 
 def ask_for_upload(workspace):
@@ -170,7 +166,7 @@ serve_tls.mistake("for another name", reason="other-names", advice=RIGHT_NAMES)(
     serve(TLS_SETTINGS, names=["DNS:registry.lab"])
 )
 serve_tls.mistake("made again", reason="other-certificate", advice="docker restart {name}")(
-    serve(TLS_SETTINGS), certify(*NAMES)
+    serve(TLS_SETTINGS), issue(*NAMES)
 )
 serve_tls.mistake("the folder not mounted", reason="exited", advice="docker logs {name}")(
     fail_to_run_registry("registry:3", environment=TLS_SETTINGS)
@@ -179,8 +175,10 @@ serve_tls.mistake("the folder not mounted", reason="exited", advice="docker logs
 
 @lab.step(advice=TLS_WORDS)
 def serve_both(workspace):
-    """`{registry}` speaks TLS, and opens to `{user}` with `{password}` only."""
-    _require_private(workspace)
+    """`{registry}` speaks TLS, opens to `{user}` with `{password}` only, and has a named volume."""
+    container, front = _require_private(workspace)
+    if runs_registry(workspace.engine, container):  # not a proxy that asks for it itself
+        require_kept(workspace, container, _again(workspace, container, front))
     return "`{registry}` speaks TLS, and asks for the password of `{user}`."
 
 
@@ -223,7 +221,7 @@ def take_it_off_the_port(workspace):
     if not container.running:
         state = describe_state(workspace.engine, container, RUN_BEHIND)
         raise NotYet(state.reason, found=state.found, next=state.next)
-    if fault := exposure(container) or unnamed(container):
+    if fault := hiding_fault(workspace, container):
         reason, found = fault
         raise NotYet(reason, found=found, next=in_order("`docker rm -f {name}`", RUN_BEHIND))
     found = "`{container}` is in {networks}, and publishes no port."
@@ -242,7 +240,7 @@ take_it_off_the_port.mistake("only removed", reason="no-container")(
 def put_nginx_in_front(workspace):
     """A proxy speaks TLS on `{registry}`. The registry behind it still asks for the password, still
     has your image, and publishes no port."""
-    container, front = _require_private(workspace)
+    container, front = _require_private(workspace, alone="")
     if runs_registry(workspace.engine, front):
         found = "The registry itself answers: `{container}` publishes {port}."
         todo = in_order(f"`docker rm -f {front.name}`", RUN_BEHIND, RUN_PROXY)
@@ -289,17 +287,15 @@ def follow_the_location(workspace, answer):
     now = _client(workspace).request("GET", told[0]["path"])
     if now.status != 204:
         found = "`{registry}` has no such upload; it answers {status}."
-        todo = "Begin a new one as the step shows, and submit its whole line `Location:`."
-        raise NotYet("no-upload", found=found, next=todo, status=now.status)
-    for place in (told[0], UPLOAD.match(now.headers.get("Location", ""))):
-        if place and (fault := upload_fault(workspace, place["place"] or "")):
-            reason, found = fault
-            todo = "Write `{host}` and `{scheme}` into `proxy/headers.conf`, then {again}"
-            todo = Sentence(todo, host=HOST, scheme=SCHEME, again=in_order(RELOAD))
-            todo = Sentence.joined(
-                todo, "Then begin a new upload, and submit its line `Location:`."
-            )
-            raise NotYet(reason, found=found, next=todo)
+        raise NotYet("no-upload", found=found, next=ANEW, status=now.status)
+    place = UPLOAD.match(now.headers.get("Location", "")) or told[0]
+    if fault := upload_fault(workspace, place["place"] or ""):
+        todo = "Write `{host}` and `{scheme}` into `proxy/headers.conf`, then {again}"
+        todo = Sentence(todo, host=HOST, scheme=SCHEME, again=in_order(RELOAD))
+        raise NotYet(fault[0], found=fault[1], next=Sentence.joined(todo, ANEW))
+    if upload_fault(workspace, told[0]["place"] or ""):
+        found = "Clients cannot follow your line. By now, the registry sends uploads elsewhere."
+        raise NotYet("old-location", found=found, next=ANEW)
     return "The registry sends uploads to `https://{registry}`, where the proxy takes them."
 
 
@@ -331,7 +327,7 @@ def let_layers_through(workspace):
     second = _require_pushed(
         workspace,
         "2.0",
-        image="{large_image}",
+        image=workspace["large_image"],
         is_right=lambda manifest: own_bytes(manifest, first) > LIMIT,
     )
     found = "`{registry}/team/app:2.0` is there, with {own} of its own."
@@ -353,15 +349,18 @@ let_layers_through.mistake("the headers lost", reason="other-scheme", advice=SCH
 let_layers_through.mistake("the limit raised, but not pushed", reason="not-pushed")(
     serve_behind(HOST, SCHEME, NO_LIMIT), tag_as(SECOND_NAME, "{large_image}")
 )
-let_layers_through.mistake("the small image", reason="another-image")(push_with_login(SECOND_NAME))
+let_layers_through.mistake("the small image", reason="another-image", advice="tag {large_image}")(
+    push_with_login(SECOND_NAME)
+)
 
 
 @lab.step
 def renew_the_certificate(workspace):
     """The proxy on `{registry}` shows a certificate for `localhost` and `127.0.0.1` that is valid
     for another 300 days or more."""
+    _, _, shown = _require_tls(workspace, alone="", days=365)
     put_nginx_in_front.require(workspace)
-    left = days_left(shown := workspace.api.certificate() or "")
+    left = days_left(shown)
     found = Sentence.counted(
         "`{registry}` shows a certificate that is valid for another {count} day.",
         "`{registry}` shows a certificate that is valid for another {count} days.",
@@ -377,15 +376,15 @@ def renew_the_certificate(workspace):
     raise NotYet(reason, found=found, next=todo)
 
 
-renew_the_certificate.solution(certify(*NAMES, days=365), restart_proxy)
+renew_the_certificate.solution(issue(*NAMES, days=365), restart_proxy)
 renew_the_certificate.mistake("made, but not read", reason="not-read", advice="read both again")(
-    certify(*NAMES, days=365)
+    issue(*NAMES, days=365)
 )
 renew_the_certificate.mistake("for 30 days again", reason="too-short", advice="number of days")(
-    certify(*NAMES), restart_proxy
+    issue(*NAMES), restart_proxy
 )
-renew_the_certificate.mistake("for one name only", reason="other-names", advice=RIGHT_NAMES)(
-    certify("DNS:localhost", days=365), restart_proxy
+renew_the_certificate.mistake("for one name only", reason="other-names", advice="-days 365")(
+    issue("DNS:localhost", days=365), restart_proxy
 )
 
 
@@ -411,15 +410,16 @@ def _again(workspace, container, front, start=RUN_BOTH):
     return in_order(f"`docker rm -f {name}`", RUN_BEHIND, f"`docker restart {front.name}`")
 
 
-def _require_tls(workspace, start=RUN_BOTH):
+def _require_tls(workspace, alone=RUN_BOTH, days=30):
     """Return the registry's container, that in front of it, which may be the same, and the
-    certificate that it shows; raise `NotYet` where one is missing or not right."""
-    how = {"start": RUN_BOTH, "behind": RUN_BEHIND, "proxy": RUN_PROXY}
-    container = require_proxied_registry(workspace, **how)
+    certificate that it shows; raise `NotYet` where one is missing or not right. alone: the command
+    that starts a registry without a proxy; empty where there should be one."""
+    runs = (with_files(workspace, run, FILES) for run in (alone, RUN_BEHIND, RUN_PROXY))
+    container = require_proxied_registry(workspace, *runs)
     front = workspace.service().front or container
     shown = workspace.api.certificate()
     if not shown:
-        todo = _again(workspace, container, front, start)
+        todo = _again(workspace, container, front, alone or RUN_BOTH)
         if not runs_registry(workspace.engine, front):
             todo = in_order(LISTEN, RELOAD)
         found = "`{registry}` speaks plain HTTP: anyone who listens in can read the password."
@@ -427,15 +427,15 @@ def _require_tls(workspace, start=RUN_BOTH):
     if fault := certificate_fault(shown, "localhost", "127.0.0.1"):
         reason, found = fault
         wanted = "A certificate for `localhost` and `127.0.0.1`."
-        todo = in_order(CERTIFY, f"`docker restart {front.name}`")
+        todo = in_order(CERTIFY.replace("30", f"{days}"), f"`docker restart {front.name}`")
         raise NotYet(reason, expected=wanted, found=found, next=todo)
     return container, front, shown
 
 
-def _require_private(workspace):
+def _require_private(workspace, alone=RUN_BOTH):
     """Return the registry's container, and that of the proxy in front of it, which may be the same;
     raise `NotYet` where they lack TLS, the right certificate or the password."""
-    container, front, _ = _require_tls(workspace)
+    container, front, _ = _require_tls(workspace, alone)
     again = _again(workspace, container, front)
     try:
         fault = login_fault(workspace, container, workspace.login, any_tls=True)

@@ -85,6 +85,43 @@ def test_the_door_is_shut_by_the_files_path_in_the_command_and_by_variables(unti
     assert judge(workspace, step).passed
 
 
+def test_a_password_file_that_is_wrong_or_a_folder_is_made_again(until, docker):
+    """Else the advice would start the same registry with the same file for ever."""
+    workspace, step = until("lock-registry-2"), "lock-registry-2"
+    file, make = (
+        workspace.work / "htpasswd",
+        f"{workspace['password']} > htpasswd`, then `docker rm",
+    )
+    file.write_text(file.read_text().replace("alice", "bob"))
+    verdict = judge(workspace, step)
+    assert verdict.reason == "no-user" and make in verdict.next
+    docker("rm", "-f", workspace.name)
+    for name in ("htpasswd", "config.yml"):
+        (workspace.work / name).unlink()
+        (workspace.work / name).mkdir()
+    ends = [f"> htpasswd`, then `docker run -d -p {workspace.port}:5000 --name {workspace.name} -v"]
+    verdict = judge(workspace, step)
+    assert verdict.reason == "no-container" and ends[0] in verdict.next
+    assert "`rmdir config.yml`, then write `config.yml`" in verdict.next
+    mount = f"{workspace.work / 'config.yml'}:{OLD}:ro"
+    publish = ("-p", f"{workspace.port}:5000", "--name", workspace.name)
+    docker("run", "-d", *publish, "-v", mount, "registry:2", fails=True)
+    verdict = judge(workspace, step)
+    assert verdict.reason == "start-failed" and ends[0] in verdict.next
+    assert f"`docker rm -f {workspace.name}`, then `rmdir config.yml`" in verdict.next
+
+
+def test_an_image_that_a_stranger_replaced_comes_back_from_registry_2(until, docker):
+    workspace, step = until("keep-the-old-path"), "push-as-a-stranger"
+    docker("image", "rm", "-f", f"{workspace.image}:latest")
+    workspace.push_as("busybox:stable", workspace.ref())
+    verdict = judge(workspace, step)
+    again = "registry:2`, then `echo "
+    assert verdict.reason == "no-image" and again in verdict.next
+    assert f"`docker push {workspace.registry}/{workspace.image}`, then `docker rm" in verdict.next
+    assert f"tag {workspace.image} " not in verdict.next  # a name that the engine no longer has
+
+
 def test_what_was_deleted_through_the_open_door_is_gone_and_leaves_a_trace(until, serve):
     workspace, step = until("push-to-it"), "delete-what-the-stranger-left"
     serve(workspace, workspace["volume"])

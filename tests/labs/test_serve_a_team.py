@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from labrunner import issue_certificate
+from labrunner import TLS_SETTINGS, issue_certificate
 from labrunner.course import loader
 from labrunner.course.lesson import fill
 from labrunner.kit.kit import Kit
@@ -177,13 +177,77 @@ def test_a_registry_that_ended_behind_the_proxy_is_to_be_started(opened):
     assert verdict.next.endswith(f"Then `docker restart {opened['proxy']}`.")
 
 
+def test_advice_makes_the_files_that_are_not_there_before_it_starts_what_mounts_them(opened):
+    """And a beginner, who has nothing yet, is not told to start the registry of the next step."""
+    first = judge(opened, "serve-tls").next
+    assert first.startswith("Start one: `mkdir certs`, then `openssl req ")
+    assert "htpasswd" not in first and first.endswith(" registry:3`.")
+    both = judge(opened, "serve-both").next
+    assert both.index("openssl req") < both.index("> auth/htpasswd`") < both.index("docker run -d")
+    (opened.work / "certs").mkdir()
+    opened.run(
+        "registry:3",
+        name=opened.name,
+        ports={5000: opened.port},
+        environment=TLS_SETTINGS,
+        volumes={"/certs:ro": f"{opened.work / 'certs'}"},
+    )
+    opened.engine.wait(opened.name)
+    verdict = judge(opened, "serve-tls")
+    assert verdict.found.endswith(
+        "Its log says `open /certs/registry.crt: no such file or directory`."
+    )
+    assert f"`docker rm -f {opened.name}`, then `openssl req " in verdict.next
+
+
+def test_a_proxy_that_runs_is_not_enough(opened, docker):
+    step, proxy = "put-nginx-in-front", opened["proxy"]
+    act(opened, "serve-both", "log-in-and-push", "take-it-off-the-port")
+    verdict = judge(opened, step)
+    assert verdict.reason == "no-proxy" and "registry:3" not in verdict.next
+    assert verdict.next.startswith("`mkdir proxy`, then write `proxy/registry.conf` ")
+    act(opened, step)
+    text = opened.work / "proxy/registry.conf"
+    text.rename(text.with_suffix(""))
+    opened.engine.restart(proxy)
+    verdict = judge(opened, step)
+    assert verdict.reason == "proxy-silent" and "`docker logs" not in verdict.next
+    text.with_suffix("").rename(text)
+    options = (
+        "--network",
+        opened["network"],
+        "-v",
+        f"{opened.work / 'proxy'}:/etc/nginx/conf.d:ro",
+    )
+    docker("rm", "-f", proxy)
+    docker("run", "-d", "-P", "--name", proxy, *options, "nginx:latest")
+    assert judge(opened, step).reason in ("proxy-unpublished", "proxy-ended")
+
+
+def test_images_that_would_go_with_the_container_are_noticed_before_it_is_replaced(opened, docker):
+    act(opened, "serve-both")
+    before = opened.engine.container(opened.name)
+    opened.remove_own(opened.name)
+    opened.run(
+        "registry:3",
+        name=opened.name,
+        ports={5000: opened.port},
+        environment=before.environment,
+        volumes={f"/{name}:ro": f"{opened.work / name}" for name in ("auth", "certs")},
+    )
+    opened.wait_for_registry()
+    verdict = judge(opened, "serve-both")
+    assert verdict.reason == "anonymous" and f"-v {opened['volume']}:" in verdict.next
+
+
 def test_an_answer_from_before_the_headers_does_not_pass_and_neither_does_one_from_after(opened):
     """What was submitted must be right, and what the registry says now must be as well."""
     act(opened, "serve-both", "log-in-and-push", "put-nginx-in-front")
     right = act(opened, "follow-the-location")
     passes(opened, "follow-the-location", right)
     wrong = right.replace("https://", "http://")
-    assert judge(opened, "follow-the-location", wrong).reason == "other-scheme"
+    verdict = judge(opened, "follow-the-location", wrong)
+    assert verdict.reason == "old-location" and "headers.conf" not in verdict.next
     configure(opened, "proxy_pass http://{name}:5000;")
     opened.wait_for_registry()
     assert judge(opened, "follow-the-location", right).reason == "other-host"
@@ -198,6 +262,12 @@ def test_a_registry_that_was_left_on_its_port_is_told_from_one_that_is_out_of_re
     docker("run", "-d", "--name", opened.name, "registry:3")
     assert judge(opened, step).reason == "no-network"
     docker("network", "create", opened["network"])
+    other = ("--name", opened.name, "--network", opened["network"], "nginx:latest")
+    docker("rm", "-f", opened.name)
+    docker("run", "-d", *other)
+    assert judge(opened, step).reason == "other-image"
+    docker("rm", "-f", opened.name)
+    docker("run", "-d", "--name", opened.name, "registry:3")
     docker("network", "connect", opened["network"], opened.name)
     passes(opened, step)
     docker("stop", "-t", "0", opened.name)

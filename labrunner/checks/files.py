@@ -1,0 +1,30 @@
+"""The files in a lab's folder that its commands mount."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+from labrunner.language import Sentence
+from labrunner.text import in_order
+from labrunner.workspaces.workspace import Workspace
+
+
+def with_files(workspace: Workspace, run: str, files: Mapping[str, str]) -> Sentence:
+    """Return a command that starts a container, after those that make what it mounts and is not
+    there. Docker makes a folder in place of a file that it mounts; that is removed first.
+
+    files: how each file is made, by its path in the lab's folder. A command has the path, or the
+    folder of it, in front of a colon.
+    """
+    todo = []
+    for path, make in files.items():
+        file, folder = workspace.work / path, f"{PurePosixPath(path).parent}"
+        if file.is_file() or not (f"/{path}:" in run or f"/{folder}:" in run):
+            continue
+        if file.is_dir():
+            todo.append(f"`rmdir {path}`")
+        if not file.parent.is_dir():
+            todo.append(f"`mkdir {folder}`")
+        todo.append(make)
+    return in_order(*todo, run, stop=False)
