@@ -11,13 +11,19 @@ from labrunner.workspaces.workspace import Workspace
 
 
 def with_files(workspace: Workspace, run: str, files: Mapping[str, str]) -> Sentence:
-    """Return a command that starts a container, after those that make what it mounts and is not
-    there. Docker makes a folder in place of a file that it mounts; that is removed first.
+    """Return a command that starts a container, after those that make the files that it mounts, and
+    the lab's `network`, where they are missing. Docker makes a folder in place of a file that it
+    mounts; that is removed first.
 
     files: how each file is made, by its path in the lab's folder. A command has the path, or the
     folder of it, in front of a colon.
     """
+    network = workspace.record.values.get("network", "")
     todo = []
+    if f"--network {network} " in workspace.fill(run) and network not in {
+        each.name for each in workspace.engine.networks()
+    }:
+        todo.append(f"`docker network create {network}`")
     for path, make in files.items():
         file, folder = workspace.work / path, f"{PurePosixPath(path).parent}"
         if file.is_file() or not (f"/{path}:" in run or f"/{folder}:" in run):

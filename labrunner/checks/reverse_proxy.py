@@ -76,8 +76,8 @@ def _silence(workspace: Workspace, front: Container, proxy: str) -> NotYet:
         "The container `{front}` publishes {port} to its own port {inside}, where nothing listens."
     )
     todo = (
-        "nginx listens where a file in `proxy` says so, if its name ends in `.conf`. Write "
-        "`proxy/registry.conf` as in the step that starts nginx, then {again}"
+        "nginx reads those files in `proxy` whose names end in `.conf`. Compare "
+        "`proxy/registry.conf` with the step that starts nginx, then {again}"
     )
     found = Sentence(found, inside=inside[0], **values)
     return NotYet("proxy-silent", found=found, next=todo, again=again)

@@ -20,6 +20,7 @@ WHICH_PROGRAM = (
     "`sudo ss -ltnp 'sport = :{port}'` names it on Linux; on a Mac it may be the AirPlay Receiver."
 )
 STABLE = 10  # seconds that a container runs before the engine counts its restart as a success
+NO_NETWORK = re.compile(r"network \S+ not found")
 NO_FILE = "Are you trying to mount a directory onto a file"  # in an engine's error
 LONGEST = 300  # characters of a log's line
 FAULT = re.compile(  # what a registry says when its settings end it
@@ -76,6 +77,8 @@ def describe_state(engine: Engine, container: Container, start: str) -> Diagnosi
                 "Docker makes a folder in place of a file that is mounted and not there. `docker "
                 "rm -f {container}`, then {start}."
             )
+        elif NO_NETWORK.search(container.error):
+            todo = "Fix that, then `docker rm -f {container}`, then {start}."
         return diagnosis("start-failed", found, todo)
     if container.state == "created":
         found = "The container `{container}` was created, but not started."

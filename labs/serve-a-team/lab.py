@@ -215,15 +215,16 @@ log_in_and_push.mistake("another image under the name", reason="another-image")(
 def take_it_off_the_port(workspace):
     """`{name}` runs the registry in the network `{network}`, and publishes no port."""
     container = workspace.engine.container(workspace.name)
+    start = with_files(workspace, RUN_BEHIND, FILES)
     if not container:
         found = "There is no container `{name}`."
-        raise NotYet("no-container", found=found, next=in_order(RUN_BEHIND))
+        raise NotYet("no-container", found=found, next=in_order(start))
     if not container.running:
-        state = describe_state(workspace.engine, container, RUN_BEHIND)
+        state = describe_state(workspace.engine, container, start)
         raise NotYet(state.reason, found=state.found, next=state.next)
     if fault := hiding_fault(workspace, container):
         reason, found = fault
-        raise NotYet(reason, found=found, next=in_order("`docker rm -f {name}`", RUN_BEHIND))
+        raise NotYet(reason, found=found, next=in_order("`docker rm -f {name}`", start))
     found = "`{container}` is in {networks}, and publishes no port."
     return Sentence(found, container=container.name, networks=listed(container.addresses))
 

@@ -258,7 +258,15 @@ def test_a_registry_that_was_left_on_its_port_is_told_from_one_that_is_out_of_re
     act(opened, "serve-both")
     assert judge(opened, step).reason == "published"
     opened.remove_own(opened.name)
-    assert judge(opened, step).reason == "no-container"
+    verdict = judge(opened, step)
+    create = f"`docker network create {opened['network']}`, then `docker run -d "
+    assert verdict.reason == "no-container" and verdict.next.startswith(create)
+    network = ("--network", opened["network"])
+    docker("run", "-d", "--name", opened.name, *network, "registry:3", fails=True)
+    verdict = judge(opened, step)
+    assert verdict.reason == "start-failed"
+    assert f"`docker rm -f {opened.name}`, then {create}" in verdict.next
+    docker("rm", opened.name)
     docker("run", "-d", "--name", opened.name, "registry:3")
     assert judge(opened, step).reason == "no-network"
     docker("network", "create", opened["network"])
