@@ -19,6 +19,11 @@ RUN = Sentence("`docker run -d -p {port}:5000 --name {name} {registry_image}`")
 WHICH_PROGRAM = (
     "`sudo ss -ltnp 'sport = :{port}'` names it on Linux; on a Mac it may be the AirPlay Receiver."
 )
+SERVES = "listening on"  # in a registry's log, once it does
+ANEW = (
+    "`docker logs {container}` has the rest. Fix what it says, then create the container again: "
+    "`docker rm -f {container}`, then {start}."
+)
 STABLE = 10  # seconds that a container runs before the engine counts its restart as a success
 NO_NETWORK = re.compile(r"network \S+ not found")
 NO_FILE = "Are you trying to mount a directory onto a file"  # in an engine's error
@@ -88,10 +93,9 @@ def describe_state(engine: Engine, container: Container, start: str) -> Diagnosi
             "restarting",
             "The container `{container}` restarts again and again, {times} times so far. The last "
             "line of its log: `{words}`.",
-            "`docker logs {container}` has the rest. Fix what it says, then create the container "
-            "again: `docker rm -f {container}`, then {start}.",
+            ANEW,
             times=container.restart_count,
-            words=_last_words(engine, container),
+            words=_last_words(last_lines(engine, container.id)),
         )
     wait = "Wait a moment. If that does not help, read `docker logs {container}`."
     if container.state == "restarting":
@@ -110,13 +114,14 @@ def describe_state(engine: Engine, container: Container, start: str) -> Diagnosi
             "Fix that, then `docker start {container}`.",
             **ended,
         )
-    if words := _own_fault(engine, container):
+    log = last_lines(engine, container.id, since=container.started)
+    if log and SERVES not in log and runs_registry(engine, container):
         return diagnosis(
             "exited",
-            "The container `{container}` exited {time} with code {code}. Its log says `{words}`.",
-            "`docker logs {container}` has the rest. Fix what it says, then create the container "
-            "again: `docker rm -f {container}`, then {start}.",
-            words=words,
+            "The container `{container}` exited {time} with code {code}, before it served "
+            "anything. Its log says `{words}`.",
+            ANEW,
+            words=_last_words(log),
             **ended,
         )
     return diagnosis(
@@ -136,20 +141,13 @@ def _restarts_again_and_again(engine: Engine, container: Container) -> bool:
     return runs < STABLE and (container.running or container.state == "restarting")
 
 
-def _own_fault(engine: Engine, container: Container) -> str:
-    """Return what a registry said when its settings ended it; nothing where it was stopped."""
-    found = FAULT.search(last_lines(engine, container.id, since=container.started))
-    said = next(filter(None, found.groups()), "") if found else ""
-    return said.replace('\\"', '"').replace("`", "'").strip()[:LONGEST]
-
-
-def _last_words(engine: Engine, container: Container) -> str:
-    """Return the last line of a container's log; of a program that panicked, the line before its
-    stack."""
-    lines = [line.strip() for line in last_lines(engine, container.id).splitlines()]
-    panics = [line for line in lines if line.startswith("panic: ")]
-    said = panics or [line for line in lines if line]
-    return said[-1].replace("`", "'")[:LONGEST] if said else Sentence("nothing")
+def _last_words(log: str) -> str:
+    """Return what a registry says at its end: the fault in its settings, or its last line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    if fault := FAULT.search(log):
+        lines.append(next(filter(None, fault.groups()), ""))
+    said = lines[-1].replace('\\"', '"').replace("`", "'").strip() if lines else ""
+    return said[:LONGEST] or Sentence("nothing")
 
 
 def _explain_no_response(workspace: Workspace, start: str) -> Diagnosis:

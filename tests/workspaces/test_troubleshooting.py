@@ -90,8 +90,16 @@ def test_died_of_its_own_fault(workspace, says, engine):
     options = {"ports": {5000: workspace.port}, "environment": {"REGISTRY_AUTH": "htpasswd"}}
     engine.wait(workspace.run("registry:2", name=workspace.name, **options))
     found, todo = says()
-    assert "with code 2. Its log says `panic: unable to configure auth" in found
+    assert "with code 2, before it served anything. Its log says `panic: unable to c" in found
     assert todo.startswith(f"`docker logs {workspace.name}` has the rest.")
+    assert todo.endswith(f"`docker rm -f {workspace.name}`, then {run(workspace)}.")
+
+
+def test_options_after_the_image_end_it_without_an_error(workspace, says, docker):
+    publish = ("-p", f"{workspace.port}:5000", "--name", workspace.name)
+    docker("run", *publish, "registry:2", "-e", "REGISTRY_LOG_LEVEL=info")
+    found, todo = says()
+    assert "with code 0, before it served anything." in found
     assert todo.endswith(f"`docker rm -f {workspace.name}`, then {run(workspace)}.")
 
 
