@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from labrunner.language import Sentence
 from labrunner.registry.errors import OtherScheme, Untrusted
 from labrunner.workspaces.workspace import Workspace
+
+PAIRS = {".cert": ".key", ".key": ".cert"}  # the endings of a client's certificate and its key
 
 TLS_SETTINGS = {  # of a registry that has the folder `certs` as `/certs`
     "REGISTRY_HTTP_TLS_CERTIFICATE": "/certs/registry.crt",
@@ -156,8 +159,10 @@ def pair_fault(folder: Path, name: str) -> tuple[str, str] | None:
         return "no-file", Sentence(found, file=f"{name}.crt", folder=folder)
     if not is_certificate(data):
         return "no-certificate", Sentence("`{file}` is not a certificate.", file=f"{name}.crt")
+    if not (private := _read(folder / f"{name}.key")):
+        return "no-key", Sentence("There is no key `{file}`.", file=f"{name}.key")
     try:
-        key = load_pem_private_key(_read(folder / f"{name}.key"), None)
+        key = load_pem_private_key(private, None)
     except (ValueError, TypeError):
         found = "`{file}` is not a key that can be read without a password."
         return "no-key", Sentence(found, file=f"{name}.key")
@@ -184,6 +189,39 @@ def ca_fault(workspace: Workspace, name: str) -> tuple[str, str] | None:
     return None
 
 
+def cas_in(files: Collection[str], folder: str) -> list[str]:
+    """Return those of these files in which an engine looks for a registry's CA, by its folder."""
+    return [path for path in files if _parent(path) == folder and path.endswith(".crt")]
+
+
+def folder_fault(
+    files: Collection[str], folder: str, host: str
+) -> tuple[str, Sentence, str] | None:
+    """Return a reason, a sentence, and a file to remove, empty where there is none: why an engine
+    finds no CA in its folder for a registry, or cannot use the folder; None where it does.
+
+    files: those below its folder for all registries. host: the name of its host.
+    """
+    values = {"host": host, "folder": folder}
+    if folder in files:
+        found = "`{folder}` on `{host}` is a file, and must be a folder."
+        return "other-folder", Sentence(found, **values), folder
+    here = [path for path in files if _parent(path) == folder]
+    if lone := [path for path in here if _partner(path) not in here]:
+        found = (
+            "`{file}` on `{host}` has the ending of a client's certificate or key, and an engine "
+            "needs both of these or none."
+        )
+        return "client-file", Sentence(found, file=lone[0], **values), lone[0]
+    if cas_in(files, folder):
+        return None
+    found = Sentence("`{host}` has no CA in `{folder}/`.", **values)
+    if not files:
+        return "no-ca", found, ""
+    other = Sentence("It has `{file}`, where Docker does not look.", file=min(files))
+    return "other-folder", Sentence.joined(found, other), ""
+
+
 def validity_fault(certificate: str) -> tuple[str, str] | None:
     """Return a reason and a sentence: why a certificate, as PEM text, is not valid now; None where
     it is."""
@@ -205,6 +243,17 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def _parent(path: str) -> str:
+    return str(PurePosixPath(path).parent)
+
+
+def _partner(path: str) -> str:
+    """Return the file that an engine needs beside a client's certificate or key; any other path as
+    it is."""
+    suffix = PurePosixPath(path).suffix
+    return str(PurePosixPath(path).with_suffix(PAIRS.get(suffix, suffix)))
 
 
 def _minute(moment: datetime) -> str:

@@ -19,7 +19,7 @@ from labrunner.verdicts import CannotCheck, NotYet
 from labrunner.workspaces.troubleshooting import describe_state
 from labrunner.workspaces.workspace import Workspace
 
-from .certificates import is_certificate
+from .certificates import cas_in, folder_fault, is_certificate
 
 CERTS = "/etc/docker/certs.d"
 SETTINGS = "/etc/docker/daemon.json"
@@ -103,10 +103,21 @@ class SecondHost:
         """Return what is in a file there; nothing where it is missing."""
         return self.engine.read_file(self.container.id, path) or b""
 
-    def settings(self) -> str:
-        """Return its `daemon.json`, as far as it goes on a line."""
-        text = self.read(SETTINGS).decode(errors="replace")
-        return " ".join(text.split())[:120] or Sentence("nothing")
+    def describe_settings(self) -> Sentence:
+        """Return what its `daemon.json` says, as far as it goes on a line."""
+        text = " ".join(self.read(SETTINGS).decode(errors="replace").split())[:120]
+        if not text:
+            return Sentence("`{file}` is missing or empty", file=SETTINGS)
+        return Sentence("`{file}` says `{text}`", file=SETTINGS, text=text)
+
+    def insecure_registries(self) -> list[object]:
+        """Return those that its `daemon.json` lists; none where an engine cannot read the list."""
+        try:
+            settings = json.loads(self.read(SETTINGS))
+        except ValueError:
+            return []
+        listed = settings.get("insecure-registries") if isinstance(settings, dict) else None
+        return listed if isinstance(listed, list) else []
 
     def configure(self, settings: dict[str, object], *, reload: bool = True) -> None:
         """Write its `daemon.json`, and have its engine read it."""
@@ -121,45 +132,34 @@ class SecondHost:
     def _reloads(self) -> int:
         return sum(map(_is_reload, self.events()))
 
-    def distrust(self, workspace: Workspace, place: str) -> tuple[str, str] | None:
-        """Return a reason and a sentence: why it does not trust the registry by this name or
-        address; None where it does."""
-        folder, name = f"{CERTS}/{place}:5000/", self.name
+    def distrust(self, workspace: Workspace, place: str) -> NotYet | None:
+        """Return why it does not trust the registry by this name or address; None where it does."""
+        folder = f"{CERTS}/{place}:5000"
+        todo = [
+            f"`docker exec {self.name} mkdir -p {folder}`",
+            f"`docker cp ca/ca.crt {self.name}:{folder}/ca.crt`",
+        ]
         files = self.engine.read_files(self.container.id, CERTS)
-        right = [path for path in files if path.startswith(folder) and path.endswith(".crt")]
-        none = Sentence("`{host}` has no CA in `{folder}`.", host=name, folder=folder)
-        found: tuple[str, Sentence] = "no-ca", none
-        if files and not right:
-            other = Sentence("It has `{file}`, where Docker does not look.", file=min(files))
-            return "other-folder", Sentence.joined(none, other)
-        for path in right:
-            data = files[path]
-            if not is_certificate(data):
-                why = "`{file}` on `{host}` is not a certificate."
-                found = "no-certificate", Sentence(why, file=path, host=name)
-                continue
-            try:
-                workspace.client(name=place, ca=data.decode()).ping()
-                return None
-            except Untrusted as error:
-                why = "`{file}` on `{host}` does not verify your registry: {reason}."
-                found = "other-ca", Sentence(why, file=path, host=name, reason=error.reason)
-        return found
+        if fault := folder_fault(files, folder, self.name):
+            reason, found, wrong = fault
+            remove = f"`docker exec {self.name} rm {wrong}`" if wrong else ""
+            return NotYet(reason, found=found, next=in_order(remove, *todo))
+        for path in cas_in(files, folder):
+            reason, why, detail = "no-certificate", "`{file}` on `{host}` is not a certificate.", ""
+            if is_certificate(files[path]):
+                try:
+                    workspace.client(name=place, ca=files[path].decode()).ping()
+                    return None
+                except Untrusted as error:
+                    reason, detail = "other-ca", error.reason
+                    why = "`{file}` on `{host}` does not verify your registry: {detail}."
+            found = Sentence(why, file=path, host=self.name, detail=detail)
+        return NotYet(reason, found=found, next=in_order(*todo))
 
     def require_trust(self, workspace: Workspace, place: str) -> None:
         """Raise `NotYet` where it does not trust the registry by this name or address."""
         if distrust := self.distrust(workspace, place):
-            reason, found = distrust
-            raise NotYet(
-                reason,
-                found=found,
-                next=Sentence(
-                    "`docker exec {host} mkdir -p {folder}`, then "
-                    "`docker cp ca/ca.crt {host}:{folder}/ca.crt`.",
-                    host=self.name,
-                    folder=f"{CERTS}/{place}:5000",
-                ),
-            )
+            raise distrust
 
     def require_pull(self, workspace: Workspace, registry: Container, place: str) -> list[Event]:
         """Return its events, where it trusts the registry by this name or address, and has pulled
@@ -235,6 +235,9 @@ def require_second_host(
         state = describe_state(workspace.engine, container, start)
         if state.reason not in ("exited", "restarting"):
             raise NotYet(state.reason, found=state.found, next=state.next)
+        if state.reason == "exited" and container.exit_code != 1:  # it was stopped or killed
+            again = Sentence("`docker start {container}`. It keeps what it has.", container=name)
+            raise NotYet("exited", found=state.found, next=again)
         raise NotYet(
             "not-running",
             found=Sentence.joined(

@@ -256,24 +256,27 @@ class Volume(Checked):
 @dataclass(frozen=True)
 class Network(Checked):
     """A network. interface: that of its bridge; empty where the engine does not tell. created:
-    seconds since 1970. predefined: it is one of the engine's own, which makes `bridge` anew
-    whenever it starts."""
+    seconds since 1970. subnets: its ranges of addresses. predefined: it is one of the engine's own,
+    which makes `bridge` anew whenever it starts."""
 
     id: str
     name: str
     labels: dict[str, str]
     interface: str = ""
     created: float = 0
+    subnets: tuple[str, ...] = ()
 
     @classmethod
     def from_api(cls, row: Json) -> Network:
         options = row.get("Options") or {}
+        ranges = (row.get("IPAM") or {}).get("Config") or ()
         return cls(
             row["Id"],
             row["Name"],
             row.get("Labels") or {},
             options.get("com.docker.network.bridge.name", ""),
             read_seconds(row.get("Created", NEVER)),
+            tuple(each["Subnet"] for each in ranges if each.get("Subnet")),
         )
 
     @property

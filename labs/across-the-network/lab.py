@@ -48,7 +48,7 @@ RUN = (
     "--network-alias registry.lab -v {volume}:/var/lib/registry"
 )
 TLS = (
-    f'`{RUN} -v "$PWD/certs:/certs:ro" -e REGISTRY_HTTP_TLS_CERTIFICATE=/certs/registry.crt '
+    f'`{RUN} -v "{{folder}}/certs:/certs:ro" -e REGISTRY_HTTP_TLS_CERTIFICATE=/certs/registry.crt '
     "-e REGISTRY_HTTP_TLS_KEY=/certs/registry.key {registry_image}`"
 )
 HOST = "`docker run -d --name {host} --network {network} {powers} docker:dind`"
@@ -58,11 +58,14 @@ RUN_THERE = "docker run --rm {address}:5000/{image}"
 COPY_CA = "docker cp ca/ca.crt {host}:/etc/docker/certs.d/registry.lab:5000/ca.crt"
 RELOAD = "docker kill -s HUP {host}"
 UNKNOWN = "certificate signed by unknown authority"
+NO_REGISTRY = "Docker Hub was asked, because the name does not begin with your registry."
 OTHER_ERRORS = {  # words in an answer, and what they mean
     "connection refused": "Nothing listens at that address and port. `localhost` is the second "
     "host itself there, and in the network your registry's port is 5000.",
     "no such host": "The second host does not know that name.",
     "Status:": "That pull worked. For `localhost`, an engine accepts any certificate.",
+    "docker.io": NO_REGISTRY,
+    "pull access denied": NO_REGISTRY,
 }
 PULLED = "`{second}` has pulled from `{place}:5000`, and knows that it is your registry."
 SIGN = (
@@ -158,7 +161,7 @@ def be_refused(workspace, answer):
     todo = Sentence("Run {pull} and submit the line that it prints.", pull=Sentence.of(PULL))
     if UNKNOWN not in answer:
         known = [meaning for words, meaning in OTHER_ERRORS.items() if words in answer]
-        meaning = known[0] if known else "That is another error."
+        meaning = known[0] if known else "That is not the expected error."
         reason = "other-error"
         found: str = Sentence.joined(meaning, "Your answer: `{said}`.")
     elif not second.has_logged(UNKNOWN, (DOMAIN, at), workspace.record.opened):
@@ -257,21 +260,17 @@ def go_insecure(workspace):
     """The second host has pulled without your CA, by an exception for `registry.lab:5000`."""
     second, at, _ = _hosts(workspace)
     if not second.is_insecure(f"{DOMAIN}:5000", at):
-        settings = second.settings()
-        if f'"{DOMAIN}:5000"' in settings:
+        if f"{DOMAIN}:5000" in second.insecure_registries():
             reason, todo = "not-reloaded", "`docker kill -s HUP {second}`, and then the pull."
-            found = (
-                "Its `/etc/docker/daemon.json` says `{settings}`, but the engine has not read it "
-                "again."
-            )
+            found = "Its {settings}, but the engine has not read it again."
         else:
-            reason, found = "not-written", "Its `/etc/docker/daemon.json` says `{settings}`."
+            reason, found = "not-written", "Its {settings}."
             todo = "Write `{wanted}` there, then `docker kill -s HUP {second}`, and pull."
         raise NotYet(
             reason,
             found=found,
             next=todo,
-            settings=settings,
+            settings=second.describe_settings(),
             second=second.name,
             wanted=json.dumps(INSECURE),
         )
@@ -312,13 +311,11 @@ def trust_again(workspace):
     if second.is_insecure(f"{DOMAIN}:5000", at):
         raise NotYet(
             "insecure",
-            found="`registry.lab:5000` is still an insecure registry there; "
-            "`/etc/docker/daemon.json` says `{settings}`.",
-            next="An absent key changes nothing. Write `{wanted}` into `/etc/docker/daemon.json` "
-            "there, then `docker kill -s HUP {second}`.",
+            found="`registry.lab:5000` is still an insecure registry there; its {settings}.",
+            next="Take `registry.lab:5000` out of the list `insecure-registries`, and leave the "
+            "list there: a missing one changes nothing. Then `docker kill -s HUP {second}`.",
             second=second.name,
-            settings=second.settings(),
-            wanted=json.dumps(SECURE),
+            settings=second.describe_settings(),
         )
     second.require_trust(workspace, DOMAIN)
     found = "`{second}` has no exception for `registry.lab:5000`, and trusts your CA."
@@ -326,7 +323,7 @@ def trust_again(workspace):
 
 
 trust_again.solution(configure(SECURE), trust(BY_NAME))
-trust_again.mistake("the key taken away", advice='{"insecure-registries": []}', reason="insecure")(
+trust_again.mistake("the key taken away", advice="leave the list", reason="insecure")(
     configure({}), trust(BY_NAME)
 )
 trust_again.mistake("the CA forgotten", advice=COPY_CA, reason="no-ca")(configure(SECURE))

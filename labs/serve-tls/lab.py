@@ -49,13 +49,9 @@ RUN = (
 )
 PLAIN = f"`{RUN} {{registry_image}}`"
 REMOVE = "`docker rm -f {served}`"
-IN_NETWORK = Sentence(
-    "`docker rm -f {served}`, then `docker network create --subnet {subnet} {network}` unless it "
-    "is there, then {run}.",
-    run=Sentence.of(PLAIN),
-)
+NETWORK = "`docker network create --subnet {subnet} {network}`"
 TLS = (
-    f'`{RUN} -v "$PWD/certs:/certs:ro" -e REGISTRY_HTTP_TLS_CERTIFICATE=/certs/registry.crt '
+    f'`{RUN} -v "{{folder}}/certs:/certs:ro" -e REGISTRY_HTTP_TLS_CERTIFICATE=/certs/registry.crt '
     "-e REGISTRY_HTTP_TLS_KEY=/certs/registry.key {registry_image}`"
 )
 PUSH = "`docker image tag {image} {registry}/{image}`, then `docker push {registry}/{image}`."
@@ -78,11 +74,14 @@ SIGN = (
     "certs/registry.crt`"
 )
 RESTART = "`docker restart {served}`"
+NO_ADDRESS = "Docker Hub was asked, because the name does not begin with an address."
 OTHER_ERRORS = {  # words in an answer, and what they mean
     "connection refused": "Nothing listens at that address and port. In its network, your "
     "registry's port is 5000.",
     "x509": "That is about a certificate, so your registry speaks TLS already.",
     "Status:": "That pull worked. For `localhost`, an engine accepts plain HTTP.",
+    "docker.io": NO_ADDRESS,
+    "pull access denied": NO_ADDRESS,
 }
 
 
@@ -125,7 +124,7 @@ def meet_the_error(workspace, answer):
     place = named[1][:100] if named else ""
     if HTTP_ERROR not in answer:
         known = [meaning for words, meaning in OTHER_ERRORS.items() if words in answer]
-        meaning = known[0] if known else "That is another error."
+        meaning = known[0] if known else "That is not the expected error."
         reason = "other-error"
         found: str = Sentence.joined(meaning, "Your answer: `{said}`.")
     elif place != f"{at}:5000" and not place.endswith(f":{workspace.port}"):
@@ -226,7 +225,7 @@ serve_tls.mistake("signed again, but not restarted", advice="restart {name}", re
 serve_tls.mistake("a new CA that has signed nothing", advice=RIGHT_NAMES, reason="other-ca")(
     issue(*NAMES), run_in_network(tls=True), replace("ca/ca.crt")
 )
-serve_tls.mistake("the folder not mounted", advice="docker logs {name}", reason="exited")(
+serve_tls.mistake("the folder not mounted", advice=TLS, reason="exited")(
     fail_to_run_registry(network="{network}", environment=TLS_SETTINGS)
 )
 
@@ -236,12 +235,13 @@ def pull_over_localhost(workspace):
     """Over TLS, your engine has pulled `{image}` from `{registry}`, though it does not know your
     CA."""
     serve_tls.require(workspace)
-    served, _ = _registry(workspace)
+    served, _ = _registry(workspace, TLS)
     pulls = workspace.events(type="image", event="pull")
     if any(each.id in workspace.spellings() and each.time > served.created for each in pulls):
         return "Your engine has pulled from `{registry}`, and has not verified the certificate."
+    give_it_an_address.require(workspace)
     require_memory(workspace, PULL_LOCAL)
-    found = "Your engine has not pulled from `{registry}` since that speaks TLS."
+    found = "Your engine has not pulled from `{registry}` since the registry was started with TLS."
     raise NotYet("not-pulled", found=found, next=in_order(PULL_LOCAL))
 
 
@@ -279,11 +279,12 @@ add_a_name.mistake("its address, not its name", advice="Sign the request", reaso
 # What is there
 
 
-def _registry(workspace):
+def _registry(workspace, run=PLAIN):
     """Return the container that has the registry's address, the registry's or that of a proxy in
-    front of it, and this address."""
+    front of it, and this address. run: the command that starts the registry."""
+    start = _start(workspace, run)
     try:
-        served = require_registry(workspace, start=PLAIN, tls=True)
+        served = require_registry(workspace, start=start, tls=True)
         served = workspace.service().front or served
         named = served.addresses.items()
         addresses = [address for name, address in named if address and name != "bridge"]
@@ -292,18 +293,32 @@ def _registry(workspace):
                 "`{served}` is not in a network that you made. The default network gives it "
                 "any address that is free, and a certificate is for one address."
             )
-            raise NotYet("no-network", found=found, next=IN_NETWORK, served=served.name)
+            todo = in_order(REMOVE, start)
+            raise NotYet("no-network", found=found, next=todo, served=served.name)
     except NotYet as failure:
+        if failure.reason == "start-failed" and start != run:
+            failure.next = in_order("`docker rm -f {name}`", start)
         failure.expected = give_it_an_address.goal
         raise
     wanted = workspace["address"]
     return served, wanted if wanted in addresses else addresses[0]
 
 
+def _start(workspace, run):
+    """Return how to start the registry in its network, which is made where it is missing or does
+    not have the address."""
+    at, name = ipaddress.ip_address(workspace["address"]), workspace["network"]
+    found = [each for each in workspace.engine.networks() if each.name == name]
+    if any(at in ipaddress.ip_network(subnet) for each in found for subnet in each.subnets):
+        return run
+    remove = "`docker network rm {network}`" if found else ""
+    return in_order(remove, NETWORK, run, stop=False)
+
+
 def _require_tls(workspace, *names, todo):
     """Return the registry's address; raise `NotYet` where it does not show a certificate for these
     names and the address that the CA verifies. todo: how it gets one."""
-    served, at = _registry(workspace)
+    served, at = _registry(workspace, TLS)
     texts = {"at": at, "served": served.name}
     certificate = workspace.api.certificate()
     if not certificate:
@@ -311,10 +326,12 @@ def _require_tls(workspace, *names, todo):
         raise NotYet("plain-http", found=found, next=in_order(REMOVE, TLS), **texts)
     fault = next(filter(None, (certificate_fault(certificate, name, at) for name in names)), None)
     if fault and not any(files_fault(workspace.work, name, at) for name in names):
-        right = "`certs/registry.crt` is right now, but the registry has not read it."
-        found = Sentence.joined(fault[1], right)
+        reason, right = "not-read", "`certs/registry.crt` is right now, but was not read."
         todo = "The registry reads its certificate when it starts: `docker restart {served}`."
-        raise NotYet("not-read", found=found, next=todo, **texts)
+        if (workspace.work / "certs/registry.crt").stat().st_mtime < served.started:
+            reason, todo = "other-file", in_order(REMOVE, TLS)
+            right = "`certs/registry.crt` is right, but the registry was given another file."
+        raise NotYet(reason, found=Sentence.joined(fault[1], right), next=todo, **texts)
     if fault := fault or ca_fault(workspace, names[0]):
         reason, found = fault
         raise NotYet(reason, found=found, next=todo, **texts)

@@ -14,6 +14,7 @@ from labrunner import (
     issue_certificate,
 )
 from labrunner.checks import certificates
+from labrunner.checks.certificates import folder_fault
 
 
 @pytest.mark.parametrize("name", ["registry.lab", "Registry.LAB", "*.lab"])
@@ -70,6 +71,17 @@ def test_a_file_that_does_not_belong_to_the_others_is_named(tmp_path, path, text
     (tmp_path / path).write_text(text or (tmp_path / "other" / path).read_text())
     found = fault(tmp_path)
     assert found and found[0] == reason and f"`{path}`" in found[1]
+
+
+def test_a_key_that_is_missing_is_told_from_one_that_cannot_be_read(tmp_path):
+    issue_certificate(tmp_path, "DNS:registry.lab", "IP:198.18.0.2")
+    (tmp_path / "certs/registry.key").unlink()
+    assert fault(tmp_path) == ("no-key", "There is no key `certs/registry.key`.")
+
+
+def test_a_clients_certificate_with_its_key_is_as_good_beside_a_ca():
+    files = ["/d/a:1/ca.crt", "/d/a:1/client.cert", "/d/a:1/client.key", "/d/a:1/notes"]
+    assert folder_fault(files, "/d/a:1", "host") is None
 
 
 def test_a_key_with_a_password_is_told_from_one_that_a_registry_can_read(tmp_path):

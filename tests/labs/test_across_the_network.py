@@ -1,5 +1,6 @@
 """The lab with a second host, done in other ways and in other wrong ways than the lab's own."""
 
+import re
 import subprocess
 import sys
 
@@ -190,7 +191,8 @@ def test_the_subnet_is_free_and_the_address_lies_in_it(opened):
         ('Get "https://registry.lab:5001/v2/": dial tcp: connect: connection refused', "port is"),
         ("dial tcp: lookup registry.lab on 127.0.0.11:53: no such host", "does not know that name"),
         ("Status: Downloaded newer image for localhost:5000/my-image:latest", "pull worked"),
-        ("I do not know", "another error. Your answer: `I do not know`"),
+        ('Get "https://registry-1.docker.io/v2/": dial tcp: i/o timeout', "Docker Hub was asked"),
+        ("I do not know", "not the expected error. Your answer: `I do not know`"),
     ],
 )
 def test_another_error_is_told_from_the_one_that_was_meant(opened, answer, words):
@@ -239,7 +241,9 @@ def test_a_ca_that_the_engine_cannot_use_is_named(trusted):
     ca = trusted.engine.read_file(trusted["host"], right)
     for path, data, words in (
         (f"{NAME}/ca.pem", ca, "where Docker does not look"),
-        (f"{NAME}/ca.cert", ca, "where Docker does not look"),
+        (f"{NAME}/ca.cert", ca, "ending of a client's certificate"),
+        (f"{NAME}/ca/ca.crt", ca, "where Docker does not look"),
+        (NAME, ca, "is a file, and must be a folder"),
         ("registry.lab/ca.crt", ca, "where Docker does not look"),
         (f"{NAME}/ca.crt", b"no certificate", "is not a certificate"),
     ):
@@ -249,7 +253,39 @@ def test_a_ca_that_the_engine_cannot_use_is_named(trusted):
         assert verdict.status == "failed"
         assert f"/etc/docker/certs.d/{path}" in verdict.found and words in verdict.found
         assert f"{trusted['host']}:{right}" in verdict.next
+    on_host(trusted, "rm", "-r", "/etc/docker/certs.d")
     put(trusted, right, ca)
+
+
+@pytest.mark.parametrize("path", [NAME, f"{NAME}/ca.cert", f"{NAME}/ca.key"])
+def test_a_file_that_is_in_the_way_of_the_ca_is_removed_by_the_advice(trusted, docker, path):
+    """The engine would go on refusing with the CA beside it."""
+    on_host(trusted, "rm", "-r", "/etc/docker/certs.d")
+    put(trusted, f"/etc/docker/certs.d/{path}", (trusted.work / "ca/ca.crt").read_bytes())
+    verdict = judge(trusted, "trust-again")
+    assert verdict.status == "failed", verdict
+    for command in re.findall("`docker ([^`]+)`", verdict.next):
+        docker(*command.replace("ca/ca.crt", f"{trusted.work}/ca/ca.crt", 1).split())
+    assert judge(trusted, "trust-again").passed, judge(trusted, "trust-again")
+    assert "up to date" in on_host(trusted, "docker", "pull", f"{NAME}/{trusted.image}")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        '{"insecure-registries": ["registry.lab:5000"]',
+        '{"insecure-registries": "registry.lab:5000"}',
+        '{"insecure_registries": ["registry.lab:5000"]}',
+    ],
+)
+def test_settings_that_the_engine_cannot_read_are_to_be_written_again(trusted, settings):
+    """To have it read them again would not help."""
+    put(trusted, "/etc/docker/daemon.json", settings.encode())
+    verdict = judge(trusted, "go-insecure")
+    assert verdict.reason == "not-written" and settings in verdict.found
+    assert '`{"insecure-registries": ["registry.lab:5000"]}`' in verdict.next
+    on_host(trusted, "rm", "/etc/docker/daemon.json")
+    assert judge(trusted, "go-insecure").found.endswith("daemon.json` is missing or empty.")
 
 
 def test_a_pull_that_the_second_host_has_forgotten_could_not_be_checked(trusted, monkeypatch):
@@ -307,7 +343,8 @@ def test_a_second_host_that_ended_is_explained(opened, docker):
     docker("unpause", opened["host"])
     opened.engine.stop(opened["host"], seconds=1)
     verdict = judge(opened, "start-a-second-host")
-    assert f"`{opened['host']}` exited " in verdict.found and opened["powers"] in verdict.next
+    assert f"`{opened['host']}` exited " in verdict.found
+    assert verdict.next.startswith(f"`docker start {opened['host']}`."), "it ran, so it has powers"
     opened.engine.start(opened["host"])
     assert eventually(lambda: judge(opened, "start-a-second-host").passed, 20)
 

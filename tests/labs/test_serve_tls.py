@@ -1,6 +1,8 @@
 """The lab in which a registry gets its certificate, done in other ways and in other wrong ways than
 the lab's own."""
 
+import re
+import shlex
 import shutil
 
 import pytest
@@ -43,6 +45,28 @@ def serve(workspace, folder, **settings):
         volumes={"/certs:ro": str(folder), "/var/lib/registry": workspace["volume"]},
         environment={**dict(each.split("=") for each in TLS[1::2]), **settings},
     )
+
+
+def test_a_network_that_is_missing_or_has_no_address_to_give_is_part_of_the_advice(opened, docker):
+    """The advice is followed as it stands, without the first command and with it."""
+    network = opened["network"]
+    docker("rm", "-f", opened.name)
+    docker("network", "rm", network)
+    verdict = judge(opened, "give-it-an-address")
+    assert f"Start one: `docker network create --subnet {opened['subnet']} " in verdict.next
+    docker("network", "create", network)
+    verdict = judge(opened, "give-it-an-address")
+    assert f"Start one: `docker network rm {network}`" in verdict.next
+    docker(*shlex.split(re.findall("`docker ([^`]+)`", verdict.next)[-1]), fails=True)
+    verdict = judge(opened, "give-it-an-address")
+    assert verdict.reason == "start-failed", verdict
+    for command in re.findall("`docker ([^`]+)`", verdict.next):
+        docker(*shlex.split(command))
+    opened.wait_for_registry()
+    assert judge(opened, "give-it-an-address").passed
+    docker("rm", "-f", "-v", opened.name)
+    docker("network", "rm", network)
+    act(opened, "give-it-an-address")
 
 
 def test_names_addresses_and_files_of_ones_own_are_as_good(workspaces, docker, unique, tmp_path):
@@ -98,7 +122,8 @@ def test_a_registry_that_wants_a_certificate_of_its_clients_is_as_good(opened, t
         ('Get "https://198.18.0.2:5001/v2/": dial tcp: connect: connection refused', "port is"),
         ("x509: certificate signed by unknown authority", "speaks TLS already"),
         ("Status: Downloaded newer image for localhost:5000/my-image:latest", "pull worked"),
-        ("I do not know", "another error. Your answer: `I do not know`"),
+        ("pull access denied for my-image, repository does not exist", "Docker Hub was asked"),
+        ("I do not know", "not the expected error. Your answer: `I do not know`"),
     ],
 )
 def test_another_error_is_told_from_the_one_that_was_meant(opened, answer, words):
@@ -130,6 +155,26 @@ def test_each_fault_of_a_certificate_is_named(opened, certificates, names, days,
     verdict = judge(opened, "serve-tls")
     assert verdict.status == "failed"
     assert opened.fill("subjectAltName=DNS:registry.lab,IP:{address} > san.ext") in verdict.next
+
+
+def test_a_registry_that_was_given_another_certificate_is_created_again(opened, certificates):
+    """A restart would have it read that one again."""
+    act(opened, "sign-a-certificate")
+    certify(certificates, "DNS:registry")
+    serve(opened, certificates)
+    assert eventually(lambda: judge(opened, "serve-tls").reason == "other-file")
+    assert f'-v "{opened.work}/certs:/certs:ro"' in judge(opened, "serve-tls").next
+
+
+def test_an_image_that_the_new_container_does_not_have_is_pushed_before_it_is_pulled(opened):
+    act(opened, "sign-a-certificate")
+    tls = dict(each.split("=") for each in TLS[1::2])
+    volumes = {"/certs:ro": str(opened.work / "certs")}
+    opened.run_registry(network=opened["network"], volumes=volumes, environment=tls)
+    assert eventually(lambda: judge(opened, "serve-tls").passed)
+    verdict = judge(opened, "pull-over-localhost")
+    assert verdict.reason == "not-pushed"
+    assert f"`docker push {opened.registry}/{opened.image}`" in verdict.next
 
 
 def test_a_pull_that_the_engine_has_forgotten_could_not_be_checked(opened, monkeypatch):
