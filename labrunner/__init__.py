@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         issue_certificate,
         pair_fault,
     )
+    from .checks.collection import collection_fault
     from .checks.containers import (
         last_line_of,
         new_containers,
@@ -109,7 +110,6 @@ if TYPE_CHECKING:
     from .checks.storage import (
         ANONYMOUS,
         blob_sizes,
-        collection_fault,
         describe_mount,
         describe_other_mount,
         is_anonymous,
@@ -156,6 +156,7 @@ _NAMES = {  # of each module
         "TLS_SETTINGS ca_fault certificate_fault days_left files_fault holds_other_certificate "
         "issue_certificate pair_fault"
     ),
+    "checks.collection": "collection_fault",
     "checks.containers": (
         "last_line_of new_containers ran_and_was_removed require_own_command runs_own_command"
     ),
@@ -183,8 +184,8 @@ _NAMES = {  # of each module
     "checks.second_host_start": "engine_powers start_second_host",
     "checks.second_registry": "SecondRegistry start_second_registry",
     "checks.storage": (
-        "ANONYMOUS blob_sizes collection_fault describe_mount describe_other_mount is_anonymous "
-        "own_bytes require_kept stored_bytes untagged_bytes untagged_digests"
+        "ANONYMOUS blob_sizes describe_mount describe_other_mount is_anonymous own_bytes "
+        "require_kept stored_bytes untagged_bytes untagged_digests"
     ),
     "checks.subnets": "unused_subnet",
     "checks.volumes": (

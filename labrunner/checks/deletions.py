@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from labrunner.engine.models import Container
@@ -13,6 +14,7 @@ from labrunner.text import short
 from labrunner.workspaces.registry_storage import configuration
 from labrunner.workspaces.workspace import Workspace
 
+DIGEST = re.compile("sha256:[0-9a-f]{64}")
 NO_DIGEST = "sha256:" + 64 * "0"  # of no manifest
 
 
@@ -50,19 +52,31 @@ def deleted_digests(requests: Iterable[Request]) -> list[str]:
 def explain_no_deletion(request: Request, manifest: Manifest) -> tuple[str, str]:
     """Return a reason and a sentence: why a request did not delete a manifest."""
     reference = request.path.rpartition("/")[2]
-    values = {"asked": reference, "short": short(reference), "status": request.status}
+    values = {"asked": reference[:100], "short": short(reference), "status": request.status}
+    if not reference:
+        return "no-digest", Sentence("Your request to delete it did not end with a digest.")
     if "sha256:" not in reference:
         why = (
             "You asked it to delete the tag `{asked}`, and it answered {status}: it deletes only "
             "by digest."
         )
         return "by-tag", Sentence(why, **values)
+    if not DIGEST.fullmatch(reference):
+        why = (
+            "You asked it to delete `{asked}`, and it answered {status}: a digest has 64 digits "
+            "after `sha256:`."
+        )
+        return "short-digest", Sentence(why, **values)
     if reference == manifest.config_digest:
         why = (
             "You asked it to delete {short}, the image's id, which here is the digest of its "
             "config."
         )
         return "image-id", Sentence(why, **values)
+    if request.status == 202:
+        again = reference == manifest.digest
+        why = "You deleted it, and then it was pushed again." if again else "You deleted {short}."
+        return "pushed-again" if again else "another-digest", Sentence(why, **values)
     why = (
         "You asked it to delete {short}, and it answered {status}. Without `Accept`, a registry "
         "may give the digest of another form of the manifest."

@@ -8,16 +8,13 @@ from pathlib import PurePosixPath
 from labrunner.engine.models import Container, Mount
 from labrunner.language import Sentence
 from labrunner.registry.client import Registry
-from labrunner.registry.errors import RegistryDown, RegistrySlow
 from labrunner.registry.models import Manifest
-from labrunner.registry.transport import LARGEST
-from labrunner.text import megabytes, short
+from labrunner.text import short
 from labrunner.verdicts import CannotCheck, NotYet
 from labrunner.workspaces.registry_storage import storage_folder, storage_mount
 from labrunner.workspaces.workspace import Workspace
 
 ANONYMOUS = re.compile("[0-9a-f]{64}")  # the engine's own name for a volume that was given none
-IN_PATH = re.compile(r"sha256(?::|%3A)([0-9a-f]{64})")  # a digest in a path, or in its query
 
 
 def is_anonymous(volume: str) -> bool:
@@ -131,52 +128,25 @@ def untagged_digests(
     return sorted(found)
 
 
-def untagged_bytes(workspace: Workspace, repository: str) -> int:
-    """Return the bytes on the registry's disk that were pushed to a repository, and that no tag of
-    it names; what else the registry has is not looked at. Raises `CannotCheck` where the files of
-    the repository cannot be seen."""
+def untagged_blobs(workspace: Workspace, repository: str) -> dict[str, int]:
+    """Return by their digests the bytes of the blobs on the registry's disk that were pushed to a
+    repository, and that no tag of it names; what else the registry has is not looked at. Raises
+    `CannotCheck` where the files of the repository cannot be seen."""
     container, engine = workspace.registry_container(), workspace.engine
     if not container:
         raise _not_measured(workspace)
     pushed = stored_digests(workspace, repository, "_layers")
     if not pushed:
         raise _not_measured(workspace)
-    untagged = pushed - tagged_blob_sizes(workspace, repository).keys()
     folder = storage_folder(workspace, container) / "blobs/sha256"
-    names = [digest.partition(":")[2] for digest in untagged]
-    blobs = [folder / name[:2] / name / "data" for name in names]
-    return sum(engine.file_size(container.id, f"{blob}") or 0 for blob in blobs)
+    sizes = {}
+    for digest in pushed - tagged_blob_sizes(workspace, repository).keys():
+        name = digest.partition(":")[2]
+        blob = folder / name[:2] / name / "data"
+        sizes[digest] = engine.file_size(container.id, f"{blob}") or 0
+    return sizes
 
 
-def find_phantom_blob(workspace: Workspace, repository: str) -> str | None:
-    """Return the digest of a blob that the registry says it has and cannot send, or None: it was
-    removed from the disk while the registry ran. Tries those that the registry was asked for."""
-    paths = [each.path for each in workspace.requests() if f"/{repository}/" in each.path]
-    digests = {f"sha256:{digits}" for path in paths for digits in IN_PATH.findall(path)}
-    for digest in sorted(digests - tagged_blob_sizes(workspace, repository).keys()):
-        blob = f"{repository}/blobs/{digest}"
-        head = workspace.api.request("HEAD", blob)
-        if head.status == 200 and int(head.headers.get("Content-Length", LARGEST)) < LARGEST:
-            try:
-                workspace.api.request("GET", blob)
-            except RegistrySlow:
-                raise
-            except RegistryDown:  # it hangs up without a whole answer
-                return digest
-    return None
-
-
-def collection_fault(workspace: Workspace, repository: str, little: int) -> tuple[str, str] | None:
-    """Return a reason and a sentence: why the garbage of a repository in the learner's registry is
-    not collected as it should be; None where it is. little: bytes that may be left."""
-    untagged = untagged_bytes(workspace, repository)
-    if untagged > little:
-        found = "{size} on the disk does not belong to any tag."
-        return "garbage", Sentence(found, size=megabytes(untagged))
-    if phantom := find_phantom_blob(workspace, repository):
-        found = (
-            "The disk is clean, but the registry still believes that it has {blob}: it ran while "
-            "you collected, and remembers what it had before."
-        )
-        return "remembers", Sentence(found, blob=short(phantom))
-    return None
+def untagged_bytes(workspace: Workspace, repository: str) -> int:
+    """Return the bytes of all these blobs."""
+    return sum(untagged_blobs(workspace, repository).values())

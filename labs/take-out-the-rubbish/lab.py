@@ -89,7 +89,7 @@ TEXTS = {  # of verdicts, by their reasons
     "tag-moved": "The tag `1.0` has moved or gone, but you have not deleted anything by digest: "
     "the old image is still stored, without a tag.",
     "deleted": "`1.0` is gone, and `2.0` is there. {size} is on the disk, or {bytes} bytes. No "
-    "tag needs {loose} of that.",
+    "tag of `{image}` needs {loose} of that.",
     "blob-lost": "The registry has the manifest of `2.0`, but not everything that the manifest "
     "lists: the blob {blob} is missing.",
     "pushed-again": "The tag `1.0` is back, but its image is not complete: the registry ran while "
@@ -428,8 +428,8 @@ def _require_clean(workspace):
         reason, todo = "deleted-new", in_order(PUSH_NEW)
         found = "The registry does not have `2.0`, which should stay."
     elif fault := collection_fault(workspace, workspace.image, LITTLE):
-        reason, found = fault
-        todo = Sentence.joined(todo, TEXTS["garbage"])
+        reason, found, delete = fault
+        todo = one_by_one(delete, COLLECT) if delete else Sentence.joined(todo, TEXTS["garbage"])
         if reason == "remembers":
             todo = Sentence.joined(in_order(RESTART), "The next time, stop it before you collect.")
     if reason:

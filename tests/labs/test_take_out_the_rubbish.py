@@ -229,6 +229,46 @@ def test_a_manifest_without_a_tag_keeps_its_bytes_until_untagged_ones_are_collec
     assert judge(switched_on, "collect-the-garbage", FREED).passed
 
 
+def test_an_image_that_another_repository_has_too_is_deleted_there_before_it_is_collected(
+    switched_on, docker
+):
+    """No collection frees it before, with untagged manifests or without."""
+    until(switched_on, "push-two-images")
+    switched_on.push_as(switched_on["old_image"], f"{switched_on.registry}/other:1.0")
+    act(switched_on, "delete-by-digest")
+    stop_collect_start(switched_on)
+    verdict = judge(switched_on, "collect-the-garbage", FREED)
+    assert verdict.reason == "kept" and "belongs to `other:1.0`, too" in verdict.found
+    follow(switched_on, docker, verdict.next)
+    verdict = judge(switched_on, "collect-the-garbage", FREED)
+    assert verdict.passed, verdict
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason", "words"),
+    [
+        ("", "no-digest", "did not end with a digest"),
+        ("1.0", "by-tag", "the tag `1.0`"),
+        (f"sha256:{60 * '1'}", "short-digest", "a digest has 64 digits after `sha256:`"),
+        (f"sha256:{64 * '1'}", "another-digest", "it answered 404. Without `Accept`"),
+    ],
+)
+def test_a_request_that_deleted_nothing_is_explained(switched_on, ending, reason, words):
+    until(switched_on, "push-two-images")
+    switched_on.api.request("DELETE", f"{switched_on.image}/manifests/{ending}")
+    verdict = judge(switched_on, "delete-by-digest")
+    assert verdict.reason == reason and words in verdict.found, verdict
+    assert verdict.next.endswith(f"/manifests/{digest(switched_on, '1.0')}`.")
+
+
+def test_what_was_deleted_and_pushed_again_is_told_from_what_was_never_deleted(switched_on):
+    until(switched_on, "delete-by-digest")
+    until(switched_on, "push-two-images")
+    verdict = judge(switched_on, "delete-by-digest")
+    assert verdict.reason == "pushed-again"
+    assert verdict.found.endswith("You deleted it, and then it was pushed again.")
+
+
 def test_an_index_takes_up_its_room_until_its_images_are_deleted_as_the_page_says(
     opened, docker, tmp_path
 ):

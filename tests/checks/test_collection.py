@@ -1,10 +1,10 @@
-"""What a registry has that it cannot send."""
+"""Whether garbage is collected: what a registry has that it cannot send."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from labrunner.checks import storage
+from labrunner.checks import collection
 from labrunner.registry.errors import RegistryDown, RegistrySlow
 from labrunner.registry.models import Response
 
@@ -14,7 +14,7 @@ DIGEST = f"sha256:{'1' * 64}"
 @pytest.fixture
 def workspace(monkeypatch):
     """One whose registry was asked for a blob that it has, and does not send it whole."""
-    monkeypatch.setattr(storage, "tagged_blob_sizes", lambda *words: {})
+    monkeypatch.setattr(collection, "tagged_blob_sizes", lambda *words: {})
 
     def make(error):
         def request(method, path):
@@ -29,6 +29,6 @@ def workspace(monkeypatch):
 
 
 def test_a_blob_is_a_phantom_where_the_registry_hangs_up_and_not_where_it_is_slow(workspace):
-    assert storage.find_phantom_blob(workspace(RegistryDown), "box") == DIGEST
+    assert collection.find_phantom_blob(workspace(RegistryDown), "box") == DIGEST
     with pytest.raises(RegistrySlow):
-        storage.find_phantom_blob(workspace(RegistrySlow), "box")
+        collection.find_phantom_blob(workspace(RegistrySlow), "box")
