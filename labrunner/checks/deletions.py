@@ -55,7 +55,18 @@ def explain_no_deletion(request: Request, manifest: Manifest) -> tuple[str, str]
     values = {"asked": reference[:100], "short": short(reference), "status": request.status}
     if not reference:
         return "no-digest", Sentence("Your request to delete it did not end with a digest.")
-    if "sha256:" not in reference:
+    if reference == manifest.config_digest:
+        why = (
+            "You asked it to delete {short}, the image's id, which here is the digest of its "
+            "config."
+        )
+        return "image-id", Sentence(why, **values)
+    by_tag = "sha256:" not in reference
+    if request.status == 202:
+        if by_tag or reference == manifest.digest:
+            return "pushed-again", Sentence("You deleted it, and then it was pushed again.")
+        return "another-digest", Sentence("You deleted {short}.", **values)
+    if by_tag:
         why = (
             "You asked it to delete the tag `{asked}`, and it answered {status}: it deletes only "
             "by digest."
@@ -67,16 +78,6 @@ def explain_no_deletion(request: Request, manifest: Manifest) -> tuple[str, str]
             "after `sha256:`."
         )
         return "short-digest", Sentence(why, **values)
-    if reference == manifest.config_digest:
-        why = (
-            "You asked it to delete {short}, the image's id, which here is the digest of its "
-            "config."
-        )
-        return "image-id", Sentence(why, **values)
-    if request.status == 202:
-        again = reference == manifest.digest
-        why = "You deleted it, and then it was pushed again." if again else "You deleted {short}."
-        return "pushed-again" if again else "another-digest", Sentence(why, **values)
     why = (
         "You asked it to delete {short}, and it answered {status}. Without `Accept`, a registry "
         "may give the digest of another form of the manifest."
