@@ -165,8 +165,7 @@ def be_refused(workspace, answer):
         reason = "other-error"
         found: str = Sentence.joined(meaning, "Your answer: `{said}`.")
     elif not second.has_logged(UNKNOWN, (DOMAIN, at), workspace.record.opened):
-        reason = "not-met"
-        todo = Sentence("Run {pull}: meet it yourself.", pull=Sentence.of(PULL))
+        reason, todo = "not-met", _meet_refusal(workspace, second)
         found = "Those are the words, but the log of `{second}` has no such refusal."
     else:
         return Sentence("`{second}` refused: it does not trust your CA.", second=second.name)
@@ -186,7 +185,7 @@ def _(workspace):
     second, at, _ = _hosts(workspace)
     if not second.has_logged(UNKNOWN, (DOMAIN, at), workspace.record.opened):
         found = "The log of `{second}` has no such refusal yet."
-        todo = Sentence("Run {pull}: meet it yourself.", pull=Sentence.of(PULL))
+        todo = _meet_refusal(workspace, second)
         raise NotYet("not-met", found=found, next=todo, second=second.name)
 
 
@@ -330,6 +329,13 @@ trust_again.mistake("the CA forgotten", advice=COPY_CA, reason="no-ca")(configur
 
 
 # What is there
+
+
+def _meet_refusal(workspace, second):
+    """Return how to be refused there, by an engine that may have the CA already."""
+    trusts = not second.distrust(workspace, DOMAIN)
+    forget = "`docker exec {second} rm -r /etc/docker/certs.d`" if trusts else ""
+    return Sentence("Meet it yourself: {commands}", commands=in_order(forget, PULL))
 
 
 def _hosts(workspace):

@@ -183,8 +183,10 @@ def sign_a_certificate(workspace):
     _, at = _registry(workspace)
     if fault := files_fault(workspace.work, DOMAIN, at):
         reason, found = fault
-        makes_key = reason in ("no-file", "no-key", "other-key")
-        todo = in_order(FOLDER, MAKE_KEY, SIGN) if makes_key else in_order(SIGN)
+        no_request = not (workspace.work / "registry.csr").exists()
+        make_ca = MAKE_CA if pair_fault(workspace.work, "ca/ca") else ""
+        make_key = MAKE_KEY if no_request or reason in ("no-file", "no-key", "other-key") else ""
+        todo = in_order(FOLDER if make_ca or make_key else "", make_ca, make_key, SIGN)
         raise NotYet(reason, found=found, next=todo, at=at)
     found = "`certs/registry.crt` is for `registry.lab` and `{at}`, and signed by your CA."
     return Sentence(found, at=at)

@@ -210,6 +210,17 @@ def test_the_refusal_counts_in_the_words_of_a_newer_engine_once_it_was_met(trust
     act(trusted, "trust-the-ca")
 
 
+def test_who_has_trusted_the_ca_before_is_told_how_to_be_refused(trusted, monkeypatch):
+    monkeypatch.setattr(SecondHost, "has_logged", lambda *where: False)
+    pull = f"`docker exec {trusted['host']} docker pull {NAME}/{trusted.image}`."
+    forget = f"`docker exec {trusted['host']} rm -r /etc/docker/certs.d`, then {pull}"
+    for answer in ("", ERROR):
+        assert f"Meet it yourself: {forget}" in judge(trusted, "be-refused", answer).next
+    on_host(trusted, "rm", "-r", "/etc/docker/certs.d")
+    assert judge(trusted, "be-refused", ERROR).next == f"Meet it yourself: {pull}"
+    act(trusted, "trust-the-ca")
+
+
 def test_a_registry_without_tls_is_to_get_its_certificate_or_a_lab_of_before_a_new_one(opened):
     opened.run_registry(network=opened["network"], aliases=["registry.lab"])
     for step in ("start-a-second-host", "trust-the-ca", "go-insecure", "trust-again"):

@@ -4,6 +4,7 @@ the lab's own."""
 import re
 import shlex
 import shutil
+import subprocess
 
 import pytest
 
@@ -105,6 +106,25 @@ def test_names_addresses_and_files_of_ones_own_are_as_good(workspaces, docker, u
     docker("restart", "-t", "0", second)
     assert eventually(lambda: judge(lab, "add-a-name").passed, 20), judge(lab, "add-a-name")
     assert judge(lab, "serve-tls").passed and judge(lab, "pull-over-localhost").passed
+
+
+def test_a_certificate_that_signed_itself_is_replaced_by_what_the_verdict_says(opened):
+    """There is neither a CA nor a request that could be signed."""
+    for name in ("ca", "certs"):
+        (opened.work / name).mkdir()
+    names = opened.fill("subjectAltName=DNS:registry.lab,IP:{address}")
+    sign = f"""
+        rm -f registry.csr
+        openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=registry.lab -addext {names} \\
+            -keyout certs/registry.key -out certs/registry.crt
+    """
+    shell = {"cwd": opened.work, "check": True, "capture_output": True}
+    subprocess.run(["sh", "-ec", sign], **shell)
+    verdict = judge(opened, "sign-a-certificate")
+    assert verdict.reason == "other-ca", verdict
+    for command in re.findall("`([^`]+)`", verdict.next):
+        subprocess.run(["sh", "-ec", command], **shell)
+    assert judge(opened, "sign-a-certificate").passed
 
 
 def test_a_registry_that_wants_a_certificate_of_its_clients_is_as_good(opened, tmp_path):
