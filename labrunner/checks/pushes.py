@@ -57,6 +57,8 @@ def require_pushed(
             return manifest
         if not image:
             differs = describe_difference(workspace, manifest, repository, registry)
+        push = f"`docker push {written}`"
+        require_no_refusal(workspace, repository, again=push, start=start)
         found = Sentence(
             "`{name}` is another image there, {digest}{known}{differs}.",
             name=name,

@@ -111,6 +111,17 @@ def test_a_password_file_that_is_wrong_or_a_folder_is_made_again(until, docker):
     assert f"`docker rm -f {workspace.name}`, then `rmdir config.yml`" in verdict.next
 
 
+def test_a_push_that_was_refused_is_told_though_another_image_has_the_name(until, docker):
+    workspace = until("lock-registry-2")
+    name = workspace.ref()
+    workspace.push_as("busybox:stable", name, workspace.login)
+    assert judge(workspace, "push-to-it").reason == "another-image"
+    docker("image", "tag", workspace.image, name)
+    docker("push", name, fails=True)
+    verdict = judge(workspace, "push-to-it")
+    assert verdict.reason == "no-login" and "docker login" in verdict.next
+
+
 def test_an_image_that_a_stranger_replaced_comes_back_from_registry_2(until, docker):
     workspace, step = until("keep-the-old-path"), "push-as-a-stranger"
     docker("image", "rm", "-f", f"{workspace.image}:latest")
