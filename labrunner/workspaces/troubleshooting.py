@@ -12,7 +12,7 @@ from labrunner.registry.errors import NotARegistry, RegistryDown
 from labrunner.text import clock, fold
 from labrunner.verdicts import CannotCheck
 
-from .service import last_lines, runs_registry
+from .service import LAST_LINES, last_lines, runs_registry
 from .workspace import Workspace, free
 
 RUN = Sentence("`docker run -d -p {port}:5000 --name {name} {registry_image}`")
@@ -115,7 +115,7 @@ def describe_state(engine: Engine, container: Container, start: str) -> Diagnosi
             **ended,
         )
     log = last_lines(engine, container.id, since=container.started)
-    if log and SERVES not in log and runs_registry(engine, container):
+    if _never_served(log) and runs_registry(engine, container):
         return diagnosis(
             "exited",
             "The container `{container}` exited {time} with code {code}, before it served "
@@ -139,6 +139,11 @@ def _restarts_again_and_again(engine: Engine, container: Container) -> bool:
         return False
     runs = engine.now() - container.started if container.running else 0
     return runs < STABLE and (container.running or container.state == "restarting")
+
+
+def _never_served(log: str) -> bool:
+    """Return whether a registry's log has all since its start, and not that it serves."""
+    return 0 < log.count("\n") < LAST_LINES and SERVES not in log
 
 
 def _last_words(log: str) -> str:
