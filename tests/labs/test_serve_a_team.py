@@ -266,15 +266,15 @@ def test_a_registry_that_was_left_on_its_port_is_told_from_one_that_is_out_of_re
     verdict = judge(opened, step)
     assert verdict.reason == "start-failed"
     assert f"`docker rm -f {opened.name}`, then {create}" in verdict.next
-    docker("rm", opened.name)
+    docker("rm", "-v", opened.name)
     docker("run", "-d", "--name", opened.name, "registry:3")
     assert judge(opened, step).reason == "no-network"
     docker("network", "create", opened["network"])
     other = ("--name", opened.name, "--network", opened["network"], "nginx:latest")
-    docker("rm", "-f", opened.name)
+    docker("rm", "-fv", opened.name)
     docker("run", "-d", *other)
     assert judge(opened, step).reason == "other-image"
-    docker("rm", "-f", opened.name)
+    docker("rm", "-fv", opened.name)
     docker("run", "-d", "--name", opened.name, "registry:3")
     docker("network", "connect", opened["network"], opened.name)
     passes(opened, step)
