@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from labrunner.workspaces.workspace import Workspace
 
 from .acts import wait_until
 from .answers import last_line
+from .files import with_files
 from .registry import require_registry
 
 NO_NAMES = {"bridge", "host", "none"}  # networks in which no container is known by its name
@@ -23,37 +25,44 @@ LONGEST = 100  # characters of an address that a verdict repeats
 
 
 def require_proxied_registry(
-    workspace: Workspace, start: str, behind: str, proxy: str
+    workspace: Workspace, start: str, behind: str, proxy: str, files: Mapping[str, str]
 ) -> Container:
     """Return the container of the registry that answers over TLS, itself or through a proxy; say
     what the proxy does where there is one and no registry answers through it.
 
     start, behind, proxy: the commands that start the registry by itself, the registry behind the
-    proxy, and the proxy. Where the first is empty, there should be a proxy.
+    proxy, and the proxy. Where the first is empty, there should be a proxy. files: as in
+    `with_files`.
     """
+
+    def complete(*runs: str) -> Sentence:
+        return with_files(workspace, in_order(*runs, stop=False), files)
+
     engine, name = workspace.engine, workspace.name
     own, front = engine.container(name), engine.container(workspace["proxy"])
     if own and front and front.running and not own.running:  # nginx may wait for it long
-        state = describe_state(engine, own, behind)
+        state = describe_state(engine, own, complete(behind))
         restart = Sentence("Then `docker restart {container}`.", container=front.name)
         todo = Sentence.joined(state.next, restart)
         raise NotYet(state.reason, found=state.found, next=todo)
-    both = in_order(behind, proxy, stop=False)
+    both = complete(behind, proxy)
+    wanted = complete(start) or both
     try:
-        return require_registry(workspace, start=start or both, tls=True, login=workspace.login)
+        return require_registry(workspace, start=wanted, tls=True, login=workspace.login)
     except NotYet as failure:
         if not front:
-            if start or failure.reason != "unpublished" or (own and exposure(own)):
+            if start or failure.reason != "unpublished" or not own or exposure(own):
                 raise
             found = "The container `{container}` publishes no port, and no proxy is in front of it."
-            raise NotYet("no-proxy", found=found, next=in_order(proxy), container=name) from None
+            todo = in_order(complete(proxy))
+            raise NotYet("no-proxy", found=found, next=todo, container=name) from None
         if front.running and not failure.reason.startswith("wrong-"):
-            raise _silence(workspace, front, proxy) from None
+            raise _silence(workspace, front, complete(proxy)) from None
         reason, found, said = failure.reason, failure.found, ""
         if not front.running:
             reason, said = "proxy-ended", last_line(engine.logs(front.id)).replace("`", "'")
             log = Sentence("The last line of its log: `{said}`.")
-            found = Sentence.joined(describe_state(engine, front, proxy).found, log)
+            found = Sentence.joined(describe_state(engine, front, complete(proxy)).found, log)
         todo = Sentence(
             "`docker logs {front}` says why. Correct that, then `docker rm -f {container} "
             "{front}`, then {both}.",

@@ -415,8 +415,7 @@ def _require_tls(workspace, alone=RUN_BOTH, days=30):
     """Return the registry's container, that in front of it, which may be the same, and the
     certificate that it shows; raise `NotYet` where one is missing or not right. alone: the command
     that starts a registry without a proxy; empty where there should be one."""
-    runs = (with_files(workspace, run, FILES) for run in (alone, RUN_BEHIND, RUN_PROXY))
-    container = require_proxied_registry(workspace, *runs)
+    container = require_proxied_registry(workspace, alone, RUN_BEHIND, RUN_PROXY, FILES)
     front = workspace.service().front or container
     shown = workspace.api.certificate()
     if not shown:
