@@ -60,9 +60,12 @@ def require_proxied_registry(
             raise _silence(workspace, front, complete(proxy)) from None
         reason, found, said = failure.reason, failure.found, ""
         if not front.running:
+            state = describe_state(engine, front, complete(proxy))
+            if state.reason not in ("exited", "restarting"):  # its log does not say why
+                raise NotYet(state.reason, found=state.found, next=state.next) from None
             reason, said = "proxy-ended", last_line(engine.logs(front.id)).replace("`", "'")
             log = Sentence("The last line of its log: `{said}`.")
-            found = Sentence.joined(describe_state(engine, front, complete(proxy)).found, log)
+            found = Sentence.joined(state.found, log)
         todo = Sentence(
             "`docker logs {front}` says why. Correct that, then `docker rm -f {container} "
             "{front}`, then {both}.",

@@ -213,15 +213,13 @@ def test_a_proxy_that_runs_is_not_enough(opened, docker):
     verdict = judge(opened, step)
     assert verdict.reason == "proxy-silent" and "`docker logs" not in verdict.next
     text.with_suffix("").rename(text)
-    options = (
-        "--network",
-        opened["network"],
-        "-v",
-        f"{opened.work / 'proxy'}:/etc/nginx/conf.d:ro",
-    )
+    folders = {"proxy": "/etc/nginx/conf.d", "certs": "/certs"}
+    mounts = [f"-v={opened.work / name}:{path}:ro" for name, path in folders.items()]
     docker("rm", "-f", proxy)
-    docker("run", "-d", "-P", "--name", proxy, *options, "nginx:latest")
-    assert judge(opened, step).reason in ("proxy-unpublished", "proxy-ended")
+    docker("create", "-P", "--name", proxy, "--network", opened["network"], *mounts, "nginx:latest")
+    assert judge(opened, step).next == f"`docker start {proxy}`."
+    docker("start", proxy)
+    assert judge(opened, step).reason == "proxy-unpublished"
 
 
 def test_images_that_would_go_with_the_container_are_noticed_before_it_is_replaced(opened, docker):
