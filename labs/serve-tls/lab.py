@@ -311,7 +311,8 @@ def _start(workspace, run):
     not have the address."""
     at, name = ipaddress.ip_address(workspace["address"]), workspace["network"]
     found = [each for each in workspace.engine.networks() if each.name == name]
-    if any(at in ipaddress.ip_network(subnet) for each in found for subnet in each.subnets):
+    subnets = [ipaddress.ip_network(text, strict=False) for each in found for text in each.subnets]
+    if any(at in subnet for subnet in subnets):
         return run
     remove = "`docker network rm {network}`" if found else ""
     return in_order(remove, NETWORK, run, stop=False)
