@@ -120,6 +120,8 @@ def test_a_push_that_was_refused_is_told_though_another_image_has_the_name(until
     docker("push", name, fails=True)
     verdict = judge(workspace, "push-to-it")
     assert verdict.reason == "no-login" and "docker login" in verdict.next
+    docker("image", "tag", "busybox:stable", name)  # to push that again would not help
+    assert judge(workspace, "push-to-it").reason == "another-image"
 
 
 def test_an_image_that_a_stranger_replaced_comes_back_from_registry_2(until, docker):
