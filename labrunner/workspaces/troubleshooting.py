@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from labrunner.engine.engine import Engine
 from labrunner.engine.models import Container, Port
 from labrunner.language import Sentence
+from labrunner.registry.access_log import parse_log
 from labrunner.registry.errors import NotARegistry, RegistryDown
 from labrunner.text import clock, fold
 from labrunner.verdicts import CannotCheck
@@ -142,15 +143,16 @@ def _restarts_again_and_again(engine: Engine, container: Container) -> bool:
 
 
 def _never_served(log: str) -> bool:
-    """Return whether a registry's log has all since its start, and not that it serves."""
-    return 0 < log.count("\n") < LAST_LINES and SERVES not in log
+    """Return whether a registry's log has all since its start, and neither that it serves, which a
+    setting may keep out of it, nor a request."""
+    return 0 < log.count("\n") < LAST_LINES and SERVES not in log and not parse_log(log)
 
 
 def _last_words(log: str) -> str:
     """Return what a registry says at its end: the fault in its settings, or its last line."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    if fault := FAULT.search(log):
-        lines.append(next(filter(None, fault.groups()), ""))
+    if faults := FAULT.findall(log):  # of several starts: an earlier one may be mended
+        lines.append("".join(faults[-1]))
     said = lines[-1].replace('\\"', '"').replace("`", "'").strip() if lines else ""
     return said[:LONGEST] or Sentence("nothing")
 
