@@ -206,6 +206,8 @@ def delete_by_digest(workspace):
         reason, found = "tag-moved", TEXTS["tag-moved"]
         todo = one_by_one(PUSH_OLD, DELETE_PUSHED)
     elif old and new:
+        if asked and asked[-1].status == 405:
+            switch_deletion_on.require(workspace)
         reason, why = explain_no_deletion(asked[-1], old) if asked else ("not-deleted", "")
         found, todo = Sentence.joined("`1.0` is still there, {old}.", why), in_order(DELETE)
     elif old:

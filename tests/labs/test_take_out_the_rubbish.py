@@ -261,6 +261,17 @@ def test_a_request_that_deleted_nothing_is_explained(switched_on, ending, reason
     assert verdict.next.endswith(f"/manifests/{digest(switched_on, '1.0')}`.")
 
 
+def test_a_deletion_that_was_not_allowed_is_to_be_switched_on(switched_on):
+    until(switched_on, "push-two-images")
+    [off] = [each for each in STEPS["switch-deletion-on"].mistakes if "off" in each.name]
+    off.make(switched_on)
+    switched_on.api.delete(switched_on.image, digest(switched_on, "1.0"))
+    verdict = judge(switched_on, "delete-by-digest")
+    assert verdict.reason == "deletion-off" and "curl" not in verdict.next, verdict
+    act(switched_on, "switch-deletion-on")
+    assert judge(switched_on, "delete-by-digest").reason == "not-deleted"
+
+
 def test_what_was_deleted_and_pushed_again_is_told_from_what_was_never_deleted(switched_on):
     until(switched_on, "delete-by-digest")
     until(switched_on, "push-two-images")
