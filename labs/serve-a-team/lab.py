@@ -427,7 +427,8 @@ def _require_tls(workspace, alone=RUN_BOTH, days=30):
     if fault := certificate_fault(shown, "localhost", "127.0.0.1"):
         reason, found = fault
         wanted = "A certificate for `localhost` and `127.0.0.1`."
-        todo = in_order(CERTIFY.replace("30", f"{days}"), f"`docker restart {front.name}`")
+        certify = CERTIFY.replace("-days 30", f"-days {days}")
+        todo = in_order(certify, f"`docker restart {front.name}`")
         raise NotYet(reason, expected=wanted, found=found, next=todo)
     return container, front, shown
 
