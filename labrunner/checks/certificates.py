@@ -203,9 +203,9 @@ def folder_fault(
     files: those below its folder for all registries. host: the name of its host.
     """
     values = {"host": host, "folder": folder}
-    if folder in files:
-        found = "`{folder}` on `{host}` is a file, and must be a folder."
-        return "other-folder", Sentence(found, **values), folder
+    if above := [path for path in files if f"{folder}/".startswith(f"{path}/")]:
+        found = "`{file}` on `{host}` is a file, and must be a folder."
+        return "other-folder", Sentence(found, file=above[0], **values), above[0]
     here = [path for path in files if _parent(path) == folder]
     if lone := [path for path in here if _partner(path) not in here]:
         found = (

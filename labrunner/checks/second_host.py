@@ -236,8 +236,11 @@ def require_second_host(
         if state.reason not in ("exited", "restarting"):
             raise NotYet(state.reason, found=state.found, next=state.next)
         if state.reason == "exited" and container.exit_code != 1:  # it was stopped or killed
-            again = Sentence("`docker start {container}`. It keeps what it has.", container=name)
-            raise NotYet("exited", found=state.found, next=again)
+            restart = (
+                "`docker start {container}`. It keeps what it has. If it exits again, `docker logs "
+                "{container}` says why."
+            )
+            raise NotYet("exited", found=state.found, next=restart, container=name)
         raise NotYet(
             "not-running",
             found=Sentence.joined(

@@ -311,8 +311,8 @@ def trust_again(workspace):
         raise NotYet(
             "insecure",
             found="`registry.lab:5000` is still an insecure registry there; its {settings}.",
-            next="Take `registry.lab:5000` out of the list `insecure-registries`, and leave the "
-            "list there: a missing one changes nothing. Then `docker kill -s HUP {second}`.",
+            next="Write `insecure-registries` there as a list that does not cover this registry: "
+            "a missing list changes nothing. Then `docker kill -s HUP {second}`.",
             second=second.name,
             settings=second.describe_settings(),
         )
@@ -322,7 +322,7 @@ def trust_again(workspace):
 
 
 trust_again.solution(configure(SECURE), trust(BY_NAME))
-trust_again.mistake("the key taken away", advice="leave the list", reason="insecure")(
+trust_again.mistake("the key taken away", advice="a missing list", reason="insecure")(
     configure({}), trust(BY_NAME)
 )
 trust_again.mistake("the CA forgotten", advice=COPY_CA, reason="no-ca")(configure(SECURE))

@@ -84,6 +84,12 @@ def test_a_clients_certificate_with_its_key_is_as_good_beside_a_ca():
     assert folder_fault(files, "/d/a:1", "host") is None
 
 
+@pytest.mark.parametrize("path", ["/d", "/d/a:1"])
+def test_a_file_in_place_of_a_folder_is_to_be_removed(path):
+    found = f"`{path}` on `host` is a file, and must be a folder."
+    assert folder_fault([path], "/d/a:1", "host") == ("other-folder", found, path)
+
+
 def test_a_key_with_a_password_is_told_from_one_that_a_registry_can_read(tmp_path):
     issue_certificate(tmp_path, "DNS:registry.lab", "IP:198.18.0.2")
     key = tmp_path / "certs/registry.key"
