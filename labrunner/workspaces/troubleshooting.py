@@ -26,8 +26,10 @@ ANEW = (
     "`docker rm -f {container}`, then {start}."
 )
 STABLE = 10  # seconds that a container runs before the engine counts its restart as a success
-NO_NETWORK = re.compile(r"network \S+ not found")
-NO_FILE = "Are you trying to mount a directory onto a file"  # in an engine's error
+NO_NETWORK = re.compile(  # in an engine's error. A container keeps the id of its network
+    r"network \S+ not found|IP address is supported only when connecting to networks with"
+)
+NO_FILE = "Are you trying to mount a directory onto a file"  # in an engine's error, too
 LONGEST = 300  # characters of a log's line
 FAULT = re.compile(  # what a registry says when its settings end it
     r'level=fatal msg="((?:[^"\\]|\\.)*)"|^(panic: .+)|^(configuration error: .+)', re.MULTILINE
@@ -70,6 +72,9 @@ def describe_state(engine: Engine, container: Container, start: str) -> Diagnosi
             reason, Sentence(found, **values, **more), Sentence(next, **values, **more)
         )
 
+    fix = "Fix that, then `docker start {container}`."
+    if NO_NETWORK.search(container.error):
+        fix = "Fix that, then `docker rm -f {container}`, then {start}."
     if container.state == "paused":
         found = "The container `{container}` is paused."
         return diagnosis("paused", found, "`docker unpause {container}`.")
@@ -77,15 +82,12 @@ def describe_state(engine: Engine, container: Container, start: str) -> Diagnosi
         found = (
             "The container `{container}` was created, but not started. Its start failed: {error}."
         )
-        todo = "Fix that, then `docker start {container}`."
         if NO_FILE in container.error:
-            todo = (
+            fix = (
                 "Docker makes a folder in place of a file that is mounted and not there. `docker "
                 "rm -f {container}`, then {start}."
             )
-        elif NO_NETWORK.search(container.error):
-            todo = "Fix that, then `docker rm -f {container}`, then {start}."
-        return diagnosis("start-failed", found, todo)
+        return diagnosis("start-failed", found, fix)
     if container.state == "created":
         found = "The container `{container}` was created, but not started."
         return diagnosis("created", found, "`docker start {container}`.")
@@ -112,7 +114,7 @@ def describe_state(engine: Engine, container: Container, start: str) -> Diagnosi
             "exited",
             "The container `{container}` exited {time} with code {code}. It could not be started "
             "again: {error}.",
-            "Fix that, then `docker start {container}`.",
+            fix,
             **ended,
         )
     log = last_lines(engine, container.id, since=container.started)

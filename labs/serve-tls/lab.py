@@ -298,8 +298,6 @@ def _registry(workspace, run=PLAIN):
             todo = in_order(REMOVE, start)
             raise NotYet("no-network", found=found, next=todo, served=served.name)
     except NotYet as failure:
-        if failure.reason == "start-failed" and start != run:
-            failure.next = in_order("`docker rm -f {name}`", start)
         failure.expected = give_it_an_address.goal
         raise
     wanted = workspace["address"]
