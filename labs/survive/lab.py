@@ -78,7 +78,7 @@ def replace(workspace, source=None, at=STORAGE, **options):
 @lab.step(advice="docker inspect")
 def find_the_files(workspace, answer):
     """`{registry}` keeps your image in an anonymous volume, and you know its name."""
-    container, mount, values = _require_kept(workspace)
+    container, mount, values = _require_anonymous(workspace)
     volume = ANONYMOUS.search(answer)
     if not volume:
         reason = "no-volume"
@@ -95,7 +95,7 @@ def find_the_files(workspace, answer):
     raise NotYet(reason, found=found, next=MOUNTS, **values)
 
 
-find_the_files.without_answer(lambda ws: _require_kept(ws))
+find_the_files.without_answer(lambda ws: _require_anonymous(ws))
 find_the_files.solution(run_registry(), push, lambda ws: ws.registry_container().volumes[0])
 find_the_files.mistake("nothing pushed", advice=PUSH, reason="not-pushed")(
     run_registry(), lambda ws: ws.registry_container().volumes[0]
@@ -400,7 +400,7 @@ def _registry(workspace, source=None):
     return require_registry(workspace, start=_start(workspace, source), anew=True)
 
 
-def _require_kept(workspace):
+def _require_anonymous(workspace):
     """Return the container, its anonymous volume, which has the image, and what verdicts name."""
     container = _registry(workspace)
     mount, values = storage_mount(workspace, container), _values(workspace, container)
