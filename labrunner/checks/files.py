@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import W_OK, access
 from pathlib import PurePosixPath
 
 from labrunner.language import Sentence
@@ -12,8 +13,8 @@ from labrunner.workspaces.workspace import Workspace
 
 def with_files(workspace: Workspace, run: str, files: Mapping[str, str]) -> Sentence:
     """Return a command that starts a container, after those that make the files that it mounts, and
-    the lab's `network`, where they are missing. Docker makes a folder in place of a file that it
-    mounts; that is removed first.
+    the lab's `network`, where they are missing. What Docker makes in their place, a folder that
+    belongs to root, is removed first.
 
     files: how each file is made, by its path in the lab's folder. A command has the path, or the
     folder of it, in front of a colon.
@@ -30,7 +31,9 @@ def with_files(workspace: Workspace, run: str, files: Mapping[str, str]) -> Sent
             continue
         if file.is_dir():
             todo.append(f"`rmdir {path}`")
-        if not file.parent.is_dir():
+        if not access(file.parent, W_OK):
+            if file.parent.is_dir():
+                todo.append(f"`rmdir {folder}`")
             todo.append(f"`mkdir {folder}`")
         todo.append(make)
     return in_order(*todo, run, stop=False)
