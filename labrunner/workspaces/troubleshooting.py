@@ -117,7 +117,8 @@ def describe_state(engine: Engine, container: Container, start: str) -> Diagnosi
             fix,
             **ended,
         )
-    log = last_lines(engine, container.id, since=container.started)
+    begun = container.started - 1  # it may write before the engine notes that it runs
+    log = last_lines(engine, container.id, since=begun)
     if _never_served(log) and runs_registry(engine, container):
         return diagnosis(
             "exited",
