@@ -11,6 +11,7 @@ from labrunner.registry.access_log import Request
 from labrunner.registry.models import Manifest
 from labrunner.text import in_order, short
 from labrunner.verdicts import CannotCheck, NotYet
+from labrunner.workspaces.image_match import is_same
 from labrunner.workspaces.troubleshooting import RUN
 from labrunner.workspaces.workspace import Workspace
 
@@ -57,9 +58,8 @@ def require_pushed(
             return manifest
         if not image:
             differs = describe_difference(workspace, manifest, repository, registry)
-        held = workspace.find_image(repository, tag)
-        if held and held.id not in manifest.image_ids:  # else the same push would come again
-            push = f"`docker push {written}`"
+        held, push = workspace.find_image(repository, tag), f"`docker push {written}`"
+        if held and not is_same(registry, repository, manifest, held.id, held.layers):
             require_no_refusal(workspace, repository, again=push, start=start)
         found = Sentence(
             "`{name}` is another image there, {digest}{known}{differs}.",
