@@ -199,10 +199,11 @@ def test_settings_with_which_the_registry_exits_are_named(opened):
         verdict = judge(opened, "ask-for-a-password")
         opened.engine.remove_container(container)
         assert verdict.status == "failed"
-        assert f"The container `{opened.name}` exited: `" in verdict.found
+        assert "before it served anything. Its log says `panic: unable to co" in verdict.found
         assert words in verdict.found
-        again = f"`docker rm -f {opened.name}`, then `docker run -d -p {opened.port}"
+        again = f"`docker rm -f {opened.name}`, then `mkdir -p auth && docker run --rm"
         assert again in verdict.next
+        assert f"> auth/htpasswd`, then `docker run -d -p {opened.port}:5000" in verdict.next
 
 
 def test_a_challenge_that_goes_with_no_password_file_is_named(opened):
