@@ -91,7 +91,7 @@ MOUNT_OLD, MOUNT_NEW = f"config.yml:{OLD}:ro", f"config.yml:{NEW}:ro"  # for the
 VOLUME = "-v {volume}:/var/lib/registry"
 LOGIN = "`echo {password} | docker login -u {user} --password-stdin {registry}`"
 MAKE = "`docker run --rm --entrypoint htpasswd httpd:2 -Bbn {user} {password} > htpasswd`"
-FILES = {"config.yml": "write `config.yml` as in the first step", "htpasswd": MAKE}
+FILES = {"config.yml": Sentence("write `config.yml` as in the first step"), "htpasswd": MAKE}
 PUSH = "`docker push {registry}/{image}`"
 PUSH_SECOND = (
     "`docker image tag busybox:stable {registry}/{image}:stranger`, then "

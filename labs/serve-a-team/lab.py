@@ -89,9 +89,11 @@ CERTIFY = (
 FILES = {  # that the commands mount, and how each is made
     "certs/registry.crt": CERTIFY,
     "auth/htpasswd": MAKE,
-    "proxy/registry.conf": "write `proxy/registry.conf` as in the step that starts nginx",
+    "proxy/registry.conf": Sentence("write `proxy/registry.conf` as in the step that starts nginx"),
 }
-LISTEN = "Write `listen 443 ssl;` and both lines `ssl_certificate…` into `proxy/registry.conf`"
+LISTEN = Sentence(
+    "Write `listen 443 ssl;` and both lines `ssl_certificate…` into `proxy/registry.conf`"
+)
 HOST = "proxy_set_header Host $http_host;"
 SCHEME = "proxy_set_header X-Forwarded-Proto $scheme;"
 OTHER_FILE = "The one in `certs/registry.crt` is another."
