@@ -424,8 +424,9 @@ def test_the_html_of_each_lesson_leaves_room_for_all_that_its_page_loads(course_
     assert len(pages) == 13 and max(pages.values()) < MOST_HTML, pages
 
 
-SHIFTS = """new Promise(done => new PerformanceObserver(list => done(list.getEntries().length))
-    .observe({type: "layout-shift", buffered: true}) || setTimeout(() => done(0), 500))"""
+SHIFTS = """new Promise(done => new PerformanceObserver(
+    list => done(list.getEntries().map(each => each.value)))
+    .observe({type: "layout-shift", buffered: true}) || setTimeout(() => done([]), 500))"""
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
@@ -439,7 +440,8 @@ def test_the_course_page_is_light_and_nothing_on_it_moves(course_site, open_page
     assert page.locator(".lessons img").count() == 13
     assert {"style.css", "push-pull.svg"} <= {re.sub(r".*/|\?.*", "", each) for each in found}
     assert found.total() < MOST, found
-    assert page.evaluate(SHIFTS) == 0
+    # The page may be painted when half of its top has come; nothing below it may move.
+    assert sum(page.evaluate(SHIFTS)) < 0.01
 
 
 def test_each_style_sheet_is_in_the_one_that_is_served_and_short(shared_site):
