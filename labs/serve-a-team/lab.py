@@ -91,9 +91,7 @@ FILES = {  # that the commands mount, and how each is made
     "auth/htpasswd": MAKE,
     "proxy/registry.conf": Sentence("write `proxy/registry.conf` as in the step that starts nginx"),
 }
-LISTEN = Sentence(
-    "Write `listen 443 ssl;` and both lines `ssl_certificate…` into `proxy/registry.conf`"
-)
+LISTEN = Sentence("In `proxy/registry.conf`, write `listen 443 ssl;` and both `ssl_certificate…`")
 HOST = "proxy_set_header Host $http_host;"
 SCHEME = "proxy_set_header X-Forwarded-Proto $scheme;"
 OTHER_FILE = "The one in `certs/registry.crt` is another."

@@ -245,9 +245,7 @@ delete_by_digest.mistake("deleted by the image's id", reason="image-id")(
 )
 
 
-@delete_by_digest.mistake(
-    "the digest of a request without Accept", reason="another-digest", registry="registry:2"
-)
+@delete_by_digest.mistake("asked without Accept", reason="another-digest", registry="registry:2")
 def _(workspace):
     answer = workspace.api.request("HEAD", f"{workspace.image}/manifests/{OLD}", accept="*/*")
     digest = answer.headers.get("Docker-Content-Digest")  # of an OCI image there is none
