@@ -147,8 +147,9 @@ class SecondHost:
         for path in cas_in(files, folder):
             reason, why, detail = "no-certificate", "`{file}` on `{host}` is not a certificate.", ""
             if is_certificate(files[path]):
+                ca = files[path].decode("ascii", errors="ignore")  # its comments may be anything
                 try:
-                    workspace.client(name=place, ca=files[path].decode()).ping()
+                    workspace.client(name=place, ca=ca).ping()
                     return None
                 except Untrusted as error:
                     reason, detail = "other-ca", error.reason
