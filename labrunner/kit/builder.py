@@ -11,7 +11,6 @@ import platform
 import re
 import secrets
 import shutil
-import subprocess
 import tarfile
 import tempfile
 import threading
@@ -23,14 +22,11 @@ from pathlib import Path
 from labrunner.language import Sentence
 
 from .errors import ImageUnavailable
+from .programs import FROM_A_COLLEAGUE, run
 from .recipes import Recipe
 
 MADE_FROM = "io.github.registry-lab.made-from"
 VERSION = "org.opencontainers.image.version"
-FROM_A_COLLEAGUE = (
-    "`script/lab kit load FILE` loads a file that a colleague wrote with `script/lab kit save`."
-)
-PROGRAM_TIMEOUT = 300  # seconds for one program, including apt-get on a slow line
 COMPILE_TIMEOUT = 1800  # seconds for a Go module with all that it needs
 
 _COMMON_FILES = {
@@ -86,12 +82,12 @@ class Apt:
         for alternatives in wanted:
             *newer, last = alternatives.split(" | ")
             names.append(next(filter(self._knows, newer), last))
-        self._run("apt-get", "download", *dict.fromkeys(names), folder=folder)
+        self.run("apt-get", "download", *dict.fromkeys(names), folder=folder)
         return names
 
     def _knows(self, name: str) -> bool:
         try:
-            return bool(self._run("apt-cache", "show", name))
+            return bool(self.run("apt-cache", "show", name))
         except ImageUnavailable:
             return False
 
@@ -104,14 +100,14 @@ class Apt:
         (lists / "partial").mkdir(parents=True, exist_ok=True)
         self._options |= {"Dir::State::Lists": str(lists), "Acquire::Languages": "none"}
         try:
-            self._run("apt-get", "-o", "APT::Update::Error-Mode=any", "update")
+            self.run("apt-get", "-o", "APT::Update::Error-Mode=any", "update")
         except ImageUnavailable as error:
             return error
         return None
 
-    def _run(self, program: str, *words: str, folder: Path | None = None) -> str:
+    def run(self, program: str, *words: str, folder: Path | None = None) -> str:
         options = [word for each in self._options.items() for word in ("-o", "=".join(each))]
-        return _run([program, *options, *words], folder)
+        return run([program, *options, *words], folder)
 
 
 def build_root(recipe: Recipe, folder: Path, apt: Apt) -> RootFilesystem:
@@ -134,14 +130,15 @@ def build_root(recipe: Recipe, folder: Path, apt: Apt) -> RootFilesystem:
     for target, source in recipe.programs.items():
         program = _find(packages, source)
         _copy(program, root, target)
-        for place, library in _libraries(program, packages, apt).items():
-            _copy(library, root, place)
-    for pattern in recipe.plugins:
-        for plugins in _find_folders(packages, pattern):
-            shutil.copytree(plugins, root / plugins.relative_to(packages), symlinks=True)
+        _copy_libraries([program], root, packages, apt)
+    for pattern in recipe.trees:
+        for tree in _find_trees(packages, pattern):
+            place = root / tree.relative_to(packages)
+            shutil.copytree(tree, place, symlinks=True, dirs_exist_ok=True)
+            _copy_libraries(sorted(tree.rglob("*.so")), root, packages, apt)
     if recipe.busybox:
         _copy(busybox := _find(packages, "/usr/bin/busybox"), root, "/bin/busybox")
-        for applet in _run([busybox, "--list"]).split():
+        for applet in run([busybox, "--list"]).split():
             if not os.path.lexists(link := root / "bin" / applet):
                 link.symlink_to("busybox")
     for target, text in {**_COMMON_FILES, **recipe.files}.items():
@@ -167,7 +164,7 @@ def _unpack(wanted: Sequence[str], folder: Path, apt: Apt) -> list[str]:
     """Download packages into a folder and unpack them there. Return their names."""
     names = apt.download(wanted, folder)
     for package in folder.glob("*.deb"):
-        _run(["dpkg-deb", "-x", package, folder])
+        run(["dpkg-deb", "-x", package, folder])
     return names
 
 
@@ -190,7 +187,7 @@ def _compile(
     }
     folder.mkdir()
     # Go compares what it downloads with sum.golang.org, and then with the module's own go.sum.
-    _run(["go", "mod", "download", module], folder, where)
+    run(["go", "mod", "download", module], folder, where)
     source = (folder / "modules" / module).rename(folder / "source")
     for path, text in sources.items():
         (source / path).write_text(text)
@@ -198,13 +195,19 @@ def _compile(
     # Without inlining it takes a third less time.
     build: list[str | Path] = ["go", "build", "-gcflags=all=-l", "-ldflags=-s -w"]
     build += ["-o", packages / "usr/bin" / program.name, program]
-    _run(build, source, where, COMPILE_TIMEOUT)
+    run(build, source, where, COMPILE_TIMEOUT)
     name, _, version = module.partition("@")
     return name, version.removeprefix("v")
 
 
-def _libraries(program: Path, packages: Path, apt: Apt) -> dict[str, Path]:
-    """Return the shared libraries of a program: for each path in the image, the file here.
+def _copy_libraries(users: Sequence[Path], root: Path, packages: Path, apt: Apt) -> None:
+    """Copy the shared libraries that programs, or other libraries, load."""
+    for place, library in (_libraries(users, packages, apt) if users else {}).items():
+        _copy(library, root, place)
+
+
+def _libraries(users: Sequence[Path], packages: Path, apt: Apt) -> dict[str, Path]:
+    """Return the shared libraries that these load: for each path in the image, the file here.
 
     Libraries that this machine does not have come from packages that the downloaded ones depend on.
     """
@@ -212,7 +215,7 @@ def _libraries(program: Path, packages: Path, apt: Apt) -> dict[str, Path]:
         folders = {str(library.parent) for library in packages.rglob("*.so*")}
         paths = {"LD_LIBRARY_PATH": ":".join(sorted(folders))}
         try:
-            listed = _run(["ldd", program], environment=paths)
+            listed = run(["ldd", *users], environment=paths)
         except ImageUnavailable as error:
             if "not a dynamic executable" in error.found:
                 return {}
@@ -223,7 +226,7 @@ def _libraries(program: Path, packages: Path, apt: Apt) -> dict[str, Path]:
         needed = _dependencies(packages) - set(_versions(packages)) - _installed()
         if not needed:
             needs = "`{program}` needs `{library}`, which none of its packages has."
-            why = Sentence(needs, program=program.name, library=missing[0])
+            why = Sentence(needs, program=users[0].name, library=missing[0])
             raise ImageUnavailable(why, next=FROM_A_COLLEAGUE)
         _unpack(sorted(needed), packages, apt)
     found = [Path(path) for path in re.findall(r"(?:=> |^\s*)(/\S+) \(0x", listed, re.MULTILINE)]
@@ -232,19 +235,19 @@ def _libraries(program: Path, packages: Path, apt: Apt) -> dict[str, Path]:
 
 def _dependencies(packages: Path) -> set[str]:
     """Return the library packages that the downloaded ones depend on."""
-    lines = (_run(["dpkg-deb", "-f", each, "Depends"]) for each in packages.glob("*.deb"))
+    lines = (run(["dpkg-deb", "-f", each, "Depends"]) for each in packages.glob("*.deb"))
     return {name for line in lines for name in re.findall(r"(?:^|,)\s*(lib[a-z0-9.+-]+)", line)}
 
 
 def _installed() -> set[str]:
     """Return the packages that are installed on this machine. Their libraries are read in place."""
-    return set(_run(["dpkg-query", "--show", "--showformat=${Package}\\n"]).split())
+    return set(run(["dpkg-query", "--show", "--showformat=${Package}\\n"]).split())
 
 
 def _versions(packages: Path, first: Iterable[str] = ()) -> dict[str, str]:
     """Return the version of each downloaded package, the `first` ones first."""
     found = dict(
-        _run(["dpkg-deb", "--show", "--showformat=${Package} ${Version}", package]).split()
+        run(["dpkg-deb", "--show", "--showformat=${Package} ${Version}", package]).split()
         for package in sorted(packages.glob("*.deb"))
     )
     return {name: found[name] for name in dict.fromkeys([*first, *found])}
@@ -258,15 +261,16 @@ def _place(root: Path, target: str) -> Path:
 
 
 def _find(packages: Path, path: str) -> Path:
-    """Return a program of the packages, in any folder where a release may have it."""
+    """Return a program of the packages, in any folder where a release may have it, by a pattern of
+    its name."""
     for folder in ("usr/bin", "bin", "usr/sbin", "sbin"):
-        place = packages / folder / Path(path).name
-        if place.is_file():
-            return place
+        for place in sorted((packages / folder).glob(Path(path).name)):
+            if place.is_file():
+                return place
     raise _gone(path)
 
 
-def _find_folders(packages: Path, pattern: str) -> list[Path]:
+def _find_trees(packages: Path, pattern: str) -> list[Path]:
     if found := sorted(packages.glob(pattern)):
         return found
     raise _gone(f"/{pattern}")
@@ -295,34 +299,3 @@ def _pack(root: Path, archive: Path) -> Path:
     with tarfile.open(archive, "w", format=tarfile.GNU_FORMAT) as tar:
         tar.add(root, arcname=".", filter=plain)
     return archive
-
-
-def _run(
-    command: list[str | Path],
-    folder: Path | None = None,
-    environment: Mapping[str, str] = {},
-    timeout: float = PROGRAM_TIMEOUT,
-) -> str:
-    """Run a program and return its output. Raises `ImageUnavailable` with its last words."""
-    try:
-        result = subprocess.run(
-            command,
-            cwd=folder,
-            env={**os.environ, "LC_ALL": "C", **environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-    except subprocess.TimeoutExpired as error:
-        late = "`{program}` was not done after {seconds} seconds."
-        found = Sentence(late, program=Path(command[0]).name, seconds=f"{timeout:.0f}")
-        raise ImageUnavailable(found, next=FROM_A_COLLEAGUE) from error
-    if result.returncode:
-        words: str = Sentence("exit code {code}", code=result.returncode)
-        if lines := result.stderr.strip().splitlines():
-            words = next((line for line in lines if line.startswith("E: ")), lines[-1])
-            words = words.removeprefix("E: ")
-        found = Sentence("`{program}` failed: {words}", program=Path(command[0]).name, words=words)
-        raise ImageUnavailable(found, next=FROM_A_COLLEAGUE)
-    return result.stdout

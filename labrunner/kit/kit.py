@@ -26,8 +26,9 @@ from labrunner.language import Sentence
 from labrunner.registry.references import parse
 
 from . import archive
-from .builder import FROM_A_COLLEAGUE, MADE_FROM, VERSION, Apt, build_root
+from .builder import MADE_FROM, VERSION, Apt, build_root
 from .errors import BuildPutOff, ImageUnavailable, KitUsageError, SourceUnavailable
+from .programs import FROM_A_COLLEAGUE
 from .recipes import RECIPES, Recipe
 
 PULL_TIMEOUT = 30  # seconds without a byte after which a pull is given up

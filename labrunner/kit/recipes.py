@@ -18,9 +18,10 @@ class Recipe:
     module:   a Go module with its version, for what no package has. The image has its version.
     sources:  Go files that take the place of the module's own, by their paths in it. The first one
               is in the folder of the program, which is compiled here.
-    programs: for each path in the image, the path in the packages, or the module's program.
-              Libraries are added.
-    plugins:  patterns of folders in the packages whose libraries the programs load at run time.
+    programs: for each path in the image, the path in the packages, whose name may be a pattern, or
+              the module's program.
+    trees:    patterns of folders in the packages that the image gets whole.
+              Of programs and of trees, the libraries that they load are added.
     files:    the text for each path in the image; one that starts with `#!` is executable.
     folders:  empty folders.
     busybox:  whether to add busybox with all its tools.
@@ -31,7 +32,7 @@ class Recipe:
     module: str | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     programs: Mapping[str, str] = field(default_factory=dict)
-    plugins: tuple[str, ...] = ()
+    trees: tuple[str, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     busybox: bool = False
@@ -232,6 +233,51 @@ RECIPES = {
             "EXPOSE 80",
         ),
     ),
+    # For the image of the course: what its Dockerfile needs of Docker's `python`, and all that it
+    # would add to that. The first of these releases that Debian or Ubuntu has here is taken.
+    "python:3-slim": Recipe(
+        packages=(
+            *(
+                " | ".join(name.format(number) for number in (14, 13, 12, 11, 10))
+                for name in (
+                    "python3.{}-minimal",
+                    "libpython3.{}-minimal",
+                    "libpython3.{}-stdlib",
+                    "python3.{}-venv",
+                )
+            ),
+            "python3-pip-whl",
+            "python3-setuptools-whl",
+            "docker-cli | docker.io",
+            "bash",
+            "curl",
+            "libc6",  # wheels from PyPI count on all of these three
+            "libgcc-s1",
+            "libstdc++6",
+            "ncurses-base",
+            "openssl",
+        ),
+        programs={
+            "/usr/bin/python3": "/usr/bin/python3.*",
+            "/bin/bash": "/bin/bash",
+            "/usr/bin/curl": "/usr/bin/curl",
+            "/usr/bin/docker": "/usr/bin/docker",
+            "/usr/bin/openssl": "/usr/bin/openssl",
+        },
+        trees=(
+            "usr/lib/python3.*",
+            "usr/share/python-wheels",
+            "**/*-linux-gnu",
+            "**/terminfo",
+            "etc/ssl",
+            "usr/lib/ssl",
+        ),
+        busybox=True,
+        changes=(
+            "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            'CMD ["python3"]',
+        ),
+    ),
     "docker:dind": Recipe(
         packages=("docker.io", "docker-cli | docker.io", "containerd", "runc", "iptables"),
         programs={
@@ -244,7 +290,7 @@ RECIPES = {
             "/usr/sbin/iptables": "/usr/sbin/xtables-nft-multi",
             "/usr/sbin/ip6tables": "/usr/sbin/xtables-nft-multi",
         },
-        plugins=("usr/lib/*/xtables",),
+        trees=("usr/lib/*/xtables",),
         files={"/usr/local/bin/dockerd-entrypoint.sh": DIND_ENTRYPOINT},
         folders=("/etc/docker", "/run", "/var/lib/docker", "/var/run"),
         busybox=True,

@@ -179,8 +179,8 @@ def test_of_alternatives_the_package_is_taken_that_this_release_has(apt, tmp_pat
         assert tar.getmember("./box").size > 1_000_000 and "./lib" not in tar.getnames()
 
 
-def test_plugins_that_a_package_no_longer_has_are_named(apt, tmp_path):
-    recipe = Recipe(packages=("busybox-static",), plugins=("usr/lib/none",))
+def test_trees_that_a_package_no_longer_has_are_named(apt, tmp_path):
+    recipe = Recipe(packages=("busybox-static",), trees=("usr/lib/none",))
     with pytest.raises(ImageUnavailable, match="no longer has `/usr/lib/none`"):
         build_root(recipe, tmp_path, apt)
 
@@ -261,13 +261,13 @@ def test_apt_lists_that_are_missing_are_fetched_once_into_a_folder_of_ours(
     config.write_text(f'Dir::State::Lists "{tmp_path}/none";\nDir::Cache::pkgcache "";\n')
     monkeypatch.setenv("APT_CONFIG", str(config))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    run, commands = builder._run, []
+    run, commands = builder.run, []
 
     def note(command, *more, **options):
         commands.append(command)
         return run(command, *more, **options)
 
-    monkeypatch.setattr(builder, "_run", note)
+    monkeypatch.setattr(builder, "run", note)
     for _ in range(2):
         assert busybox.build(BUSYBOX)
         forget(engine, BUSYBOX)
