@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 
-from labrunner.address import Address
+from labrunner.address import LOCAL, Address
 from labrunner.engine.description import EngineInfo
 from labrunner.engine.requirements import find_unmet
 from labrunner.kit.kit import Kit
@@ -24,6 +25,8 @@ from .workspaces.record import find_unreadable
 
 PROGRAMS = ("docker", "curl", "openssl", "bash")  # used by the commands on the pages
 IN_CONTAINER = Path("/.dockerenv")  # which Docker makes in each
+MOUNTS = Path("/proc/self/mountinfo")
+HOSTS = re.compile(r"/containers/([0-9a-f]{64})/hosts /etc/hosts ")  # its engine's file for it
 LEAST_DISK = 2 << 30  # bytes; the kit and a second engine take about 0.5 GiB
 CURLS_PROXIES = ("http_proxy", "all_proxy", "ALL_PROXY")  # not `HTTP_PROXY`: others read that
 NOT_BY_PROXY = ("localhost", "127.0.0.1")  # the hosts of the learner's registry
@@ -44,9 +47,8 @@ class Finding:
 def examine(kit: Kit, address: Address, workspaces: Path) -> list[Finding]:
     """Return all findings. address: that of the pages. workspaces: the folder of the labs'
     workspaces."""
-    where = "in a container" if IN_CONTAINER.exists() else "on this machine"
     return [
-        Finding("ok", f"The course runs {where}; its pages are at `{address.url}`."),
+        Finding("ok", f"The course runs {_place(kit.engine)}; its pages are {_pages(address)}."),
         *_engine(kit, workspaces),
         _port(
             kit.engine, manager.PREFERRED_PORT, "the registry", "Labs will use the next free one."
@@ -57,6 +59,31 @@ def examine(kit: Kit, address: Address, workspaces: Path) -> list[Finding]:
         *_proxy(),
         *_programs(),
     ]
+
+
+def _place(engine: Engine) -> str:
+    """Return where the course runs, and on which engine its labs, as far as the engine answers."""
+    inside = IN_CONTAINER.exists()
+    place = "in a container" if inside else "on this machine"
+    try:
+        if not inside:
+            used = None if engine.remote_host else "this machine's engine"
+        elif (own := HOSTS.search(MOUNTS.read_text())) and engine.container(own[1]):
+            used = "the engine that runs the container"
+        elif engine.info().is_here:
+            used = "an engine beside it, in the same network namespace"
+        else:
+            used = None
+    except CannotCheck:
+        used = None
+    return f"{place}, and its labs on {used}" if used else place
+
+
+def _pages(address: Address) -> str:
+    """Return where browsers find the pages."""
+    if f"http://{LOCAL[0]}:{address.port}" in address.origins:
+        return f"at `{address.url}`"
+    return f"at `{address.url}`, behind a server that passes requests on to port {address.port}"
 
 
 def _engine(kit: Kit, workspaces: Path) -> Iterator[Finding]:

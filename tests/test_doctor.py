@@ -2,6 +2,7 @@
 
 import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -114,3 +115,55 @@ def test_an_engine_that_the_course_cannot_use_is_a_problem(
     with standing_in(tmp_path / "engine.sock", answers) as address:
         [found] = findings(why, DOCKER_HOST=address)
     assert found.kind == "problem"
+
+
+@pytest.fixture
+def container(engine):
+    """The id of a container that the engine knows."""
+    id = engine.create_container("busybox:stable")
+    yield id
+    engine.remove_container(id)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the engine runs in a virtual machine")
+@pytest.mark.parametrize(
+    ("inside", "host", "place"),
+    [
+        ("", "", "on this machine, and its labs on this machine's engine;"),
+        ("known", "", "in a container, and its labs on the engine that runs the container;"),
+        (
+            "0" * 64,
+            "",
+            "in a container, and its labs on an engine beside it, in the same network namespace;",
+        ),
+        ("0" * 64, "another", "in a container;"),
+    ],
+    ids=["on this machine", "on the host's engine", "composed", "elsewhere"],
+)
+def test_it_says_where_the_course_runs_and_where_its_labs(
+    engine, container, monkeypatch, tmp_path, inside, host, place
+):
+    mounts = tmp_path / "mountinfo"
+    id = container if inside == "known" else inside
+    mounts.write_text(f"7 1 8:1 /docker/containers/{id}/hosts /etc/hosts rw - ext4 /dev/sda1 rw\n")
+    monkeypatch.setattr("labrunner.doctor.IN_CONTAINER", mounts if inside else tmp_path / "absent")
+    monkeypatch.setattr("labrunner.doctor.MOUNTS", mounts)
+    if host:
+        monkeypatch.setattr(socket, "gethostname", lambda: host)
+    [found, *_] = examine(Kit(engine, ()), ADDRESS, tmp_path)
+    assert found.found == f"The course runs {place} its pages are at `http://127.0.0.1:1`."
+
+
+def test_it_says_which_server_is_before_the_pages(engine, monkeypatch, tmp_path):
+    monkeypatch.setenv("SCRIPT_NAME", "/user/alice")
+    for origin, pages in (
+        ("", "`http://127.0.0.1:8000/user/alice`."),
+        (
+            "https://class.example.org",
+            "`https://class.example.org/user/alice`, behind a server that passes requests on to "
+            "port 8000.",
+        ),
+    ):
+        monkeypatch.setenv("LABRUNNER_ORIGIN", origin)
+        [found, *_] = examine(Kit(engine, ()), Address.from_environment(8000), tmp_path)
+        assert found.found.endswith(f"; its pages are at {pages}")
