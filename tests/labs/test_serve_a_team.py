@@ -159,7 +159,8 @@ def test_a_registry_that_knows_its_own_address_needs_no_headers(opened, setting)
 def test_a_proxy_that_does_not_start_says_why(opened):
     act(opened, "serve-both", "log-in-and-push", "put-nginx-in-front")
     opened.remove_own(opened.name)
-    opened.engine.restart(opened["proxy"])
+    opened.engine.stop(opened["proxy"], seconds=0)
+    opened.engine.start(opened["proxy"])
     opened.engine.wait(opened["proxy"])
     verdict = judge(opened, "put-nginx-in-front")
     assert verdict.reason == "proxy-ended"
