@@ -121,13 +121,16 @@ def imageless(bare: Path) -> Path:
         "    return app\n"
     )
     (bare / ".flaskenv").write_text("FLASK_APP=app\n")
+    (bare / "kit").mkdir()
+    (bare / "kit/images.tar").touch()
     return bare
 
 
 def test_without_an_image_the_course_is_served_all_the_same(
     imageless: Path, free_port: int
 ) -> None:
-    """That is exit code 4 of `bootstrap`, and the only one after which `server` goes on."""
+    """That is exit code 4 of `bootstrap`, and the only one after which `server` goes on. Nor does a
+    file of images that cannot be loaded end it."""
     words = [str(imageless / "script/server"), "--port", str(free_port)]
     server = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
@@ -143,6 +146,7 @@ def test_without_an_image_the_course_is_served_all_the_same(
         server.terminate()
         said, _ = server.communicate(timeout=60)
     assert "The labs that need this image cannot be started yet. The others can." in said
+    assert "The course goes on without kit/images.tar, with the images that the engine has." in said
 
 
 def test_without_an_engine_it_says_what_to_do_and_exits_3() -> None:
