@@ -17,6 +17,7 @@ from .connection import Connection, translate_errors
 from .transport import MOST_MEMORY, TooLarge
 
 HEARTBEAT = 5  # seconds; shorter than `QUERY_TIMEOUT`
+OVERLAP = 1  # seconds: the engine may leave out what happens as it ends a stream
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,20 @@ class Events(Connection):
         It yields None as soon as no event can be missed any more, and then every `HEARTBEAT`
         seconds, so that the caller can stop.
         """
-        since = self.ask_time()
+        began = until = self.ask_time()
+        known: set[bytes] = set()
         while True:
-            until = max(since, self.ask_time()) + HEARTBEAT
+            since = max(began, until - OVERLAP)
+            until = max(until, self.ask_time()) + HEARTBEAT
+            before, known = known, set()
             with self._open_stream(since, until, filters) as response:
                 yield None
                 for line in response.iter_lines():
-                    yield Event.from_api(json.loads(line))
+                    if line not in before and line not in known:
+                        yield Event.from_api(json.loads(line))
+                    known.add(line)
             if self.ask_time() < until - 0.5:  # a stopped engine ends the stream without an error
                 raise self._engine_down(ConnectionError())
-            since = until
 
     def _open_stream(self, since: float, until: float, filters: dict[str, Any]) -> Response:
         """Open the engine's stream of events. docker-py's own takes an engine that dies for the

@@ -1,6 +1,8 @@
 """The events of an engine: those of a time gone by, and those that are followed as they happen."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 
 import pytest
 
@@ -25,6 +27,20 @@ def test_events_come_as_they_happen_with_a_pulse(engine, docker, unique, monkeyp
     docker("volume", "create", unique)
     assert unique in [event.id for event in iter(lambda: next(events), None)]
     events.close()
+
+
+def test_each_event_comes_once_where_one_stream_follows_another(engine, unique, monkeypatch):
+    monkeypatch.setattr(events_module, "HEARTBEAT", 0.02)
+    reference = f"{unique}:1"
+    events = engine.follow(type="image", event=["tag"])
+    assert next(events) is None
+    with ThreadPoolExecutor() as pool:
+        tagged = pool.submit(lambda: [engine.tag("busybox:stable", reference) for _ in range(300)])
+        told = list(takewhile(lambda event: event or not tagged.done(), events))
+    told += iter(lambda: next(events), None)
+    events.close()
+    engine.remove_image(reference)
+    assert len([each for each in told if each and each.attributes["name"] == reference]) == 300
 
 
 @pytest.mark.parametrize("ending", ["", "0\r\n\r\n"], ids=["cut", "in good order"])
