@@ -18,10 +18,12 @@ class Advice:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._found: dict[str, str | None] = {}  # by the step's id, the current one first
+        self._found: dict[str, str | None] = {}  # by the step's id
+        self._current = ""  # the id of the step that was the current one then
 
     def give(self) -> Iterator[None]:
-        """Judge the open steps, because something has happened; yield after each.
+        """Judge the open steps, because something has happened; yield after each. What was found
+        so far is kept where the caller stops there.
 
         It concerns the first one whose check finds something else than before: what that lacks is
         stored. After the current step, only a known mistake is: another step may ask for the rest.
@@ -32,18 +34,17 @@ class Advice:
         is_open = [each for each in session.lab.steps if session.progress.step(each.id).is_open]
         steps = [each for each in is_open if each.shows_state]
         before, told = self._before(steps), False
-        now: dict[str, str | None] = {}
+        self._found = {each.id: before[each.id] for each in steps if each.id in before}
         for step in steps:
             with session.patient_turn():
                 verdict = session.look(step)
                 if verdict and verdict.status != "unknown":
-                    now[step.id] = verdict.found
+                    self._found[step.id] = verdict.found
                     if not told and verdict.found != before.get(step.id, verdict.found):
                         told = True
                         self._tell(step, verdict, before[step.id], current=step is is_open[0])
             yield
             time.sleep(0.005)  # lets one who waits have the turn
-        self._found = now
 
     def _before(self, steps: Sequence[Step]) -> dict[str, str | None]:
         """Return what the checks of the steps found before, as far as that is known."""
@@ -51,7 +52,8 @@ class Advice:
         if any(progress.step(id).done for id in before):  # what happened concerned that one
             before.clear()
         first = steps[0].id if steps else ""
-        is_new = first != next(iter(self._found), "") and not progress.step(first).verdict
+        is_new = first != self._current and not progress.step(first).verdict
+        self._current = first
         if is_new and first in progress.untouched:
             before[first] = progress.untouched[first]
         return before

@@ -274,6 +274,22 @@ def test_a_step_with_an_answer_is_told_of_all_that_it_lacks_besides(
         assert known(services)["say-it"].verdict.found == f"{UNANSWERED} Everything else is ready."
 
 
+def test_what_happens_while_a_step_is_told_what_it_lacks_is_told_next(
+    services, lab, workspace, docker
+):
+    services.progress.begin("live", {"say-it": f"{UNANSWERED} It is not there."})
+    for step in lab.steps[:4]:
+        services.session(lab).skip(step)
+    advice = Advice(services.session(lab))
+    for name, found in (
+        ("say-x", "Something else is there."),
+        ("say", "Everything else is ready."),
+    ):
+        docker("volume", "create", f"{workspace['word']}-{name}")
+        next(advice.give())  # what happens then stops it there
+        assert known(services)["say-it"].verdict.found == f"{UNANSWERED} {found}"
+
+
 def test_a_later_step_is_told_of_its_known_mistakes_only(
     live, services, lab, workspace, docker, monkeypatch
 ):
