@@ -17,6 +17,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from labrunner.language import Sentence
@@ -162,8 +163,9 @@ def build_root(recipe: Recipe, folder: Path, apt: Apt) -> RootFilesystem:
 
 def _unpack(wanted: Sequence[str], folder: Path, apt: Apt) -> list[str]:
     """Download packages into a folder and unpack them there. Return their names."""
+    before = set(folder.glob("*.deb"))
     names = apt.download(wanted, folder)
-    for package in folder.glob("*.deb"):
+    for package in set(folder.glob("*.deb")) - before:
         run(["dpkg-deb", "-x", package, folder])
     return names
 
@@ -235,7 +237,7 @@ def _libraries(users: Sequence[Path], packages: Path, apt: Apt) -> dict[str, Pat
 
 def _dependencies(packages: Path) -> set[str]:
     """Return the library packages that the downloaded ones depend on."""
-    lines = (run(["dpkg-deb", "-f", each, "Depends"]) for each in packages.glob("*.deb"))
+    lines = (_about(each)[2] for each in packages.glob("*.deb"))
     return {name for line in lines for name in re.findall(r"(?:^|,)\s*(lib[a-z0-9.+-]+)", line)}
 
 
@@ -246,11 +248,15 @@ def _installed() -> set[str]:
 
 def _versions(packages: Path, first: Iterable[str] = ()) -> dict[str, str]:
     """Return the version of each downloaded package, the `first` ones first."""
-    found = dict(
-        run(["dpkg-deb", "--show", "--showformat=${Package} ${Version}", package]).split()
-        for package in sorted(packages.glob("*.deb"))
-    )
+    found = dict(_about(package)[:2] for package in sorted(packages.glob("*.deb")))
     return {name: found[name] for name in dict.fromkeys([*first, *found])}
+
+
+@cache
+def _about(package: Path) -> Sequence[str]:
+    """Return the name of a package, its version and what it depends on."""
+    form = "--showformat=${Package}\\n${Version}\\n${Depends}"
+    return run(["dpkg-deb", "--show", form, package]).split("\n")
 
 
 def _place(root: Path, target: str) -> Path:

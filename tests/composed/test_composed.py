@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from labrunner.course import loader
 from tests.browser.test_terminal import open_terminal, type_line
-from tests.fixtures.composed import Composed
+from tests.fixtures.composed import NOBODY, Composed
 from tests.fixtures.engine import ROOT, eventually
 from tests.fixtures.foreign_objects import everything
 
@@ -87,6 +87,8 @@ def expect_only_its_own(composed, address, added):
     assert requests.get(address, timeout=20).ok
     assert requests.get(address.partition("?")[0], timeout=20).status_code == 401
     assert added == MADE
+    told = composed.run("docker", "exec", composed.container("engine").id, "env")
+    assert f"HTTPS_PROXY={NOBODY}" in told.splitlines()
     published = {
         (service, port)
         for service in ("network", "engine", "course")
