@@ -1,6 +1,6 @@
 """The learner's hour: lesson 4 in Chromium, in the page's own terminal, from the first to the last
-step, without a press of "Check my work". By outer shell and button, and with JavaScript off, it is
-done in `test_lessons.py`."""
+step, without a press of "Check my work". Run from its text, it is done in `test_composed.py`; by
+outer shell and button, and with JavaScript off, in `test_lessons.py`."""
 
 import pytest
 from playwright.sync_api import expect
@@ -84,10 +84,8 @@ def tab_to(page, name):
     raise AssertionError(f"Tab does not reach {name!r}")
 
 
-def test_each_step_run_from_its_text_passes_by_itself(site, open_page):
-    page = open_page(site, ADDRESS, **WIDE)
-    page.get_by_role("button", name="Start lab").click()
-    expect_started(page)
+def run_each_step_from_its_text(page):
+    """In the page's terminal; each step passes by itself."""
     open_terminal(page)
     prompt = number_the_prompts(page)
     for step in STEPS:
@@ -98,7 +96,6 @@ def test_each_step_run_from_its_text_passes_by_itself(site, open_page):
             prompt += len(block.locator("pre").text_content().splitlines())
             wait_for(page, f"^{prompt}>{END}")
         expect_passed(page, step)
-    expect_all_passed(page)
 
 
 def test_the_lesson_is_typed_from_the_course_page_to_its_end_by_keyboard_alone(site, open_page):
@@ -117,7 +114,7 @@ def test_the_lesson_is_typed_from_the_course_page_to_its_end_by_keyboard_alone(s
     prompt = number_the_prompts(page)
     for step in STEPS:
         for command in commands_of(page, step):
-            type_line(page, command)
+            page.keyboard.type(f"{command}\n")
             prompt += 1
             wait_for(page, f"^{prompt}>{END}")
         expect_passed(page, step)

@@ -90,7 +90,9 @@ def open_terminal(page):
 
 
 def type_line(page, line):
-    page.keyboard.type(line)
+    """As by keyboard, but faster: only the first letter and Enter are keys."""
+    page.keyboard.type(line[:1])
+    page.keyboard.insert_text(line[1:])
     page.keyboard.press("Enter")
 
 
@@ -306,7 +308,7 @@ def test_the_screen_reader_mode_is_remembered(page):
     close_terminal(page)
     page.get_by_label("Screen reader mode").check()
     open_terminal(page)
-    type_line(page, "echo for-$((40+2))-ears")
+    page.keyboard.type("echo for-$((40+2))-ears\n")
     told = page.locator(".xterm-accessibility-tree")
     expect(told).to_contain_text("for-42-ears")
     load(page, page.url)

@@ -8,14 +8,12 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from labrunner.course import loader
-from tests.browser.test_terminal import open_terminal, type_line
+from tests.browser.test_hour import LESSON, STEPS, run_each_step_from_its_text
+from tests.browser.test_terminal import type_line
 from tests.fixtures.composed import NOBODY, Composed
 from tests.fixtures.engine import ROOT, eventually
 from tests.fixtures.foreign_objects import everything
 
-LESSON = loader.load_course(ROOT).lesson_of("push-and-pull")
-STEPS = LESSON.lab.steps
 NAME = "registry-lab:latest"
 MADE = {"containers": 3, "volumes": 3, "networks": 1, "images": 0, "layers": 0}
 PATIENCE = 60_000  # milliseconds, for what waits for the engine
@@ -102,15 +100,11 @@ def lesson_at(address):
 
 
 def do_the_lesson(page, address):
-    """With the page's own commands in the page's terminal; each step passes by itself."""
+    """With the page's own commands in the page's terminal."""
     page.goto(lesson_at(address))
     page.get_by_role("button", name="Start lab").click()
     expect(page.get_by_text("The lab is started.")).to_be_visible(timeout=PATIENCE)
-    open_terminal(page)
-    for step in STEPS:
-        for block in page.locator(f"section[aria-labelledby={step.id}] .commands pre").all():
-            type_line(page, block.text_content().strip())
-        expect(page.locator(f"#state-{step.id}")).to_have_text("passed", timeout=PATIENCE)
+    run_each_step_from_its_text(page)
 
 
 def expect_to_outlive_a_killed_engine(composed, page):
