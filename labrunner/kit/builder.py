@@ -248,15 +248,17 @@ def _installed() -> set[str]:
 
 def _versions(packages: Path, first: Iterable[str] = ()) -> dict[str, str]:
     """Return the version of each downloaded package, the `first` ones first."""
-    found = dict(_about(package)[:2] for package in sorted(packages.glob("*.deb")))
+    about = map(_about, sorted(packages.glob("*.deb")))
+    found = {name: version for name, version, _ in about}
     return {name: found[name] for name in dict.fromkeys([*first, *found])}
 
 
 @cache
-def _about(package: Path) -> Sequence[str]:
+def _about(package: Path) -> tuple[str, str, str]:
     """Return the name of a package, its version and what it depends on."""
     form = "--showformat=${Package}\\n${Version}\\n${Depends}"
-    return run(["dpkg-deb", "--show", form, package]).split("\n")
+    name, version, needed = run(["dpkg-deb", "--show", form, package]).split("\n")
+    return name, version, needed
 
 
 def _place(root: Path, target: str) -> Path:
