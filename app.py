@@ -36,7 +36,7 @@ def create_app(
     command = click.get_current_context(silent=True)
     is_server = command is None or command.info_name == "run"
     root = Path(root or HERE)
-    instance = Path(instance or root / "instance")
+    instance = Path(instance or root / "instance").resolve()  # the engine mounts files of it
     if command and is_server:
         _require_safe(command.params)
         port = port or command.params["port"]
@@ -44,7 +44,7 @@ def create_app(
 
     app = Flask(
         __name__,
-        instance_path=str(instance.absolute()),
+        instance_path=str(instance),
         template_folder=HERE / "templates",
         static_folder=HERE / "static",
     )

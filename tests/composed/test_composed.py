@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -10,9 +11,10 @@ from playwright.sync_api import expect
 
 from tests.browser.test_hour import LESSON, STEPS, run_each_step_from_its_text
 from tests.browser.test_terminal import type_line
-from tests.fixtures.composed import NOBODY, Composed
+from tests.fixtures.composed import NOBODY, Composed, find_address
 from tests.fixtures.engine import ROOT, eventually
 from tests.fixtures.foreign_objects import everything
+from tests.fixtures.web import free_port
 
 NAME = "registry-lab:latest"
 MADE = {"containers": 3, "volumes": 3, "networks": 1, "images": 0, "layers": 0}
@@ -74,6 +76,7 @@ def test_a_course_beside_an_engine_of_its_own(composed, page, before):
     page.goto(composed.up())
     page.goto(lesson_at(page.url))
     expect(page.locator("#tally")).to_have_text(f"{len(STEPS)} of {len(STEPS)}")
+    expect_the_service_host_to_do_labs_as_the_learner(composed)
 
 
 def added(before):
@@ -120,3 +123,23 @@ def expect_to_outlive_a_killed_engine(composed, page):
     page.get_by_label("Terminal input").focus()
     type_line(page, "docker start registry")
     expect(state).to_have_text("passed", timeout=PATIENCE)
+
+
+def expect_the_service_host_to_do_labs_as_the_learner(composed):
+    """On the engine that runs it, as the owner of the folder, and published on one address."""
+    owner = 1234  # neither root nor the image's user
+    os.chown(composed.folder, owner, owner)
+    name, port = f"course{composed.port}-host", free_port()
+    composed.compose("run", "-d", "--name", name, "-e", f"LABRUNNER_PORT={port}", "host")
+    try:
+        said = eventually(lambda: find_address(composed.run("docker", "logs", name)), 60)
+        assert said.startswith(f"http://127.0.0.1:{port}/?token="), composed.run("docker", "logs", name)
+        assert requests.get(said, timeout=20).ok
+        with pytest.raises(ConnectionRefusedError):  # another address, though of this machine too
+            socket.create_connection(("127.0.0.2", port), timeout=10)
+        assert (composed.folder / "instance/secret").stat().st_uid == owner
+        user = f"{owner}:{os.stat(composed.socket).st_gid}"
+        mounting = "lock-the-door"  # a file of its folder
+        composed.run("docker", "exec", "--user", user, name, "script/lab", "run-lab", mounting)
+    finally:
+        composed.run("docker", "rm", "--force", "--volumes", name)

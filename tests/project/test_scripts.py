@@ -311,6 +311,34 @@ def test_a_bad_call_exits_2_with_a_sentence(
     assert sentence in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("folder", "engine", "code", "sentence"),
+    [
+        ("/Users/alice/course", "Ubuntu 24.04", 3, "on a Mac it is in a virtual machine"),
+        ("", "Docker Desktop [name=seccomp]", 3, "Docker Desktop has it in a virtual machine"),
+        ("", "Debian [name=seccomp name=rootless]", 3, "this one is rootless and has a network"),
+        ("", "", 3, "none answers at /var/run/docker.sock, where a rootless one has none"),
+        ("/nonexistent", "Debian [name=seccomp]", 2, "finds no compose.yaml in /nonexistent"),
+        ("/unknown", "Debian [name=seccomp]", 2, "PWD does not say which folder this is"),
+    ],
+)
+def test_the_service_host_ends_with_one_sentence_where_it_cannot_serve(
+    tmp_path: Path, folder: str, engine: str, code: int, sentence: str
+) -> None:
+    (tmp_path / "compose.yaml").touch()
+    docker = tmp_path / "docker"
+    docker.write_text(f"#!/bin/sh\necho '{engine}'\n" if engine else "#!/bin/sh\nexit 1\n")
+    docker.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    result = run("host", PATH=path, COURSE_FOLDER=folder or str(tmp_path))
+    assert (result.returncode, result.stdout) == (code, "")
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert code == 2 or result.stderr.endswith(
+        ": run script/server or docker compose up instead.\n"
+    )
+
+
 def test_lab_prints_nothing_of_its_own_and_passes_the_exit_code_through() -> None:
     valid = run("lab", "explain", "localhost:5000/my-image:1.0", "--json")
     assert valid.returncode == 0
