@@ -45,6 +45,7 @@ ENV HOME=/home/learner \
     PATH=/course/.venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 EXPOSE 8000
 HEALTHCHECK --interval=5s --timeout=5s --start-period=5m CMD \
-    curl -fsS --noproxy '*' ${LABRUNNER_ORIGIN:+-H "Host: ${LABRUNNER_ORIGIN#*://}"} \
+    origin=${LABRUNNER_ORIGIN%% *}; \
+    curl -fsS --noproxy '*' ${origin:+-H "Host: ${origin#*://}"} \
         "http://127.0.0.1:${LABRUNNER_PORT:-8000}${SCRIPT_NAME}/health"
 CMD ["script/server"]

@@ -36,20 +36,20 @@ class Address:
         """Return the address that `LABRUNNER_PORT`, `LABRUNNER_ORIGIN` and `SCRIPT_NAME` give.
 
         The second is the public server before this one, such as `https://class.example.org`; by
-        default browsers come to this machine's own address. port: takes the place of the first.
-        Raises `InvalidAddress`.
+        default browsers come to this machine's own address. Of several, with spaces between them,
+        browsers open the first. port: takes the place of the first variable. Raises
+        `InvalidAddress`.
         """
         port = port or _read_port(os.environ.get("LABRUNNER_PORT") or "8000")
         prefix = _read_prefix(os.environ.get("SCRIPT_NAME", ""))
-        if public := os.environ.get("LABRUNNER_ORIGIN", ""):
-            scheme, names, outer = _read_origin(public)
-        else:
-            scheme, names, outer = "http", LOCAL, port
-        hosts = [f"{name}:{outer}" for name in names]
-        if outer == USUAL_PORTS[scheme]:  # which browsers leave out
-            hosts = [*names, *hosts]
-        origins = [f"{scheme}://{host}" for host in hosts]
-        return cls(port, origins[0] + prefix, frozenset(origins), frozenset(hosts), prefix)
+        public = [_read_origin(each) for each in os.environ.get("LABRUNNER_ORIGIN", "").split()]
+        origins: list[str] = []
+        for scheme, names, outer in public or [("http", LOCAL, port)]:
+            if outer == USUAL_PORTS[scheme]:  # which browsers leave out
+                origins += [f"{scheme}://{name}" for name in names]
+            origins += [f"{scheme}://{name}:{outer}" for name in names]
+        hosts = frozenset(each.partition("://")[2] for each in origins)
+        return cls(port, origins[0] + prefix, frozenset(origins), hosts, prefix)
 
 
 def _read_port(given: str) -> int:

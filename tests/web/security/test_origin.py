@@ -159,6 +159,23 @@ def test_a_course_at_a_public_address_answers_to_that_alone(
         assert led == f"/user/alice/{path.removeprefix('/user/alice').strip('/')}?a=1"
 
 
+def test_a_course_with_several_origins_answers_to_each_and_browsers_open_the_first(
+    tiny, instance, monkeypatch
+):
+    monkeypatch.setenv("LABRUNNER_ORIGIN", "http://localhost:8000 https://localhost:8443")
+    app = create_app(tiny, instance, 8000, TOKEN)
+    assert app.config["ADDRESS"].url == "http://localhost:8000"
+    client = app.test_client()
+
+    def ask(host, origin):
+        return client.get("/health", headers={"Host": host, "Origin": origin}).status_code
+
+    for host in ("localhost:8000", "localhost:8443"):
+        assert ask(host, "http://localhost:8000") == ask(host, "https://localhost:8443") == 200
+        assert ask(host, "https://localhost:8000") == ask(host, "http://127.0.0.1:8000") == 403
+    assert ask("127.0.0.1:8000", "http://localhost:8000") == 403
+
+
 def test_every_answer_carries_the_headers(site, app):
     app.add_url_rule("/break", view_func=lambda: 1 / 0)
     client = app.test_client()
