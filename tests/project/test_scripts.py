@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from gettext import GNUTranslations
 from pathlib import Path
 
@@ -337,6 +337,56 @@ def test_the_service_host_ends_with_one_sentence_where_it_cannot_serve(
     assert code == 2 or result.stderr.endswith(
         ": run script/server or docker compose up instead.\n"
     )
+
+
+@pytest.fixture
+def git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs git in a repository of its own; what it prints."""
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Alice")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "alice@example.org")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+    def call(*words: str) -> str:
+        return subprocess.run(
+            ["git", *words], cwd=tmp_path, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+    call("init", "-q")
+    return call
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="there is no git")
+def test_a_release_is_a_version_in_the_changelog_a_commit_a_tag_and_an_image(
+    tmp_path: Path, git: Callable[..., str]
+) -> None:
+    (tmp_path / "script").mkdir()
+    for name in ("lib.sh", "release"):
+        shutil.copy(ROOT / "script" / name, tmp_path / "script")
+    image, changelog = tmp_path / "script/image", tmp_path / "CHANGELOG.md"
+    image.write_text('#!/bin/sh\necho "built from $(git describe --dirty)"\n')
+    image.chmod(0o755)
+    changelog.write_text("# Changelog\n\n## [Unreleased]\n\n### Added\n\n- A lesson.\n")
+
+    def refuse(version: str, code: int, sentence: str) -> None:
+        refused = run("release", version, root=tmp_path)
+        assert (refused.returncode, refused.stdout) == (code, "")
+        assert sentence in refused.stderr
+
+    refuse("1.2.0", 3, "?? CHANGELOG.md")
+    git("add", ".")
+    git("commit", "-qm", "All")
+    refuse("v1.2.0", 2, "Say which version, as in: script/release 1.0.0")
+    released = run("release", "1.2.0", root=tmp_path)
+    assert released.returncode == 0, released.stderr
+    assert "built from v1.2.0\n" in released.stdout
+    kept, _, new = changelog.read_text().partition("\n\n## [1.2.0] - ")
+    assert kept == "# Changelog\n\n## [Unreleased]"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d\n\n### Added\n\n- A lesson\.\n", new)
+    assert git("log", "-1", "--format=%s %D").startswith("Release 1.2.0 ")
+    refuse("1.2.0", 2, "There is a version 1.2.0 already.")
+    refuse("1.3.0", 3, "CHANGELOG.md has nothing under Unreleased.")
 
 
 def test_lab_prints_nothing_of_its_own_and_passes_the_exit_code_through() -> None:
