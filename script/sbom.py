@@ -23,8 +23,8 @@ NPM = {"htmx": "htmx.org", "xterm": "@xterm/xterm", "xterm-addon-fit": "@xterm/a
 
 def components() -> Iterator[tuple[str, str, str]]:
     """Yield the kind of each package, its name and its version."""
-    for distribution in distributions():
-        yield "pypi", re.sub("[-_.]+", "-", distribution.metadata["Name"]).lower(), distribution.version
+    for each in distributions():
+        yield "pypi", re.sub("[-_.]+", "-", each.metadata["Name"]).lower(), each.version
     for file in VENDOR.glob("*.*js"):
         name, version = re.fullmatch(r"(.+)-([\d.]+\d)(\.min)?\.m?js", file.name).group(1, 2)
         yield "npm", NPM[name], version

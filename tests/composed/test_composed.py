@@ -133,7 +133,7 @@ def expect_the_service_host_to_do_labs_as_the_learner(composed):
     composed.compose("run", "-d", "--name", name, "-e", f"LABRUNNER_PORT={port}", "host")
     try:
         said = eventually(lambda: find_address(composed.run("docker", "logs", name)), 60)
-        assert said.startswith(f"http://127.0.0.1:{port}/?token="), composed.run("docker", "logs", name)
+        assert said.startswith(f"http://127.0.0.1:{port}/?token="), said
         assert requests.get(said, timeout=20).ok
         with pytest.raises(ConnectionRefusedError):  # another address, though of this machine too
             socket.create_connection(("127.0.0.2", port), timeout=10)
