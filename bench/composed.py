@@ -28,7 +28,7 @@ from tests.fixtures.web import launch
 
 ROOT = Path(__file__).parent.parent
 FIRST_LESSONS = 10
-PATIENCE = 120  # seconds
+PATIENCE = 60  # seconds
 SEQUENCE = re.compile(r"\x1b(\[[0-?]*[@-~]|\][^\x07]*\x07|.)")
 PRINTED = re.compile(r"\x1b\[\?2004l\r?(.*?)\x1b\[\?2004h", re.DOTALL)  # from line to prompt
 
@@ -103,7 +103,10 @@ def do_step(page: Page, terminal: Terminal, step: Step) -> None:
     if step.takes_answer:
         section.get_by_label("Your answer").fill(printed.strip())
         section.get_by_role("button", name="Check my work").click()
-    expect(page.locator(f"#state-{step.id}")).to_have_text("passed", timeout=PATIENCE * 1000)
+    try:
+        expect(page.locator(f"#state-{step.id}")).to_have_text("passed", timeout=PATIENCE * 1000)
+    except AssertionError:
+        sys.exit(f"{step.id} did not pass:\n{section.inner_text()}\nThe terminal:\n{printed}")
 
 
 def main() -> None:

@@ -11,11 +11,12 @@ from playwright.sync_api import expect
 
 from tests.browser.test_hour import LESSON, STEPS, run_each_step_from_its_text
 from tests.browser.test_terminal import type_line
-from tests.fixtures.composed import NOBODY, Composed, find_address
+from tests.fixtures.composed import Composed, find_address
 from tests.fixtures.engine import ROOT, eventually
 from tests.fixtures.foreign_objects import everything
 from tests.fixtures.web import free_port
 
+NOBODY = "http://127.0.0.1:1"
 NAME = "registry-lab:latest"
 MADE = {"containers": 3, "volumes": 3, "networks": 1, "images": 0, "layers": 0}
 PATIENCE = 60_000  # milliseconds, for what waits for the engine
@@ -51,6 +52,7 @@ def before(image):
 @pytest.fixture
 def composed(tmp_path, engine, before):
     composed = Composed(tmp_path, engine, LESSON.lab.images)
+    composed.environment["HTTPS_PROXY"] = NOBODY
     yield composed
     composed.down()
     assert everything() == before
