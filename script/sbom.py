@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ NPM = {"htmx": "htmx.org", "xterm": "@xterm/xterm", "xterm-addon-fit": "@xterm/a
 
 def components() -> Iterator[tuple[str, str, str]]:
     """Yield the kind of each package, its name and its version."""
+    yield "generic", "python", platform.python_version()
     for each in distributions():
         yield "pypi", re.sub("[-_.]+", "-", each.metadata["Name"]).lower(), each.version
     for file in VENDOR.glob("*.*js"):

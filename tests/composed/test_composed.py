@@ -1,5 +1,6 @@
 """The course as the README's `docker compose up` starts it: its image, and an engine of its own."""
 
+import json
 import os
 import signal
 import socket
@@ -79,6 +80,7 @@ def test_a_course_beside_an_engine_of_its_own(composed, page, before):
     page.goto(lesson_at(page.url))
     expect(page.locator("#tally")).to_have_text(f"{len(STEPS)} of {len(STEPS)}")
     expect_the_service_host_to_do_labs_as_the_learner(composed)
+    expect_its_parts_to_be_listed()
 
 
 def added(before):
@@ -145,3 +147,8 @@ def expect_the_service_host_to_do_labs_as_the_learner(composed):
         composed.run("docker", "exec", "--user", user, name, "script/lab", "run-lab", mounting)
     finally:
         composed.run("docker", "rm", "--force", "--volumes", name)
+
+
+def expect_its_parts_to_be_listed():
+    listed = json.loads((ROOT / "instance/registry-lab.cdx.json").read_text())["components"]
+    assert {each["name"] for each in listed} >= {"flask", "docker", "@xterm/xterm", "curl"}
