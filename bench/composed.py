@@ -13,6 +13,7 @@ import re
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from playwright.sync_api import Page, expect, sync_playwright
@@ -102,9 +103,13 @@ def do_step(page: Page, terminal: Terminal, step: Step) -> None:
         printed = terminal.run(block.text_content() or "")
     if step.takes_answer:
         section.get_by_label("Your answer").fill(printed.strip())
-        section.get_by_role("button", name="Check my work").click()
+    state = page.locator(f"#state-{step.id}")
+    with suppress(AssertionError):  # what the engine does not see, as a file, passes by the button
+        expect(state).to_have_text("passed", timeout=1 if step.takes_answer else 3000)
+        return
+    section.get_by_role("button", name="Check my work").click()
     try:
-        expect(page.locator(f"#state-{step.id}")).to_have_text("passed", timeout=PATIENCE * 1000)
+        expect(state).to_have_text("passed", timeout=PATIENCE * 1000)
     except AssertionError:
         sys.exit(f"{step.id} did not pass:\n{section.inner_text()}\nThe terminal:\n{printed}")
 
