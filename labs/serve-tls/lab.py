@@ -242,7 +242,7 @@ def pull_over_localhost(workspace):
     if any(each.id in workspace.spellings() and each.time > served.created for each in pulls):
         return "Your engine has pulled from `{registry}`, and has not verified the certificate."
     give_it_an_address.require(workspace)
-    require_memory(workspace, PULL_LOCAL)
+    require_memory(workspace, PULL_LOCAL, since=served.created)
     found = "Your engine has not pulled from `{registry}` since the registry was started with TLS."
     raise NotYet("not-pulled", found=found, next=in_order(PULL_LOCAL))
 

@@ -197,10 +197,17 @@ def test_an_image_that_the_new_container_does_not_have_is_pushed_before_it_is_pu
     assert f"`docker push {opened.registry}/{opened.image}`" in verdict.next
 
 
-def test_a_pull_that_the_engine_has_forgotten_could_not_be_checked(opened, monkeypatch):
-    act(opened, "sign-a-certificate", "serve-tls")
+def test_a_pull_that_the_engine_has_forgotten_could_not_be_checked(opened, engine, unique):
+    def fill_its_memory():
+        for _ in range(history.REMEMBERED):
+            engine.tag("busybox:stable", f"{unique}:1")
+        engine.remove_image(f"{unique}:1")
+
+    act(opened, "sign-a-certificate")
+    fill_its_memory()
+    act(opened, "serve-tls")
     assert judge(opened, "pull-over-localhost").reason == "not-pulled"
-    monkeypatch.setattr(history, "REMEMBERED", 0)
+    fill_its_memory()
     verdict = judge(opened, "pull-over-localhost")
     assert (verdict.status, verdict.reason) == ("unknown", "forgotten")
     assert f"`docker pull {opened.registry}/{opened.image}`" in verdict.next
