@@ -165,7 +165,7 @@ def _unpack(wanted: Sequence[str], folder: Path, apt: Apt) -> list[str]:
     """Download packages into a folder and unpack them there. Return their names."""
     before = set(folder.glob("*.deb"))
     names = apt.download(wanted, folder)
-    for package in set(folder.glob("*.deb")) - before:
+    for package in sorted(set(folder.glob("*.deb")) - before):
         run(["dpkg-deb", "-x", package, folder])
     return names
 
