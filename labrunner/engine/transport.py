@@ -111,10 +111,13 @@ class _UnixAdapter(UnixHTTPAdapter):
 
     def __init__(self, socket_path: str, timeout: float) -> None:
         super().__init__(socket_path, timeout)
-        self.pools[socket_path] = _UnixPool("", socket_path, timeout, maxsize=MOST_KEPT)
+        # Not read from `pools`, which loses it where Ctrl-C comes while one is looked up.
+        self._pool = self.pools[socket_path] = _UnixPool(
+            "", socket_path, timeout, maxsize=MOST_KEPT
+        )
 
     def get_connection(self, url: str, proxies: object = None) -> _UnixPool:
-        return self.pools[self.socket_path]
+        return self._pool
 
 
 class _HTTPPool(HTTPConnectionPool):
