@@ -131,7 +131,7 @@ apt_lists() {
 pip_install() {
     cmp -s "$2" ".venv/$2" && return 0
     during "$1" "$(grep -c == "$2")" -- .venv/bin/python -m pip install --no-input \
-        --disable-pip-version-check --progress-bar off --require-hashes -r "$2" ||
+        --disable-pip-version-check --progress-bar off --require-hashes --no-deps -r "$2" ||
         stop 3 "The Python packages could not be installed." \
             "Is this machine online? Fix that, then run this again."
     cp "$2" ".venv/$2"

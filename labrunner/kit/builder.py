@@ -186,6 +186,8 @@ def _compile(
         "GOFLAGS": "-modcacherw -trimpath -buildvcs=false",
         "GOWORK": "off",
         "CGO_ENABLED": "0",
+        "GOGC": "off",  # it compiles a fifth faster, in this much memory for each file at once
+        "GOMEMLIMIT": "1GiB",
     }
     folder.mkdir()
     # Go compares what it downloads with sum.golang.org, and then with the module's own go.sum.
@@ -195,7 +197,7 @@ def _compile(
         (source / path).write_text(text)
     program = (source / next(iter(sources))).parent
     # Without inlining it takes a third less time.
-    build: list[str | Path] = ["go", "build", "-gcflags=all=-l", "-ldflags=-s -w"]
+    build: list[str | Path] = ["go", "build", "-gcflags=all=-l -dwarf=false", "-ldflags=-s -w"]
     build += ["-o", packages / "usr/bin" / program.name, program]
     run(build, source, where, COMPILE_TIMEOUT)
     name, _, version = module.partition("@")

@@ -142,6 +142,7 @@ def test_a_lesson_with_answers_with_one_step_passed_and_the_others_failed(
     finish(lesson, services)
 
 
+@pytest.mark.long
 def test_a_lesson_without_answers_likewise_then_with_its_terminal_open_and_its_registry_filled(
     course, services, open_page, look_at
 ):
@@ -162,6 +163,7 @@ def test_a_lesson_without_answers_likewise_then_with_its_terminal_open_and_its_r
     finish(lesson, services)
 
 
+@pytest.mark.long
 def test_the_course_and_the_tools(course, course_page, look_at):
     page = course_page
     for name, path in {

@@ -102,6 +102,7 @@ def test_if_it_fails_opens_when_the_terminal_shows_that_error(page, values):
     expect(opened).to_contain_text("No such image: …")
 
 
+@pytest.mark.long
 def test_each_mistake_gets_its_advice_as_it_is_made(page, values):
     page.evaluate(RECORD)
     title = page.locator("#current-title")

@@ -98,6 +98,7 @@ def run_each_step_from_its_text(page):
         expect_passed(page, step)
 
 
+@pytest.mark.long
 def test_the_lesson_is_typed_from_the_course_page_to_its_end_by_keyboard_alone(site, open_page):
     page = open_page(site, **WIDE)
     tab_to(page, f"Lesson {LESSON.number}: {LESSON.title}")

@@ -120,6 +120,7 @@ def new(page):
     return sorted({key.split()[-1] for key in page.evaluate("marks")})
 
 
+@pytest.mark.long
 def test_the_picture_follows_by_itself_what_is_pushed_and_deleted_in_a_terminal(
     site, open_page, registry
 ):

@@ -251,6 +251,7 @@ def test_a_page_that_is_loaded_again_finds_its_shell(page):
     assert session(page) == number
 
 
+@pytest.mark.long
 def test_each_tab_has_a_shell_of_its_own_which_ends_with_all_its_children_when_it_is_closed(page):
     second = page.context.new_page()
     load(second, page.url)

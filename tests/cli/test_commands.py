@@ -273,6 +273,7 @@ def interrupt(process):
     raise AssertionError("It does not end.")
 
 
+@pytest.mark.long
 def test_ctrl_c_at_a_question_and_between_two_checks_exits_130(broken, instance):
     workspace = broken.json("start-lab", "good")[1]["workspace"]
     (instance / "workspaces" / workspace / "work" / "notes.txt").touch()  # to be asked about

@@ -67,6 +67,7 @@ def page(chromium):
         yield context.new_page()
 
 
+@pytest.mark.long
 def test_a_course_beside_an_engine_of_its_own(composed, page, before):
     """One test, so that it is started once."""
     address = composed.up()

@@ -149,6 +149,7 @@ def dind(engine):
         forget(engine, DIND)
 
 
+@pytest.mark.long
 def test_a_built_dind_is_an_engine_that_runs_containers_also_after_it_was_killed(
     engine, busybox, dind
 ):

@@ -156,6 +156,7 @@ def test_a_registry_that_knows_its_own_address_needs_no_headers(opened, setting)
     passes(opened, "follow-the-location", f"Location: {begun.headers['Location']}")
 
 
+@pytest.mark.long
 def test_a_proxy_that_does_not_start_says_why(opened):
     act(opened, "serve-both", "log-in-and-push", "put-nginx-in-front")
     opened.remove_own(opened.name)

@@ -306,6 +306,7 @@ def test_each_page_has_a_shell_of_its_own(site, visitor, line):
     other.leave()
 
 
+@pytest.mark.long
 def test_a_shell_whose_page_is_gone_or_never_came_ends_with_all_its_children(site, visitor):
     before = shells_of(site)
     open_shell(site, visitor)

@@ -129,6 +129,7 @@ def test_one_more_port_of_a_lab_is_nobody_elses(workspaces, lab, kind):
     assert len(chosen) == 4 and str(taken) not in chosen
 
 
+@pytest.mark.long
 def test_a_port_that_the_engine_refuses_is_passed_over(
     workspaces, push_and_pull, preferred, monkeypatch, engine
 ):
