@@ -22,6 +22,7 @@ from labrunner.course.lab import Step
 from labrunner.course.lesson import Lesson
 from labrunner.course.loader import load_course
 from labrunner.engine.engine import Engine
+from labrunner.text import TERMINAL_SEQUENCE
 from tests.browser.test_terminal import open_terminal, type_line
 from tests.fixtures.composed import Composed
 from tests.fixtures.foreign_objects import everything
@@ -30,7 +31,6 @@ from tests.fixtures.web import launch
 ROOT = Path(__file__).parent.parent
 FIRST_LESSONS = 10
 PATIENCE = 60  # seconds
-SEQUENCE = re.compile(r"\x1b(\[[0-?]*[@-~]|\][^\x07]*\x07|.)")
 PRINTED = re.compile(r"\x1b\[\?2004l\r?(.*?)\x1b\[\?2004h", re.DOTALL)  # from line to prompt
 
 
@@ -80,7 +80,7 @@ class Terminal:
     def _outputs(self) -> list[str]:
         """Return what was printed between each line that was typed and the next prompt."""
         found = PRINTED.findall(self._written.decode(errors="replace"))
-        return [SEQUENCE.sub("", each).replace("\r\n", "\n") for each in found]
+        return [TERMINAL_SEQUENCE.sub("", each).replace("\r\n", "\n") for each in found]
 
 
 def do_lesson(page: Page, address: str, lesson: Lesson) -> None:

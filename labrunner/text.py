@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from unicodedata import category
@@ -23,6 +24,11 @@ MONTHS = (
     Sentence("October"),
     Sentence("November"),
     Sentence("December"),
+)
+TERMINAL_SEQUENCE = re.compile(
+    r"\x1b\[[0-?]{0,40}[ -/]{0,4}[@-~]"  # colours and movements
+    r"|\x1b\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)?"  # titles and links
+    r"|\x1b[ -/]{0,2}[0-~]?"
 )
 CONTROLS = ("Cc", "Cf", "Cs")  # of Unicode; the second holds those that reverse the direction
 

@@ -8,7 +8,6 @@ workspace, and so do the names of its other values.
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,14 +16,12 @@ from typing import Any, overload
 
 from labrunner.language import Sentence
 from labrunner.registry.versions import CONFIG_FILES, FIRST
-from labrunner.text import plain
+from labrunner.text import TERMINAL_SEQUENCE, plain
 from labrunner.verdicts import NO_ANSWER, UNANSWERED, CannotCheck, NotYet, Passed, Verdict
 
 from .author_functions import Action, Acts, declared_at, describe_error, error_location
 
 Check = Callable[..., "str | Passed"]
-
-COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # and the other sequences for a terminal
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ class Step:
 
     def judge(self, workspace: Any, answer: str = "") -> Verdict:
         """Check, and return the verdict. Never raises: a check that crashes is `unknown`."""
-        answer = plain(COLOUR.sub("", answer)).strip()  # a verdict shows and stores it again
+        answer = plain(TERMINAL_SEQUENCE.sub("", answer)).strip()  # it is shown and stored again
         try:
             if self.takes_answer and not answer:
                 return self._judge_unanswered(workspace)

@@ -15,6 +15,7 @@ from typing import Any
 
 from labrunner.language import Sentence
 from labrunner.registry import references
+from labrunner.text import TERMINAL_SEQUENCE
 
 from .messages import PLACEHOLDER, Message, known_messages, other_programs
 
@@ -27,10 +28,8 @@ NOT_KNOWN = (
 )
 
 _CONTROLS = re.compile(
-    r"\x1b\[[0-?]{0,40}[ -/]{0,4}[@-~]"  # colours and movements
-    r"|\x1b\][^\x07\x1b]{0,400}(?:\x07|\x1b\\)?"  # titles and links
-    r"|\x1b[ -/]{0,2}[0-~]?"
-    r"|[\x00-\x08\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
+    TERMINAL_SEQUENCE.pattern
+    + r"|[\x00-\x08\x0e-\x1f\x7f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 )
 # A healthy registry logs these whenever somebody asks whether it has something that it has not.
 _HEALTHY = re.compile(
