@@ -35,6 +35,7 @@ from .transport import TooLarge, limit_answers, within
 OLDEST_API = "1.41"  # Engine 20.10
 NEWEST_API = "1.44"  # the newest whose fields are read here; 1.52 dropped some (Engine 29)
 CLOCK_TRUSTED = 60  # seconds
+CLOCK_STEP = 0.1  # seconds by which a clock that was set differs from one that counts on
 QUERY_TIMEOUT = 10  # seconds that a query may take in all
 ACTION_TIMEOUT = 600  # seconds without a byte after which a pull, push or build is given up
 CONNECTION_ERRORS = (  # of docker-py, requests and urllib3 when the engine dies during a call
@@ -123,7 +124,8 @@ class Connection:
         self._environment = dict(os.environ)
         self._clients: dict[tuple[int, float, bool, Endpoint], docker.APIClient] = {}
         self._versions: dict[Endpoint, str] = {}  # of the API
-        self._clock = -math.inf, 0.0  # `time.monotonic` and the engine's time
+        self._asked = -math.inf, 0.0  # by `time.monotonic` and `time.time`, for the engine's time
+        self._ahead = 0.0  # seconds by which the engine's clock is ahead of this machine's
 
     @property
     def address(self) -> str:
@@ -161,24 +163,26 @@ class Connection:
     def ask_time(self) -> float:
         """Return the time that the engine's clock shows, in seconds since 1970. It is costly for
         the engine to tell."""
-        began = time.monotonic()
+        asked = time.monotonic(), time.time()
         row = self._client.info()
         told = read_seconds(row["SystemTime"])
-        if EngineInfo.from_api(row).is_here:  # so its clock is this program's
-            began, told = time.monotonic(), time.time()
-        self._clock = began, told
+        self._asked, self._ahead = asked, told - asked[1]
+        if EngineInfo.from_api(row).is_here:  # so its clock is this machine's
+            self._ahead, told = 0.0, time.time()
         return told
 
     def now(self) -> float:
-        """Return about the same: the engine is asked once a minute, and this process counts on.
+        """Return about the same: the engine is asked once a minute, and when this machine was
+        suspended or its clock set.
 
         The result is never earlier than the engine's own time. Where the engine has another
         machine's clock, it is later by less than it takes to ask.
         """
-        if time.monotonic() - self._clock[0] > CLOCK_TRUSTED:
+        asked, here = self._asked
+        passed = time.monotonic() - asked
+        if passed > CLOCK_TRUSTED or abs(time.time() - here - passed) > CLOCK_STEP:
             self.ask_time()
-        asked, told = self._clock
-        return told + time.monotonic() - asked
+        return time.time() + self._ahead
 
     @translate_errors
     def _client_for(self, timeout: float, *, limited: bool) -> docker.APIClient:

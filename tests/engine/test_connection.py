@@ -8,10 +8,13 @@ import sys
 import tempfile
 import textwrap
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from labrunner.engine import connection
 from labrunner.engine.connection import EngineDown, EngineRefused
+from labrunner.engine.description import EngineInfo
 from labrunner.engine.engine import Engine
 from tests.fixtures.engine import VERSION, chunks, request_of, response, serving
 from tests.fixtures.engine_calls import CALLS, UNREAD
@@ -50,6 +53,24 @@ def test_about_tells_version_store_and_clock(engine):
     version, about = engine.version(), engine.info()
     assert version.version and version.api and about.image_store != "?"
     assert abs(engine.ask_time() - time.time()) < 60
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_after_this_machine_was_suspended_its_engine_is_not_thought_to_be_in_the_past(
+    engine, unique, monkeypatch, here
+):
+    """What counts on in a process stands still meanwhile: until the engine was asked again, nothing
+    that a learner did was seen."""
+    monkeypatch.setattr(EngineInfo, "is_here", here)
+    own = Engine()
+    assert own.now() >= time.time() - 0.1
+    suspended = SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() - 30)
+    monkeypatch.setattr(connection, "time", suspended)
+    began = time.time()
+    engine.tag("busybox:stable", f"{unique}:1")
+    engine.remove_image(f"{unique}:1")
+    seen = own.events(began - 1, own.now(), type="image", event="tag")
+    assert [each.attributes["name"] for each in seen if unique in each.attributes["name"]]
 
 
 def test_removing_what_is_gone_is_no_complaint(engine, unique):
