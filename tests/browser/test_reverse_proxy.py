@@ -49,7 +49,7 @@ def _answers(url):
 
 
 def test_a_lab_is_done_at_a_public_address(site, open_page, docker):
-    page = open_page(site, "/lessons/tiny", ignore_https_errors=True)
+    page = open_page(site, "/lessons/tiny")
     assert page.url == f"{site.url}/lessons/tiny"
     [cookie] = page.context.cookies()
     assert (cookie["path"], cookie["secure"]) == (PREFIX, True)
