@@ -7,15 +7,14 @@ python_is_new() {
 }
 
 # find_python: sets `python` to the first new enough one that can make environments, or to the
-# empty word; sets `bare_python` to one that could if `venv` were not split off. LABRUNNER_PYTHON can
-# name one. Then a Linux distribution's own comes first: those that pyenv compiles are often a third
-# slower.
+# empty word; sets `bare_python` to one that could if `venv` were not split off. A Linux
+# distribution's own comes first: those that pyenv compiles are often a third slower.
 find_python() {
     python=
     bare_python=
     own=
     [ "$(uname -s)" != Linux ] || own=/usr/bin/python3
-    for candidate in ${LABRUNNER_PYTHON:-} $own python3 python3.14 python3.13 python3.12 python3.11 python3.10 \
+    for candidate in $own python3 python3.14 python3.13 python3.12 python3.11 python3.10 \
         /opt/homebrew/bin/python3* /usr/local/bin/python3* /usr/bin/python3* \
         "${PYENV_ROOT:-$HOME/.pyenv}"/versions/*/bin/python3; do
         python_is_new "$candidate" || continue

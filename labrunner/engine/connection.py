@@ -166,9 +166,10 @@ class Connection:
         asked = time.monotonic(), time.time()
         row = self._client.info()
         told = read_seconds(row["SystemTime"])
-        self._asked, self._ahead = asked, told - asked[1]
+        ahead = told - asked[1]
         if EngineInfo.from_api(row).is_here:  # so its clock is this machine's
-            self._ahead, told = 0.0, time.time()
+            ahead, told = 0.0, time.time()
+        self._asked, self._ahead = asked, ahead
         return told
 
     def now(self) -> float:

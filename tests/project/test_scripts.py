@@ -64,7 +64,7 @@ def test_a_catalog_keeps_its_translations_gets_new_sentences_and_is_compiled(tmp
 
 def shell(line: str) -> int:
     """The exit code of a line in which the scripts' own functions can be used."""
-    sources = ". script/lib.sh; . script/engine.sh; "
+    sources = ". script/lib.sh; . script/python.sh; . script/engine.sh; "
     return subprocess.run(["sh", "-c", sources + line], cwd=ROOT, timeout=30).returncode
 
 
@@ -170,23 +170,21 @@ def test_a_docker_context_that_does_not_exist_is_never_replaced_by_an_engine_of_
     assert shell(f"start_engine() {{ exit 9; }}; {alone}; need_engine") == 3
 
 
-@pytest.mark.long
-def test_an_environment_cut_short_is_made_anew_and_an_old_python_in_front_passed_over(
-    bare: Path,
-) -> None:
+def test_an_environment_cut_short_is_made_anew(bare: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare / ".venv"], check=True)
-    old = bare / "old" / "python3"
-    old.parent.mkdir()
-    old.write_text(
-        '#!/bin/sh\n[ "$1" = --version ] && echo Python 3.9.6\n'  # fails when asked for 3.10
-    )
-    old.chmod(0o755)
     (bare / "requirements.txt").write_text("")  # installing them would take longest
-    chosen = {"LABRUNNER_PYTHON": str(old), "DOCKER_HOST": ABSENT}
-    result = run("bootstrap", "--no-install", root=bare, **chosen)
+    result = run("bootstrap", "--no-install", root=bare, DOCKER_HOST=ABSENT)
     assert re.search(r"Making \.venv with Python 3\.1[0-9]", result.stdout), result.stderr
     made = bare / ".venv/bin/python"
     subprocess.run([made, "-c", "import sys, pip; assert sys.version_info >= (3, 10)"], check=True)
+
+
+def test_an_old_python_in_front_is_passed_over(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")  # as when it is asked for 3.10
+    old.chmod(0o755)
+    elsewhere = f"uname() {{ echo Darwin; }}; PATH={tmp_path}:$PATH"  # where it would be the first
+    assert shell(f'{elsewhere}; find_python; [ -n "$python" ] && [ "$python" != python3 ]') == 0
 
 
 def test_packages_that_cannot_be_had_end_with_the_log(bare: Path) -> None:
